@@ -1,0 +1,108 @@
+//! What was asked for on the command line, the same for all three benches.
+//!
+//! `cargo bench` passes `--bench` and measures. Without it (`cargo test --benches`), or with
+//! `--test`, every workload runs once, small, and only its results are looked at.
+
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::path::PathBuf;
+use std::process;
+
+use super::json::Journal;
+use super::rival::{self, Rival};
+
+/// The words of the command line, understood.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Check the results of small runs instead of measuring.
+    pub(crate) test: bool,
+    /// Fewer rounds and shorter windows.
+    pub(crate) quick: bool,
+    /// The same workloads under criterion, after the table.
+    pub(crate) criterion: bool,
+    /// `--count WORK RIVAL TASKS`: do just that and exit.
+    pub(crate) count: Option<(String, String, u64)>,
+    rounds: Option<usize>,
+    rows: Vec<String>,
+    rivals: Vec<String>,
+    json: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads the command line; a mistake in it ends the process with one clear line.
+    pub(crate) fn read() -> Self {
+        Self::parse(env::args().skip(1)).unwrap_or_else(|complaint| refuse(&complaint))
+    }
+
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self { criterion: asked_for_criterion(), ..Self::default() };
+        let mut measure = false;
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} wants a value"));
+            match word.as_str() {
+                "--bench" => measure = true,
+                "--test" => options.test = true,
+                "--quick" => options.quick = true,
+                "--criterion" => options.criterion = true,
+                "--rounds" => options.rounds = Some(number(&value()?)?),
+                "--rows" => options.rows = list(&value()?),
+                "--rivals" => options.rivals = list(&value()?),
+                "--json" => options.json = Some(value()?.into()),
+                "--count" => options.count = Some((value()?, value()?, number(&value()?)?)),
+                // `cargo bench NAME` and the test harness's own flags come here too.
+                flag if flag.starts_with('-') => eprintln!("{flag} means nothing here"),
+                name => options.rows.push(name.to_owned()),
+            }
+        }
+        options.test |= !measure;
+        Ok(options)
+    }
+
+    /// How many rounds to run: as asked, or a few when in a hurry, or once to test.
+    pub(crate) fn rounds(&self, full: usize) -> usize {
+        let usual = if self.quick { full.min(3) } else { full };
+        self.rounds.unwrap_or(self.size(1, usual))
+    }
+
+    /// Picks the size that fits the mode.
+    pub(crate) fn size<T>(&self, test: T, full: T) -> T {
+        if self.test { test } else { full }
+    }
+
+    /// Whether this row is wanted. A test runs every row.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        self.test || self.rows.is_empty() || self.rows.iter().any(|part| row.contains(part))
+    }
+
+    /// The contestants that are wanted.
+    pub(crate) fn contestants(&self, fits: impl Fn(&Rival) -> bool) -> Vec<Rival> {
+        let wanted =
+            |r: &Rival| self.rivals.is_empty() || self.rivals.iter().any(|name| name == r.name);
+        rival::all().into_iter().filter(|r| wanted(r) && fits(r)).collect()
+    }
+
+    /// Opens the file for measurements.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal::open(self.json.as_deref())
+            .unwrap_or_else(|error| refuse(&format!("cannot write {:?}: {error}", self.json)))
+    }
+}
+
+/// Ends the process with one line about what was wrong with the request.
+pub(crate) fn refuse(complaint: &str) -> ! {
+    eprintln!("{complaint}");
+    process::exit(2)
+}
+
+fn asked_for_criterion() -> bool {
+    env::var_os("COREPOOL_CRITERION").is_some_and(|value| value == "1")
+}
+
+fn list(words: &str) -> Vec<String> {
+    words.split(',').map(str::to_owned).collect()
+}
+
+fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {
+    word.parse().map_err(|_| format!("{word:?} is not a number"))
+}

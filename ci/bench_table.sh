@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Prints the README's table, as Markdown, from what was measured: nothing in it but the targets is
+# written by hand.
+#
+#   ci/bench_table.sh              runs the benches and ci/instructions.sh first (about six minutes)
+#   ci/bench_table.sh FILE.json..  takes what `cargo bench -- --json FILE.json` wrote before
+#
+# Arguments for the benches go in BENCH_ARGS, for example BENCH_ARGS=--quick.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if (($# == 0)); then
+  measured=$(mktemp --suffix=.json)
+  trap 'rm -f "$measured"' EXIT
+  read -ra arguments <<<"${BENCH_ARGS:-}"
+  # What they print on the way is for the eye; the table alone goes to stdout.
+  for bench in overhead memory idle; do
+    cargo bench --bench "$bench" -- --json "$measured" "${arguments[@]}" >&2
+  done
+  ci/instructions.sh --json "$measured" corepool rayon threadpool "crossbeam by hand" blocking >&2
+  set -- "$measured"
+fi
+
+python3 - "$@" <<'PYTHON'
+import json
+import sys
+
+TRIP_MEDIAN, TRIP_TAIL = "p50 ns", "p99 ns"
+
+# What is said | bench | row | metric | how | target. The targets are the issue's; all else is measured.
+ROWS = [
+    ("burst of 200,000 empty tasks, every result collected", "overhead", "burst", "ns a task", "ratio", "≤ 0.30"),
+    ("the same in windows of 1,000", "overhead", "windows", "ns a task", "ratio", "≤ 0.35"),
+    ("the same from 4 submitters", "overhead", "four_submitters", "ns a task", "ratio", "≤ 0.25"),
+    ("a task that spawns 100,000 tasks and joins them", "overhead", "inside", "ns a task", "ratio", "≤ 0.25"),
+    ("instructions a task, burst", "instructions", "burst", "instructions a task", "count", "≤ 450"),
+    ("instructions a task, round trip", "instructions", "round_trip", "instructions a task", "count", "≤ 700"),
+    ("allocations a task", "memory", "a_task", "allocations a task", "tenths", "1"),
+    ("bytes asked for a task", "memory", "a_task", "bytes a task", "count", "≤ 64"),
+    ("peak heap with 1,000,000 tasks queued, MB", "memory", "queued", "peak MB", "count", "–"),
+    ("one task at a time, p50", "overhead", "one_at_a_time", TRIP_MEDIAN, "micros", "the best rival's"),
+    ("one task at a time, p99", "overhead", "one_at_a_time", TRIP_TAIL, "micros", "rayon's"),
+    ("one task, 1 ms pause, p50", "overhead", "with_pause", TRIP_MEDIAN, "micros", "the best rival's"),
+    ("sleeps a trip, 1 ms pause", "overhead", "with_pause", "sleeps a trip", "tenths", "≤ 3"),
+    ("CPU a trip, 1 ms pause, µs", "overhead", "with_pause", "cpu us a trip", "count", "≤ 45"),
+    ("idle pool: context switches", "idle", "idle", "workers' switches after that", "count", "0"),
+    ("idle pool: CPU, µs", "idle", "idle", "workers' cpu us after that", "count", "0"),
+    ("1,000 tasks a second: the workers' context switches a second", "idle", "paced", "workers' switches a second", "count", "≤ 2,000"),
+    ("1,000 tasks a second: CPU of the whole process, ms a second", "idle", "paced", "all cpu ms a second", "count", "–"),
+]
+
+SHOWN = {
+    "ratio": lambda line: f"{line['ratio']:.2f} ({line['median']:,.0f} ns)",
+    "count": lambda line: f"{line['median']:,.0f}",
+    "tenths": lambda line: f"{line['median']:,.1f}",
+    "micros": lambda line: f"{line['median'] / 1e3:,.1f} µs",
+}
+
+
+def read(files):
+    """The summaries by what they are about, and the rows that other processes disturbed."""
+    summaries, disturbed = {}, {}
+    for name in files:
+        with open(name, encoding="utf-8") as lines:
+            for line in map(json.loads, lines):
+                if line["kind"] == "summary":
+                    key = line["bench"], line["row"], line["metric"]
+                    # A later run of the same thing takes the place of an earlier one.
+                    summaries.setdefault(key, {})[line["rival"]] = line
+                elif line["kind"] == "conditions" and line["strangers"] is not None:
+                    disturbed[line["bench"], line["row"]] = line["strangers"]
+    return summaries, disturbed
+
+
+def cells(lines, how):
+    """Ours, the best rival and rayon, each as text. The best is by the ratio where there is one."""
+    rank = "ratio" if how == "ratio" else "median"
+    usable = {name: line for name, line in lines.items() if line[rank] is not None}
+    ours = next((line for line in usable.values() if line["role"] == "ours"), None)
+    rivals = [line for line in usable.values() if line["role"] == "rival"]
+    best = min(rivals, key=lambda line: line[rank], default=None)
+    show = SHOWN[how]
+    named = f"{best['rival']} {show(best)}" if best else "–"
+    rayon = show(usable["rayon"]) if "rayon" in usable else "–"
+    return show(ours) if ours else "–", named, rayon
+
+
+def main(files):
+    summaries, disturbed = read(files)
+    print("| what | corepool | best rival | rayon | to reach |")
+    print("| --- | --- | --- | --- | --- |")
+    for said, bench, row, metric, how, target in ROWS:
+        lines = summaries.get((bench, row, metric), {})
+        print("|", " | ".join([said, *cells(lines, how), target]), "|")
+    for (bench, row), part in disturbed.items():
+        if part > 0.05:
+            print(f"{bench} {row}: other processes used {part:.0%} of the machine meanwhile", file=sys.stderr)
+
+
+main(sys.argv[1:])
+PYTHON

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Proves that every bench runs: each in test mode, once through and without measuring.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=$(ci/parts/names.sh bench)
+mapfile -t benches < <(printf "%s" "$names")
+
+((${#benches[@]} > 0)) || { echo "ci/benches.sh: there are no benches" >&2 && exit 1; }
+for bench in "${benches[@]}"; do
+  echo "-- $bench"
+  timeout 300 cargo bench --bench "$bench" -- --test
+done

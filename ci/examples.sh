@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Proves that every example builds, does its job on small input, and on wrong input ends with a
+# failure and one clear line on stderr. An example without an entry below is an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --examples
+names=$(ci/parts/names.sh example)
+mapfile -t examples < <(printf "%s" "$names")
+programs="${CARGO_TARGET_DIR:-target}/debug/examples"
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+
+fail() {
+  echo "ci/examples.sh: $*" >&2
+  exit 1
+}
+
+# A run that hangs is a failure too: `timeout` ends it and answers 124.
+works() {
+  echo "-- $*"
+  timeout 120 "$programs/$1" "${@:2}" || fail "'$*' ended with status $?, wanted 0"
+}
+
+refuses() {
+  local status=0
+  echo "-- $* (wrong on purpose)"
+  timeout 120 "$programs/$1" "${@:2}" >/dev/null 2>"$errors" || status=$?
+  sed 's/^/   /' "$errors"
+  ((status != 0)) || fail "'$*' ended with status 0, wanted a failure"
+  ((status != 101 && status < 124)) || fail "'$*' panicked, hung or was killed (status $status)"
+  (($(wc -l <"$errors") == 1)) || fail "'$*' wrote $(wc -l <"$errors") lines on stderr, wanted one"
+}
+
+((${#examples[@]} > 0)) || fail "there are no examples"
+for example in "${examples[@]}"; do
+  case $example in
+  fibonacci)
+    works fibonacci 20 8 2
+    works fibonacci 10
+    refuses fibonacci twenty
+    refuses fibonacci 20 8 0
+    refuses fibonacci 20 8 2 surplus
+    ;;
+  worker_pool)
+    # A tour: it takes no input, so there is no wrong one.
+    works worker_pool
+    ;;
+  *) fail "say here how to run the example '$example', with right and with wrong input" ;;
+  esac
+done

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Proves that the crate builds without a warning with no feature, with each feature alone and with all
+# of them, and that the tests pass with all. The features are read from the manifest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=$(ci/parts/names.sh features)
+mapfile -t features < <(printf "%s" "$names")
+
+check() {
+  echo "-- ${*:-default features}"
+  cargo clippy --quiet --all-targets "$@" -- -D warnings
+}
+
+check --no-default-features
+for feature in "${features[@]}"; do
+  check --no-default-features --features "$feature"
+done
+check --all-features
+
+if ((${#features[@]} > 0)); then
+  cargo test --all-features --lib --tests
+else
+  echo "-- no feature in the manifest yet: the plain 'cargo test' has run everything"
+fi

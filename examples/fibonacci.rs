@@ -1,0 +1,171 @@
+//! Computes the same Fibonacci number many times, first one after another, then on a pool.
+//!
+//! Shows what the pool is worth on this machine, and how the work spread over the workers:
+//!
+//! ```text
+//! cargo run --release --example fibonacci [N] [TASKS] [WORKERS]
+//! ```
+
+use std::fmt::Display;
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use corepool::{BuildError, TaskError, TaskHandle, WorkerInfo, WorkerPool};
+
+const USAGE: &str = "\
+usage: fibonacci [N] [TASKS] [WORKERS]
+
+Computes fib(N), TASKS times: one after another, and then on a pool of WORKERS.
+
+  N        0 to 50, by default 34; each step up takes 1.6 times as long
+  TASKS    1 to 1000000, by default 64
+  WORKERS  by default one for each core that this process may use
+";
+/// By the slow way that this example takes, fib(50) is about a minute's work.
+const LARGEST_N: u64 = 50;
+const MOST_TASKS: u64 = 1_000_000;
+
+/// What to compute, and where.
+struct Job {
+    n: u64,
+    tasks: u64,
+    /// None for one worker a core.
+    workers: Option<usize>,
+}
+
+/// What the command line asks for.
+enum Request {
+    Help,
+    Run(Job),
+}
+
+/// Why the program ends early, as one line for stderr.
+enum Failure {
+    /// The input is wrong: status 2.
+    Usage(String),
+    /// The input is fine, the machine is not: status 1.
+    Other(String),
+}
+
+fn main() -> ExitCode {
+    let (line, status) = match run() {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(line)) => (line, 2),
+        Err(Failure::Other(line)) => (line, 1),
+    };
+    eprintln!("fibonacci: {line}");
+    ExitCode::from(status)
+}
+
+fn run() -> Result<(), Failure> {
+    let words: Vec<_> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
+    let job = match parse(&words)? {
+        Request::Help => return show(|out| out.write_all(USAGE.as_bytes())),
+        Request::Run(job) => job,
+    };
+    // Built first: a number of workers that cannot be is said at once, not after the long part.
+    let pool = build(job.workers)?;
+    let workers = pool.workers().len();
+    show(|out| writeln!(out, "fib({}), {} times, workers: {workers}\n", job.n, job.tasks))?;
+    let (expected, sequential) = timed(|| one_after_another(&job));
+    show(|out| writeln!(out, "one after another {}", short(sequential)))?;
+    let (results, pooled) = timed(|| on_pool(&pool, &job));
+    let results = results.map_err(other)?;
+    if results != expected {
+        return Err(Failure::Other("the pool's results differ from those computed before".into()));
+    }
+    let speed_up = sequential.as_secs_f64() / pooled.as_secs_f64();
+    show(|out| {
+        writeln!(out, "on the pool       {}", short(pooled))?;
+        writeln!(out, "speed-up          {speed_up:>12.2}\n")?;
+        write_workers(out, &pool.workers())
+    })
+}
+
+fn parse(words: &[String]) -> Result<Request, Failure> {
+    if words.iter().any(|word| word == "-h" || word == "--help") {
+        return Ok(Request::Help);
+    }
+    let number = |at: usize, name: &str, least: u64, most: u64| {
+        let Some(word) = words.get(at) else { return Ok(None) };
+        match word.parse::<u64>() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Failure::Usage(format!(
+                "{name} must be a number from {least} to {most}, not {word:?} (try --help)"
+            ))),
+        }
+    };
+    let n = number(0, "N", 0, LARGEST_N)?.unwrap_or(34);
+    let tasks = number(1, "TASKS", 1, MOST_TASKS)?.unwrap_or(64);
+    // How many are too many is the pool's to say.
+    let workers = number(2, "WORKERS", 1, u64::from(u32::MAX))?.map(|workers| workers as usize);
+    match words.get(3) {
+        Some(word) => {
+            Err(Failure::Usage(format!("{word:?} is one argument too many (try --help)")))
+        }
+        None => Ok(Request::Run(Job { n, tasks, workers })),
+    }
+}
+
+fn build(workers: Option<usize>) -> Result<WorkerPool, Failure> {
+    let pool = match workers {
+        Some(workers) => WorkerPool::with_workers(workers),
+        None => WorkerPool::new(),
+    };
+    pool.map_err(|error| match error {
+        BuildError::WorkerCount { .. } => Failure::Usage(format!("{error} (try --help)")),
+        _ => other(error),
+    })
+}
+
+/// The slow way, on purpose: it is work for a core, and nothing else.
+fn fibonacci(n: u64) -> u64 {
+    if n < 2 { n } else { fibonacci(n - 1) + fibonacci(n - 2) }
+}
+
+/// `black_box` keeps the compiler from computing it once for all.
+fn compute(n: u64) -> u64 {
+    fibonacci(black_box(n))
+}
+
+fn one_after_another(job: &Job) -> Vec<u64> {
+    (0..job.tasks).map(|_| compute(job.n)).collect()
+}
+
+fn on_pool(pool: &WorkerPool, job: &Job) -> Result<Vec<u64>, TaskError> {
+    let n = job.n;
+    let handles: Vec<_> = (0..job.tasks).map(|_| pool.spawn(move || compute(n))).collect();
+    handles.into_iter().map(TaskHandle::join).collect()
+}
+
+fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+fn write_workers(out: &mut dyn Write, workers: &[WorkerInfo]) -> io::Result<()> {
+    writeln!(out, "worker   core      tasks         busy")?;
+    for WorkerInfo { id, core, tasks_run, busy_time, .. } in workers {
+        let core = core.map_or("any".into(), |core| core.to_string());
+        let busy = busy_time.map_or("?".into(), short);
+        writeln!(out, "{:<6} {core:>6} {tasks_run:>10} {busy:>12}", id.index())?;
+    }
+    Ok(())
+}
+
+fn short(time: Duration) -> String {
+    format!("{time:>12.1?}")
+}
+
+/// Writes to stdout; a reader who has gone away is no reason to panic.
+fn show(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    write(&mut io::stdout().lock()).map_err(other)
+}
+
+fn other(why: impl Display) -> Failure {
+    Failure::Other(why.to_string())
+}

@@ -1,0 +1,331 @@
+//! Room in a bounded pool: a counter of places, and a line of those who wait for one.
+//!
+//! A place is held from the moment a task is accepted until its worker is done with it, so with room
+//! for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy. Places
+//! are handed to the first in line directly: nobody who comes later can take one from under it.
+//!
+//! The word holds the free places and, in its lowest bit, whether anybody stands in line. While the bit
+//! is set no place is free, so the quick path of taking one fails by itself; while it is clear the
+//! quick path of giving one back needs no lock.
+#![forbid(unsafe_code)]
+
+#[cfg(all(test, corepool_loom))]
+mod models;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+
+const LINE: usize = 1;
+const ONE: usize = 2;
+
+/// What the pool wants to hear about its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// Somebody found no room.
+    Full,
+    /// At least half of the room is free again.
+    Drained,
+}
+
+type Observer = Box<dyn Fn(Edge) + Send + Sync>;
+
+/// The room of one pool.
+pub(crate) struct Admission {
+    places: usize,
+    word: AtomicUsize,
+    line: Mutex<Line>,
+    /// Whether `Full` was told and `Drained` not yet.
+    told_full: AtomicBool,
+    /// Held while an edge is told, so that the two kinds come in turn.
+    telling: Mutex<()>,
+    observer: Observer,
+}
+
+struct Line {
+    waiting: VecDeque<Arc<Ticket>>,
+    closed: bool,
+}
+
+/// One who waits.
+struct Ticket {
+    state: Mutex<TicketState>,
+}
+
+enum TicketState {
+    Waiting(Waker),
+    Granted,
+    Closed,
+}
+
+/// A place; dropping it gives it back.
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
+}
+
+/// A stand in the line; dropping it steps out.
+pub(crate) struct InLine {
+    admission: Arc<Admission>,
+    ticket: Arc<Ticket>,
+}
+
+/// What one who asks for a place gets.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Permit(Permit),
+    Closed,
+    Wait(InLine),
+}
+
+impl Admission {
+    pub(crate) fn new(places: usize, observer: Observer) -> Arc<Self> {
+        let places = places.min(usize::MAX / ONE);
+        Arc::new(Self {
+            places,
+            word: AtomicUsize::new(places * ONE),
+            line: Mutex::new(Line { waiting: VecDeque::new(), closed: false }),
+            told_full: AtomicBool::new(false),
+            telling: Mutex::new(()),
+            observer,
+        })
+    }
+
+    /// Takes a place if one is free.
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+        if self.try_take_place() {
+            return Some(Permit { admission: Arc::clone(self) });
+        }
+        self.tell_full();
+        None
+    }
+
+    /// Takes a place, or a stand in the line.
+    pub(crate) fn enter(self: &Arc<Self>, waker: &Waker) -> Entry {
+        let waker = waker.clone();
+        let mut line = self.line.lock();
+        if line.closed {
+            return Entry::Closed;
+        }
+        loop {
+            if self.try_take_place() {
+                return Entry::Permit(Permit { admission: Arc::clone(self) });
+            }
+            // ORDERING: the word is only a count; what the tasks did is ordered by their own states.
+            let word = self.word.load(Ordering::Relaxed);
+            if word >= ONE {
+                continue;
+            }
+            // ORDERING: acquire and release, so that who gives a place back sees the line's state.
+            if cfg!(corepool_mutant = "line_unmarked") {
+                break;
+            }
+            let marked =
+                self.word.compare_exchange(word, word | LINE, Ordering::AcqRel, Ordering::Relaxed);
+            if marked.is_ok() {
+                break;
+            }
+        }
+        let ticket = Arc::new(Ticket { state: Mutex::new(TicketState::Waiting(waker)) });
+        line.waiting.push_back(Arc::clone(&ticket));
+        drop(line);
+        self.tell_full();
+        Entry::Wait(InLine { admission: Arc::clone(self), ticket })
+    }
+
+    /// Sends everybody in line away; later ones too.
+    pub(crate) fn close(&self) {
+        let mut line = self.line.lock();
+        line.closed = cfg!(not(corepool_mutant = "close_unmarked"));
+        let waiting = std::mem::take(&mut line.waiting);
+        self.clear_line_bit();
+        drop(line);
+        for ticket in waiting {
+            ticket.decide(TicketState::Closed);
+        }
+    }
+
+    /// How many stand in line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.lock().waiting.len()
+    }
+
+    fn try_take_place(&self) -> bool {
+        // ORDERING: as in `enter`.
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word >= ONE {
+            match self.word.compare_exchange(word, word - ONE, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(seen) => word = seen,
+            }
+        }
+        false
+    }
+
+    /// Gives a place to the first in line, or back to the count.
+    fn give_back(&self) {
+        loop {
+            // ORDERING: as in `enter`.
+            let word = self.word.load(Ordering::Relaxed);
+            if word & LINE != 0 {
+                if self.hand_to_first() && cfg!(not(corepool_mutant = "place_given_twice")) {
+                    return;
+                }
+                continue;
+            }
+            // ORDERING: as in `enter`.
+            let given =
+                self.word.compare_exchange(word, word + ONE, Ordering::AcqRel, Ordering::Relaxed);
+            if given.is_ok() {
+                self.tell_drained((word + ONE) / ONE);
+                return;
+            }
+        }
+    }
+
+    /// Says whether somebody took the place.
+    fn hand_to_first(&self) -> bool {
+        let mut line = self.line.lock();
+        let Some(first) = line.waiting.pop_front() else {
+            self.clear_line_bit();
+            return false;
+        };
+        if line.waiting.is_empty() || cfg!(corepool_mutant = "line_cleared_early") {
+            self.clear_line_bit();
+        }
+        // Decided while the line is locked, so that one who steps out finds itself either in the line
+        // or with a decision; woken after it, because a waker is user code.
+        let waker = first.settle(TicketState::Granted);
+        drop(line);
+        wake(waker);
+        true
+    }
+
+    fn clear_line_bit(&self) {
+        // ORDERING: as in `enter`.
+        self.word.fetch_sub(self.word.load(Ordering::Relaxed) & LINE, Ordering::AcqRel);
+    }
+
+    fn tell_full(&self) {
+        self.tell(false, Edge::Full);
+    }
+
+    fn tell_drained(&self, free: usize) {
+        if free >= self.places.div_ceil(2) {
+            self.tell(true, Edge::Drained);
+        }
+    }
+
+    /// Tells an edge if the other one was told last.
+    fn tell(&self, told_full_before: bool, edge: Edge) {
+        // ORDERING: a glance that saves the lock; who gets the lock looks again.
+        if self.told_full.load(Ordering::Relaxed) != told_full_before {
+            return;
+        }
+        let telling = self.telling.lock();
+        // ORDERING: changed only under the lock.
+        if self.told_full.load(Ordering::Relaxed) == told_full_before {
+            self.told_full.store(!told_full_before, Ordering::Relaxed);
+            (self.observer)(edge);
+        }
+        drop(telling);
+    }
+}
+
+impl Ticket {
+    /// Decides what the waiter gets; gives the waker that has to be told.
+    fn settle(&self, decision: TicketState) -> Option<Waker> {
+        match std::mem::replace(&mut *self.state.lock(), decision) {
+            TicketState::Waiting(waker) => Some(waker),
+            TicketState::Granted | TicketState::Closed => None,
+        }
+    }
+
+    fn decide(&self, decision: TicketState) {
+        wake(self.settle(decision));
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        crate::unwind::quietly(|| waker.wake());
+    }
+}
+
+impl InLine {
+    /// Looks whether it is decided; else the waker replaces the one from before.
+    pub(crate) fn check(self, waker: &Waker) -> Entry {
+        let waker = waker.clone();
+        let mut state = self.ticket.state.lock();
+        match &mut *state {
+            TicketState::Waiting(old) => {
+                let old = std::mem::replace(old, waker);
+                drop(state);
+                crate::unwind::quietly(|| drop(old));
+                Entry::Wait(self)
+            }
+            TicketState::Closed => Entry::Closed,
+            TicketState::Granted => {
+                // The place is taken over: stepping out must not give it back a second time.
+                if cfg!(not(corepool_mutant = "grant_taken_twice")) {
+                    *state = TicketState::Closed;
+                }
+                drop(state);
+                Entry::Permit(Permit { admission: Arc::clone(&self.admission) })
+            }
+        }
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        let mut line = self.admission.line.lock();
+        if let Some(place) = line.waiting.iter().position(|other| Arc::ptr_eq(other, &self.ticket))
+        {
+            let _stepped_out = line.waiting.remove(place);
+            if line.waiting.is_empty() {
+                self.admission.clear_line_bit();
+            }
+        }
+        drop(line);
+        let state = std::mem::replace(&mut *self.ticket.state.lock(), TicketState::Closed);
+        match state {
+            // A place came at the moment of stepping out: it goes to the next.
+            #[cfg(not(corepool_mutant = "grant_lost"))]
+            TicketState::Granted => self.admission.give_back(),
+            #[cfg(corepool_mutant = "grant_lost")]
+            TicketState::Granted => {}
+            TicketState::Waiting(waker) => {
+                crate::unwind::quietly(|| drop(waker));
+            }
+            TicketState::Closed => {}
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.give_back();
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+impl fmt::Debug for InLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InLine")
+    }
+}

@@ -1,0 +1,28 @@
+//! Affinity on systems without masks that we can set and read back: every answer is "not supported".
+//!
+//! The functions mirror those of `linux.rs`, so that nothing above has to ask which system it runs
+//! on. macOS has only hints that cannot be read back, and a hint must not be reported as a pin.
+//! Windows and the BSDs do have masks; they take this way until somebody can run the read-back
+//! tests there. Only `std` is used, so that the crate compiles wherever `std` does.
+#![forbid(unsafe_code)]
+
+/// Not readable here.
+pub(super) fn thread_mask() -> Option<Vec<usize>> {
+    None
+}
+
+/// Not readable here.
+pub(super) fn process_mask() -> Option<Vec<usize>> {
+    None
+}
+
+/// Always refused, with the name of the system for the one who reads the report.
+pub(super) fn set_thread_mask(_cores: &[usize]) -> Result<(), String> {
+    Err(format!("pinning is not supported on {}", std::env::consts::OS))
+}
+
+/// Not known here.
+#[inline]
+pub(super) fn current_core() -> Option<usize> {
+    None
+}

@@ -1,0 +1,297 @@
+//! The choices before a pool is made.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::affinity::{self, Lease, Usable};
+use crate::config::{Config, Dispatch, Hook, NameThread, Pinning, WhenFull};
+use crate::error::BuildError;
+use crate::hub::Hub;
+use crate::id::WorkerId;
+use crate::idle::MAX_WORKERS;
+use crate::metrics::WorkerInfo;
+use crate::pool::WorkerPool;
+use crate::unwind;
+use crate::worker::{self, Readiness};
+
+/// Room for our own frames, a panic's machinery and a small task.
+const LEAST_STACK: usize = 64 << 10;
+/// More than any machine maps for a thread; larger numbers are slips, and overflow inside the system.
+const MOST_STACK: usize = usize::MAX >> 16;
+
+/// Describes a pool; made by [`WorkerPool::builder`].
+///
+/// Setters only store; [`build`](Self::build) checks.
+///
+/// ```
+/// use corepool::{WhenFull, WorkerPool};
+/// let pool = WorkerPool::builder()
+///     .workers(2)
+///     .thread_name(|id| format!("img-{id}"))
+///     .queue_capacity(1024)
+///     .when_full(WhenFull::Reject)
+///     .build()?;
+/// assert_eq!(pool.workers()[1].thread_name, "img-1");
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[must_use = "nothing is made until `build` is called"]
+pub struct Builder {
+    workers: Workers,
+    pinning: Pinning,
+    name_thread: NameThread,
+    stack_size: Option<usize>,
+    queue_capacity: Option<usize>,
+    when_full: WhenFull,
+    dispatch: Dispatch,
+    record_timing: bool,
+    on_worker_start: Option<Hook>,
+    on_worker_exit: Option<Hook>,
+}
+
+/// How the number of workers is found.
+#[derive(Debug, Clone, Copy)]
+enum Workers {
+    PerUsableCore,
+    PerPhysicalCore,
+    Exactly(usize),
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            workers: Workers::PerUsableCore,
+            pinning: Pinning::default(),
+            name_thread: Arc::new(|id| format!("corepool-{id}")),
+            stack_size: None,
+            queue_capacity: None,
+            when_full: WhenFull::default(),
+            dispatch: Dispatch::default(),
+            record_timing: false,
+            on_worker_start: None,
+            on_worker_exit: None,
+        }
+    }
+
+    /// Sets the number of workers. By default there is one for each core that the process may use,
+    /// by its affinity mask and its cgroup quota.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = Workers::Exactly(count);
+        self
+    }
+
+    /// Makes one worker for each physical core, where two hardware threads share one: for work that
+    /// keeps a core's arithmetic units or caches busy by itself.
+    pub fn workers_per_physical_core(mut self) -> Self {
+        self.workers = Workers::PerPhysicalCore;
+        self
+    }
+
+    /// Says where workers run. Default: [`Pinning::PerCore`].
+    pub fn pinning(mut self, pinning: Pinning) -> Self {
+        self.pinning = pinning;
+        self
+    }
+
+    /// Names the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows 15 bytes of it.
+    pub fn thread_name(
+        mut self,
+        name: impl Fn(WorkerId) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.name_thread = Arc::new(name);
+        self
+    }
+
+    /// Sets the size of the workers' stacks in bytes. Default: the standard library's, 2 MiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Bounds the number of tasks that may wait. Default: no bound.
+    ///
+    /// Tasks that run, or that a free worker is about to take, do not count. 0 means: accepted only
+    /// while a worker is free for it.
+    pub fn queue_capacity(mut self, tasks: usize) -> Self {
+        self.queue_capacity = Some(tasks);
+        self
+    }
+
+    /// Says what happens to a task that finds no room. Default: [`WhenFull::Block`]. Without
+    /// [`queue_capacity`](Self::queue_capacity) there always is room.
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.when_full = policy;
+        self
+    }
+
+    /// Says how tasks find a worker. Default: [`Dispatch::FreeWorker`].
+    pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
+        self.dispatch = dispatch;
+        self
+    }
+
+    /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because it
+    /// reads the clock three times a task.
+    pub fn record_timing(mut self, record: bool) -> Self {
+        self.record_timing = record;
+        self
+    }
+
+    /// Runs a hook on each worker's thread before its first task, also when the thread is a replacement.
+    ///
+    /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is told by an event and
+    /// the worker serves all the same.
+    pub fn on_worker_start(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
+        self.on_worker_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs a hook on each worker's thread after its last task. A panic in it is told by an event.
+    pub fn on_worker_exit(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
+        self.on_worker_exit = Some(Arc::new(hook));
+        self
+    }
+
+    /// Makes the pool, starts its threads, and waits until each is on its core. **Blocks** for that long.
+    ///
+    /// # Errors
+    /// What cannot be had, with what was asked for and what is possible: see [`BuildError`]. Nothing is left behind then.
+    pub fn build(self) -> Result<WorkerPool, BuildError> {
+        let (config, lease) = self.check()?;
+        let hub = Hub::new(config, lease);
+        let pool = WorkerPool::from_hub(hub.clone());
+        // From here on an error drops the pool, which joins the threads that have started.
+        name_threads(&hub)?;
+        start_workers(&hub)?;
+        Ok(pool)
+    }
+
+    fn check(self) -> Result<(Config, Lease), BuildError> {
+        let usable = affinity::usable();
+        if let Some(asked) = self.stack_size {
+            if !(LEAST_STACK..=MOST_STACK).contains(&asked) {
+                let (least, most) = (LEAST_STACK, MOST_STACK);
+                return Err(BuildError::StackSize { asked, least, most });
+            }
+        }
+        let workers = match self.workers {
+            Workers::PerUsableCore => usable.parallelism.min(MAX_WORKERS),
+            Workers::PerPhysicalCore => affinity::physical_parallelism(&usable).min(MAX_WORKERS),
+            Workers::Exactly(asked) if (1..=MAX_WORKERS).contains(&asked) => asked,
+            Workers::Exactly(asked) => {
+                return Err(BuildError::WorkerCount { asked, most: MAX_WORKERS });
+            }
+        };
+        let lease = lease_cores(&self.pinning, self.workers, workers, &usable)?;
+        let config = Config {
+            workers,
+            cores: lease.cores().to_vec(),
+            usable_cores: usable.cores,
+            name_thread: self.name_thread,
+            stack_size: self.stack_size,
+            queue_capacity: self.queue_capacity,
+            when_full: self.when_full,
+            dispatch: self.dispatch,
+            record_timing: self.record_timing,
+            on_worker_start: self.on_worker_start,
+            on_worker_exit: self.on_worker_exit,
+        };
+        Ok((config, lease))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("pinning", &self.pinning)
+            .field("stack_size", &self.stack_size)
+            .field("queue_capacity", &self.queue_capacity)
+            .field("when_full", &self.when_full)
+            .field("dispatch", &self.dispatch)
+            .field("record_timing", &self.record_timing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WorkerPool {
+    /// Makes a pool with one pinned worker for each core that the process may use.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Makes a pool with this many workers.
+    ///
+    /// # Errors
+    /// If the number is none or beyond reason, or the system refuses a thread.
+    pub fn with_workers(count: usize) -> Result<Self, BuildError> {
+        Self::builder().workers(count).build()
+    }
+
+    /// Describes a pool before it is made.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+/// The core of each worker, taken in the process-wide table; empty where workers are not pinned.
+fn lease_cores(
+    pinning: &Pinning,
+    kind: Workers,
+    workers: usize,
+    usable: &Usable,
+) -> Result<Lease, BuildError> {
+    match pinning {
+        Pinning::None => Ok(affinity::lease(&[], 0)),
+        // Pinned threads under a quota would wait for one another's cores while the quota has time left.
+        Pinning::PerCore if usable.quota_limited => Ok(affinity::lease(&[], 0)),
+        Pinning::PerCore => {
+            let cores = match kind {
+                Workers::PerPhysicalCore => affinity::one_per_physical(&usable.cores),
+                Workers::PerUsableCore | Workers::Exactly(_) => usable.cores.clone(),
+            };
+            Ok(affinity::lease(&cores, workers))
+        }
+        Pinning::Cores(named) if named.is_empty() => Err(BuildError::NoCores),
+        Pinning::Cores(named) => {
+            let unknown = usable.cores.is_empty();
+            match named.iter().find(|core| !unknown && !usable.cores.contains(core)) {
+                Some(&core) => {
+                    Err(BuildError::CoreNotAllowed { core, allowed: usable.cores.clone() })
+                }
+                None => {
+                    let cores: Vec<_> = named.iter().copied().cycle().take(workers).collect();
+                    Ok(affinity::lease_exactly(&cores))
+                }
+            }
+        }
+    }
+}
+
+fn name_threads(hub: &Hub) -> Result<(), BuildError> {
+    for slot in &hub.slots {
+        let name = unwind::catch(|| (hub.config.name_thread)(slot.id)).map_err(|payload| {
+            let message = crate::error::panic_message(&*payload).to_owned();
+            unwind::drop_payload(payload);
+            BuildError::Hook { worker: slot.id, message }
+        })?;
+        slot.thread.lock().name = name;
+    }
+    Ok(())
+}
+
+fn start_workers(hub: &Arc<Hub>) -> Result<(), BuildError> {
+    let workers = hub.slots.len();
+    let ready = Arc::new(Readiness::default());
+    for index in 0..workers {
+        hub.lives.begin_serving();
+        if let Err(source) = worker::start(hub, index, Some(Arc::clone(&ready)), 0) {
+            hub.lives.end_serving(|| {});
+            return Err(BuildError::Thread { worker: WorkerId::from(index), workers, source });
+        }
+    }
+    ready.wait_for(workers).map_err(|(worker, message)| BuildError::Hook { worker, message })
+}

@@ -1,0 +1,160 @@
+//! What happens in a pool, told to whoever asked to hear it; nobody who listens slowly holds the pool up.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use parking_lot::Mutex;
+
+use crate::id::WorkerId;
+
+/// How many events wait for one listener; later ones are dropped and counted.
+const CAPACITY: usize = 4096;
+/// How many past events a new listener hears first.
+const BACKLOG: usize = 256;
+
+/// Something that happened in a pool.
+///
+/// ```
+/// use corepool::{PoolEvent, WorkerPool};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let events = pool.events();
+/// assert!(matches!(events.recv(), Ok(PoolEvent::WorkerOnline { .. })));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolEvent {
+    /// A worker's thread runs and takes tasks.
+    WorkerOnline {
+        /// The worker.
+        worker: WorkerId,
+        /// 0 for its first thread; one more each time the thread was replaced.
+        generation: u64,
+        /// The core that the kernel confirmed; `None` if the worker is not pinned.
+        core: Option<usize>,
+    },
+    /// A worker could not be pinned to its core; it works all the same.
+    WorkerUnpinned {
+        /// The worker.
+        worker: WorkerId,
+        /// The core it should have had.
+        core: usize,
+        /// What the kernel said.
+        why: String,
+    },
+    /// A worker's thread ended.
+    WorkerExited {
+        /// The worker.
+        worker: WorkerId,
+        /// Which of its threads.
+        generation: u64,
+        /// Why.
+        reason: ExitReason,
+    },
+    /// A new thread takes the place of one that ended.
+    WorkerRespawned {
+        /// The worker.
+        worker: WorkerId,
+        /// The new thread's generation.
+        generation: u64,
+    },
+    /// The system refused a new thread for a worker; it is asked again after a while.
+    RespawnRefused {
+        /// The worker.
+        worker: WorkerId,
+        /// How long until the next try.
+        retry_in: Duration,
+        /// What the system said.
+        why: String,
+    },
+    /// A task panicked.
+    TaskPanicked {
+        /// The worker on which it ran; `None` if its caller ran it.
+        worker: Option<WorkerId>,
+        /// The task's name, or its closure's type.
+        task: String,
+        /// The text of the panic.
+        message: String,
+    },
+    /// A hook panicked; the panic went no further.
+    HookPanicked {
+        /// The worker on which it happened.
+        worker: WorkerId,
+        /// The text of the panic.
+        message: String,
+    },
+    /// A bounded pool had no room for a task. Told once until it has drained.
+    QueueFull,
+    /// At least half of a full pool's room is free again.
+    QueueDrained,
+    /// The pool accepts nothing any more.
+    Closed,
+}
+
+/// Why a worker's thread ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// The pool was closed, and nothing was left to do.
+    Shutdown,
+    /// A task ended it: see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
+    EndedByTask,
+}
+
+/// The listeners of one pool.
+#[derive(Debug)]
+pub(crate) struct Events {
+    audience: Mutex<Audience>,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Audience {
+    past: VecDeque<PoolEvent>,
+    listeners: Vec<Sender<PoolEvent>>,
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self { audience: Mutex::new(Audience::default()), dropped: AtomicU64::new(0) }
+    }
+
+    /// Tells every listener; one that is full misses the event, one that is gone is forgotten.
+    pub(crate) fn tell(&self, event: PoolEvent) {
+        let mut audience = self.audience.lock();
+        audience.listeners.retain(|listener| match listener.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                // ORDERING: a statistic.
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        });
+        if audience.past.len() == BACKLOG {
+            audience.past.pop_front();
+        }
+        audience.past.push_back(event);
+    }
+
+    /// A new listener, who hears the recent past first.
+    pub(crate) fn listen(&self) -> Receiver<PoolEvent> {
+        let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
+        let mut audience = self.audience.lock();
+        for event in &audience.past {
+            // The channel is new and larger than the past.
+            let _sent = sender.try_send(event.clone());
+        }
+        audience.listeners.push(sender);
+        receiver
+    }
+
+    /// How many events listeners missed because they were slow.
+    pub(crate) fn dropped(&self) -> u64 {
+        // ORDERING: a statistic.
+        self.dropped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,62 @@
+//! The pool behind the free functions: the one that runs the caller, or the process's own.
+#![forbid(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use crate::handle::TaskHandle;
+use crate::pool::{self, Options, WorkerPool};
+use crate::worker;
+
+static GLOBAL: OnceLock<WorkerPool> = OnceLock::new();
+
+impl WorkerPool {
+    /// Gives the process's own pool, made on first use with the defaults.
+    ///
+    /// It is never dropped: when `main` returns the process ends with whatever it still runs. Join what
+    /// has to be finished, or call `WorkerPool::global().shutdown()` as the last thing; it is closed from then on.
+    ///
+    /// # Panics
+    /// If the system refuses a thread at its first use. Programs that want to handle this make their
+    /// own pool by [`WorkerPool::new`].
+    ///
+    /// ```
+    /// let task = corepool::WorkerPool::global().spawn(|| 1 + 1);
+    /// assert_eq!(task.join()?, 2);
+    /// # Ok::<(), corepool::TaskError>(())
+    /// ```
+    pub fn global() -> &'static Self {
+        GLOBAL.get_or_init(|| match Self::new() {
+            Ok(pool) => pool,
+            Err(error) => panic!("cannot make the global pool: {error}"),
+        })
+    }
+}
+
+/// Runs a closure on the pool that runs the caller: inside a task its own pool, elsewhere the
+/// [global](WorkerPool::global) one. Else as [`WorkerPool::spawn`].
+///
+/// # Panics
+/// As [`WorkerPool::global`], outside of tasks.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let sum = pool.spawn(|| {
+///     let parts: Vec<_> = (0..4).map(|n| corepool::spawn(move || n * 10)).collect();
+///     parts.into_iter().map(|part| part.join().unwrap()).sum::<i32>()
+/// });
+/// assert_eq!(sum.join()?, 60);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn spawn<F, T>(closure: F) -> TaskHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if worker::place().is_some() {
+        worker::with_hub(|hub| {
+            pool::spawn_on::<F, _, T>(hub, Options::default(), move |_| closure())
+        })
+    } else {
+        WorkerPool::global().spawn(closure)
+    }
+}

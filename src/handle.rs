@@ -1,0 +1,296 @@
+//! The promise of a task's result: joined from a thread, awaited in async code, or dropped.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::TaskError;
+use crate::habit;
+use crate::hub;
+use crate::parker;
+use crate::spin::Patience;
+use crate::task::{HeldTask, Outcome};
+use crate::worker;
+
+thread_local! {
+    /// What the calling thread has learnt about joins.
+    static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
+}
+
+/// A task's result, now or later.
+///
+/// [`join`](Self::join) waits for it in a thread; `.await` waits for it in async code, on any runtime
+/// or none. Each handle settles exactly once: with the value, or with a [`TaskError`] that says why
+/// there is none.
+///
+/// **Dropping** a handle detaches the task: it runs all the same, and its value is dropped where it ran.
+/// Ask for [`cancel_on_drop`](Self::cancel_on_drop) to have the opposite.
+///
+/// **Inside a task** waiting always makes progress: a task that nobody has started yet is run in place,
+/// by whoever waits for it. A task that somebody runs already is waited for; no other task is run
+/// meanwhile, for it could want a lock that the waiting one holds.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let answer = pool.spawn(|| 6 * 7);
+/// assert_eq!(answer.join()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a handle that is dropped detaches its task; call `detach` to say that this is meant"]
+pub struct TaskHandle<T> {
+    /// None only after the future has given the result.
+    held: Option<HeldTask<T>>,
+}
+
+impl<T> TaskHandle<T> {
+    pub(crate) fn new(held: HeldTask<T>) -> Self {
+        Self { held: Some(held) }
+    }
+
+    /// Waits for the task and gives its result.
+    ///
+    /// In a forked child, which has no workers, an unfinished task of the parent's pool is `Lost`.
+    ///
+    /// Blocks the thread; in async code `.await` the handle instead. Inside a task see above.
+    ///
+    /// # Errors
+    /// Why there is no value: see [`TaskError`].
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    #[inline]
+    pub fn join(self) -> Result<T, TaskError> {
+        let core_is_wanted = habit::waits();
+        match self.into_held().try_take() {
+            Ok(result) => result,
+            Err(held) => match wait(held, None, core_is_wanted) {
+                Ok(result) => result,
+                Err(_) => unreachable!("a wait without an end came back without a result"),
+            },
+        }
+    }
+
+    /// As [`join`](Self::join), but gives up when the time is over.
+    ///
+    /// Inside a task the time bounds the wait, not the run: a task that nobody has started is run in
+    /// place, unless the time is zero.
+    ///
+    /// # Errors
+    /// The handle itself, if the task was not settled in time. The inner result is that of `join`.
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    pub fn join_timeout(self, timeout: Duration) -> Result<Result<T, TaskError>, Self> {
+        let core_is_wanted = habit::waits();
+        match self.into_held().try_take() {
+            Err(held) if timeout.is_zero() => Err(Self::new(held)),
+            Err(held) => wait(held, Some(clock::after(timeout)), core_is_wanted).map_err(Self::new),
+            Ok(result) => Ok(result),
+        }
+    }
+
+    /// Gives the result if the task is settled; never blocks.
+    ///
+    /// # Errors
+    /// The handle itself, if the task is not settled yet. The inner result is that of `join`.
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let mut task = pool.spawn(|| "done");
+    /// let result = loop {
+    ///     match task.try_join() {
+    ///         Ok(result) => break result,
+    ///         Err(not_yet) => task = not_yet,
+    ///     }
+    /// };
+    /// assert_eq!(result?, "done");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_join(self) -> Result<Result<T, TaskError>, Self> {
+        self.into_held().try_take().map_err(Self::new)
+    }
+
+    /// Tells whether the task is settled, so that `join` would not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.held.as_ref().is_none_or(HeldTask::is_settled)
+    }
+
+    /// Cancels the task. Says whether that kept it from running.
+    ///
+    /// A task that nobody has started never runs: its closure is dropped here and now, and the handle
+    /// settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see the wish
+    /// by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result stays its own. Never blocks, unless the
+    /// closure's drop does.
+    ///
+    /// ```
+    /// use corepool::{TaskError, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let first = pool.spawn(move || wait.recv());
+    /// let second = pool.spawn(|| unreachable!("it is cancelled while the first one runs"));
+    /// assert!(second.cancel());
+    /// assert!(matches!(second.join(), Err(TaskError::Cancelled)));
+    /// drop(go);
+    /// # let _ = first.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.held.as_ref().is_some_and(cancel)
+    }
+
+    /// Lets the task go on by itself; says that dropping the handle is meant.
+    ///
+    /// If it panics, an event and a counter say so; nothing else will.
+    pub fn detach(mut self) {
+        if let Some(held) = &self.held {
+            held.cancel_on_drop(false);
+        }
+        self.held = None;
+    }
+
+    /// Makes dropping the handle cancel the task, as [`cancel`](Self::cancel) does.
+    ///
+    /// So async code that is itself dropped, say by a timeout, takes its CPU work with it.
+    pub fn cancel_on_drop(self) -> Self {
+        if let Some(held) = &self.held {
+            held.cancel_on_drop(true);
+        }
+        self
+    }
+
+    fn into_held(mut self) -> HeldTask<T> {
+        self.held.take().expect("the handle was polled after it had given its result")
+    }
+}
+
+impl<T> Drop for TaskHandle<T> {
+    fn drop(&mut self) {
+        if let Some(held) = &self.held {
+            if held.is_cancel_on_drop() {
+                cancel(held);
+            }
+        }
+    }
+}
+
+/// Waits in async code. The last waker wins; dropping the future part way is safe.
+///
+/// Polled on a worker of a pool, say by a small executor inside a task, it follows the rule for waiting
+/// inside a task: a task that nobody has started is run in place.
+impl<T> Future for TaskHandle<T> {
+    type Output = Result<T, TaskError>;
+
+    /// # Panics
+    /// If the future has given its result before.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _core_is_wanted = habit::waits();
+        let mut held =
+            self.held.take().expect("the handle was polled after it had given its result");
+        if let Some(place) = worker::place() {
+            match worker::run_in_place(place, held) {
+                Ok(result) => return Poll::Ready(result),
+                Err(running) => held = running,
+            }
+        }
+        // Put back first: if the user's waker panics in its clone, nothing is lost.
+        let held = self.held.insert(held);
+        if !held.is_settled() && !held.set_waker(cx.waker()) {
+            if is_copy(held) {
+                return Poll::Ready(Err(TaskError::Lost));
+            }
+            return Poll::Pending;
+        }
+        match self.held.take().map(HeldTask::try_take) {
+            Some(Ok(result)) => Poll::Ready(result),
+            _ => unreachable!("a settled task has a result"),
+        }
+    }
+}
+
+// The value is never pinned inside: it lies in the task's own allocation and is moved out by value.
+impl<T> Unpin for TaskHandle<T> {}
+
+impl<T> fmt::Debug for TaskHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle").field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+fn cancel<T>(held: &HeldTask<T>) -> bool {
+    if held.settle_unrun(Outcome::Cancelled) {
+        if let Some(hub) = hub::find(held.pool()) {
+            hub.note_settled_in_queue(Outcome::Cancelled);
+        }
+        return true;
+    }
+    held.request_cancel();
+    false
+}
+
+/// Waits for a task: in place if this is a worker and the task can be run here, else asleep.
+#[cold]
+fn wait<T>(
+    mut held: HeldTask<T>,
+    end: Option<Instant>,
+    core_is_wanted: bool,
+) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    if let Some(place) = worker::place() {
+        match worker::run_in_place(place, held) {
+            Ok(result) => return Ok(result),
+            Err(running) => held = running,
+        }
+    }
+    if core_is_wanted || !look_again(&held) {
+        if is_copy(&held) {
+            return Ok(Err(TaskError::Lost));
+        }
+        sleep(&mut held, end);
+    }
+    held.try_take()
+}
+
+/// Whether the task was handed to the pool of a parent process, whose workers did not come along.
+fn is_copy<T>(held: &HeldTask<T>) -> bool {
+    hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
+}
+
+/// Pauses before the sleep. Says whether the task was settled meanwhile.
+fn look_again<T>(held: &HeldTask<T>) -> bool {
+    let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
+    let mut pause = patience.pause();
+    while pause.turn() && !held.is_settled() {}
+    let settled = held.is_settled();
+    patience.learn(settled);
+    let _kept = PATIENCE.try_with(|kept| kept.set(patience));
+    settled
+}
+
+/// Sleeps until the task is settled or the time is over.
+fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
+    parker::with_current(|parker, waker| {
+        if held.set_waker(waker) {
+            return;
+        }
+        while !held.is_settled() {
+            match end {
+                None => parker.park(),
+                Some(end) => {
+                    if !parker.park_until(end) {
+                        // Settled or not, the slot is emptied; the caller looks at the state once more.
+                        let _unsettled = held.clear_waker();
+                        return;
+                    }
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,129 @@
+//! The pool's bookkeeping: what is counted when, and how a reading is put together.
+#![forbid(unsafe_code)]
+
+use super::Hub;
+use crate::admission::Edge;
+use crate::error::panic_message;
+use crate::event::PoolEvent;
+use crate::id::WorkerId;
+use crate::metrics::{LiveHistogram, Metrics, WorkerInfo};
+use crate::task::{Outcome, QueuedTask};
+
+/// Each time so many more dead tasks stand in the queues it is asked whether they are more than half of
+/// all; then they are swept out.
+const DEAD_ENOUGH: u64 = 64;
+
+impl Hub {
+    /// Counts a task that was settled without a run.
+    pub(crate) fn count_unrun(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Cancelled => self.counters.cancelled.raise(),
+            _ => self.counters.rejected.raise(),
+        }
+    }
+
+    /// Counts a task that was settled where it stands in its queue.
+    pub(crate) fn note_settled_in_queue(&self, outcome: Outcome) {
+        self.count_unrun(outcome);
+        self.note_claimed_in_queue();
+    }
+
+    /// Notes a task that somebody claimed where it stands in its queue, and keeps dead ones from piling up.
+    pub(crate) fn note_claimed_in_queue(&self) {
+        let dead = self.counters.claimed_in_queue.raise_and_get();
+        if dead % DEAD_ENOUGH == 0 && dead as usize > self.queued() / 2 {
+            self.sweep();
+        }
+    }
+
+    /// Counts a task that ran where no worker of this pool counts it.
+    pub(crate) fn count_run_elsewhere(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Panicked => self.counters.panicked.raise(),
+            Outcome::Lost => self.counters.lost.raise(),
+            _ => self.counters.completed.raise(),
+        }
+    }
+
+    /// Counts a task that never sees a queue.
+    pub(crate) fn count_unqueued(&self) {
+        self.counters.unqueued.raise();
+    }
+
+    /// Tells of a panic: by event, because nobody may ever look at the handle.
+    #[cold]
+    pub(crate) fn tell_panic(&self, worker: Option<WorkerId>, task: String, message: &str) {
+        let message = message.to_owned();
+        self.events.tell(PoolEvent::TaskPanicked { worker, task, message });
+    }
+
+    /// Tells of a hook's panic.
+    pub(crate) fn tell_hook_panic(&self, worker: WorkerId, payload: &(dyn std::any::Any + Send)) {
+        let message = panic_message(payload).to_owned();
+        self.events.tell(PoolEvent::HookPanicked { worker, message });
+    }
+
+    pub(crate) fn workers(&self) -> Vec<WorkerInfo> {
+        self.slots.iter().map(super::Slot::info).collect()
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let workers: Vec<_> = self.slots.iter().map(super::Slot::metrics).collect();
+        let own = |count: fn(&super::Slot) -> u64| self.slots.iter().map(count).sum::<u64>();
+        let rejected = self.counters.rejected.get();
+        Metrics {
+            spawned: self.spawned(),
+            completed: self.counters.completed.get() + own(|slot| slot.counters.completed.get()),
+            panicked: self.counters.panicked.get() + own(|slot| slot.counters.panicked.get()),
+            cancelled: self.counters.cancelled.get(),
+            expired: 0,
+            rejected,
+            lost: self.counters.lost.get() + own(|slot| slot.counters.lost.get()),
+            stolen: own(|slot| slot.counters.stolen.get()),
+            parks: own(|slot| slot.counters.parks.get()),
+            wakes: self.counters.wakes.get(),
+            queue_depth: self
+                .queued()
+                .saturating_sub(self.counters.claimed_in_queue.get() as usize),
+            waiting_for_room: self.admission.as_ref().map_or(0, |admission| admission.waiting()),
+            events_dropped: self.events.dropped(),
+            workers,
+            wait_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.wait)),
+            run_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.run)),
+        }
+    }
+
+    /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an inbox
+    /// also sees tasks that were moved, so a worker counts what it spawns.
+    fn spawned(&self) -> u64 {
+        let own = |slot: &super::Slot| slot.dealt.pushed() as u64 + slot.counters.spawned.get();
+        self.shared.pushed() as u64
+            + self.slots.iter().map(own).sum::<u64>()
+            + self.counters.unqueued.get()
+    }
+
+    /// Tasks in all queues, dead ones included.
+    fn queued(&self) -> usize {
+        self.queues().map(crate::queue::Queue::len).sum()
+    }
+
+    /// Frees the tasks that were settled where they stand.
+    #[cold]
+    fn sweep(&self) {
+        for queue in self.queues() {
+            let swept = queue.sweep(QueuedTask::is_claimed);
+            for task in swept {
+                drop(task);
+                self.counters.claimed_in_queue.lower();
+            }
+        }
+    }
+}
+
+/// What is told of the room in a bounded pool.
+pub(super) fn event_of(edge: Edge) -> PoolEvent {
+    match edge {
+        Edge::Full => PoolEvent::QueueFull,
+        Edge::Drained => PoolEvent::QueueDrained,
+    }
+}

@@ -1,0 +1,283 @@
+//! What the workers and the owner of a pool share: push, wake, close, drain.
+#![forbid(unsafe_code)]
+
+mod counting;
+mod lives;
+mod registry;
+mod slot;
+
+use std::sync::Arc;
+
+use crate::admission::Admission;
+use crate::affinity::{self, Lease};
+use crate::config::{Config, Dispatch};
+use crate::event::{Events, PoolEvent};
+use crate::habit::{self, Prefer};
+use crate::id::PoolId;
+use crate::idle::IdleList;
+use crate::metrics::{Counters, LiveHistogram};
+use crate::queue::{Pop, Queue};
+use crate::sync::{AtomicUsize, Ordering, handshake};
+use crate::task::{Outcome, QueuedTask};
+
+pub(crate) use lives::Lives;
+pub(crate) use registry::find;
+pub(crate) use slot::{Life, Slot};
+
+/// One pool's common state. It knows tasks and queues; what a worker does is a floor above.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) id: PoolId,
+    /// The process that has the threads; a forked child has a copy of everything but them.
+    process: u32,
+    pub(crate) config: Config,
+    /// Tasks that no worker took yet.
+    pub(crate) shared: Queue<QueuedTask>,
+    pub(crate) slots: Box<[Slot]>,
+    pub(crate) idle: IdleList,
+    pub(crate) admission: Option<Arc<Admission>>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) counters: Counters,
+    pub(crate) times: Option<Times>,
+    pub(crate) lives: Arc<Lives>,
+    /// Whose turn it is to be dealt a task.
+    turn: AtomicUsize,
+    /// How many tasks were accepted that carry their age.
+    ages: AtomicUsize,
+    /// Keeps the cores taken in the process-wide table.
+    _lease: Lease,
+}
+
+/// The histograms of a pool that records times.
+#[derive(Debug)]
+pub(crate) struct Times {
+    pub(crate) wait: LiveHistogram,
+    pub(crate) run: LiveHistogram,
+}
+
+/// Whether the pool was open when a task was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Gate {
+    Open,
+    /// A worker may have taken the task all the same; if none has, nobody will.
+    Closed,
+}
+
+impl Hub {
+    pub(crate) fn new(config: Config, lease: Lease) -> Arc<Self> {
+        let events = Arc::new(Events::new());
+        let admission = config.queue_capacity.map(|capacity| {
+            let events = Arc::clone(&events);
+            let places = capacity.saturating_add(config.workers);
+            Admission::new(places, Box::new(move |edge| events.tell(counting::event_of(edge))))
+        });
+        let times = config
+            .record_timing
+            .then(|| Times { wait: LiveHistogram::new(), run: LiveHistogram::new() });
+        let hub = Arc::new(Self {
+            id: registry::free_id(),
+            process: std::process::id(),
+            shared: Queue::new(),
+            slots: (0..config.workers).map(Slot::new).collect(),
+            idle: IdleList::new(),
+            admission,
+            events,
+            counters: Counters::default(),
+            times,
+            lives: Arc::default(),
+            turn: AtomicUsize::new(0),
+            ages: AtomicUsize::new(0),
+            config,
+            _lease: lease,
+        });
+        registry::add(&hub);
+        hub
+    }
+
+    /// Puts a task where a worker will find it, and wakes one if that is needed. `from` is the
+    /// submitter's index if it is a worker of this pool.
+    #[inline]
+    pub(crate) fn push(&self, task: QueuedTask, from: Option<usize>) -> Gate {
+        match (self.config.dispatch, from) {
+            (Dispatch::FreeWorker, None) => {
+                let goes_on = habit::goes_on();
+                self.shared.push(task);
+                if goes_on {
+                    self.wake_another();
+                }
+                self.wake_one()
+            }
+            (Dispatch::FreeWorker, Some(index)) => {
+                let slot = &self.slots[index];
+                slot.counters.spawned.raise();
+                slot.inbox.push_alone(task);
+                self.wake_one()
+            }
+            (Dispatch::RoundRobin, _) => self.deal(task),
+        }
+    }
+
+    /// Wakes a free worker if nobody searches. Comes after a push: see `idle/README.md`.
+    #[inline]
+    pub(crate) fn wake_one(&self) -> Gate {
+        let word = self.idle.look();
+        if word.wants_a_searcher() {
+            self.wake_best();
+        }
+        if word.is_closed() { Gate::Closed } else { Gate::Open }
+    }
+
+    fn deal(&self, task: QueuedTask) -> Gate {
+        // ORDERING: only the number matters.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let index = turn % self.slots.len();
+        let slot = &self.slots[index];
+        slot.dealt.push(task);
+        handshake();
+        if slot.asleep.load(Ordering::SeqCst) && self.idle.take(index) {
+            self.unpark(index);
+        }
+        if self.idle.look().is_closed() { Gate::Closed } else { Gate::Open }
+    }
+
+    /// Wakes the most recently freed worker that suits the caller's habit.
+    #[cold]
+    fn wake_best(&self) {
+        let prefer = habit::wakes();
+        let here = if self.config.cores.len() > 1 { affinity::current_core() } else { None };
+        let fits = |index: usize| match (here, prefer) {
+            (None, _) => true,
+            (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
+            (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
+        };
+        if let Some(index) = self.idle.take_one(fits) {
+            if prefer == Prefer::Near && fits(index) {
+                // ORDERING: a hint; the wake-up that follows orders it anyway.
+                self.slots[index].hurried.store(true, Ordering::Relaxed);
+            }
+            self.unpark(index);
+        }
+    }
+
+    /// The caller woke the worker of its own core and then went on instead of sleeping: that worker may
+    /// have to wait for the core, so another one is woken though it counts as searching.
+    #[cold]
+    fn wake_another(&self) {
+        if let Some(index) = self.idle.take_any() {
+            self.unpark(index);
+        }
+    }
+
+    fn unpark(&self, index: usize) {
+        self.counters.wakes.raise();
+        self.slots[index].parker.unpark();
+    }
+
+    /// Stops accepting tasks and wakes everybody, so that all see it. Says whether this call did it.
+    pub(crate) fn close(&self) -> bool {
+        let first = self.lives.close();
+        if first {
+            // Before the workers know, so that their exits are told after it.
+            self.events.tell(PoolEvent::Closed);
+        }
+        self.idle.close();
+        if let Some(admission) = &self.admission {
+            admission.close();
+        }
+        while let Some(index) = self.idle.take_any() {
+            self.unpark(index);
+        }
+        first
+    }
+
+    /// Whether this is a copy in a forked child: the workers stayed in the parent, and nothing that is
+    /// waited for will ever come. Costs a system call: ask before a sleep, not before a push.
+    pub(crate) fn is_copy(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.idle.look().is_closed()
+    }
+
+    /// Whether a worker would find something to run.
+    pub(crate) fn has_work(&self) -> bool {
+        self.shared.has_item() || self.slots.iter().any(|slot| slot.inbox.has_item())
+    }
+
+    /// Whether nothing is left in any queue, and no pusher under way either.
+    pub(crate) fn is_drained(&self) -> bool {
+        // After the look that found the pool closed, before the looks at the queues: a submitter that found
+        // it open has pushed before that.
+        handshake();
+        self.queues().all(Queue::is_empty)
+    }
+
+    /// Settles all that waits without running it. Says how many tasks that were.
+    pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
+        let mut settled = 0;
+        for queue in self.queues() {
+            while let Some(task) = pop_patiently(queue) {
+                if task.settle_unrun(outcome) {
+                    self.count_unrun(outcome);
+                    settled += 1;
+                } else {
+                    self.counters.claimed_in_queue.lower();
+                }
+            }
+        }
+        settled
+    }
+
+    /// Makes room for a new task by refusing the one that has waited longest. Says whether there was one.
+    pub(crate) fn drop_oldest(&self) -> bool {
+        loop {
+            self.drop_claimed_fronts();
+            let fronts = self.queues().filter_map(|queue| {
+                let age = queue.peek(QueuedTask::age)??;
+                Some((age, queue))
+            });
+            let Some((age, queue)) = fronts.min_by_key(|&(age, _)| age) else { return false };
+            // A worker may have been faster; then another is the oldest.
+            let is_it = |task: &QueuedTask| task.age() == Some(age);
+            let Some(oldest) = queue.pop_when(is_it) else { continue };
+            if oldest.settle_unrun(Outcome::Rejected) {
+                self.count_unrun(Outcome::Rejected);
+                return true;
+            }
+            self.counters.claimed_in_queue.lower();
+        }
+    }
+
+    /// Takes out tasks that were cancelled at the head of a queue: they hide the oldest that waits.
+    fn drop_claimed_fronts(&self) {
+        for queue in self.queues() {
+            while queue.pop_when(QueuedTask::is_claimed).is_some() {
+                self.counters.claimed_in_queue.lower();
+            }
+        }
+    }
+
+    /// The next number in the order of acceptance.
+    pub(crate) fn next_age(&self) -> usize {
+        // ORDERING: only the number matters.
+        self.ages.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
+        let own = self.slots.iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
+        std::iter::once(&self.shared).chain(own)
+    }
+}
+
+/// Pops though a pusher may stand in the gap: the pool is closing, and that pusher's task counts.
+fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
+    loop {
+        match queue.pop() {
+            Pop::Item(task) => return Some(task),
+            Pop::Empty => return None,
+            Pop::Gap => std::thread::yield_now(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The pools of this process by number, so that a handle can find its task's pool without holding it.
+//!
+//! A handle that kept its pool alive would cost two contended counts a task, and a task that is still
+//! queued would keep alive what is to be shut down. Cancelling is rare enough for a look-up.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::RwLock;
+
+use super::Hub;
+use crate::id::PoolId;
+
+type Pools = RwLock<HashMap<PoolId, Weak<Hub>>>;
+
+fn pools() -> &'static Pools {
+    static POOLS: OnceLock<Pools> = OnceLock::new();
+    POOLS.get_or_init(Pools::default)
+}
+
+/// A number that no pool has now. Two pools made at this moment cannot get the same: numbers come round
+/// only after millions.
+pub(super) fn free_id() -> PoolId {
+    loop {
+        let id = PoolId::next();
+        if !pools().read().contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+pub(super) fn add(hub: &Arc<Hub>) {
+    pools().write().insert(hub.id, Arc::downgrade(hub));
+}
+
+/// The pool of this number, if it is still there.
+pub(crate) fn find(id: PoolId) -> Option<Arc<Hub>> {
+    pools().read().get(&id).and_then(Weak::upgrade)
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let mut pools = pools().write();
+        pools.remove(&self.id);
+        if pools.capacity() > 4 * pools.len().max(16) {
+            pools.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! One worker's place in the pool: its queues, its bed, its counters, and what is known of its thread.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use crate::id::WorkerId;
+use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
+use crate::parker::Parker;
+use crate::queue::Queue;
+use crate::sync::{AtomicBool, Ordering};
+use crate::task::{QueuedTask, RunningName};
+
+/// Outlives the worker's threads: a new one finds everything here.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: WorkerId,
+    /// Tasks spawned by this worker's tasks, and batches it took. Others may take from it.
+    pub(crate) inbox: Queue<QueuedTask>,
+    /// Tasks dealt to this worker. Only it takes from here.
+    pub(crate) dealt: Queue<QueuedTask>,
+    pub(crate) parker: Parker,
+    /// Set while the worker may be asleep, for who deals it a task.
+    pub(crate) asleep: CachePadded<AtomicBool>,
+    /// Set by a submitter on this worker's core that is about to sleep until the task is done: it wants the
+    /// core back as soon as it is.
+    pub(crate) hurried: AtomicBool,
+    pub(crate) counters: WorkerCounters,
+    pub(crate) running: RunningName,
+    /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the task
+    /// that waited.
+    pub(crate) ending: AtomicBool,
+    pub(crate) thread: Mutex<ThreadFacts>,
+}
+
+/// What is known of a worker's present thread.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadFacts {
+    pub(crate) name: String,
+    pub(crate) generation: u64,
+    pub(crate) core: Option<usize>,
+    pub(crate) clock: Option<ThreadClock>,
+    /// The CPU time of threads that have ended.
+    past: Option<Duration>,
+    pub(crate) life: Life,
+}
+
+/// How far a worker's thread has come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    #[default]
+    Starting,
+    Online,
+    Exited,
+}
+
+impl Slot {
+    pub(crate) fn new(index: usize) -> Self {
+        Self {
+            id: WorkerId::from(index),
+            inbox: Queue::new(),
+            dealt: Queue::new(),
+            parker: Parker::new(),
+            asleep: CachePadded::new(AtomicBool::new(false)),
+            hurried: AtomicBool::new(false),
+            counters: WorkerCounters::default(),
+            running: RunningName::new(),
+            ending: AtomicBool::new(false),
+            thread: Mutex::new(ThreadFacts::default()),
+        }
+    }
+
+    pub(crate) fn info(&self) -> WorkerInfo {
+        let running = self.running.get();
+        let facts = self.thread.lock();
+        WorkerInfo {
+            id: self.id,
+            generation: facts.generation,
+            thread_name: facts.name.clone(),
+            core: facts.core,
+            state: self.state(facts.life, running.is_some()),
+            running,
+            tasks_run: self.counters.tasks_run(),
+            busy_time: facts.busy(),
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> WorkerMetrics {
+        WorkerMetrics {
+            id: self.id,
+            tasks_run: self.counters.tasks_run(),
+            stolen: self.counters.stolen.get(),
+            parks: self.counters.parks.get(),
+            busy_time: self.thread.lock().busy(),
+        }
+    }
+
+    fn state(&self, life: Life, runs: bool) -> WorkerState {
+        match life {
+            Life::Starting => WorkerState::Starting,
+            Life::Exited => WorkerState::Exited,
+            Life::Online if runs => WorkerState::Active,
+            Life::Online if self.asleep.load(Ordering::SeqCst) => WorkerState::Parked,
+            Life::Online => WorkerState::Idle,
+        }
+    }
+}
+
+impl ThreadFacts {
+    /// The worker's thread is about to end: keeps its CPU time.
+    pub(crate) fn end_clock(&mut self) {
+        self.past = self.busy();
+        self.clock = None;
+    }
+
+    fn busy(&self) -> Option<Duration> {
+        match (self.past, self.clock.and_then(ThreadClock::busy)) {
+            (Some(past), Some(now)) => Some(past + now),
+            (past, now) => past.or(now),
+        }
+    }
+}

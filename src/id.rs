@@ -1,0 +1,65 @@
+//! The small numbers that name pools and workers.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Names a worker of one pool: workers are numbered from 0.
+///
+/// The number stays when a worker's thread is replaced; only the generation in
+/// [`WorkerInfo`](crate::WorkerInfo) goes up.
+///
+/// ```
+/// let id = corepool::WorkerId::from(3);
+/// assert_eq!(format!("worker-{id}"), "worker-3");
+/// assert_eq!(id.index(), 3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(usize);
+
+impl WorkerId {
+    /// Gives the number, to index a table of one's own.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl From<usize> for WorkerId {
+    fn from(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Tells pools of one process apart.
+///
+/// 24 bits, so that it shares a word of the task's header with something else. The numbers come round;
+/// the registry passes over those of pools that are still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PoolId(u32);
+
+impl PoolId {
+    const MOST: u32 = (1 << 24) - 1;
+
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // ORDERING: only the number matters.
+        Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST)
+    }
+
+    /// The number beside eight bits of somebody else's.
+    pub(crate) const fn pack(self, beside: u8) -> u32 {
+        self.0 << 8 | beside as u32
+    }
+
+    /// What [`pack`](Self::pack) was given.
+    pub(crate) const fn unpack(packed: u32) -> (Self, u8) {
+        (Self(packed >> 8), packed as u8)
+    }
+}

@@ -1,0 +1,175 @@
+//! The free-worker list: who sleeps, who searches, and whom a submitter wakes.
+//!
+//! `README.md` beside this file has the protocol as steps and the argument why nobody sleeps while
+//! work waits. Workers are numbers here; this module knows nothing of queues, tasks or threads.
+#![forbid(unsafe_code)]
+
+#[cfg(all(test, corepool_loom))]
+mod models;
+mod word;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU32, Mutex, Ordering, handshake};
+
+pub(crate) use word::{MAX_WORKERS, Word};
+
+/// The workers of one pool that have nothing to do.
+#[derive(Debug)]
+pub(crate) struct IdleList {
+    /// What a submitter looks at: how many are free, how many search, whether the pool is closed.
+    word: CachePadded<AtomicU32>,
+    /// Who is free; the most recently freed stands last.
+    free: Mutex<Vec<usize>>,
+}
+
+/// What became of a worker's wish to be active again without being woken.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Retract {
+    /// It is off the list, and counts as searching.
+    Done,
+    /// Somebody has taken, or is about to take, it from the list: its wake-up is on the way.
+    WakeIsComing,
+}
+
+impl IdleList {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: CachePadded::new(AtomicU32::new(Word::START.bits())),
+            free: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A look at the counts, from the submitter's half of the handshake: call it after a push.
+    #[inline]
+    pub(crate) fn look(&self) -> Word {
+        #[cfg(not(corepool_mutant = "submitter_handshake"))]
+        handshake();
+        Word::from_bits(self.word.load(Ordering::SeqCst))
+    }
+
+    /// Takes one free worker off the list if one should be woken; the caller unparks it.
+    ///
+    /// None should be when nobody is free, or when somebody searches already and will find what there
+    /// is. `fits` lets the caller pass over a worker whose core is busy with the caller itself; the
+    /// most recently freed that fits is taken, or the most recently freed if none does.
+    #[must_use = "the worker taken counts on being unparked"]
+    pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        self.reserve(Word::wants_a_searcher)?;
+        let mut free = self.free.lock();
+        let place = free.iter().rposition(|&worker| fits(worker)).unwrap_or(free.len() - 1);
+        Some(free.remove(place))
+    }
+
+    /// Takes any free worker off the list, whoever searches; the caller unparks it.
+    pub(crate) fn take_any(&self) -> Option<usize> {
+        self.reserve(Word::has_free)?;
+        self.free.lock().pop()
+    }
+
+    /// Takes this worker off the list if it is on it; the caller unparks it.
+    pub(crate) fn take(&self, worker: usize) -> bool {
+        let mut free = self.free.lock();
+        let Some(place) = free.iter().rposition(|&other| other == worker) else { return false };
+        if self.reserve(Word::has_free).is_none() && cfg!(not(corepool_mutant = "take_promised")) {
+            // Every entry is promised to a taker that waits for this lock; so this worker's wake-up
+            // is on the way.
+            return false;
+        }
+        free.remove(place);
+        true
+    }
+
+    /// Puts a worker on the list. It then takes its last look at the queues, and either
+    /// [retracts](Self::retract) or sleeps.
+    pub(crate) fn enter(&self, worker: usize, searching: Searching) {
+        // The count goes up under the lock, so that whoever holds the lock finds on the list exactly
+        // the workers counted as free and those promised to takers that wait for the lock.
+        let mut free = self.free.lock();
+        free.push(worker);
+        // SeqCst: the sleeper's half of the handshake, before the last look.
+        #[cfg(not(corepool_mutant = "idle_relaxed"))]
+        let order = Ordering::SeqCst;
+        #[cfg(corepool_mutant = "idle_relaxed")]
+        let order = Ordering::Relaxed;
+        match searching {
+            Searching::Yes => self.word.fetch_add(Word::SEARCHER_TO_FREE, order),
+            Searching::No => self.word.fetch_add(Word::ONE_FREE, order),
+        };
+        drop(free);
+        #[cfg(not(corepool_mutant = "idle_relaxed"))]
+        handshake();
+    }
+
+    /// The last look found work: the worker takes itself off the list.
+    pub(crate) fn retract(&self, worker: usize) -> Retract {
+        if cfg!(corepool_mutant = "retract_stays") || self.take(worker) {
+            Retract::Done
+        } else {
+            Retract::WakeIsComing
+        }
+    }
+
+    /// Starts a search if nobody searches: one searcher at a time is enough to find all there is.
+    pub(crate) fn start_search(&self) -> Searching {
+        let now = self.look();
+        let next = now.with_searcher();
+        if now.searching() > 0 || now.is_closed() {
+            return Searching::No;
+        }
+        // ORDERING: the count takes part in the handshake only where it goes down again.
+        match self.word.compare_exchange(
+            now.bits(),
+            next.bits(),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        ) {
+            Ok(_) => Searching::Yes,
+            Err(_) => Searching::No,
+        }
+    }
+
+    /// Ends a search that found work. Gives the counts afterwards: the last searcher that leaves while
+    /// others sleep has to look whether there is more, and wake the next one for it.
+    #[must_use]
+    pub(crate) fn end_search(&self) -> Word {
+        let before = Word::from_bits(self.word.fetch_sub(Word::ONE_SEARCHING, Ordering::SeqCst));
+        #[cfg(not(corepool_mutant = "end_search_handshake"))]
+        handshake();
+        before.without_searcher()
+    }
+
+    /// Marks the pool closed. Says whether this call did it.
+    pub(crate) fn close(&self) -> bool {
+        let before = Word::from_bits(self.word.fetch_or(Word::CLOSED, Ordering::SeqCst));
+        handshake();
+        !before.is_closed()
+    }
+
+    /// Turns one free worker into a searching one in the counts, if `wanted` says so.
+    fn reserve(&self, wanted: impl Fn(Word) -> bool) -> Option<()> {
+        let mut now = self.look();
+        while wanted(now) {
+            let next = now.free_to_searcher();
+            match self.word.compare_exchange(
+                now.bits(),
+                next.bits(),
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            ) {
+                Ok(_) => return Some(()),
+                Err(changed) => now = Word::from_bits(changed),
+            }
+        }
+        None
+    }
+}
+
+/// Whether a worker counts as searching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Searching {
+    Yes,
+    No,
+}

@@ -1,0 +1,483 @@
+//! Models of the free-worker list, alone and together with a queue: nobody sleeps while work waits.
+//!
+//! [`Pool`] is a pool of the smallest kind. Its methods are those of the hub and of the worker, step by
+//! step; a lost wake-up shows as a deadlock, which loom reports.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::{IdleList, Retract, Searching};
+use crate::parker::Parker;
+use crate::queue::models::Item;
+use crate::queue::{Pop, Queue};
+use crate::sync::{AtomicBool, Ordering, explore, handshake};
+
+/// What a hub has, for numbers.
+struct Pool {
+    shared: Queue<Box<Item>>,
+    idle: IdleList,
+    slots: Vec<Slot>,
+}
+
+/// `hub::Gate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Closed,
+}
+
+struct Slot {
+    dealt: Queue<Box<Item>>,
+    asleep: AtomicBool,
+    parker: Parker,
+}
+
+impl Pool {
+    fn new(workers: usize) -> Arc<Self> {
+        let slot =
+            |_| Slot { dealt: Queue::new(), asleep: AtomicBool::new(false), parker: Parker::new() };
+        Arc::new(Self {
+            shared: Queue::new(),
+            idle: IdleList::new(),
+            slots: (0..workers).map(slot).collect(),
+        })
+    }
+
+    /// `Hub::push`.
+    fn submit(&self, number: u32) -> Gate {
+        self.shared.push(Item::new(number));
+        self.wake_one()
+    }
+
+    fn wake_one(&self) -> Gate {
+        let word = self.idle.look();
+        if word.wants_a_searcher() {
+            if let Some(index) = self.idle.take_one(|_| true) {
+                self.slots[index].parker.unpark();
+            }
+        }
+        if word.is_closed() { Gate::Closed } else { Gate::Open }
+    }
+
+    /// `Hub::deal`.
+    fn deal(&self, number: u32, index: usize) {
+        let slot = &self.slots[index];
+        slot.dealt.push(Item::new(number));
+        handshake();
+        if slot.asleep.load(Ordering::SeqCst) && self.idle.take(index) {
+            slot.parker.unpark();
+        }
+    }
+
+    /// `Hub::close`.
+    fn close(&self) -> bool {
+        let first = self.idle.close();
+        while let Some(index) = self.idle.take_any() {
+            self.slots[index].parker.unpark();
+        }
+        first
+    }
+
+    /// `Worker::find_or_rest`: the next task, or `None` when the pool is closed and drained.
+    fn next(&self, index: usize) -> Option<u32> {
+        self.search_on(index, self.idle.start_search())
+    }
+
+    fn search_on(&self, index: usize, mut searching: Searching) -> Option<u32> {
+        loop {
+            if searching == Searching::Yes {
+                if let Some(number) = self.find(index) {
+                    self.stop_searching();
+                    return Some(number);
+                }
+            }
+            if self.idle.look().is_closed() {
+                return self.wind_up(index, searching);
+            }
+            self.rest(index, searching);
+            searching = Searching::Yes;
+        }
+    }
+
+    fn find(&self, index: usize) -> Option<u32> {
+        pop(&self.slots[index].dealt).or_else(|| pop(&self.shared))
+    }
+
+    fn has_work(&self, index: usize) -> bool {
+        self.slots[index].dealt.has_item() || self.shared.has_item()
+    }
+
+    fn stop_searching(&self) {
+        let word = self.idle.end_search();
+        if word.wants_a_searcher() && self.shared.has_item() {
+            let _gate = self.wake_one();
+        }
+    }
+
+    fn rest(&self, index: usize, searching: Searching) {
+        let slot = &self.slots[index];
+        slot.asleep.store(true, Ordering::SeqCst);
+        #[cfg(corepool_mutant = "look_before_enter")]
+        let early = self.has_work(index);
+        self.idle.enter(index, searching);
+        #[cfg(not(corepool_mutant = "look_before_enter"))]
+        let stay_up = self.has_work(index) || self.idle.look().is_closed();
+        #[cfg(corepool_mutant = "look_before_enter")]
+        let stay_up = early || self.idle.look().is_closed();
+        if !(stay_up && self.idle.retract(index) == Retract::Done) {
+            slot.parker.park();
+        }
+        slot.asleep.store(false, Ordering::SeqCst);
+    }
+
+    fn wind_up(&self, index: usize, searching: Searching) -> Option<u32> {
+        // "Closed" was read with `SeqCst`, and the queues are now: a submitter that saw the gate open has
+        // pushed before. Loom knows that only by a fence.
+        #[cfg(not(corepool_mutant = "wind_up_handshake"))]
+        handshake();
+        let left = loop {
+            match self.find(index) {
+                Some(number) => break Some(number),
+                None if self.shared.is_empty() && self.slots[index].dealt.is_empty() => break None,
+                None => thread::yield_now(),
+            }
+        };
+        if searching == Searching::Yes {
+            self.stop_searching();
+        }
+        left
+    }
+
+    /// Takes so many tasks, one after the other, and then leaves.
+    fn start_worker(self: &Arc<Self>, index: usize, tasks: usize) -> thread::JoinHandle<Vec<u32>> {
+        let pool = Arc::clone(self);
+        thread::spawn(move || (0..tasks).filter_map(|_| pool.next(index)).collect())
+    }
+
+    fn start_submitter(self: &Arc<Self>, number: u32) -> thread::JoinHandle<Gate> {
+        let pool = Arc::clone(self);
+        thread::spawn(move || pool.submit(number))
+    }
+
+    /// When all workers have left nobody is free, nobody searches and nothing waits.
+    fn assert_at_rest(&self) {
+        let word = self.idle.look();
+        assert_eq!((word.free(), word.searching()), (0, 0));
+        assert_eq!(self.idle.take_any(), None);
+        assert!(self.shared.is_empty());
+    }
+}
+
+fn pop(queue: &Queue<Box<Item>>) -> Option<u32> {
+    if queue.looks_empty() {
+        return None;
+    }
+    match queue.pop() {
+        Pop::Item(item) => Some(item.number()),
+        Pop::Empty | Pop::Gap => None,
+    }
+}
+
+#[test]
+fn one_submitter_one_worker() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start_worker(0, 1);
+        let _gate = pool.submit(1);
+        assert_eq!(worker.join().unwrap(), [1]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn two_tasks_one_worker() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start_worker(0, 2);
+        let _gate = pool.submit(1);
+        let _gate = pool.submit(2);
+        assert_eq!(worker.join().unwrap(), [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn two_submitters_one_worker() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let submitter = pool.start_submitter(1);
+        let worker = pool.start_worker(0, 2);
+        let _gate = pool.submit(2);
+        let _gate = submitter.join().unwrap();
+        let mut done = worker.join().unwrap();
+        done.sort_unstable();
+        assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+/// Each worker leaves with the first task it gets, as one does that runs it for ever: so the first to
+/// find something has to wake the second if there is more.
+#[test]
+fn a_searcher_that_finds_wakes_the_next() {
+    explore(|| {
+        let pool = Pool::new(2);
+        let _gate = pool.submit(1);
+        let workers = [pool.start_worker(0, 1), pool.start_worker(1, 1)];
+        let _gate = pool.submit(2);
+        let mut done: Vec<_> = workers.into_iter().flat_map(|w| w.join().unwrap()).collect();
+        done.sort_unstable();
+        assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn two_free_workers_two_tasks() {
+    explore(|| {
+        let pool = Pool::new(2);
+        pool.idle.enter(0, Searching::No);
+        pool.idle.enter(1, Searching::No);
+        let asleep = |index: usize| {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                pool.slots[index].parker.park();
+                pool.search_on(index, Searching::Yes)
+            })
+        };
+        let workers = [asleep(0), asleep(1)];
+        let _gate = pool.submit(1);
+        let _gate = pool.submit(2);
+        let mut done: Vec<_> = workers.into_iter().filter_map(|w| w.join().unwrap()).collect();
+        done.sort_unstable();
+        assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn a_task_dealt_to_a_worker() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start_worker(0, 1);
+        pool.deal(1, 0);
+        assert_eq!(worker.join().unwrap(), [1]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn two_dealers_one_worker() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let dealer = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.deal(1, 0)
+        });
+        let worker = pool.start_worker(0, 2);
+        pool.deal(2, 0);
+        dealer.join().unwrap();
+        let mut done = worker.join().unwrap();
+        done.sort_unstable();
+        assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn a_dealer_and_a_submitter() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let submitter = pool.start_submitter(1);
+        let worker = pool.start_worker(0, 2);
+        pool.deal(2, 0);
+        let _gate = submitter.join().unwrap();
+        let mut done = worker.join().unwrap();
+        done.sort_unstable();
+        assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn a_worker_that_goes_to_sleep_while_the_pool_closes() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start_worker(0, 1);
+        assert!(pool.close());
+        assert_eq!(worker.join().unwrap(), []);
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn two_workers_leave_when_the_pool_closes() {
+    explore(|| {
+        let pool = Pool::new(2);
+        let workers = [pool.start_worker(0, 1), pool.start_worker(1, 1)];
+        pool.close();
+        workers.into_iter().for_each(|worker| assert_eq!(worker.join().unwrap(), []));
+        pool.assert_at_rest();
+    });
+}
+
+#[test]
+fn a_pool_is_closed_once_and_what_it_accepted_is_run() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start_worker(0, 2);
+        let other = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.close()
+        });
+        let _gate = pool.submit(1);
+        let closed = pool.close();
+        assert_ne!(closed, other.join().unwrap(), "one of the two closed it");
+        // The other close may have come first, and the worker may have left before the push.
+        let mut done = worker.join().unwrap();
+        done.extend(pop(&pool.shared));
+        assert_eq!(done, [1]);
+        pool.assert_at_rest();
+    });
+}
+
+/// Who saw the gate open after its push can be sure that a worker takes the task.
+#[test]
+fn a_task_pushed_before_the_close_is_run() {
+    explore(|| {
+        let pool = Pool::new(1);
+        let submitter = pool.start_submitter(1);
+        let closer = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.close()
+        });
+        let done: Vec<_> = std::iter::from_fn(|| pool.next(0)).collect();
+        let gate = submitter.join().unwrap();
+        closer.join().unwrap();
+        let left = pop(&pool.shared);
+        assert_eq!(done.len() + usize::from(left.is_some()), 1);
+        assert!(gate == Gate::Closed || left.is_none(), "the gate was open, and nobody took it");
+        pool.assert_at_rest();
+    });
+}
+
+/// Whoever is on the list leaves it once, whichever of these takes it.
+fn two_takers(
+    first: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
+    second: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
+) {
+    explore(move || {
+        let idle = Arc::new(IdleList::new());
+        idle.enter(0, Searching::No);
+        idle.enter(1, Searching::No);
+        let taker = thread::spawn({
+            let idle = Arc::clone(&idle);
+            move || first(&idle)
+        });
+        let mut taken: Vec<_> = second(&idle).into_iter().collect();
+        taken.extend(taker.join().unwrap());
+        let word = idle.look();
+        assert_eq!(
+            (word.free() as usize, word.searching() as usize),
+            (2 - taken.len(), taken.len())
+        );
+        taken.extend(std::iter::from_fn(|| idle.take_any()));
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1]);
+    });
+}
+
+fn one(idle: &IdleList) -> Option<usize> {
+    idle.take_one(|worker| worker == 0)
+}
+
+fn any(idle: &IdleList) -> Option<usize> {
+    idle.take_any()
+}
+
+fn zero(idle: &IdleList) -> Option<usize> {
+    idle.take(0).then_some(0)
+}
+
+fn retracted(idle: &IdleList) -> Option<usize> {
+    (idle.retract(0) == Retract::Done).then_some(0)
+}
+
+#[test]
+fn one_searcher_is_taken_at_a_time() {
+    two_takers(one, one);
+}
+
+#[test]
+fn taking_one_against_taking_any() {
+    two_takers(one, any);
+}
+
+#[test]
+fn taking_one_against_taking_a_certain_one() {
+    two_takers(one, zero);
+}
+
+#[test]
+fn taking_any_against_taking_a_certain_one() {
+    two_takers(any, zero);
+}
+
+#[test]
+fn taking_one_against_retracting() {
+    two_takers(one, retracted);
+}
+
+#[test]
+fn taking_any_twice_against_retracting() {
+    two_takers(retracted, |idle| {
+        let first = idle.take_any();
+        assert!(first.is_some(), "one is left whatever the other does");
+        first
+    });
+}
+
+/// A worker that is alone on the list either takes itself off or is woken, never both, never neither.
+#[test]
+fn a_retreat_against_two_takers() {
+    explore(|| {
+        let pool = Pool::new(1);
+        pool.idle.enter(0, Searching::No);
+        let taker = |take: fn(&IdleList) -> Option<usize>| {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                let taken = take(&pool.idle);
+                if let Some(index) = taken {
+                    pool.slots[index].parker.unpark();
+                }
+                taken
+            })
+        };
+        let takers = [taker(one), taker(zero)];
+        let retreat = pool.idle.retract(0);
+        if retreat == Retract::WakeIsComing {
+            pool.slots[0].parker.park();
+        }
+        let taken = takers.into_iter().filter_map(|taker| taker.join().unwrap()).count();
+        assert_eq!(taken, usize::from(retreat == Retract::WakeIsComing));
+        assert_eq!(pool.idle.look().searching(), 1);
+    });
+}
+
+#[test]
+fn one_of_two_starts_the_search() {
+    explore(|| {
+        let idle = Arc::new(IdleList::new());
+        let other = thread::spawn({
+            let idle = Arc::clone(&idle);
+            move || idle.start_search()
+        });
+        let here = idle.start_search();
+        let there = other.join().unwrap();
+        assert_ne!(here, there);
+        assert_eq!(idle.look().searching(), 1);
+        assert_eq!(idle.end_search().searching(), 0);
+    });
+}

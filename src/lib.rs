@@ -1,0 +1,120 @@
+//! A CPU thread pool: pinned workers, and a handle for every task that can be joined or awaited.
+//!
+//! ```
+//! use corepool::{TaskError, WorkerPool};
+//!
+//! let pool = WorkerPool::new()?;
+//! let answer = pool.spawn(|| (1..=20_u64).product::<u64>());
+//! let failure = pool.spawn(|| -> u64 { std::panic::resume_unwind(Box::new("no luck")) });
+//!
+//! // In a thread: join. In async code, on any runtime or none: await.
+//! assert_eq!(answer.join()?, 2_432_902_008_176_640_000);
+//! let failed = pollster::block_on(failure);
+//! assert!(matches!(failed, Err(TaskError::Panicked(panic)) if panic.message() == "no luck"));
+//!
+//! // Closes the pool, runs what is queued, and joins the threads, as dropping it does.
+//! pool.shutdown();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Choose by need
+//!
+//! - **A pool:** [`WorkerPool::new`] for one pinned worker a core, [`WorkerPool::builder`] for everything else,
+//!   [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only one.
+//! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle. [`try_spawn`](WorkerPool::try_spawn) never blocks and
+//!   gives the closure back; [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
+//!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) names it.
+//! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
+//!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
+//! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
+//!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
+//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
+//! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
+//! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
+//!
+//! # Guarantees
+//!
+//! **Ordering.** What happened before a spawn is seen by the task, and what the task did is seen by whoever got its
+//! result. Each queue is first in, first out, but there are several: tasks may start in another order than they were
+//! spawned. Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
+//!
+//! **Waiting.** A task that waits for another's handle makes progress, on a pool of one worker too: what nobody has started
+//! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task. Tasks that wait
+//! for one another in a circle wait for ever.
+//!
+//! **Panics.** A panic stays in its task and comes out of the handle as [`TaskError::Panicked`]; nobody's handle, and an
+//! event says so. Panics in drops, wakers and hooks stop there too. The worker goes on. Where panics abort, they abort.
+//!
+//! **Drop.** A dropped handle detaches its task. A dropped pool is shut down, which blocks until what was accepted has
+//! run; on one of its own workers it is only closed.
+//!
+//! **Shutdown.** Every handle settles exactly once, with the value or the reason why there is none: see [`TaskError`].
+//! What was accepted before the pool was closed is run, or, if a deadline passes first, settles as
+//! [`Cancelled`](TaskError::Cancelled).
+//!
+//! # Costs and limits
+//!
+//! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is only paid for when a worker sleeps and
+//! none is looking for work. No clock is read for a task unless [`Builder::record_timing`] asks for it. An idle pool
+//! sleeps without timers. Work of less than some microseconds is better done in batches.
+//!
+//! Tasks own their data (`'static`). Linux is tested; other systems are compiled, and their workers are not pinned. A thread
+//! that ends by a raw system call is not noticed. A child made by `fork` must not use the pool.
+//!
+//! # Features
+//!
+//! There are none yet.
+//!
+//! # Related crates
+//!
+//! - [rayon](https://docs.rs/rayon): fork-join on borrowed data, parallel iterators. Take it where the work is a loop.
+//! - [tokio](https://docs.rs/tokio): work that waits. Its `spawn_blocking` is for calls that block, not for computing.
+//! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of your own.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod sync;
+mod unwind;
+mod error;
+mod id;
+mod clock;
+mod affinity;
+
+mod parker;
+mod spin;
+mod habit;
+mod queue;
+mod admission;
+mod event;
+mod metrics;
+
+mod idle;
+
+mod task;
+mod config;
+
+mod hub;
+
+mod worker;
+
+mod handle;
+
+mod pool;
+
+mod builder;
+mod global;
+
+pub use builder::Builder;
+pub use config::{Dispatch, Pinning, WhenFull};
+pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
+pub use event::{ExitReason, PoolEvent};
+pub use global::spawn;
+pub use handle::TaskHandle;
+pub use id::WorkerId;
+pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
+pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
+pub use task::TaskContext;
+
+/// Makes the README's code part of the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

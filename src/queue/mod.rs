@@ -1,0 +1,388 @@
+//! An unbounded first-in first-out queue: a push is two exchanges, a pop happens under a small lock.
+//!
+//! The links live inside the items, so pushing allocates nothing. `README.md` beside this file has
+//! the protocol and the argument; [`Queue`] knows nothing of tasks and is modelled with integers.
+
+mod front;
+mod link;
+#[cfg(all(test, corepool_loom))]
+pub(crate) mod models;
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::{self, NonNull};
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
+use front::FrontLock;
+
+pub(crate) use link::{Link, Linked};
+
+/// What a pop found.
+#[derive(Debug)]
+pub(crate) enum Pop<T> {
+    /// The oldest item.
+    Item(T),
+    /// Nothing was there.
+    Empty,
+    /// A pusher stands between its two exchanges: it will link its item, and then look who sleeps.
+    Gap,
+}
+
+/// Many threads push; whoever holds the front's lock pops.
+pub(crate) struct Queue<T: Linked> {
+    back: CachePadded<Back>,
+    front: CachePadded<FrontLock<Front>>,
+    /// Stands in the list when it would be empty otherwise. Boxed: its address must not move.
+    stub: NonNull<Link>,
+    items: PhantomData<T>,
+}
+
+/// The pushers' cache line.
+struct Back {
+    last: AtomicPtr<Link>,
+    pushed: AtomicUsize,
+}
+
+/// The poppers' cache line.
+struct Front {
+    first: NonNull<Link>,
+    taken: usize,
+}
+
+// SAFETY: the raw pointers are links of items that the queue owns, and items may move between threads
+// because `T: Send`. `first` is reached only under the front's lock.
+unsafe impl<T: Linked + Send> Send for Queue<T> {}
+// SAFETY: as for `Send`; sharing the queue gives other threads items by value, never by reference.
+unsafe impl<T: Linked + Send> Sync for Queue<T> {}
+
+impl<T: Linked> Queue<T> {
+    pub(crate) fn new() -> Self {
+        let stub = NonNull::from(Box::leak(Box::new(Link::new())));
+        Self {
+            back: CachePadded::new(Back {
+                last: AtomicPtr::new(stub.as_ptr()),
+                pushed: AtomicUsize::new(0),
+            }),
+            front: CachePadded::new(FrontLock::new(Front { first: stub, taken: 0 })),
+            stub,
+            items: PhantomData,
+        }
+    }
+
+    /// Appends one item. Never waits. The item is there for every look that comes after this call in
+    /// the single order of `SeqCst` accesses.
+    #[inline]
+    pub(crate) fn push(&self, item: T) {
+        let link = item.into_link();
+        // ORDERING: a statistic; it rides on the line that the exchange needs anyway.
+        self.back.pushed.fetch_add(1, Ordering::Relaxed);
+        self.append(link, link);
+    }
+
+    /// As [`push`](Self::push), for a queue into which only the calling thread ever pushes: it counts
+    /// without an exchange.
+    #[inline]
+    pub(crate) fn push_alone(&self, item: T) {
+        let link = item.into_link();
+        self.append_alone(link, link, 1);
+    }
+
+    /// Takes the oldest item.
+    #[inline]
+    pub(crate) fn pop(&self) -> Pop<T> {
+        self.take(&mut self.front.lock())
+    }
+
+    /// Takes the oldest item if it is this one, which the caller knows to be alive; what a worker does for a task it is about to run itself.
+    #[inline]
+    pub(crate) fn pop_if(&self, wanted: NonNull<Link>) -> Option<T> {
+        let mut front = self.front.lock();
+        self.skip_stub(&mut front);
+        if front.first != wanted {
+            return None;
+        }
+        match self.take(&mut front) {
+            Pop::Item(item) => Some(item),
+            Pop::Empty | Pop::Gap => None,
+        }
+    }
+
+    /// Takes the oldest item for the caller and moves up to `limit - 1` of those behind it to `home`.
+    ///
+    /// At most half of what waits, rounded up, is taken: the rest stays for whoever comes next. Only
+    /// `home`'s owner pushes into `home`, and the caller is it.
+    pub(crate) fn pop_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
+        let mut front = self.front.lock();
+        let item = match self.take(&mut front) {
+            Pop::Item(item) => item,
+            nothing => return (nothing, 0),
+        };
+        let more = (self.waiting(&front) / 2).min(limit - 1);
+        let Some((head, tail, count)) = self.take_chain(&mut front, more) else {
+            return (Pop::Item(item), 0);
+        };
+        drop(front);
+        home.append_alone(head, tail, count);
+        (Pop::Item(item), count)
+    }
+
+    /// Whether no pushed item is left and no pusher stands in the gap.
+    pub(crate) fn is_empty(&self) -> bool {
+        if !self.looks_empty() {
+            return false;
+        }
+        let front = self.front.lock();
+        self.is_empty_locked(&front)
+    }
+
+    /// Whether nothing is here, as one load without the lock can tell: a queue with an item, or with a
+    /// pusher in the gap, never looks empty.
+    #[inline]
+    pub(crate) fn looks_empty(&self) -> bool {
+        self.back.last.load(Ordering::SeqCst) == self.stub.as_ptr()
+    }
+
+    /// Whether a pop would find an item now: the last look of a worker that goes to sleep.
+    ///
+    /// A pusher in the gap counts as nothing: it has not finished its push, and when it has it looks
+    /// for a sleeper itself.
+    pub(crate) fn has_item(&self) -> bool {
+        if self.looks_empty() {
+            return false;
+        }
+        let front = self.front.lock();
+        if !link_at(front.first).next().is_null() {
+            return true;
+        }
+        front.first != self.stub && self.back.last.load(Ordering::SeqCst) == front.first.as_ptr()
+    }
+
+    /// Asks a question about the oldest item, which stays.
+    pub(crate) fn peek<R>(&self, question: impl FnOnce(&T) -> R) -> Option<R> {
+        let mut front = self.front.lock();
+        self.skip_stub(&mut front);
+        (front.first != self.stub).then(|| self.ask(front.first, question))
+    }
+
+    /// Takes the oldest item if the answer is yes. Asked and taken under one lock: an address alone does
+    /// not tell an item from a later one in the same place.
+    pub(crate) fn pop_when(&self, question: impl FnOnce(&T) -> bool) -> Option<T> {
+        let mut front = self.front.lock();
+        self.skip_stub(&mut front);
+        if front.first == self.stub || !self.ask(front.first, question) {
+            return None;
+        }
+        match self.take(&mut front) {
+            Pop::Item(item) => Some(item),
+            Pop::Empty | Pop::Gap => None,
+        }
+    }
+
+    /// Takes out the items that `is_dead` names, wherever they stand but at the very end.
+    ///
+    /// The last item stays, because a pusher may be about to link behind it.
+    pub(crate) fn sweep(&self, is_dead: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut dead = Vec::new();
+        let mut front = self.front.lock();
+        self.skip_stub(&mut front);
+        // Looked at once, as in `take_chain`: the stub is no item, even if one stands behind it by now.
+        #[cfg(not(corepool_mutant = "stub_in_sweep"))]
+        if front.first == self.stub {
+            return dead;
+        }
+        let mut before: Option<NonNull<Link>> = None;
+        let mut at = front.first;
+        while let Some(next) = NonNull::new(link_at(at).next()) {
+            if self.ask(at, &is_dead) {
+                match before {
+                    None => front.first = next,
+                    Some(before) => link_at(before).set_next(next.as_ptr()),
+                }
+                if let Pop::Item(item) = self.taken(&mut front, at) {
+                    dead.push(item);
+                }
+            } else {
+                before = Some(at);
+            }
+            at = next;
+        }
+        dead
+    }
+
+    /// How many items wait. Exact when nobody pushes or pops at the moment.
+    pub(crate) fn len(&self) -> usize {
+        let front = self.front.lock();
+        self.waiting(&front)
+    }
+
+    /// How many items were ever pushed, those moved in from other queues included.
+    pub(crate) fn pushed(&self) -> usize {
+        // ORDERING: a statistic; partner of nothing.
+        self.back.pushed.load(Ordering::Relaxed)
+    }
+
+    /// Asks a question about an item that stays in the list. The caller holds the front's lock.
+    fn ask<R>(&self, at: NonNull<Link>, question: impl FnOnce(&T) -> R) -> R {
+        // SAFETY: `at` is an item's link, and the lock keeps others from taking it; it is not dropped
+        // here, so it has not been given back.
+        let item = ManuallyDrop::new(unsafe { T::from_link(at) });
+        question(&item)
+    }
+
+    fn waiting(&self, front: &Front) -> usize {
+        // A pusher counts before it links, so `taken` never runs ahead of what this thread sees by more
+        // than a pusher's gap; the clamp keeps a torn reading from looking like 2^64 items.
+        let waiting = self.pushed().wrapping_sub(front.taken);
+        if waiting > usize::MAX / 2 { 0 } else { waiting }
+    }
+
+    fn is_empty_locked(&self, front: &Front) -> bool {
+        front.first == self.stub
+            && link_at(front.first).next().is_null()
+            && self.back.last.load(Ordering::SeqCst) == self.stub.as_ptr()
+    }
+
+    /// Appends the chain `head ..= tail`, already linked inside.
+    #[inline]
+    fn append(&self, head: NonNull<Link>, tail: NonNull<Link>) {
+        link_at(tail).set_next(ptr::null_mut());
+        // SeqCst: `looks_empty` may be a sleeper's last look, so this takes part in the handshake; and
+        // it makes the previous pusher's item visible as memory to write to.
+        // ORDERING: the weaker ones are planted bugs.
+        let order = planted(
+            cfg!(corepool_mutant = "append_unreleased"),
+            Ordering::SeqCst,
+            Ordering::Acquire,
+        );
+        let order = planted(cfg!(corepool_mutant = "append_unacquired"), order, Ordering::Release);
+        let before = self.back.last.swap(tail.as_ptr(), order);
+        // `before` cannot have been freed: an item leaves the queue only when it has a successor or
+        // is still the last one, and it is neither until the next line.
+        let before = NonNull::new(before).expect("the list is never without a last link");
+        link_at(before).publish(head.as_ptr());
+    }
+
+    fn append_alone(&self, head: NonNull<Link>, tail: NonNull<Link>, count: usize) {
+        // ORDERING: a statistic with one writer, so nothing is lost between the load and the store.
+        let pushed = self.back.pushed.load(Ordering::Relaxed);
+        self.back.pushed.store(pushed.wrapping_add(count), Ordering::Relaxed);
+        self.append(head, tail);
+    }
+
+    /// The classic pop of an intrusive list with a stub. The caller holds the front's lock.
+    fn take(&self, front: &mut Front) -> Pop<T> {
+        self.skip_stub(front);
+        let first = front.first;
+        if first == self.stub {
+            return if self.is_empty_locked(front) { Pop::Empty } else { Pop::Gap };
+        }
+        let next = link_at(first).next();
+        if let Some(next) = NonNull::new(next) {
+            front.first = next;
+            return self.taken(front, first);
+        }
+        if self.put_stub_behind(first) {
+            front.first = self.stub;
+            return self.taken(front, first);
+        }
+        // A pusher exchanged `last` after we looked. It may have linked already.
+        match NonNull::new(link_at(first).next()) {
+            Some(next) => {
+                front.first = next;
+                self.taken(front, first)
+            }
+            None => Pop::Gap,
+        }
+    }
+
+    fn taken(&self, front: &mut Front, first: NonNull<Link>) -> Pop<T> {
+        front.taken = front.taken.wrapping_add(1);
+        // SAFETY: `first` came in by `into_link` of an item, has just left the list, and only one
+        // caller can take it because the front's lock is held.
+        Pop::Item(unsafe { T::from_link(first) })
+    }
+
+    /// Steps over the stub when it stands in front of an item.
+    #[inline]
+    fn skip_stub(&self, front: &mut Front) {
+        if front.first == self.stub {
+            if let Some(next) = NonNull::new(link_at(self.stub).next()) {
+                front.first = next;
+            }
+        }
+    }
+
+    /// Lets the stub take the place of the last item. Fails when a pusher came in between.
+    fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
+        link_at(self.stub).set_next(ptr::null_mut());
+        // ORDERING: release, so that whoever exchanges `last` next sees the stub's empty link; acquire
+        // is not needed for our own list, but the pusher's exchange is this one's partner in both ways.
+        let order = planted(
+            cfg!(corepool_mutant = "put_stub_unreleased"),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        // ORDERING: relaxed on failure, because the caller then looks at the link, with its own ordering.
+        self.back
+            .last
+            .compare_exchange(last.as_ptr(), self.stub.as_ptr(), order, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Takes up to `limit` linked items that have a successor, as one chain.
+    fn take_chain(
+        &self,
+        front: &mut Front,
+        limit: usize,
+    ) -> Option<(NonNull<Link>, NonNull<Link>, usize)> {
+        if limit == 0 {
+            return None;
+        }
+        self.skip_stub(front);
+        let head = front.first;
+        // Looked at once: a pusher may link behind the stub at any moment from here, and then the walk
+        // below would take the stub along as if it were an item.
+        #[cfg(not(corepool_mutant = "stub_in_chain"))]
+        if head == self.stub {
+            return None;
+        }
+        let (mut tail, mut count) = (None, 0);
+        while count < limit {
+            let first = front.first;
+            let Some(next) = NonNull::new(link_at(first).next()) else { break };
+            front.first = next;
+            tail = Some(first);
+            count += 1;
+        }
+        front.taken = front.taken.wrapping_add(count);
+        tail.map(|tail| (head, tail, count))
+    }
+}
+
+impl<T: Linked> Drop for Queue<T> {
+    fn drop(&mut self) {
+        while let Pop::Item(item) = self.pop() {
+            drop(item);
+        }
+        // SAFETY: the stub came from a box in `new`, and no pusher can be under way: we own the queue.
+        drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
+    }
+}
+
+impl<T: Linked> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The link behind a pointer of the list.
+#[inline(always)]
+fn link_at<'a>(link: NonNull<Link>) -> &'a Link {
+    // SAFETY: links in the list are alive: an item's until it is taken, the stub's until the queue is
+    // dropped, the previous last item's until its pusher linked a successor (see `append`). The
+    // lifetime is that of one expression in this file; no caller keeps the reference.
+    unsafe { link.as_ref() }
+}

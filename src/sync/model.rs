@@ -1,0 +1,44 @@
+//! Loom's atomics and locks under the names the rest of the crate uses, and the way to run a model.
+
+pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+
+/// Loom's mutex with the face of `parking_lot`'s: no poisoning.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a model's thread panicked with a lock held")
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static PANICKED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a model through all its schedules. All models start here.
+///
+/// Loom reports a race by a panic in the thread that runs into it. Our own code catches the panics of
+/// user code, and would catch that one too; so each panic is noted where it begins, and a model that has
+/// seen one fails. A model's own panics are thrown by `resume_unwind`, which is not noted.
+#[cfg(test)]
+pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
+    static HOOK: std::sync::Once = std::sync::Once::new();
+    HOOK.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICKED.set(true);
+            report(panic);
+        }));
+    });
+    loom::model(move || {
+        model();
+        assert!(!PANICKED.get(), "a panic inside the model was caught; see above");
+    });
+}

@@ -1,0 +1,326 @@
+//! The handle's half of a task: wait for it, take its result, cancel it, run it in place.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem;
+use core::ptr::NonNull;
+use core::task::Waker;
+
+use super::QueuedTask;
+use super::context::TaskContext;
+use super::extra::Extra;
+use super::raw::{self, Header};
+use super::state::{LetGo, Outcome, Phase, Registered, State};
+use crate::error::TaskError;
+use crate::id::{PoolId, WorkerId};
+use crate::queue::Link;
+use crate::unwind::{self, Payload};
+
+/// The handle's reference to a task whose value is a `T`.
+///
+/// Dropped, it lets the task go on by itself.
+pub(crate) struct HeldTask<T> {
+    task: NonNull<Header>,
+    value: PhantomData<T>,
+}
+
+/// A task that was run in place: what happened, and the handle's result.
+#[derive(Debug)]
+pub(crate) struct Ran<T> {
+    pub(crate) outcome: Outcome,
+    pub(crate) result: Result<T, TaskError>,
+}
+
+// SAFETY: the reference gives the value away, once, so the value must be `Send`; the closure that
+// `cancel` may drop is (see `make`).
+unsafe impl<T: Send> Send for HeldTask<T> {}
+// SAFETY: through `&HeldTask` one can look at the state and cancel; neither gives access to a `T`.
+unsafe impl<T: Send> Sync for HeldTask<T> {}
+
+impl<T> HeldTask<T> {
+    pub(super) fn new(task: NonNull<Header>) -> Self {
+        Self { task, value: PhantomData }
+    }
+
+    /// A task that was refused, so that even a refusal has a handle.
+    pub(crate) fn refused(pool: PoolId) -> Self {
+        Self::new(raw::allocate_settled(pool, Outcome::Rejected, ()))
+    }
+
+    /// A task whose closure has run already; also says what came of it.
+    pub(crate) fn finished(pool: PoolId, result: Result<T, Payload>) -> (Self, Outcome) {
+        let (outcome, task) = match result {
+            Ok(value) => (Outcome::Value, raw::allocate_settled(pool, Outcome::Value, value)),
+            Err(payload) if raw::ends_worker(&payload) => {
+                (Outcome::Lost, raw::allocate_settled(pool, Outcome::Lost, ()))
+            }
+            Err(payload) => {
+                (Outcome::Panicked, raw::allocate_settled(pool, Outcome::Panicked, payload))
+            }
+        };
+        (Self::new(task), outcome)
+    }
+
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.state().phase(), Phase::Settled(_))
+    }
+
+    pub(crate) fn pool(&self) -> PoolId {
+        self.header().pool()
+    }
+
+    /// Where the task stands in its queue, if it still does.
+    pub(crate) fn link(&self) -> NonNull<Link> {
+        self.task.cast()
+    }
+
+    /// Takes the result of a settled task.
+    #[inline]
+    pub(crate) fn try_take(self) -> Result<Result<T, TaskError>, Self> {
+        let Phase::Settled(outcome) = self.state().phase() else { return Err(self) };
+        // SAFETY: the task is settled with this outcome, and only the handle takes the result.
+        let result = unsafe { take_result(self.task, outcome) };
+        self.let_go_empty();
+        Ok(result)
+    }
+
+    /// Lets go of a task whose result was taken.
+    #[inline]
+    fn let_go_empty(self) {
+        let state = self.state();
+        if state.let_go(true) == LetGo::Free {
+            // SAFETY: both references are gone, and the result was taken.
+            unsafe { raw::free(self.task) };
+        }
+        mem::forget(self);
+    }
+
+    /// Registers a waker, in place of one from before. Says whether the task is settled already.
+    pub(crate) fn set_waker(&mut self, waker: &Waker) -> bool {
+        // Cloned first: if the user's clone panics nothing has changed.
+        let waker = waker.clone();
+        if !self.clear_waker() {
+            return true;
+        }
+        // SAFETY: the slot was cleared, and the exclusive borrow keeps others from filling it.
+        unsafe { self.header().put_waiter(waker) };
+        match self.state().set_waiter() {
+            Registered::Waiting => false,
+            Registered::Settled => {
+                // SAFETY: the bit was not set when the task was settled, so the slot is still ours.
+                let waker = unsafe { self.header().take_waiter() };
+                unwind::quietly(|| drop(waker));
+                true
+            }
+        }
+    }
+
+    /// Takes back a waker that was registered. Says whether the task is still unsettled.
+    pub(crate) fn clear_waker(&mut self) -> bool {
+        if !self.state().has_waiter() {
+            return !self.is_settled();
+        }
+        match self.state().clear_waiter() {
+            Registered::Waiting => {
+                // SAFETY: the bit is clear again, so the slot is ours; it was filled.
+                let waker = unsafe { self.header().take_waiter() };
+                unwind::quietly(|| drop(waker));
+                true
+            }
+            // The settler empties the slot.
+            Registered::Settled => false,
+        }
+    }
+
+    /// Empties the slot before a run in place: its waker is from a poll elsewhere, and nobody else will
+    /// settle the task.
+    #[inline]
+    fn forget_waker(&mut self) {
+        if cfg!(not(corepool_mutant = "waker_left_behind")) && self.state().has_waiter() {
+            let _unsettled = self.clear_waker();
+        }
+    }
+
+    /// Settles a task that nobody has started; says whether this call did.
+    pub(crate) fn settle_unrun(&self, outcome: Outcome) -> bool {
+        if !self.state().claim() {
+            return false;
+        }
+        // SAFETY: we have claimed the task, and our borrow keeps the handle's reference.
+        unsafe { raw::drop_closure(self.task) };
+        if let Some(extra) = self.extra() {
+            extra.give_place_back();
+        }
+        if self.state().settle_beside_owner(outcome) {
+            // SAFETY: the slot was filled when we settled the task, so it is ours now.
+            let waker = unsafe { self.header().take_waiter() };
+            unwind::quietly(|| waker.wake());
+        }
+        true
+    }
+
+    pub(crate) fn request_cancel(&self) {
+        self.state().request_cancel();
+    }
+
+    pub(crate) fn is_cancel_on_drop(&self) -> bool {
+        self.state().is_cancel_on_drop()
+    }
+
+    pub(crate) fn cancel_on_drop(&self, wanted: bool) {
+        if wanted {
+            self.state().set_cancel_on_drop();
+        } else {
+            self.state().clear_cancel_on_drop();
+        }
+    }
+
+    /// Claims the task and runs it on the calling thread, if nobody else has. `None`, and the handle
+    /// stays, if somebody has.
+    #[inline]
+    pub(crate) fn try_run_here(
+        mut self,
+        worker: Option<WorkerId>,
+        started: impl FnOnce(Option<&Extra>),
+        panicked: impl FnOnce(String, &str),
+    ) -> Result<Ran<T>, Self> {
+        if !self.state().claim() {
+            return Err(self);
+        }
+        self.forget_waker();
+        let task = self.task;
+        started(self.extra());
+        mem::forget(self);
+        let context = TaskContext::new(task, worker);
+        // SAFETY: we have just claimed it.
+        let outcome = unsafe { raw::run(task, &context) };
+        if outcome == Outcome::Panicked {
+            // SAFETY: it panicked, and nobody else knows yet.
+            unsafe { raw::with_panic(task, panicked) };
+        }
+        // SAFETY: the run left a result of this outcome; nobody else knows of it yet.
+        let result = unsafe { take_result(task, outcome) };
+        // SAFETY: we still hold the handle's reference.
+        if unsafe { Header::of(task) }.state.settle_and_let_go(outcome) {
+            // SAFETY: the owner's reference is gone too, and the result was taken.
+            unsafe { raw::free(task) };
+        }
+        Ok(Ran { outcome, result })
+    }
+
+    /// As [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well. With both
+    /// references in one hand nobody else can reach the task, and no exchange is needed at all.
+    #[inline]
+    pub(crate) fn run_whole(
+        mut self,
+        queued: QueuedTask,
+        worker: Option<WorkerId>,
+        started: impl FnOnce(Option<&Extra>),
+        panicked: impl FnOnce(String, &str),
+    ) -> Result<Ran<T>, Self> {
+        debug_assert!(queued.is(self.task), "the two halves belong together");
+        if queued.is_claimed() {
+            return Err(self);
+        }
+        self.forget_waker();
+        let task = self.task;
+        started(self.extra());
+        mem::forget(self);
+        mem::forget(queued);
+        let context = TaskContext::new(task, worker);
+        // SAFETY: both references are ours, so it is as good as claimed.
+        let outcome = unsafe { raw::run(task, &context) };
+        if outcome == Outcome::Panicked {
+            // SAFETY: it panicked, and nobody else knows yet.
+            unsafe { raw::with_panic(task, panicked) };
+        }
+        // SAFETY: the run left a result of this outcome.
+        let result = unsafe { take_result(task, outcome) };
+        // SAFETY: both references end here, and the result was taken.
+        unsafe { raw::free(task) };
+        Ok(Ran { outcome, result })
+    }
+
+    fn extra(&self) -> Option<&Extra> {
+        // SAFETY: we hold the handle's reference.
+        unsafe { raw::extra(self.task) }
+    }
+
+    fn state(&self) -> &State {
+        &self.header().state
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: we hold the handle's reference.
+        unsafe { Header::of(self.task) }
+    }
+}
+
+impl<T> Drop for HeldTask<T> {
+    fn drop(&mut self) {
+        let _unsettled = self.clear_waker();
+        let mut let_go = self.state().let_go(false);
+        if let_go == LetGo::TakeFirst {
+            if let Phase::Settled(outcome) = self.state().phase() {
+                // SAFETY: settled with this outcome while the handle was there: ours.
+                unsafe { raw::drop_result(self.task, outcome) };
+            }
+            let_go = self.state().let_go(true);
+        }
+        if let_go == LetGo::Free {
+            // SAFETY: both references are gone, and the result was dropped. (An unsettled task always has
+            // its owner, so it is never freed here.)
+            unsafe { raw::free(self.task) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for HeldTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldTask").field("phase", &self.state().phase()).finish_non_exhaustive()
+    }
+}
+
+/// The owner found a waiter when it settled: wakes it, then gives up the owner's reference.
+#[cold]
+pub(super) fn wake_then_release(task: NonNull<Header>) {
+    // SAFETY: the owner's reference is still ours.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the slot was filled when we settled the task, so it is ours now.
+    #[cfg(not(corepool_mutant = "waiter_after_release"))]
+    let waker = unsafe { header.take_waiter() };
+    if header.state.release_owner() {
+        // SAFETY: both references are gone; the handle took or dropped the result before it let go.
+        unsafe { raw::free(task) };
+    }
+    // SAFETY: none; a planted bug.
+    #[cfg(corepool_mutant = "waiter_after_release")]
+    let waker = unsafe { header.take_waiter() };
+    unwind::quietly(|| waker.wake());
+}
+
+/// The owner settled a task whose handle is gone.
+#[cold]
+pub(super) fn drop_orphan(task: NonNull<Header>, outcome: Outcome) {
+    // SAFETY: no handle is left, so the result is the settler's.
+    unsafe { raw::drop_result(task, outcome) };
+    // SAFETY: both references are gone.
+    unsafe { raw::free(task) };
+}
+
+/// # Safety
+/// - The task's value type is `T`, its run ended with `outcome`, and the result is the caller's.
+#[inline]
+unsafe fn take_result<T>(task: NonNull<Header>, outcome: Outcome) -> Result<T, TaskError> {
+    match outcome {
+        // SAFETY: the caller's promise.
+        Outcome::Value => Ok(unsafe { raw::take_contents(task) }),
+        // SAFETY: the caller's promise.
+        Outcome::Panicked => Err(TaskError::panicked(unsafe { raw::take_contents(task) })),
+        Outcome::Cancelled => Err(TaskError::Cancelled),
+        Outcome::Expired => Err(TaskError::Expired),
+        Outcome::Rejected => Err(TaskError::Rejected),
+        Outcome::Lost => Err(TaskError::Lost),
+    }
+}

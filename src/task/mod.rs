@@ -1,0 +1,205 @@
+//! One task: the half that stands in a queue, and the half that a handle holds.
+//!
+//! Both halves are small owning pointers to one allocation. [`QueuedTask`] is the owner's reference:
+//! dropped without a run, it settles the task, so that nothing accepted is ever silently lost.
+//! [`HeldTask`] is the handle's. `README.md` beside this file has the states and who may touch what.
+
+mod context;
+mod extra;
+mod held;
+#[cfg(all(test, corepool_loom))]
+mod models;
+mod raw;
+mod running;
+mod state;
+mod strip;
+
+use core::ptr::NonNull;
+
+use crate::id::{PoolId, WorkerId};
+use crate::queue::{Link, Linked};
+
+pub use context::TaskContext;
+pub(crate) use extra::Extra;
+pub(crate) use held::{HeldTask, Ran};
+use raw::{Header, Table};
+pub(crate) use running::RunningName;
+pub(crate) use state::Outcome;
+use state::{SettledBy, State};
+
+/// Makes a task: one half for a queue, one for a handle. `Named` is the type whose name it bears.
+#[inline]
+pub(crate) fn make<Named, F, T>(
+    pool: PoolId,
+    extra: Option<Extra>,
+    closure: F,
+) -> (QueuedTask, HeldTask<T>)
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let task = raw::allocate::<Named, F, T>(pool, extra, closure);
+    (QueuedTask { task }, HeldTask::new(task))
+}
+
+/// The owner's reference to a task.
+#[derive(Debug)]
+pub(crate) struct QueuedTask {
+    task: NonNull<Header>,
+}
+
+// SAFETY: closure and result are `Send` (see `make`), and the state word decides who touches them.
+unsafe impl Send for QueuedTask {}
+
+// SAFETY: the link is the header's first field, and the owner's reference keeps the header in place
+// until `from_link` gives that reference back.
+unsafe impl Linked for QueuedTask {
+    #[inline]
+    fn into_link(self) -> NonNull<Link> {
+        let link = self.task.cast();
+        core::mem::forget(self);
+        link
+    }
+
+    #[inline]
+    unsafe fn from_link(link: NonNull<Link>) -> Self {
+        Self { task: link.cast() }
+    }
+}
+
+impl QueuedTask {
+    /// Claims the task, to run it. `None` if it was cancelled, or its handle runs it in place.
+    #[inline]
+    pub(crate) fn claim(self) -> Option<ClaimedTask> {
+        // A task that is not ours any more only loses the owner's reference, by our drop.
+        self.state().claim().then(|| {
+            let task = self.task;
+            core::mem::forget(self);
+            ClaimedTask { task }
+        })
+    }
+
+    /// Settles the task without a run; says whether this call did.
+    pub(crate) fn settle_unrun(self, outcome: Outcome) -> bool {
+        match self.claim() {
+            Some(claimed) => {
+                claimed.settle_unrun(outcome);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The task's place in the order of acceptance; none if it has none or is claimed already.
+    pub(crate) fn age(&self) -> Option<usize> {
+        // SAFETY: we hold the owner's reference.
+        let extra = unsafe { raw::extra(self.task) };
+        extra.filter(|_| !self.is_claimed()).map(|extra| extra.age)
+    }
+
+    /// Whether this is the other half of a handle's task.
+    fn is(&self, task: NonNull<Header>) -> bool {
+        self.task == task
+    }
+
+    /// Whether somebody has claimed the task where it stands in its queue.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.state().phase() != state::Phase::Queued
+    }
+
+    fn state(&self) -> &State {
+        // SAFETY: we hold the owner's reference.
+        &unsafe { Header::of(self.task) }.state
+    }
+}
+
+impl Drop for QueuedTask {
+    fn drop(&mut self) {
+        let task = self.task;
+        if !self.is_claimed() && self.state().claim() {
+            ClaimedTask { task }.settle_unrun(Outcome::Rejected);
+        } else if self.state().release_owner() {
+            // SAFETY: that was the last reference, and whoever claimed the task saw to its contents.
+            unsafe { raw::free(task) };
+        }
+    }
+}
+
+/// A task that its owner has claimed: it will be run, or settled without.
+#[derive(Debug)]
+#[must_use = "a claimed task has to be run or settled"]
+pub(crate) struct ClaimedTask {
+    task: NonNull<Header>,
+}
+
+impl ClaimedTask {
+    fn table(&self) -> &'static Table {
+        self.header().table
+    }
+
+    pub(crate) fn extra(&self) -> Option<&Extra> {
+        // SAFETY: we hold the owner's reference.
+        unsafe { raw::extra(self.task) }
+    }
+
+    /// Runs the closure. The task is not settled yet: [`RanTask::settle`] does that.
+    #[inline]
+    pub(crate) fn run(self, worker: Option<WorkerId>) -> RanTask {
+        let context = TaskContext::new(self.task, worker);
+        // SAFETY: this value is the claim, and it is used up here.
+        let outcome = unsafe { raw::run(self.task, &context) };
+        RanTask { claimed: self, outcome }
+    }
+
+    /// Drops the closure and settles the task with the reason why there is no value.
+    pub(crate) fn settle_unrun(self, outcome: Outcome) {
+        // SAFETY: this value is the claim, and it is used up here.
+        unsafe { raw::drop_closure(self.task) };
+        if let Some(extra) = self.extra() {
+            extra.give_place_back();
+        }
+        RanTask { claimed: self, outcome }.settle();
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: we hold the owner's reference.
+        unsafe { Header::of(self.task) }
+    }
+}
+
+/// A task whose closure is gone; its handle does not know yet.
+#[derive(Debug)]
+#[must_use = "a task that ran has to be settled"]
+pub(crate) struct RanTask {
+    claimed: ClaimedTask,
+    outcome: Outcome,
+}
+
+impl RanTask {
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    pub(crate) fn claimed(&self) -> &ClaimedTask {
+        &self.claimed
+    }
+
+    /// Shows the name of a task that panicked, and the text of the panic.
+    pub(crate) fn with_panic(&self, look: impl FnOnce(String, &str)) {
+        if self.outcome == Outcome::Panicked {
+            // SAFETY: the run left a payload, and until it is settled it is the claimant's.
+            unsafe { raw::with_panic(self.claimed.task, look) };
+        }
+    }
+
+    /// Tells the handle, and gives up the owner's reference.
+    #[inline]
+    pub(crate) fn settle(self) {
+        let task = self.claimed.task;
+        match self.claimed.header().state.settle_as_owner(self.outcome) {
+            SettledBy::Done => {}
+            SettledBy::Wake => held::wake_then_release(task),
+            SettledBy::Orphan => held::drop_orphan(task, self.outcome),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! One task in one allocation: header, closure and result in one place, and the optional part behind.
+//!
+//! The typed ends (`make` and the handle) know `F` and `T`; the queue and the worker see a [`Header`]
+//! and go through its table of functions. Everything here is about memory: who may touch which part
+//! when is decided by [`State`].
+
+use core::any::type_name;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
+use core::task::Waker;
+
+use super::context::TaskContext;
+use super::extra::Extra;
+use super::state::{Outcome, State};
+use super::strip::{self, Kind, Place};
+use crate::error::panic_message;
+use crate::id::PoolId;
+use crate::queue::Link;
+use crate::sync::UnsafeCell;
+use crate::unwind::{self, Payload};
+
+/// What every task begins with, whatever its closure is. 40 bytes.
+#[repr(C)]
+pub(super) struct Header {
+    /// First, so that a pointer to the link is a pointer to the header.
+    pub(super) link: Link,
+    pub(super) table: &'static Table,
+    pub(super) state: State,
+    /// The pool's number, and the place in a strip that the task was cut from.
+    tag: u32,
+    waiter: UnsafeCell<MaybeUninit<Waker>>,
+    /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no size
+    /// in a real build.
+    contents: UnsafeCell<()>,
+}
+
+/// What differs between types of tasks.
+pub(super) struct Table {
+    /// Runs the closure and leaves the value or the panic's payload in its place.
+    run: unsafe fn(NonNull<Header>, &TaskContext) -> Outcome,
+    drop_closure: unsafe fn(NonNull<Header>),
+    drop_value: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+    contents_offset: usize,
+    extra_offset: usize,
+    name: fn() -> &'static str,
+}
+
+/// A task without the optional part.
+#[repr(C)]
+struct Plain<F, T> {
+    header: Header,
+    contents: core::cell::UnsafeCell<Contents<F, T>>,
+}
+
+/// A task with it. The plain part stands first, so both are read alike.
+#[repr(C)]
+struct Extended<F, T> {
+    plain: Plain<F, T>,
+    extra: core::cell::UnsafeCell<Extra>,
+}
+
+/// The closure before the run, the value or the payload after.
+union Contents<F, T> {
+    closure: ManuallyDrop<F>,
+    value: ManuallyDrop<T>,
+    /// Never named here: it is reached by its place, and stands for the room it needs.
+    _panic: ManuallyDrop<Payload>,
+}
+
+impl Table {
+    /// The name of the closure's type, which says in which function it was written.
+    pub(super) fn type_name(&self) -> &'static str {
+        (self.name)()
+    }
+}
+
+/// Thrown by a task that wants its worker's thread to end; see `TaskContext::end_worker`.
+pub(super) struct EndWorker;
+
+impl<F, T> Plain<F, T>
+where
+    F: FnOnce(&TaskContext) -> T,
+{
+    /// `Named` is the type whose name the task bears: the user's own closure, though ours may be wrapped
+    /// around it.
+    const fn table<Named>() -> Table {
+        Table {
+            run: Self::run,
+            drop_closure: Self::drop_closure,
+            drop_value: Self::drop_value,
+            free: Self::free,
+            contents_offset: core::mem::offset_of!(Self, contents),
+            extra_offset: core::mem::offset_of!(Extended<F, T>, extra),
+            name: type_name::<Named>,
+        }
+    }
+
+    /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
+    /// own, and use of a freed one as a bug.
+    const KIND: Option<Kind> = if cfg!(any(corepool_loom, corepool_chaos, corepool_tsan, miri)) {
+        None
+    } else {
+        Kind::of::<Self>()
+    };
+
+    fn new<Named>(state: State, pool: PoolId, place: Place, contents: Contents<F, T>) -> Self {
+        let header = Header {
+            link: Link::new(),
+            table: const { &Self::table::<Named>() },
+            state,
+            tag: pool.pack(place.bits()),
+            waiter: UnsafeCell::new(MaybeUninit::uninit()),
+            contents: UnsafeCell::new(()),
+        };
+        Self { header, contents: core::cell::UnsafeCell::new(contents) }
+    }
+
+    /// # Safety
+    /// - `task` heads a `Plain<F, T>`, and the caller has claimed it and not run it yet.
+    unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Outcome {
+        // SAFETY: the claimant owns the closure, which is of this type, and moves it out once.
+        let closure = unsafe { take_contents::<F>(task) };
+        match unwind::catch(|| closure(context)) {
+            Ok(value) => {
+                // SAFETY: the claimant owns the place, and the closure has left it.
+                unsafe { put_contents::<T>(task, value) };
+                Outcome::Value
+            }
+            Err(payload) if ends_worker(&payload) => Outcome::Lost,
+            Err(payload) => {
+                // SAFETY: as for the value.
+                unsafe { put_contents::<Payload>(task, payload) };
+                Outcome::Panicked
+            }
+        }
+    }
+
+    /// # Safety
+    /// - `task` heads a `Plain<F, T>` that holds its closure, and the caller has claimed it.
+    unsafe fn drop_closure(task: NonNull<Header>) {
+        // SAFETY: the claimant owns the closure, and drops it instead of running it.
+        unsafe { drop_contents::<F>(task) };
+    }
+
+    /// # Safety
+    /// - `task` heads a `Plain<F, T>` that holds its value, and the value is the caller's.
+    unsafe fn drop_value(task: NonNull<Header>) {
+        // SAFETY: the caller owns the value.
+        unsafe { drop_contents::<T>(task) };
+    }
+
+    /// # Safety
+    /// - `task` heads a `Plain<F, T>` made by `allocate`, and both references are gone.
+    unsafe fn free(task: NonNull<Header>) {
+        // SAFETY: nobody else can reach the task any more.
+        let extended = unsafe { task.as_ref() }.state.is_extended();
+        // SAFETY: as above.
+        let (_, place) = PoolId::unpack(unsafe { task.as_ref() }.tag);
+        if extended {
+            // SAFETY: the bit was set when this came from a box of this type.
+            drop(unsafe { Box::from_raw(task.cast::<Extended<F, T>>().as_ptr()) });
+        } else if let (Some(kind), true) = (Self::KIND, Place::from_bits(place) != Place::NONE) {
+            // SAFETY: the header says that it was cut from a strip of its type's kind. Nothing in it
+            // needs a drop: the contents are gone, and the rest is plain.
+            unsafe { strip::give_back(task.cast(), kind, Place::from_bits(place)) };
+        } else {
+            // SAFETY: as above, for the plain type.
+            drop(unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) });
+        }
+    }
+}
+
+/// Allocates a task that will be queued. Both references belong to the caller.
+#[inline]
+pub(super) fn allocate<Named, F, T>(
+    pool: PoolId,
+    extra: Option<Extra>,
+    closure: F,
+) -> NonNull<Header>
+where
+    F: FnOnce(&TaskContext) -> T,
+{
+    let contents = Contents { closure: ManuallyDrop::new(closure) };
+    let state = State::queued(extra.is_some());
+    match extra {
+        None => {
+            let piece = Plain::<F, T>::KIND.and_then(strip::cut);
+            let Some((piece, place)) = piece else {
+                let plain = Plain::<F, T>::new::<Named>(state, pool, Place::NONE, contents);
+                return NonNull::from(Box::leak(Box::new(plain))).cast();
+            };
+            let task = piece.cast::<Plain<F, T>>();
+            // SAFETY: a fresh piece of the kind that this type is cut from.
+            unsafe { task.write(Plain::new::<Named>(state, pool, place, contents)) };
+            task.cast()
+        }
+        Some(extra) => {
+            let plain = Plain::<F, T>::new::<Named>(state, pool, Place::NONE, contents);
+            let extended = Extended { plain, extra: core::cell::UnsafeCell::new(extra) };
+            NonNull::from(Box::leak(Box::new(extended))).cast()
+        }
+    }
+}
+
+/// Allocates a task that is settled already, with what its outcome says it holds. The handle's
+/// reference belongs to the caller.
+pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> NonNull<Header> {
+    // No closure is there to run; the function type only completes the table.
+    type Never<X> = fn(&TaskContext) -> X;
+    let contents = Contents { value: ManuallyDrop::new(holds) };
+    let plain =
+        Plain::<Never<X>, X>::new::<X>(State::settled(outcome), pool, Place::NONE, contents);
+    NonNull::from(Box::leak(Box::new(plain))).cast()
+}
+
+/// Whether a panic is a task's wish that its worker's thread end.
+pub(super) fn ends_worker(payload: &Payload) -> bool {
+    payload.is::<EndWorker>()
+}
+
+impl Header {
+    pub(super) fn pool(&self) -> PoolId {
+        PoolId::unpack(self.tag).0
+    }
+
+    /// The header behind a pointer.
+    ///
+    /// # Safety
+    /// - The caller holds one of the task's references for as long as it uses the result.
+    #[inline(always)]
+    pub(super) unsafe fn of<'a>(task: NonNull<Self>) -> &'a Self {
+        // SAFETY: a reference keeps the allocation; shared access is all that is ever made to headers.
+        unsafe { task.as_ref() }
+    }
+
+    /// # Safety
+    /// - The waiter slot is the caller's, and empty.
+    pub(super) unsafe fn put_waiter(&self, waker: Waker) {
+        self.waiter.with_mut(|slot| {
+            // SAFETY: the caller owns the slot.
+            let slot = unsafe { &mut *slot };
+            slot.write(waker);
+        });
+    }
+
+    /// # Safety
+    /// - The waiter slot is the caller's, and filled.
+    pub(super) unsafe fn take_waiter(&self) -> Waker {
+        self.waiter.with_mut(|slot| {
+            // SAFETY: the caller owns the slot.
+            let slot = unsafe { &mut *slot };
+            // SAFETY: it is filled, and the caller will not read it again before it is refilled.
+            unsafe { slot.assume_init_read() }
+        })
+    }
+}
+
+/// As for the state: a model takes the end of both cells for a write.
+#[cfg(corepool_loom)]
+impl Drop for Header {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.waiter.with_mut(|_| ());
+            self.contents.with_mut(|_| ());
+        }
+    }
+}
+
+/// Runs a claimed task. See [`Table::run`].
+///
+/// # Safety
+/// - The caller has claimed the task and not run it yet.
+#[inline]
+pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Outcome {
+    // SAFETY: the claimant holds a reference.
+    let run = unsafe { Header::of(task) }.table.run;
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    unsafe { run(task, context) }
+}
+
+/// Drops the closure of a claimed task; says whether that was quiet.
+///
+/// # Safety
+/// - The caller has claimed the task and not run it.
+pub(super) unsafe fn drop_closure(task: NonNull<Header>) -> bool {
+    // SAFETY: the claimant holds a reference.
+    let drop_closure = unsafe { Header::of(task) }.table.drop_closure;
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    unwind::quietly(|| unsafe { drop_closure(task) })
+}
+
+/// Drops what a settled task holds.
+///
+/// # Safety
+/// - The task is settled with `outcome`, and the value or payload is the caller's.
+pub(super) unsafe fn drop_result(task: NonNull<Header>, outcome: Outcome) {
+    match outcome {
+        Outcome::Value => {
+            // SAFETY: the caller holds a reference.
+            let drop_value = unsafe { Header::of(task) }.table.drop_value;
+            // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+            unwind::quietly(|| unsafe { drop_value(task) });
+        }
+        // SAFETY: a panicked task holds a payload, and it is the caller's.
+        Outcome::Panicked => unwind::drop_payload(unsafe { take_contents(task) }),
+        Outcome::Cancelled | Outcome::Expired | Outcome::Rejected | Outcome::Lost => {}
+    }
+}
+
+/// Moves the closure, the value or the payload out of a task.
+///
+/// # Safety
+/// - The contents are an `X` now, and the caller's.
+#[inline]
+pub(super) unsafe fn take_contents<X>(task: NonNull<Header>) -> X {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the offset is that of the task's own type.
+    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
+    // SAFETY: the caller owns the contents and moves them out once.
+    header.contents.with_mut(|_| unsafe { place.read() })
+}
+
+/// # Safety
+/// - The contents are empty, the caller's, and may be an `X`.
+#[inline]
+unsafe fn put_contents<X>(task: NonNull<Header>, contents: X) {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the offset is that of the task's own type.
+    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
+    // SAFETY: the caller owns the place, which has room for this type.
+    header.contents.with_mut(|_| unsafe { place.write(contents) });
+}
+
+/// # Safety
+/// - The contents are an `X` now, and the caller's.
+unsafe fn drop_contents<X>(task: NonNull<Header>) {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the offset is that of the task's own type.
+    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
+    // SAFETY: the caller owns the contents; they are dropped in place because they may be large.
+    header.contents.with_mut(|_| unsafe { place.drop_in_place() });
+}
+
+/// Shows the name of a task that panicked, and the text of the panic, before it is settled.
+///
+/// # Safety
+/// - The contents are a payload, and the caller's.
+#[cold]
+pub(super) unsafe fn with_panic(task: NonNull<Header>, look: impl FnOnce(String, &str)) {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the caller holds a reference.
+    let given = unsafe { extra(task) }.and_then(|extra| extra.name.as_deref());
+    let name = given.unwrap_or_else(|| header.table.type_name()).to_owned();
+    // SAFETY: the offset is that of the task's own type.
+    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<Payload>();
+    // SAFETY: the contents are the caller's, and stay where they are.
+    header.contents.with(|_| look(name, panic_message(&**unsafe { place.as_ref() })));
+}
+
+/// The optional part of a task that has one.
+///
+/// # Safety
+/// - The caller holds a reference for as long as it uses the result.
+pub(super) unsafe fn extra<'a>(task: NonNull<Header>) -> Option<&'a Extra> {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    if !header.state.is_extended() {
+        return None;
+    }
+    // SAFETY: an extended task has the optional part at this offset.
+    let place = unsafe { task.byte_add(header.table.extra_offset) }.cast::<Extra>();
+    // SAFETY: it lives as long as the task, and is only ever shared.
+    Some(unsafe { place.as_ref() })
+}
+
+/// Frees the allocation.
+///
+/// # Safety
+/// - Both references are gone, and so are closure and result.
+#[inline]
+pub(super) unsafe fn free(task: NonNull<Header>) {
+    // SAFETY: the allocation is still there.
+    let free = unsafe { Header::of(task) }.table.free;
+    // SAFETY: the caller's promise.
+    unsafe { free(task) };
+}

@@ -1,0 +1,395 @@
+//! A task's state word, bit by bit, and its transitions.
+//!
+//! | bits | name | meaning |
+//! | --- | --- | --- |
+//! | 0–2 | phase | queued, running (claimed), or settled: the reason why |
+//! | 3 | `OWNER` | the queue, and then whoever runs the task, holds a reference |
+//! | 4 | `HANDLE` | the handle holds a reference |
+//! | 5 | `WAITER` | the waiter slot is filled |
+//! | 6 | `CANCEL` | somebody wants a running task to stop |
+//! | 7 | `CANCEL_ON_DROP` | dropping the handle cancels |
+//! | 8 | `EXTENDED` | the allocation carries the optional part; never changes |
+//!
+//! Rules that every transition keeps:
+//! - the closure belongs to whoever moved the phase from queued to running (the *claim*);
+//! - a phase beyond running is final: the task is settled once;
+//! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and to the
+//!   settler once a settled phase was set with `WAITER` present;
+//! - the value belongs to the handle if `HANDLE` was there when the task was settled, else to the settler;
+//! - whoever clears the last of `OWNER` and `HANDLE` frees the allocation.
+#![forbid(unsafe_code)]
+
+use crate::sync::{AtomicU32, Ordering, planted};
+
+const PHASE: u32 = 0b111;
+const QUEUED: u32 = 0;
+const RUNNING: u32 = 1;
+const OWNER: u32 = 1 << 3;
+const HANDLE: u32 = 1 << 4;
+const WAITER: u32 = 1 << 5;
+const CANCEL: u32 = 1 << 6;
+const CANCEL_ON_DROP: u32 = 1 << 7;
+const EXTENDED: u32 = 1 << 8;
+
+/// Why a task is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Outcome {
+    Value = 2,
+    Panicked = 3,
+    Cancelled = 4,
+    Expired = 5,
+    Rejected = 6,
+    Lost = 7,
+}
+
+impl Outcome {
+    #[inline]
+    fn of(word: u32) -> Option<Self> {
+        match word & PHASE {
+            QUEUED | RUNNING => None,
+            2 => Some(Self::Value),
+            3 => Some(Self::Panicked),
+            4 => Some(Self::Cancelled),
+            5 => Some(Self::Expired),
+            6 => Some(Self::Rejected),
+            _ => Some(Self::Lost),
+        }
+    }
+}
+
+/// Where a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Queued,
+    Running,
+    Settled(Outcome),
+}
+
+/// What the owner has to do after it settled a task. Its reference is gone but for `Wake`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum SettledBy {
+    /// Nothing: the handle finds the result. The task may be freed already; do not touch it.
+    Done,
+    /// The waiter slot is the owner's: take the waiter, wake it, release the reference.
+    Wake,
+    /// No handle is left: drop the value and free the task.
+    Orphan,
+}
+
+/// What a handle that lets go has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum LetGo {
+    /// Nothing more; the owner frees the task.
+    Done,
+    /// Free the allocation: both references are gone.
+    Free,
+    /// The task is settled now: take or drop the result first, then let go again.
+    TakeFirst,
+}
+
+/// How setting a waiter went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Registered {
+    /// The settler will wake it.
+    Waiting,
+    /// The task was settled before; the slot is still the handle's.
+    Settled,
+}
+
+/// The state word.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU32);
+
+impl State {
+    /// A task on its way into a queue, with a handle.
+    pub(crate) fn queued(extended: bool) -> Self {
+        let extended = if extended { EXTENDED } else { 0 };
+        Self(AtomicU32::new(QUEUED | OWNER | HANDLE | extended))
+    }
+
+    /// A task that was settled before any queue saw it; only its handle holds it.
+    pub(crate) fn settled(outcome: Outcome) -> Self {
+        Self(AtomicU32::new(outcome as u32 | HANDLE))
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        // ORDERING: acquire, partner of the release in the settling transitions: the result is visible.
+        let order =
+            planted(cfg!(corepool_mutant = "phase_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let word = self.0.load(order);
+        match Outcome::of(word) {
+            Some(outcome) => Phase::Settled(outcome),
+            None if word & PHASE == QUEUED => Phase::Queued,
+            None => Phase::Running,
+        }
+    }
+
+    pub(crate) fn is_extended(&self) -> bool {
+        // ORDERING: the bit never changes.
+        self.0.load(Ordering::Relaxed) & EXTENDED != 0
+    }
+
+    /// Takes the closure: from here only the claimant may run it, drop it and settle the task.
+    #[inline]
+    pub(crate) fn claim(&self) -> bool {
+        let mut word = QUEUED | OWNER | HANDLE;
+        loop {
+            // ORDERING: acquire, so that nothing of the run moves before the claim. The closure itself
+            // came through the queue or with the handle, which both synchronise on their own.
+            // ORDERING: relaxed on failure, because the loser touches nothing.
+            match self.0.compare_exchange(
+                word,
+                word | RUNNING,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                #[cfg(corepool_mutant = "claim_twice")]
+                Err(seen) if seen & PHASE == RUNNING => return true,
+                Err(seen) if seen & PHASE == QUEUED => word = seen,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// The owner settles a task that it claimed, and gives up its reference if nobody waits.
+    #[inline]
+    pub(crate) fn settle_as_owner(&self, outcome: Outcome) -> SettledBy {
+        let mut word = RUNNING | OWNER | HANDLE;
+        loop {
+            let settled = word & !PHASE | outcome as u32;
+            let (next, todo) = match (word & WAITER != 0, word & HANDLE != 0) {
+                (true, _) => (settled, SettledBy::Wake),
+                (false, true) => (settled & !OWNER, SettledBy::Done),
+                (false, false) => (settled & !OWNER, SettledBy::Orphan),
+            };
+            // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is visible
+            // to the handle. Acquire, partner of the handle's release in `let_go`: an orphan is ours.
+            let order = planted(
+                cfg!(corepool_mutant = "settle_unreleased"),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            let order =
+                planted(cfg!(corepool_mutant = "settle_unacquired"), order, Ordering::Release);
+            // ORDERING: relaxed on failure, because the loop starts again.
+            match self.0.compare_exchange(word, next, order, Ordering::Relaxed) {
+                Ok(_) => return todo,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Somebody who holds the handle settles a task that it claimed; the owner's reference stays.
+    /// Says whether the waiter slot is now the caller's to empty and wake.
+    pub(crate) fn settle_beside_owner(&self, outcome: Outcome) -> bool {
+        // The phase was RUNNING, and only the claimant moves it on: adding is enough.
+        // ORDERING: release and acquire as in `settle_as_owner`.
+        let before = self.0.fetch_add(outcome as u32 - RUNNING, Ordering::AcqRel);
+        before & WAITER != 0
+    }
+
+    /// The handle's own thread ran the task in place and has taken the result: settles, lets go.
+    /// Says whether the allocation is the caller's to free.
+    pub(crate) fn settle_and_let_go(&self, outcome: Outcome) -> bool {
+        // As above, and HANDLE is set, so one subtraction clears it and moves the phase.
+        // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free next;
+        // acquire for the other direction.
+        let order = planted(
+            cfg!(corepool_mutant = "settle_in_place_unreleased"),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        let order =
+            planted(cfg!(corepool_mutant = "settle_in_place_unacquired"), order, Ordering::Release);
+        let before = self.0.fetch_sub(HANDLE - (outcome as u32 - RUNNING), order);
+        before & OWNER == 0
+    }
+
+    /// The owner lets go of a task that is settled, or that somebody else has claimed.
+    /// Says whether the allocation is the caller's to free.
+    pub(crate) fn release_owner(&self) -> bool {
+        // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next; acquire
+        // for the other direction.
+        let order = planted(
+            cfg!(corepool_mutant = "release_owner_unreleased"),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        let order =
+            planted(cfg!(corepool_mutant = "release_owner_unacquired"), order, Ordering::Release);
+        self.0.fetch_and(!OWNER, order) & HANDLE == 0
+    }
+
+    /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled task.
+    pub(crate) fn let_go(&self, result_taken: bool) -> LetGo {
+        // ORDERING: acquire, partner of the owner's releases: if its reference is gone we may free.
+        let seen =
+            planted(cfg!(corepool_mutant = "let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let mut word = self.0.load(seen);
+        loop {
+            if Outcome::of(word).is_some() && !result_taken {
+                return LetGo::TakeFirst;
+            }
+            if word & OWNER == 0 {
+                return LetGo::Free;
+            }
+            // ORDERING: release, partner of the owner's acquire: what the handle did with the task is
+            // over before the owner frees it. Acquire on failure as for the load above.
+            let order = planted(
+                cfg!(corepool_mutant = "let_go_unreleased"),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match self.0.compare_exchange(word, word & !HANDLE, order, seen) {
+                Ok(_) => return LetGo::Done,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Announces the waiter that the handle has put into the slot.
+    pub(crate) fn set_waiter(&self) -> Registered {
+        self.change_waiter(|word| word | WAITER)
+    }
+
+    /// Takes the slot back from a waiter that was announced.
+    pub(crate) fn clear_waiter(&self) -> Registered {
+        self.change_waiter(|word| word & !WAITER)
+    }
+
+    pub(crate) fn has_waiter(&self) -> bool {
+        // ORDERING: only the handle sets the bit, so it reads its own write.
+        self.0.load(Ordering::Relaxed) & WAITER != 0
+    }
+
+    /// Asks a running task to stop.
+    pub(crate) fn request_cancel(&self) {
+        // ORDERING: a flag on its own; the task that sees it acts on nothing else.
+        self.0.fetch_or(CANCEL, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_cancel_requested(&self) -> bool {
+        // ORDERING: partner of `request_cancel`, a flag on its own.
+        self.0.load(Ordering::Relaxed) & CANCEL != 0
+    }
+
+    pub(crate) fn set_cancel_on_drop(&self) {
+        // ORDERING: only the handle reads it.
+        self.0.fetch_or(CANCEL_ON_DROP, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clear_cancel_on_drop(&self) {
+        // ORDERING: only the handle reads it.
+        self.0.fetch_and(!CANCEL_ON_DROP, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cancel_on_drop(&self) -> bool {
+        // ORDERING: only the handle writes it.
+        self.0.load(Ordering::Relaxed) & CANCEL_ON_DROP != 0
+    }
+
+    /// Changes the waiter bit unless the task is settled.
+    fn change_waiter(&self, change: impl Fn(u32) -> u32) -> Registered {
+        // ORDERING: acquire, partner of the settler's release: a settled task's result is visible.
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            if Outcome::of(word).is_some() && cfg!(not(corepool_mutant = "waiter_after_settling")) {
+                return Registered::Settled;
+            }
+            // ORDERING: release, partner of the settler's acquire: it sees the waiter in the slot.
+            let order = planted(
+                cfg!(corepool_mutant = "waiter_unreleased"),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match self.0.compare_exchange(word, change(word), order, Ordering::Acquire) {
+                Ok(_) => return Registered::Waiting,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+}
+
+/// A model takes the end of a task for a write: whoever still touches it then is found out.
+#[cfg(corepool_loom)]
+impl Drop for State {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
+    }
+}
+
+#[cfg(all(test, not(corepool_loom)))]
+mod tests {
+    use super::{LetGo, Outcome, Phase, Registered, SettledBy, State};
+
+    const ALL: [Outcome; 6] = [
+        Outcome::Value,
+        Outcome::Panicked,
+        Outcome::Cancelled,
+        Outcome::Expired,
+        Outcome::Rejected,
+        Outcome::Lost,
+    ];
+
+    #[test]
+    fn every_outcome_survives_packing() {
+        for outcome in ALL {
+            for extended in [false, true] {
+                let state = State::queued(extended);
+                state.set_cancel_on_drop();
+                state.request_cancel();
+                assert!(state.claim() && !state.claim());
+                assert_eq!(state.settle_as_owner(outcome), SettledBy::Done);
+                assert_eq!(state.phase(), Phase::Settled(outcome));
+                assert_eq!(state.is_extended(), extended);
+                assert!(state.is_cancel_on_drop() && state.is_cancel_requested());
+                assert_eq!(state.let_go(false), LetGo::TakeFirst);
+                assert_eq!(state.let_go(true), LetGo::Free);
+            }
+            assert_eq!(State::settled(outcome).phase(), Phase::Settled(outcome));
+        }
+    }
+
+    #[test]
+    fn a_run_in_place_leaves_the_owner_to_free() {
+        for outcome in ALL {
+            let state = State::queued(false);
+            assert!(state.claim());
+            assert!(!state.settle_and_let_go(outcome), "the queue still holds it");
+            assert_eq!(state.phase(), Phase::Settled(outcome));
+            assert!(!state.claim());
+            assert!(state.release_owner(), "now the queue frees it");
+        }
+    }
+
+    #[test]
+    fn a_dropped_handle_leaves_an_orphan() {
+        let state = State::queued(false);
+        assert_eq!(state.let_go(false), LetGo::Done);
+        assert!(state.claim());
+        assert_eq!(state.settle_as_owner(Outcome::Value), SettledBy::Orphan);
+    }
+
+    #[test]
+    fn a_waiter_is_the_settlers_after_settling() {
+        let state = State::queued(false);
+        assert_eq!(state.set_waiter(), Registered::Waiting);
+        assert_eq!(state.clear_waiter(), Registered::Waiting);
+        assert!(!state.has_waiter());
+        assert_eq!(state.set_waiter(), Registered::Waiting);
+        assert!(state.claim());
+        assert_eq!(state.settle_as_owner(Outcome::Value), SettledBy::Wake);
+        assert_eq!(state.clear_waiter(), Registered::Settled);
+        assert_eq!(state.let_go(true), LetGo::Done, "the settler still holds it");
+        assert!(state.release_owner());
+    }
+}

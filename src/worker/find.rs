@@ -1,0 +1,103 @@
+//! Where a worker looks for its next task, and in which order.
+//!
+//! Own queues come first, because what lies there is warm and nobody else is likely to come for it.
+//! Now and then the shared queue comes first all the same: else two tasks that spawn one another for
+//! ever would starve a third. The bound: a task at the head of the shared queue is taken by a worker
+//! after at most [`FAIRNESS`] tasks that this worker finds in its own inbox; one at the head of another
+//! worker's inbox after at most [`CHARITY`] tasks of each worker that is not stuck.
+#![forbid(unsafe_code)]
+
+use super::Worker;
+use crate::config::Dispatch;
+use crate::queue::{Pop, Queue};
+use crate::task::QueuedTask;
+
+/// How many tasks of its own a worker runs before it looks at the shared queue first.
+const FAIRNESS: u32 = 61;
+/// And before it looks at the others' inboxes, though it has work of its own: their owners may be
+/// stuck in a task, and all other workers as busy as this one.
+const CHARITY: u32 = 251;
+/// How many tasks a worker takes at once from the shared queue or from another worker.
+const BATCH: usize = 32;
+
+impl Worker {
+    /// A task from where nobody has to be disturbed: its own queues and the shared one.
+    #[inline]
+    pub(super) fn find_near(&mut self) -> Option<QueuedTask> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.hub.config.dispatch == Dispatch::RoundRobin {
+            return self.find_dealt();
+        }
+        if self.looks % FAIRNESS == 0 {
+            self.find_shared().or_else(|| self.find_own())
+        } else if self.looks % CHARITY == 0 {
+            self.find_far().or_else(|| self.find_own()).or_else(|| self.find_shared())
+        } else {
+            self.find_own().or_else(|| self.find_shared())
+        }
+    }
+
+    /// A task from another worker's inbox; more of them move to this one's.
+    pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
+        let slots = &self.hub.slots;
+        let own = &slots[self.index];
+        let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
+        for other in others.filter(|other| !other.inbox.looks_empty()) {
+            let (found, moved) = other.inbox.pop_batch(BATCH, &own.inbox);
+            if let Pop::Item(task) = found {
+                self.shyness.caught(moved + 1);
+                own.counters.stolen.raise_by(moved + 1);
+                self.tell_of_moved(moved);
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.
+    pub(super) fn find_left_behind(&self) -> Option<QueuedTask> {
+        self.hub.slots.iter().find_map(|slot| pop(&slot.dealt))
+    }
+
+    fn find_own(&self) -> Option<QueuedTask> {
+        pop(&self.slot().inbox)
+    }
+
+    fn find_dealt(&self) -> Option<QueuedTask> {
+        pop(&self.slot().dealt)
+    }
+
+    fn find_shared(&self) -> Option<QueuedTask> {
+        let shared = &self.hub.shared;
+        if shared.looks_empty() {
+            return None;
+        }
+        match shared.pop_batch(BATCH, &self.slot().inbox) {
+            (Pop::Item(task), moved) => {
+                self.tell_of_moved(moved);
+                Some(task)
+            }
+            (Pop::Empty | Pop::Gap, _) => None,
+        }
+    }
+
+    /// Between the one queue and the other the tasks stood in none, and a worker may have gone to sleep
+    /// because it saw nothing: moving is a push, and ends with a push's look.
+    fn tell_of_moved(&self, moved: usize) {
+        if moved > 0 {
+            #[cfg(not(corepool_mutant = "move_without_a_look"))]
+            let _gate = self.hub.wake_one();
+        }
+    }
+}
+
+#[inline]
+fn pop(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
+    if queue.looks_empty() {
+        return None;
+    }
+    match queue.pop() {
+        Pop::Item(task) => Some(task),
+        Pop::Empty | Pop::Gap => None,
+    }
+}

@@ -1,0 +1,218 @@
+//! A worker: find, run, rest, until the pool is closed and nothing is left.
+#![forbid(unsafe_code)]
+
+mod current;
+mod find;
+mod ready;
+mod run;
+mod shyness;
+mod start;
+
+use std::sync::Arc;
+
+use crate::config::Dispatch;
+use crate::hub::{Hub, Slot};
+use crate::idle::{Retract, Searching};
+use crate::spin::{Patience, Spin};
+use crate::sync::Ordering;
+use crate::task::{Outcome, QueuedTask};
+
+pub(crate) use current::{Place, index_in, is_inside, place, with_hub};
+pub(crate) use ready::Readiness;
+pub(crate) use run::{run_in_caller, run_in_place};
+use shyness::Shyness;
+pub(crate) use start::start;
+
+/// One worker, on its thread.
+#[derive(Debug)]
+struct Worker {
+    hub: Arc<Hub>,
+    index: usize,
+    /// Counts looks for work, for fairness.
+    looks: u32,
+    patience: Patience,
+    shyness: Shyness,
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Closed,
+    ByTask,
+}
+
+/// What a search or a rest came to.
+enum Next {
+    Run(QueuedTask),
+    SearchOn(Searching),
+    Leave,
+}
+
+impl Worker {
+    fn work(&mut self) -> Ended {
+        loop {
+            let task = match self.find_near() {
+                Some(task) => task,
+                None => match self.find_or_rest() {
+                    Some(task) => task,
+                    None => return Ended::Closed,
+                },
+            };
+            if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
+                return Ended::ByTask;
+            }
+        }
+    }
+
+    /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
+    fn find_or_rest(&mut self) -> Option<QueuedTask> {
+        let mut searching = self.hub.idle.start_search();
+        loop {
+            match self.search(searching) {
+                Next::Run(task) => return Some(task),
+                Next::Leave => return None,
+                Next::SearchOn(again) => searching = again,
+            }
+        }
+    }
+
+    fn search(&mut self, searching: Searching) -> Next {
+        if searching == Searching::Yes {
+            if let Some(task) = self.look_around() {
+                self.stop_searching();
+                return Next::Run(task);
+            }
+        }
+        if self.hub.is_closed() {
+            return self.wind_up(searching);
+        }
+        self.rest(searching)
+    }
+
+    /// Looks everywhere, again and again for a short while.
+    fn look_around(&mut self) -> Option<QueuedTask> {
+        if let Some(task) = self.find_anywhere() {
+            return Some(task);
+        }
+        if self.is_hurried() {
+            return None;
+        }
+        let mut pause = self.patience.pause();
+        while pause.turn() {
+            if self.looks_promising() {
+                if let Some(task) = self.find_anywhere() {
+                    self.patience.learn(true);
+                    return Some(task);
+                }
+            }
+        }
+        self.patience.learn(false);
+        None
+    }
+
+    fn find_anywhere(&mut self) -> Option<QueuedTask> {
+        match self.find_near() {
+            None if self.may_steal() => self.hold_back().or_else(|| self.find_far()),
+            found => found,
+        }
+    }
+
+    /// Waits a little where taking from others has been in vain; comes back early with a task that
+    /// turned up near.
+    fn hold_back(&mut self) -> Option<QueuedTask> {
+        let mut pause = Spin::of_turns(self.shyness.hold_back());
+        while pause.turn() {
+            if !self.hub.shared.looks_empty() || self.hub.is_closed() {
+                return self.find_near();
+            }
+        }
+        None
+    }
+
+    /// A glance without locks: whether it is worth looking properly.
+    fn looks_promising(&self) -> bool {
+        let hub = &self.hub;
+        match hub.config.dispatch {
+            Dispatch::FreeWorker => {
+                !hub.shared.looks_empty() || hub.slots.iter().any(|slot| !slot.inbox.looks_empty())
+            }
+            Dispatch::RoundRobin => !self.slot().dealt.looks_empty(),
+        }
+    }
+
+    /// The search found something. Who leaves nobody searching wakes the next one if there is more.
+    fn stop_searching(&self) {
+        let word = self.hub.idle.end_search();
+        if word.wants_a_searcher() && self.hub.has_work() {
+            let _gate = self.hub.wake_one();
+        }
+    }
+
+    /// Goes on the free list, takes a last look, and sleeps until somebody has work.
+    fn rest(&self, searching: Searching) -> Next {
+        let slot = self.slot();
+        slot.asleep.store(true, Ordering::SeqCst);
+        self.hub.idle.enter(self.index, searching);
+        let stay_up = self.sees_work() || self.hub.is_closed();
+        if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
+            slot.counters.parks.raise();
+            slot.parker.park();
+        }
+        slot.asleep.store(false, Ordering::SeqCst);
+        // Whoever took this worker off the list, it counts as searching now.
+        Next::SearchOn(Searching::Yes)
+    }
+
+    /// The last look: every queue that this worker may take from.
+    fn sees_work(&self) -> bool {
+        match self.hub.config.dispatch {
+            Dispatch::FreeWorker => self.hub.has_work(),
+            Dispatch::RoundRobin => self.slot().dealt.has_item(),
+        }
+    }
+
+    /// The pool is closed: what is left is run, by whoever comes first, and then it is over.
+    fn wind_up(&mut self, searching: Searching) -> Next {
+        let left = self.find_anywhere();
+        if let Some(task) = left.or_else(|| self.find_left_behind()) {
+            if searching == Searching::Yes {
+                self.stop_searching();
+            }
+            return Next::Run(task);
+        }
+        if self.hub.is_drained() {
+            if searching == Searching::Yes {
+                self.stop_searching();
+            }
+            return Next::Leave;
+        }
+        // A pusher stands between its two steps: look again when it had a chance to go on.
+        std::thread::yield_now();
+        Next::SearchOn(searching)
+    }
+
+    fn may_steal(&self) -> bool {
+        self.hub.config.dispatch == Dispatch::FreeWorker
+    }
+
+    /// Whether somebody waits for this worker's core; told once.
+    fn is_hurried(&self) -> bool {
+        // ORDERING: a hint, see `Hub::wake_best`; only this worker clears it.
+        let hurried = self.slot().hurried.load(Ordering::Relaxed);
+        if hurried {
+            self.slot().hurried.store(false, Ordering::Relaxed);
+        }
+        hurried
+    }
+
+    #[inline]
+    fn is_ending(&self) -> bool {
+        // ORDERING: written and read by this worker's own thread.
+        self.slot().ending.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot {
+        &self.hub.slots[self.index]
+    }
+}

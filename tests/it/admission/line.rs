@@ -1,0 +1,267 @@
+//! The line of those who wait for room: served in order, left at will, sent away when the pool closes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle};
+
+use corepool::{SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
+
+use super::{bounded, room};
+use crate::support::{Drops, PATIENCE, occupy, until, within};
+
+/// Starts a thread that spawns; returns when it stands in line.
+fn stand_in_line<T: Send + 'static>(
+    pool: &Arc<WorkerPool>,
+    closure: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<TaskHandle<T>> {
+    let before = pool.metrics().waiting_for_room;
+    let submitter = Arc::clone(pool);
+    let thread = thread::spawn(move || submitter.spawn(closure));
+    until(|| pool.metrics().waiting_for_room == before + 1);
+    thread
+}
+
+fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+type Spawning<'a, F, T> = Pin<Box<dyn Future<Output = Result<TaskHandle<T>, SpawnError<F>>> + 'a>>;
+
+/// A future that stands in line.
+fn wait_in_line<'a, T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+    pool: &'a WorkerPool,
+    closure: F,
+) -> Spawning<'a, F, T> {
+    let before = pool.metrics().waiting_for_room;
+    let mut future: Spawning<'a, F, T> = Box::pin(pool.spawn_async(closure));
+    assert!(poll(&mut future).is_pending());
+    assert_eq!(pool.metrics().waiting_for_room, before + 1);
+    future
+}
+
+/// With no queue and one worker a task runs when it was admitted and the one before is done: the order
+/// of the runs is the order of the line.
+#[test]
+fn threads_in_line_are_served_in_order() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(1, 0, WhenFull::Block));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let busy = occupy(&pool, 1);
+        let threads: Vec<_> = (0..8)
+            .map(|n| {
+                let order = Arc::clone(&order);
+                stand_in_line(&pool, move || order.lock().unwrap().push(n))
+            })
+            .collect();
+        busy.release();
+        for thread in threads {
+            thread.join().unwrap().join().unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    });
+}
+
+#[test]
+fn futures_and_threads_stand_in_one_line() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(1, 0, WhenFull::Block));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |n: usize| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(n)
+        };
+        let busy = occupy(&pool, 1);
+        let mut first = wait_in_line(&pool, note(0));
+        let second = stand_in_line(&pool, note(1));
+        let mut third = wait_in_line(&pool, note(2));
+        let fourth = stand_in_line(&pool, note(3));
+        busy.release();
+        let first = pollster::block_on(&mut first).unwrap();
+        first.join().unwrap();
+        second.join().unwrap().join().unwrap();
+        pollster::block_on(&mut third).unwrap().join().unwrap();
+        fourth.join().unwrap().join().unwrap();
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+    });
+}
+
+/// Nobody who comes later takes a place from under who waits.
+#[test]
+fn a_place_that_is_promised_is_not_given_to_who_comes_later() {
+    within(PATIENCE, || {
+        let pool = bounded(1, 0, WhenFull::Block);
+        let busy = occupy(&pool, 1);
+        let mut waits = wait_in_line(&pool, || "first");
+        busy.release();
+        // The place belongs to the future that has not been polled since.
+        assert!(pool.try_spawn(|| "later").unwrap_err().is_full());
+        let Poll::Ready(Ok(task)) = poll(&mut waits) else { panic!("it has its place") };
+        assert_eq!(task.join().unwrap(), "first");
+        assert_eq!(pool.try_spawn(|| "later").unwrap().join().unwrap(), "later");
+    });
+}
+
+/// Case 50.
+#[test]
+fn a_future_that_is_dropped_steps_out_of_the_line() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(1, 0, WhenFull::Block));
+        let busy = occupy(&pool, 1);
+        let drops = Drops::default();
+        let token = drops.token();
+        let first = wait_in_line(&pool, move || drop(token));
+        let mut second = wait_in_line(&pool, || 2);
+        let third = stand_in_line(&pool, || 3);
+        drop(first);
+        assert_eq!((pool.metrics().waiting_for_room, drops.count()), (2, 1));
+        busy.release();
+        assert_eq!(pollster::block_on(&mut second).unwrap().join().unwrap(), 2);
+        assert_eq!(third.join().unwrap().join().unwrap(), 3);
+        let _busy = occupy(&pool, 1);
+        assert_eq!(room(&pool), 0);
+    });
+}
+
+/// Case 50.
+#[test]
+fn a_future_dropped_with_its_place_in_hand_gives_it_to_the_next() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(1, 0, WhenFull::Block));
+        for _ in 0..50 {
+            let busy = occupy(&pool, 1);
+            let first = wait_in_line(&pool, || 1);
+            let mut second = wait_in_line(&pool, || 2);
+            // Now the first has the place, and does not know yet.
+            busy.release();
+            drop(first);
+            assert_eq!(pollster::block_on(&mut second).unwrap().join().unwrap(), 2);
+        }
+        let _busy = occupy(&pool, 1);
+        assert_eq!(room(&pool), 0);
+    });
+}
+
+#[test]
+fn a_cancelled_queued_task_frees_its_room_at_once() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(1, 1, WhenFull::Block));
+        let busy = occupy(&pool, 1);
+        let waiting = pool.spawn(|| 1);
+        assert!(pool.try_spawn(|| 2).is_err());
+        assert!(waiting.cancel());
+        let next = pool.try_spawn(|| 2).expect("there is room though the worker is busy");
+        // And one who stands in line gets it.
+        let third = stand_in_line(&pool, || 3);
+        drop(next.cancel_on_drop());
+        let third = third.join().unwrap();
+        assert!(!third.is_finished());
+        busy.release();
+        assert_eq!(third.join().unwrap(), 3);
+    });
+}
+
+/// Case 55.
+#[test]
+fn close_sends_those_in_line_away_with_their_closures() {
+    within(PATIENCE, || {
+        for capacity in [0, 1, 3] {
+            let pool = Arc::new(bounded(1, capacity, WhenFull::Block));
+            let busy = occupy(&pool, 1);
+            let accepted: Vec<_> = (0..capacity).map(|n| pool.spawn(move || n)).collect();
+            let text = String::from("captured");
+            let mut future = wait_in_line(&pool, move || text);
+            let threads: Vec<_> = (0..3).map(|n| stand_in_line(&pool, move || n)).collect();
+            pool.close();
+            let Poll::Ready(Err(SpawnError::Closed(closure))) = poll(&mut future) else {
+                panic!("a closed pool has no room")
+            };
+            assert_eq!(closure(), "captured");
+            for thread in threads {
+                let refused = thread.join().unwrap().join();
+                assert!(matches!(refused, Err(TaskError::Rejected)));
+            }
+            let late = pollster::block_on(pool.spawn_async(|| 5));
+            assert!(late.is_err_and(|refused| refused.is_closed() && refused.into_inner()() == 5));
+            busy.release();
+            for (n, task) in accepted.into_iter().enumerate() {
+                assert_eq!(task.join().unwrap(), n, "what was accepted runs");
+            }
+        }
+    });
+}
+
+/// Case 55.
+#[test]
+fn close_spawn_and_receive_at_once_settle_every_handle() {
+    within(PATIENCE, || {
+        for round in 0..100 {
+            let pool = Arc::new(bounded(2, round % 4, WhenFull::Block));
+            let (handing, handed) = mpsc::channel();
+            let submitters: Vec<_> = (0..3)
+                .map(|_| {
+                    let (pool, handing) = (Arc::clone(&pool), handing.clone());
+                    thread::spawn(move || {
+                        for n in 0_u64.. {
+                            let task = pool.spawn(move || n);
+                            let closed = pool.is_closed();
+                            handing.send((n, task)).unwrap();
+                            if closed {
+                                break;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            drop(handing);
+            let (mut ran, mut rejected) = (0, 0);
+            for (count, (n, task)) in handed.into_iter().enumerate() {
+                if count == 50 {
+                    pool.close();
+                }
+                match task.join() {
+                    Ok(value) => {
+                        assert_eq!(value, n);
+                        ran += 1;
+                    }
+                    Err(TaskError::Rejected) => rejected += 1,
+                    Err(other) => panic!("neither ran nor refused: {other}"),
+                }
+            }
+            submitters.into_iter().for_each(|thread| thread.join().unwrap());
+            pool.shutdown();
+            let metrics = pool.metrics();
+            assert_eq!((metrics.completed, metrics.rejected), (ran, rejected));
+            assert_eq!(metrics.spawned, ran + rejected);
+        }
+    });
+}
+
+#[test]
+fn spawn_async_pushes_many_tasks_through_a_narrow_pool() {
+    within(PATIENCE, || {
+        for capacity in [0, 1, 3] {
+            let pool = Arc::new(bounded(2, capacity, WhenFull::Block));
+            let submitters: Vec<_> = (0..3_u64)
+                .map(|lane| {
+                    let pool = Arc::clone(&pool);
+                    thread::spawn(move || {
+                        pollster::block_on(async {
+                            let mut sum = 0;
+                            for n in 0..200 {
+                                let task = pool.spawn_async(move || lane * n).await.unwrap();
+                                if n % 3 == 0 {
+                                    sum += task.await.unwrap();
+                                }
+                            }
+                            sum
+                        })
+                    })
+                })
+                .collect();
+            let sum: u64 = submitters.into_iter().map(|thread| thread.join().unwrap()).sum();
+            assert_eq!(sum, 3 * (0..200).filter(|n| n % 3 == 0).sum::<u64>());
+        }
+    });
+}

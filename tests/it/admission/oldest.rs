@@ -1,0 +1,120 @@
+//! `DropOldest`: the task that has waited longest makes room for the newest, wherever it stands.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use corepool::{Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
+
+use super::{bounded, for_each_size};
+use crate::support::{Gate, PATIENCE, occupy, within};
+
+fn is_rejected(task: TaskHandle<usize>) -> bool {
+    matches!(task.join(), Err(TaskError::Rejected))
+}
+
+/// Case 50.
+#[test]
+fn the_oldest_is_displaced_first_and_the_newest_are_kept() {
+    for_each_size(|workers, capacity| {
+        let pool = bounded(workers, capacity, WhenFull::DropOldest);
+        let busy = occupy(&pool, workers);
+        let tasks: Vec<_> = (0..10).map(|n| pool.spawn(move || n)).collect();
+        let kept = 10 - capacity;
+        for (n, task) in tasks.iter().enumerate() {
+            assert_eq!(task.is_finished(), n < kept, "task {n} of 10, {kept} displaced");
+        }
+        assert_eq!(pool.metrics().queue_depth, capacity);
+        busy.release();
+        for (n, task) in tasks.into_iter().enumerate() {
+            if n < kept {
+                assert!(is_rejected(task));
+            } else {
+                assert_eq!(task.join().unwrap(), n);
+            }
+        }
+        pool.shutdown();
+        assert_eq!(pool.metrics().rejected, kept as u64);
+    });
+}
+
+/// A worker that takes a task from the shared queue takes some of those behind it along. They are
+/// older than what stays.
+#[test]
+fn the_oldest_is_displaced_though_a_worker_took_it_into_its_own_queue() {
+    within(PATIENCE, || {
+        let pool = bounded(1, 4, WhenFull::DropOldest);
+        let busy = occupy(&pool, 1);
+        let gate = Gate::default();
+        let wait = gate.clone();
+        let (starting, started) = mpsc::channel();
+        let next = pool.spawn(move || {
+            starting.send(()).unwrap();
+            wait.wait();
+        });
+        let older: Vec<_> = (0..3).map(|n| pool.spawn(move || n)).collect();
+        busy.release();
+        // The worker runs `next`, with some of the older ones moved to its own queue.
+        started.recv().unwrap();
+        let newer: Vec<_> = (3..6).map(|n| pool.spawn(move || n)).collect();
+        let finished: Vec<_> = older.iter().chain(&newer).map(TaskHandle::is_finished).collect();
+        gate.open();
+        next.join().unwrap();
+        // Six waited for four places, so the two that waited longest had to go.
+        assert_eq!(finished, [true, true, false, false, false, false]);
+    });
+}
+
+/// Where tasks are dealt, each worker has a queue, and the oldest may stand in any.
+#[test]
+fn the_oldest_is_displaced_though_tasks_are_dealt_to_several_queues() {
+    within(PATIENCE, || {
+        let builder = WorkerPool::builder().workers(2).queue_capacity(4);
+        let builder = builder.dispatch(Dispatch::RoundRobin).when_full(WhenFull::DropOldest);
+        let pool = builder.build().unwrap();
+        let busy = occupy(&pool, 2);
+        let tasks: Vec<_> = (0..8).map(|n| pool.spawn(move || n)).collect();
+        let finished: Vec<_> = tasks.iter().map(TaskHandle::is_finished).collect();
+        busy.release();
+        assert_eq!(finished, [true, true, true, true, false, false, false, false]);
+    });
+}
+
+#[test]
+fn a_displaced_task_wakes_who_waits_for_it() {
+    within(PATIENCE, || {
+        let pool = bounded(1, 1, WhenFull::DropOldest);
+        let _busy = occupy(&pool, 1);
+        for _ in 0..200 {
+            let old = pool.spawn(|| 1);
+            let waiter = thread::spawn(move || is_rejected(old));
+            let _new = pool.spawn(|| 2);
+            assert!(waiter.join().unwrap());
+            let awaited = pool.spawn(|| 1);
+            let waiter = thread::spawn(move || pollster::block_on(awaited));
+            let _new = pool.spawn(|| 2);
+            assert!(matches!(waiter.join().unwrap(), Err(TaskError::Rejected)));
+        }
+    });
+}
+
+#[test]
+fn many_submitters_lose_no_task() {
+    within(PATIENCE, || {
+        let pool = Arc::new(bounded(2, 3, WhenFull::DropOldest));
+        let submitters: Vec<_> = (0..4)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || {
+                    let tasks: Vec<_> = (0..2_000).map(|n| pool.spawn(move || n)).collect();
+                    let rejected = |task: TaskHandle<_>| task.join().is_err();
+                    tasks.into_iter().map(rejected).filter(|&rejected| rejected).count() as u64
+                })
+            })
+            .collect();
+        let rejected: u64 = submitters.into_iter().map(|thread| thread.join().unwrap()).sum();
+        pool.shutdown();
+        let metrics = pool.metrics();
+        assert_eq!((metrics.spawned, metrics.rejected), (8_000, rejected));
+        assert_eq!(metrics.completed, 8_000 - rejected);
+    });
+}

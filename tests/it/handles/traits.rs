@@ -1,0 +1,115 @@
+//! Which public types may go to another thread, be shared between threads, or be moved when pinned.
+//!
+//! Case 63. Everything here is decided when it is compiled; what may not be is refused by a trick: a
+//! type that has the trait after all makes the name ambiguous.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::Debug;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::MutexGuard;
+
+use corepool::{
+    AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, Metrics,
+    PanicPayload, Pinning, PoolEvent, ShutdownReport, SpawnError, TaskBuilder, TaskContext,
+    TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo, WorkerMetrics, WorkerPool, WorkerState,
+};
+
+/// Fails to compile if the type has the trait.
+macro_rules! lacks {
+    ($type:ty: $trait:path) => {
+        const _: fn() = || {
+            trait Ambiguous<Which> {
+                fn name() {}
+            }
+            struct HasIt;
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            impl<T: ?Sized + $trait> Ambiguous<HasIt> for T {}
+            let _ = <$type as Ambiguous<_>>::name;
+        };
+    };
+}
+
+const fn send<T: Send>() {}
+const fn sync<T: Sync>() {}
+const fn unpin<T: Unpin>() {}
+const fn debug<T: Debug>() {}
+const fn free<T: Send + Sync + Unpin + Debug>() {}
+const fn error<T: Error + Send + Sync + 'static>() {}
+const fn future<T: Future<Output = Result<U, TaskError>>, U>() {}
+
+/// A type that may go to another thread, and not be shared.
+type OnlySend = Cell<u8>;
+/// A type that may do neither.
+type Neither = Rc<u8>;
+/// A type that may be shared, and not go to another thread.
+type OnlySync = MutexGuard<'static, u8>;
+
+const _: () = {
+    free::<WorkerPool>();
+    free::<Builder>();
+    free::<TaskBuilder<'static>>();
+    free::<Dispatch>();
+    free::<Pinning>();
+    free::<WhenFull>();
+    free::<BuildError>();
+    free::<Cancelled>();
+    free::<PanicPayload>();
+    free::<TaskError>();
+    free::<ExitReason>();
+    free::<PoolEvent>();
+    free::<WorkerId>();
+    free::<Histogram>();
+    free::<Metrics>();
+    free::<WorkerInfo>();
+    free::<WorkerMetrics>();
+    free::<WorkerState>();
+    free::<AbandonedTask>();
+    free::<ShutdownReport>();
+    error::<BuildError>();
+    error::<Cancelled>();
+    error::<TaskError>();
+    error::<SpawnError<fn()>>();
+};
+
+// A handle gives its value by value only, so it may be shared where the value may just be sent.
+const _: () = {
+    free::<TaskHandle<u8>>();
+    free::<TaskHandle<OnlySend>>();
+    unpin::<TaskHandle<Neither>>();
+    unpin::<TaskHandle<std::marker::PhantomPinned>>();
+    debug::<TaskHandle<Neither>>();
+    future::<TaskHandle<Vec<u8>>, Vec<u8>>();
+};
+lacks!(TaskHandle<Neither>: Send);
+lacks!(TaskHandle<Neither>: Sync);
+lacks!(TaskHandle<OnlySync>: Send);
+lacks!(TaskHandle<OnlySync>: Sync);
+lacks!(TaskHandle<u8>: Clone);
+
+// A refused closure is what it was before.
+const _: () = {
+    free::<SpawnError<fn()>>();
+    send::<SpawnError<OnlySend>>();
+    sync::<SpawnError<OnlySync>>();
+};
+lacks!(SpawnError<OnlySend>: Sync);
+lacks!(SpawnError<Neither>: Send);
+lacks!(SpawnError<OnlySync>: Send);
+
+// A context belongs to the run of one task, on the thread that runs it.
+const _: () = {
+    unpin::<TaskContext>();
+    debug::<TaskContext>();
+};
+lacks!(TaskContext: Send);
+lacks!(TaskContext: Sync);
+lacks!(TaskContext: Clone);
+
+// One owner decides when a pool ends.
+lacks!(WorkerPool: Clone);
+
+// The trick itself sees what std says of its own types.
+lacks!(Neither: Send);
+lacks!(OnlySend: Sync);

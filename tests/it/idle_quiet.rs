@@ -1,0 +1,127 @@
+//! A pool that has nothing to do does nothing, and one task wakes one worker.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use corepool::{Dispatch, WorkerPool, WorkerState};
+
+use crate::support::{PATIENCE, thread_number, until, until_asleep, within};
+
+/// The threads of the workers, by the kernel's numbers.
+fn threads(pool: &WorkerPool) -> Vec<libc::pid_t> {
+    let workers = pool.workers().len();
+    let all = Arc::new(Barrier::new(workers));
+    let tasks: Vec<_> = (0..workers)
+        .map(|_| {
+            let all = Arc::clone(&all);
+            pool.spawn(move || {
+                all.wait();
+                thread_number()
+            })
+        })
+        .collect();
+    tasks.into_iter().map(|task| task.join().unwrap()).collect()
+}
+
+/// Waits until every worker is parked and its thread sleeps in the kernel.
+fn until_quiet(pool: &WorkerPool, threads: &[libc::pid_t]) {
+    until(|| pool.workers().iter().all(|worker| worker.state == WorkerState::Parked));
+    threads.iter().for_each(|&thread| until_asleep(thread));
+}
+
+/// How often a thread was put on a core, for whatever reason.
+fn switches(thread: libc::pid_t) -> u64 {
+    let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+    let counts: Vec<u64> = status
+        .lines()
+        .filter(|line| line.contains("voluntary_ctxt_switches:"))
+        .map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(counts.len(), 2, "voluntary and not");
+    counts.iter().sum()
+}
+
+#[test]
+fn an_idle_pool_never_gets_a_core() {
+    within(PATIENCE, || {
+        for dispatch in [Dispatch::FreeWorker, Dispatch::RoundRobin] {
+            let pool = WorkerPool::builder().workers(4).dispatch(dispatch).build().unwrap();
+            let threads = threads(&pool);
+            until_quiet(&pool, &threads);
+            let before: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
+            let busy: Vec<_> = pool.workers().iter().map(|worker| worker.busy_time).collect();
+            // A sleep that synchronises nothing: it is the time in which nothing may happen, and a
+            // longer or shorter one changes what is noticed, not what is right.
+            thread::sleep(Duration::from_millis(300));
+            let after: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
+            assert_eq!(after, before, "{dispatch:?}");
+            assert!(pool.workers().iter().map(|worker| worker.busy_time).eq(busy));
+        }
+    });
+}
+
+#[test]
+fn one_task_wakes_one_worker_once() {
+    within(PATIENCE, || {
+        for workers in [1, 2, 4] {
+            let pool = WorkerPool::with_workers(workers).unwrap();
+            let threads = threads(&pool);
+            until_quiet(&pool, &threads);
+            let start = pool.metrics();
+            for n in 1..=200 {
+                pool.spawn(|| ()).join().unwrap();
+                until(|| pool.metrics().parks >= start.parks + n);
+                until_quiet(&pool, &threads);
+                let now = pool.metrics();
+                assert_eq!((now.wakes - start.wakes, now.parks - start.parks), (n, n));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_task_dealt_wakes_its_own_worker_only() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(3).dispatch(Dispatch::RoundRobin).build().unwrap();
+        let threads = threads(&pool);
+        until_quiet(&pool, &threads);
+        for turn in 0..30 {
+            let before: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
+            let index = pool.spawn(thread_number).join().unwrap();
+            let runner = threads.iter().position(|&thread| thread == index).unwrap();
+            until_quiet(&pool, &threads);
+            for (other, &thread) in threads.iter().enumerate().filter(|(other, _)| *other != runner)
+            {
+                assert_eq!(switches(thread), before[other], "turn {turn}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_burst_wakes_each_worker_at_most_once_while_it_lasts() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(4).unwrap();
+        let threads = threads(&pool);
+        until_quiet(&pool, &threads);
+        let before = pool.metrics();
+        // All workers are needed at once, so none goes back to sleep before the last was woken.
+        let all = Arc::new(Barrier::new(4));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let all = Arc::clone(&all);
+                pool.spawn(move || {
+                    all.wait();
+                })
+            })
+            .collect();
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        until_quiet(&pool, &threads);
+        let after = pool.metrics();
+        assert!(after.wakes - before.wakes >= 4, "{after}");
+        assert_eq!(after.parks - before.parks, after.wakes - before.wakes, "nobody slept in vain");
+    });
+}

@@ -1,0 +1,225 @@
+//! No task is left lying: not beside a parked worker, behind a blocked one, or beside a busy pair.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use corepool::WorkerPool;
+
+use crate::support::{Gate, PATIENCE, until, within};
+
+/// Case 43.
+#[test]
+fn a_worker_that_spawns_to_itself_and_blocks_has_its_task_taken_by_a_parked_peer() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for _ in 0..1_000 {
+            let outer = pool.spawn(|| {
+                let (sender, receiver) = mpsc::channel();
+                corepool::spawn(move || sender.send(5)).detach();
+                receiver.recv().unwrap()
+            });
+            assert_eq!(outer.join().unwrap(), 5);
+        }
+    });
+}
+
+/// Case 79.
+#[test]
+fn what_a_blocked_worker_had_queued_is_taken_by_others() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for _ in 0..100 {
+            let outer = pool.spawn(|| {
+                let (sender, receiver) = mpsc::channel();
+                for n in 0..100_u64 {
+                    let sender = sender.clone();
+                    corepool::spawn(move || sender.send(n)).detach();
+                }
+                drop(sender);
+                receiver.iter().sum::<u64>()
+            });
+            assert_eq!(outer.join().unwrap(), 4_950);
+        }
+    });
+}
+
+/// Case 79, from outside: a worker that takes a task takes some of those behind it along, and then the
+/// first one blocks until all the others have run.
+#[test]
+fn what_a_worker_took_along_from_the_shared_queue_is_not_lost_from_sight() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for round in 0..4_000 {
+            let rest = 1 + round % 7;
+            let (sender, receiver) = mpsc::channel();
+            let first = pool.spawn(move || receiver.iter().count());
+            for _ in 0..rest {
+                let sender = sender.clone();
+                pool.spawn(move || sender.send(())).detach();
+            }
+            drop(sender);
+            assert_eq!(first.join().unwrap(), rest);
+        }
+    });
+}
+
+/// Two tasks that spawn each other until they are told to stop.
+fn volley(stop: Arc<AtomicBool>, count: Arc<AtomicUsize>) {
+    if !stop.load(Ordering::SeqCst) {
+        count.fetch_add(1, Ordering::SeqCst);
+        corepool::spawn(move || volley(stop, count)).detach();
+    }
+}
+
+/// Stops a volley when the test is over, also when it fails.
+struct Volley {
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Volley {
+    /// Starts one on the pool, and returns when it goes on by itself.
+    fn start(pool: &WorkerPool) -> Self {
+        let started = Self { stop: Arc::default(), count: Arc::default() };
+        let (stop, count) = (Arc::clone(&started.stop), Arc::clone(&started.count));
+        pool.spawn(move || {
+            let (other_stop, other_count) = (Arc::clone(&stop), Arc::clone(&count));
+            corepool::spawn(move || volley(other_stop, other_count)).detach();
+            volley(stop, count);
+        })
+        .detach();
+        started.goes_on();
+        started
+    }
+
+    /// Returns when a few hundred more of its tasks have run.
+    fn goes_on(&self) {
+        let before = self.count.load(Ordering::SeqCst);
+        until(|| self.count.load(Ordering::SeqCst) > before + 300);
+    }
+}
+
+impl Drop for Volley {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Case 77.
+#[test]
+fn two_tasks_that_spawn_each_other_for_ever_do_not_starve_a_third() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let volley = Volley::start(&pool);
+        for n in 0..100 {
+            assert_eq!(pool.spawn(move || n).join().unwrap(), n);
+        }
+        let burst: Vec<_> = (0..500).map(|n| pool.spawn(move || n)).collect();
+        assert!(burst.into_iter().enumerate().all(|(n, task)| task.join().unwrap() == n));
+        volley.goes_on();
+    });
+}
+
+/// Case 77, on every worker.
+#[test]
+fn a_volley_on_each_worker_does_not_starve_a_third_task() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let _volleys = [Volley::start(&pool), Volley::start(&pool)];
+        let burst: Vec<_> = (0..200).map(|n| pool.spawn(move || n)).collect();
+        assert!(burst.into_iter().enumerate().all(|(n, task)| task.join().unwrap() == n));
+    });
+}
+
+/// Cases 77 and 79 at once: what a blocked worker had queued is taken by others though these have
+/// enough to do by themselves.
+#[test]
+fn what_a_blocked_worker_had_queued_is_taken_though_the_others_are_never_idle() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        // One worker is held, so the volley is the other's.
+        let gate = Gate::default();
+        let (begin, begun) = (Gate::default(), mpsc::channel());
+        let (wait, go) = (gate.clone(), begin.clone());
+        let starting = begun.0;
+        let blocked = pool.spawn(move || {
+            starting.send(()).unwrap();
+            go.wait();
+            // The volley goes on now. This comes into the queue of a worker that then blocks.
+            let (sender, receiver) = mpsc::channel();
+            corepool::spawn(move || sender.send(5)).detach();
+            let taken = receiver.recv();
+            wait.wait();
+            taken
+        });
+        begun.1.recv().unwrap();
+        let volley = Volley::start(&pool);
+        begin.open();
+        volley.goes_on();
+        gate.open();
+        assert_eq!(blocked.join().unwrap().unwrap(), 5);
+    });
+}
+
+/// Cases 78 and 79 at once: the same while a flood comes from outside.
+#[test]
+fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+        let (begin, (starting, started)) = (Gate::default(), mpsc::channel());
+        let go = begin.clone();
+        let blocked = pool.spawn(move || {
+            starting.send(()).unwrap();
+            go.wait();
+            let (sender, receiver) = mpsc::channel();
+            corepool::spawn(move || sender.send(5)).detach();
+            receiver.recv()
+        });
+        started.recv().unwrap();
+        let (flooded, stop) = (Arc::clone(&pool), Arc::new(AtomicBool::new(false)));
+        let until_then = Arc::clone(&stop);
+        let flood = std::thread::spawn(move || {
+            while !until_then.load(Ordering::SeqCst) {
+                // Bounded, so that memory is; never empty, so that the free worker is never idle.
+                if flooded.metrics().queue_depth < 1_000 {
+                    (0..1_000).for_each(|_| flooded.spawn(a_little_work).detach());
+                }
+            }
+        });
+        until(|| pool.metrics().completed > 1_000);
+        begin.open();
+        let taken = blocked.join_timeout(PATIENCE / 2);
+        stop.store(true, Ordering::SeqCst);
+        flood.join().unwrap();
+        assert_eq!(taken.expect("it was starved by the flood").unwrap().unwrap(), 5);
+    });
+}
+
+/// Case 52, as far as a test without a clock can say it: whoever is idle comes, so a task that needs
+/// all workers at once gets them.
+#[test]
+fn as_many_tasks_as_workers_run_at_once() {
+    within(PATIENCE, || {
+        for workers in [2, 3, 8] {
+            let pool = WorkerPool::with_workers(workers).unwrap();
+            for _ in 0..300 {
+                let all = Arc::new(std::sync::Barrier::new(workers));
+                let tasks: Vec<_> = (0..workers)
+                    .map(|_| {
+                        let all = Arc::clone(&all);
+                        pool.spawn(move || all.wait().is_leader())
+                    })
+                    .collect();
+                let leaders = tasks.into_iter().map(|task| task.join().unwrap());
+                assert_eq!(leaders.filter(|&leads| leads).count(), 1);
+            }
+        }
+    });
+}
+
+/// Longer than a spawn takes, so that one thread can flood a worker.
+fn a_little_work() {
+    for _ in 0..500 {
+        std::hint::spin_loop();
+    }
+}

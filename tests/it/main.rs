@@ -1,0 +1,20 @@
+//! The tests of the crate as a user sees it: one binary, a file for each promise.
+
+mod admission;
+mod await_handles;
+mod builder;
+mod cancel;
+mod events;
+mod handles;
+mod held;
+mod idle_quiet;
+mod in_task;
+mod lifetime;
+mod memory_layout;
+mod metrics;
+mod panics;
+mod shutdown;
+mod stress;
+mod support;
+mod tidy;
+mod workers;

@@ -1,0 +1,30 @@
+//! The sizes of what is passed around most. How much is allocated for a task is in `allocations.rs`.
+
+use std::mem::{align_of, size_of};
+
+use corepool::{Cancelled, PanicPayload, TaskError, TaskHandle, WorkerId};
+
+const POINTER: usize = size_of::<usize>();
+
+#[test]
+fn a_handle_is_one_pointer_whatever_it_gives() {
+    assert_eq!(size_of::<TaskHandle<()>>(), POINTER);
+    assert_eq!(size_of::<TaskHandle<u64>>(), POINTER);
+    assert_eq!(size_of::<TaskHandle<[u8; 4096]>>(), POINTER);
+    assert_eq!(align_of::<TaskHandle<u128>>(), POINTER);
+}
+
+#[test]
+fn a_workers_number_is_a_number() {
+    assert_eq!(size_of::<WorkerId>(), POINTER);
+    assert!(size_of::<Option<WorkerId>>() <= 2 * POINTER);
+}
+
+#[test]
+fn a_result_costs_one_word_beside_its_value() {
+    assert!(size_of::<TaskError>() <= 2 * POINTER);
+    assert!(size_of::<Result<u64, TaskError>>() <= 16);
+    assert!(size_of::<Result<(), TaskError>>() <= 2 * POINTER);
+    assert_eq!(size_of::<PanicPayload>(), POINTER);
+    assert_eq!(size_of::<Cancelled>(), 0);
+}

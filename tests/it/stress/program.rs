@@ -1,0 +1,271 @@
+//! One random program: a pool, some submitters, what they spawn, and what becomes of the handles.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use corepool::{Dispatch, TaskContext, TaskError, TaskHandle, WhenFull, WorkerPool};
+use fastrand::Rng;
+
+use crate::support::{Dropping, Drops};
+
+/// What a task gives: which one it was, and a token that counts its drop.
+type Value = (u64, Dropping);
+
+/// What all parts of a program share.
+struct Shared {
+    /// Weak, so that a task never has to drop the pool that runs it.
+    pool: Weak<WorkerPool>,
+    /// Tasks handed to the pool.
+    handed_in: AtomicU64,
+    /// Tokens made, one a closure; each must be dropped once.
+    made: AtomicUsize,
+    drops: Drops,
+    /// Workers that may still be ended: each costs the next some back-off.
+    ends_left: AtomicUsize,
+}
+
+impl Shared {
+    fn token(&self) -> Dropping {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        self.drops.token()
+    }
+
+    fn may_end(&self) -> bool {
+        let take = |left: usize| left.checked_sub(1);
+        self.ends_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+    }
+}
+
+pub(super) fn run(seed: u64) {
+    let mut random = Rng::with_seed(seed);
+    let name = format!("s{:x}-", seed & 0xfff_ffff);
+    let pool = Arc::new(random_pool(&mut random, name.clone()));
+    let shared = Arc::new(Shared {
+        pool: Arc::downgrade(&pool),
+        handed_in: AtomicU64::new(0),
+        made: AtomicUsize::new(0),
+        drops: Drops::default(),
+        ends_left: AtomicUsize::new(random.usize(..3)),
+    });
+    let closer = random.usize(..8);
+    let submitters: Vec<_> = (0..random.usize(1..4))
+        .map(|lane| {
+            let (shared, pool, random) = (Arc::clone(&shared), Arc::clone(&pool), random.fork());
+            thread::spawn(move || submit(&shared, &pool, random, lane == closer))
+        })
+        .collect();
+    let kept: Vec<_> = submitters.into_iter().flat_map(|lane| lane.join().unwrap()).collect();
+    shut_down(&pool, &mut random);
+    for (id, task) in kept {
+        let result = task.try_join().expect("after a shutdown every handle is settled");
+        expect_possible(id, result);
+    }
+    expect_sums(&pool, &shared);
+    drop(Arc::into_inner(pool).expect("nothing holds the pool any more"));
+    #[cfg(target_os = "linux")]
+    crate::support::until(|| crate::support::threads_named(&name) == 0);
+    assert_eq!(shared.drops.count(), shared.made.load(Ordering::SeqCst), "dropped once each");
+}
+
+fn random_pool(random: &mut Rng, name: String) -> WorkerPool {
+    let policies = [WhenFull::Block, WhenFull::Reject, WhenFull::CallerRuns, WhenFull::DropOldest];
+    let mut builder = WorkerPool::builder()
+        .workers(random.usize(1..=8))
+        .thread_name(move |id| format!("{name}{id}"))
+        .record_timing(random.u8(..4) == 0);
+    if random.u8(..3) == 0 {
+        builder = builder.dispatch(Dispatch::RoundRobin);
+    }
+    if random.bool() {
+        builder = builder.queue_capacity(random.usize(..9)).when_full(policies[random.usize(..4)]);
+    }
+    builder.build().unwrap()
+}
+
+/// One thread's part. Gives the handles that it did not use up.
+fn submit(
+    shared: &Arc<Shared>,
+    pool: &WorkerPool,
+    mut random: Rng,
+    closes: bool,
+) -> Vec<(u64, TaskHandle<Value>)> {
+    let mut open = Vec::new();
+    for _ in 0..random.usize(..150) {
+        if let Some(task) = spawn(shared, pool, &mut random) {
+            open.push(task);
+        }
+        while open.len() > random.usize(1..20) {
+            let (id, task) = open.swap_remove(random.usize(..open.len()));
+            open.extend(dispose(id, task, &mut random).map(|task| (id, task)));
+        }
+        if random.u8(..64) == 0 {
+            thread::yield_now();
+        }
+    }
+    if closes {
+        pool.close();
+    }
+    open
+}
+
+/// Hands a random task in, in a random way. None if its closure came back or its future was dropped.
+fn spawn(
+    shared: &Arc<Shared>,
+    pool: &WorkerPool,
+    random: &mut Rng,
+) -> Option<(u64, TaskHandle<Value>)> {
+    let id = random.u64(..);
+    let body = body(shared, id, random.fork());
+    // A refusal counts as a task that was handed in, whether the closure comes back or not.
+    let handed_in = || shared.handed_in.fetch_add(1, Ordering::SeqCst);
+    let count = |task: TaskHandle<Value>| {
+        handed_in();
+        Some((id, task))
+    };
+    match random.u8(..8) {
+        0 => match pool.try_spawn(move || body(None)) {
+            Ok(task) => count(task),
+            Err(_refused) => {
+                handed_in();
+                None
+            }
+        },
+        1 => match pollster::block_on(pool.spawn_async(move || body(None))) {
+            Ok(task) => count(task),
+            Err(_refused) => {
+                handed_in();
+                None
+            }
+        },
+        2 => {
+            let mut future = pin!(pool.spawn_async(move || body(None)));
+            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(task)) => count(task),
+                Poll::Ready(Err(_refused)) => {
+                    handed_in();
+                    None
+                }
+                // Dropped now: it was never handed in.
+                Poll::Pending => None,
+            }
+        }
+        3 => count(pool.task().name("named").spawn_with(move |cx| body(Some(cx)))),
+        _ => count(pool.spawn_with(move |cx| body(Some(cx)))),
+    }
+}
+
+/// What a task does. It owns a token, which goes out with its value or is dropped on the way.
+fn body(
+    shared: &Arc<Shared>,
+    id: u64,
+    mut random: Rng,
+) -> impl FnOnce(Option<&TaskContext>) -> Value + Send + 'static + use<> {
+    let (shared, token) = (Arc::clone(shared), shared.token());
+    move |cx| {
+        match random.u8(..16) {
+            0 => resume_unwind(Box::new("a task of the program panics")),
+            1 if cx.is_some() && shared.may_end() => cx.unwrap().end_worker(),
+            2..6 => nested(&shared, &mut random),
+            6 => thread::yield_now(),
+            7 => (0..random.u16(..2_000)).for_each(|_| std::hint::spin_loop()),
+            _ => {}
+        }
+        (id, token)
+    }
+}
+
+/// A task that spawns tasks and disposes of them. Fewer than one each on average, so that it ends.
+fn nested(shared: &Arc<Shared>, random: &mut Rng) {
+    let Some(pool) = shared.pool.upgrade() else { return };
+    let children: Vec<_> =
+        (0..random.usize(..4)).filter_map(|_| spawn(shared, &pool, random)).collect();
+    for (id, task) in children {
+        drop(dispose(id, task, random));
+    }
+}
+
+/// Uses a handle up in a random way, or gives it back.
+fn dispose(id: u64, mut task: TaskHandle<Value>, random: &mut Rng) -> Option<TaskHandle<Value>> {
+    match random.u8(..12) {
+        0..3 => expect_possible(id, task.join()),
+        3 => expect_possible(id, pollster::block_on(task)),
+        4 => {
+            let timeout = Duration::from_nanos(random.u64(..100_000));
+            match task.join_timeout(timeout) {
+                Ok(result) => expect_possible(id, result),
+                Err(task) => return Some(task),
+            }
+        }
+        5 => match task.try_join() {
+            Ok(result) => expect_possible(id, result),
+            Err(task) => return Some(task),
+        },
+        6 if task.cancel() => {
+            assert!(task.is_finished());
+            assert!(task.join().unwrap_err().is_cancelled());
+        }
+        7 => drop(task),
+        8 => task.detach(),
+        9 => drop(task.cancel_on_drop()),
+        10 => {
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(result) = pin!(&mut task).poll(&mut context) {
+                expect_possible(id, result);
+            }
+        }
+        _ => return Some(task),
+    }
+    None
+}
+
+fn expect_possible(id: u64, result: Result<Value, TaskError>) {
+    match result {
+        Ok((given, _token)) => assert_eq!(given, id, "another task's value"),
+        Err(TaskError::Panicked(panic)) => {
+            assert_eq!(panic.message(), "a task of the program panics");
+        }
+        Err(TaskError::Cancelled | TaskError::Rejected | TaskError::Lost) => {}
+        Err(other) => panic!("no task of the program ends like this: {other}"),
+    }
+}
+
+/// From one thread, from two at once, by the clock, or from inside.
+fn shut_down(pool: &Arc<WorkerPool>, random: &mut Rng) {
+    match random.u8(..4) {
+        0 => {
+            let other = Arc::clone(pool);
+            let other = thread::spawn(move || other.shutdown());
+            pool.shutdown();
+            other.join().unwrap();
+        }
+        1 => {
+            let report = pool.shutdown_timeout(Duration::from_secs(3_600));
+            assert!(report.is_clean(), "{report}");
+        }
+        2 => {
+            let inside = Arc::downgrade(pool);
+            pool.spawn(move || inside.upgrade().iter().for_each(|pool| pool.close())).detach();
+        }
+        _ => {}
+    }
+    pool.shutdown();
+}
+
+/// Every task that was handed in ended in one way.
+fn expect_sums(pool: &WorkerPool, shared: &Shared) {
+    let metrics = pool.metrics();
+    let ended = metrics.completed + metrics.panicked + metrics.cancelled;
+    let ended = ended + metrics.expired + metrics.rejected + metrics.lost;
+    let handed_in = shared.handed_in.load(Ordering::SeqCst);
+    assert_eq!(metrics.spawned, ended, "of {handed_in} handed in; no sum:\n{metrics}");
+    assert_eq!((metrics.queue_depth, metrics.waiting_for_room), (0, 0));
+    // The shutdown from inside is one more.
+    let beyond = metrics.spawned - handed_in;
+    assert!(beyond <= 1, "{beyond} tasks that nobody handed in");
+}

@@ -1,0 +1,168 @@
+//! What many tests need: a watchdog, a gate that holds tasks back, and things that notice their drop.
+
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use corepool::{TaskHandle, WorkerPool};
+
+/// How long a test may hang before it is called a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a test's body on a thread of its own and fails if it has no end within this time.
+///
+/// The thread of a body that hangs is left behind: it cannot be ended from outside.
+#[track_caller]
+pub(crate) fn within<R: Send + 'static>(
+    time: Duration,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> R {
+    let (alive, ended) = mpsc::channel::<()>();
+    let name = thread::current().name().unwrap_or("test").to_owned();
+    let body = thread::Builder::new().name(name).spawn(move || {
+        // Dropped by a return and by a panic alike.
+        let _alive = alive;
+        body()
+    });
+    let body = body.expect("the system gives a thread to a test");
+    if ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+        panic!("the test hangs: no end after {time:?}");
+    }
+    body.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// Closed at first; whoever waits goes on when it is opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gate {
+    inner: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gate {
+    pub(crate) fn wait(&self) {
+        let (open, changed) = &*self.inner;
+        let open = open.lock().unwrap();
+        drop(changed.wait_while(open, |open| !*open).unwrap());
+    }
+
+    pub(crate) fn open(&self) {
+        let (open, changed) = &*self.inner;
+        *open.lock().unwrap() = true;
+        changed.notify_all();
+    }
+}
+
+/// Workers that run a task each until they are released; dropped, they are let go.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    gate: Gate,
+    tasks: Vec<TaskHandle<()>>,
+}
+
+impl Busy {
+    pub(crate) fn release(mut self) {
+        self.gate.open();
+        for task in self.tasks.drain(..) {
+            task.join().expect("the task only waited for its gate");
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.gate.open();
+    }
+}
+
+/// Keeps this many workers of the pool busy; returns when all of them are.
+pub(crate) fn occupy(pool: &WorkerPool, workers: usize) -> Busy {
+    let mut busy = Busy { gate: Gate::default(), tasks: Vec::new() };
+    // One after another, so that no worker takes two of them.
+    for _ in 0..workers {
+        let (starting, started) = mpsc::channel();
+        let gate = busy.gate.clone();
+        busy.tasks.push(pool.spawn(move || {
+            starting.send(()).expect("the test waits for this");
+            gate.wait();
+        }));
+        started.recv().expect("a worker takes the task");
+    }
+    busy
+}
+
+/// Looks again and again until it holds; the test's watchdog ends what never comes.
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        thread::yield_now();
+    }
+}
+
+/// Counts how often something was dropped.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drops(Arc<AtomicUsize>);
+
+impl Drops {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn token(&self) -> Dropping {
+        Dropping(self.clone())
+    }
+
+    /// A token that counts its drop and then panics.
+    pub(crate) fn bomb(&self) -> Bomb {
+        Bomb(self.token())
+    }
+}
+
+/// Notices its drop.
+#[derive(Debug)]
+pub(crate) struct Dropping(Drops);
+
+impl Drop for Dropping {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Notices its drop, and panics in it.
+#[derive(Debug)]
+pub(crate) struct Bomb(#[expect(dead_code, reason = "only its drop is of interest")] Dropping);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a bomb was dropped");
+    }
+}
+
+/// The calling thread's number, as the kernel knows it.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_number() -> libc::pid_t {
+    // SAFETY: the call has no arguments and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Waits until a thread of this process sleeps in the kernel.
+#[cfg(target_os = "linux")]
+pub(crate) fn until_asleep(thread: libc::pid_t) {
+    until(|| {
+        let facts = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+        // The state stands behind the name, which ends with the last bracket.
+        facts.is_ok_and(|facts| {
+            facts.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+        })
+    });
+}
+
+/// How many threads of this process have names that begin like this.
+#[cfg(target_os = "linux")]
+pub(crate) fn threads_named(beginning: &str) -> usize {
+    let tasks =
+        std::fs::read_dir("/proc/self/task").expect("the kernel shows a process its threads");
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    let names = tasks.filter_map(|task| name(task.ok()?));
+    names.filter(|name| name.starts_with(beginning)).count()
+}

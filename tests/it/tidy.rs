@@ -1,0 +1,155 @@
+//! Keeps the house in order: the floors of the design, the sizes of files, what every file must say.
+//!
+//! The tables below are the rules that change; `floors.rs` and `rules.rs` hold those that do not.
+//! `planted.rs` proves that each rule can fail.
+
+mod floors;
+mod planted;
+mod rules;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use floors::Plan;
+use source::Source;
+
+/// The floors, from the ground up. A module uses only what stands on lower floors; ARCHITECTURE.md
+/// says why. A new module gets its place here.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("ground", &["sync", "unwind", "error", "id", "clock", "affinity"]),
+    (
+        "parts",
+        &[
+            "waiter",
+            "parker",
+            "cancel",
+            "queue",
+            "metrics",
+            "event",
+            "shared",
+            "admission",
+            "spin",
+            "habit",
+        ],
+    ),
+    ("meeting", &["signal", "idle"]),
+    ("task", &["task", "config"]),
+    ("common", &["hub"]),
+    ("worker", &["worker"]),
+    ("handle", &["handle"]),
+    ("pool", &["pool"]),
+    ("doors", &["builder", "global"]),
+    ("shapes", &["scope", "join", "slice", "promise", "task_set", "worker_local"]),
+    ("face", &["lib"]),
+];
+
+/// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
+const NEIGHBOURS: &[(&str, &str)] =
+    &[("error", "id"), ("error", "unwind"), ("admission", "parker")];
+
+/// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
+/// in src/ says `#![forbid(unsafe_code)]`.
+const MAY_BE_UNSAFE: &[(&str, &str)] = &[
+    ("src/lib.rs", "a forbid here would hold for every module below it"),
+    (
+        "src/task/",
+        "one allocation holds closure, result and state; the state word says who owns what",
+    ),
+    ("src/queue/", "an intrusive list: its links lie inside the tasks"),
+    ("src/sync/", "the cell that models can watch"),
+];
+
+/// No file of code is longer than this.
+const LONGEST_FILE: usize = 500;
+/// Nor the README.
+const LONGEST_README: usize = 150;
+
+const PLAN: Plan<'_> = Plan { floors: FLOORS, neighbours: NEIGHBOURS };
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All `.rs` files below the folders, in a fixed order.
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        collect(&root().join(folder), &mut paths);
+    }
+    paths.sort();
+    let name = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
+    paths.iter().map(|path| Source::new(&name(path), &read(path))).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("a folder of the crate can be read").path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Fails with every complaint at once; each says where, and what to do.
+#[track_caller]
+fn expect_none(complaints: impl IntoIterator<Item = String>) {
+    let complaints: Vec<_> = complaints.into_iter().collect();
+    assert!(complaints.is_empty(), "the house is not tidy:\n  {}\n", complaints.join("\n  "));
+}
+
+const EVERYWHERE: &[&str] = &["src", "tests", "benches", "examples"];
+
+#[test]
+fn modules_use_only_lower_floors() {
+    expect_none(PLAN.complaints(&sources(&["src"])));
+}
+
+#[test]
+fn neighbours_stand_on_one_floor_and_make_no_circle() {
+    expect_none(PLAN.faults());
+}
+
+#[test]
+fn files_are_short() {
+    expect_none(sources(EVERYWHERE).iter().filter_map(|file| rules::too_long(file, LONGEST_FILE)));
+}
+
+#[test]
+fn files_say_which_idea_they_own() {
+    expect_none(sources(&["src"]).iter().filter_map(rules::no_opening));
+}
+
+#[test]
+fn files_are_named_after_an_idea() {
+    expect_none(sources(EVERYWHERE).iter().filter_map(rules::vague_name));
+}
+
+#[test]
+fn unsafe_code_stays_in_its_rooms() {
+    let files = sources(&["src"]);
+    expect_none(files.iter().filter_map(|file| rules::not_forbidden(file, MAY_BE_UNSAFE)));
+}
+
+#[test]
+fn weak_orderings_are_explained() {
+    expect_none(sources(&["src"]).iter().flat_map(rules::unexplained_orderings));
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let changelog = read(&root().join("CHANGELOG.md"));
+    expect_none(rules::version_missing(&changelog, env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_readme_is_short() {
+    let readme = Source::new("README.md", &read(&root().join("README.md")));
+    expect_none(rules::too_long(&readme, LONGEST_README));
+}

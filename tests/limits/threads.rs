@@ -1,0 +1,255 @@
+//! The system refuses threads: at build that is a clean error, at a respawn it is told and tried again.
+
+use std::error::Error;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use corepool::{BuildError, Pinning, PoolEvent, TaskContext, TaskError, TaskHandle, WorkerPool};
+
+use crate::child::{self, Ended};
+
+/// How many threads this process has.
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Waits until this process has that many threads, and all that have ended are gone for the kernel too.
+fn until_threads(count: usize) {
+    // A thread that was joined is listed a moment longer, and a listing may skip others meanwhile:
+    // one that comes out right proves little.
+    let mut right = 0;
+    while right < 20 {
+        right = if threads() == count { right + 1 } else { 0 };
+        thread::yield_now();
+    }
+}
+
+/// Becomes a user of its own, who has no other process: the limit counts all threads of a user, and
+/// root has none.
+fn become_somebody() {
+    let user = 20_000 + std::process::id() % 40_000;
+    // SAFETY: no preconditions.
+    let failed = unsafe { libc::setuid(user) };
+    assert_eq!(failed, 0, "root may become anybody");
+}
+
+/// Allows this many threads in all; those that there are beyond it stay.
+fn allow_threads(count: usize) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is a local of ours.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) };
+    assert_eq!(failed, 0);
+    // The hard limit stays: nobody but root may raise it again.
+    limit.rlim_cur = libc::rlim_t::try_from(count).unwrap();
+    // SAFETY: the limit is a local of ours.
+    let failed = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    assert_eq!(failed, 0);
+}
+
+/// In the child: goes on as a user whose threads can be limited.
+fn in_child() -> bool {
+    if child::is_child() {
+        become_somebody();
+        return true;
+    }
+    false
+}
+
+/// In the parent: runs the test again, if it can become another user there.
+fn expect_success() {
+    // SAFETY: no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("not shown: only root can become a user whose threads are counted alone");
+        return;
+    }
+    let ended: Ended = child::run_again(|_| {});
+    ended.expect_success();
+}
+
+/// A pool whose threads are the last that this process gets.
+fn last_pool(workers: usize) -> WorkerPool {
+    let before = threads();
+    let pool = WorkerPool::with_workers(workers).unwrap();
+    until_threads(before + workers);
+    allow_threads(before + workers);
+    pool
+}
+
+fn end_worker(pool: &WorkerPool) -> TaskHandle<()> {
+    pool.spawn_with(|cx: &TaskContext| -> () { cx.end_worker() })
+}
+
+#[test]
+fn a_thread_refused_at_build_is_a_clean_error() {
+    if in_child() {
+        let before = threads();
+        for more in [0, 1, 5] {
+            until_threads(before);
+            allow_threads(before + more);
+            let (started, exited) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (start, exit) = (Arc::clone(&started), Arc::clone(&exited));
+            let error = WorkerPool::builder()
+                .workers(16)
+                .on_worker_start(move |_| {
+                    start.fetch_add(1, Ordering::SeqCst);
+                })
+                .on_worker_exit(move |_| {
+                    exit.fetch_add(1, Ordering::SeqCst);
+                })
+                .build()
+                .unwrap_err();
+            let BuildError::Thread { worker, workers, .. } = &error else { panic!("{error}") };
+            assert_eq!((worker.index(), *workers), (more, 16));
+            assert_eq!(started.load(Ordering::SeqCst), more);
+            assert_eq!(exited.load(Ordering::SeqCst), more, "the earlier ones are joined");
+            assert_eq!((Arc::strong_count(&started), Arc::strong_count(&exited)), (1, 1));
+            let text = error.to_string();
+            assert!(text.contains(&format!("worker {more} of 16")), "{text}");
+            assert!(text.contains(&error.source().unwrap().to_string()), "{text}");
+        }
+        until_threads(before);
+        return;
+    }
+    expect_success();
+}
+
+#[test]
+fn refused_once_and_allowed_later() {
+    if in_child() {
+        allow_threads(threads() + 1);
+        assert!(WorkerPool::with_workers(3).is_err());
+        allow_threads(1000);
+        let pool = WorkerPool::with_workers(3).unwrap();
+        assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
+        return;
+    }
+    expect_success();
+}
+
+#[test]
+fn the_global_pool_is_refused_once_and_made_later() {
+    if in_child() {
+        allow_threads(threads());
+        let refused = panic::catch_unwind(AssertUnwindSafe(|| corepool::spawn(|| 1).detach()));
+        let message = refused.unwrap_err();
+        let message = message.downcast_ref::<String>().unwrap();
+        assert!(message.contains("global pool") && message.contains("worker 0 of"), "{message}");
+        allow_threads(1000);
+        assert_eq!(corepool::spawn(|| 2).join().unwrap(), 2);
+        return;
+    }
+    expect_success();
+}
+
+#[test]
+fn a_refused_respawn_is_told_and_tried_again() {
+    if in_child() {
+        let pool = last_pool(1);
+        let events = pool.events();
+        assert!(matches!(end_worker(&pool).join(), Err(TaskError::Lost)));
+        let waits = pool.spawn(|| 7);
+        let mut refusals = 0;
+        let mut rests = Vec::new();
+        while refusals < 3 {
+            if let PoolEvent::RespawnRefused { worker, retry_in, why } = events.recv().unwrap() {
+                assert_eq!(worker.index(), 0);
+                assert!(!why.is_empty());
+                rests.push(retry_in);
+                refusals += 1;
+            }
+        }
+        assert!(rests.is_sorted() && rests[0] < rests[2], "it backs off: {rests:?}");
+        assert!(!waits.is_finished());
+        allow_threads(1000);
+        assert_eq!(waits.join().unwrap(), 7);
+        let respawned =
+            |event: &PoolEvent| matches!(event, PoolEvent::WorkerRespawned { generation: 1, .. });
+        assert!(events.iter().any(|event| respawned(&event)));
+        assert_eq!(pool.workers()[0].generation, 1);
+        return;
+    }
+    expect_success();
+}
+
+#[test]
+fn others_work_on_while_a_respawn_is_refused() {
+    if in_child() {
+        let pool = last_pool(2);
+        assert!(end_worker(&pool).join().is_err());
+        let tasks: Vec<_> = (0..1000).map(|n| pool.spawn(move || n)).collect();
+        assert!(tasks.into_iter().all(|task| task.join().is_ok()));
+        return;
+    }
+    expect_success();
+}
+
+#[test]
+fn a_pool_closed_while_a_respawn_is_refused_settles_what_it_has() {
+    if in_child() {
+        for spawns in [0, 1, 100] {
+            let before = threads();
+            let pool = last_pool(1);
+            assert!(end_worker(&pool).join().is_err());
+            let left: Vec<_> = (0..spawns).map(|n| pool.spawn(move || n)).collect();
+            pool.shutdown();
+            assert!(left.into_iter().all(|task| matches!(task.join(), Err(TaskError::Rejected))));
+            let metrics = pool.metrics();
+            assert_eq!((metrics.rejected, metrics.queue_depth), (spawns, 0), "{metrics}");
+            drop(pool);
+            allow_threads(1000);
+            until_threads(before);
+        }
+        return;
+    }
+    expect_success();
+}
+
+/// Shuts its pool down when it is dropped, as a closure that owns the last `Arc` of a pool does.
+struct ShutsDown(Arc<WorkerPool>);
+
+impl Drop for ShutsDown {
+    fn drop(&mut self) {
+        self.0.shutdown();
+    }
+}
+
+#[test]
+fn a_task_left_behind_may_shut_the_pool_down_in_its_drop() {
+    if in_child() {
+        let pool = Arc::new(last_pool(1));
+        assert!(end_worker(&pool).join().is_err());
+        let guard = ShutsDown(Arc::clone(&pool));
+        let left = pool.spawn(move || drop(guard));
+        // The last worker, which finds no successor, drops the closure on its way out: `shutdown`
+        // there would wait for this very thread.
+        pool.close();
+        assert!(matches!(left.join(), Err(TaskError::Rejected)));
+        pool.shutdown();
+        return;
+    }
+    expect_success();
+}
+
+/// In a process of its own, because four thousand threads that end starve everybody else for a while; here
+/// they do not end, but sleep until the process does.
+#[test]
+fn the_most_workers_possible_are_a_pool() {
+    if child::is_child() {
+        let pool = WorkerPool::builder()
+            .workers(4096)
+            .pinning(Pinning::None)
+            .stack_size(64 << 10)
+            .build()
+            .unwrap();
+        let tasks: Vec<_> = (0..20_000_u64).map(|n| pool.spawn(move || n)).collect();
+        let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+        assert_eq!(sum, 19_999 * 10_000);
+        assert!(pool.workers().iter().map(|worker| worker.id.index()).eq(0..4096));
+        std::mem::forget(pool);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}

@@ -1,0 +1,13 @@
+//! The process around a pool: how it exits, aborts, forks and takes signals. Each in a child process.
+#![cfg(target_os = "linux")]
+
+mod child;
+
+#[path = "process/exit.rs"]
+mod exit;
+#[path = "process/fork.rs"]
+mod fork;
+#[path = "process/signals.rs"]
+mod signals;
+#[path = "process/death.rs"]
+mod death;

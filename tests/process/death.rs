@@ -1,0 +1,110 @@
+//! Deaths that a pool neither prevents nor hides: overflowing stacks, and panics in the panic hook.
+
+use std::hint::black_box;
+use std::os::unix::process::ExitStatusExt;
+use std::panic;
+
+use corepool::WorkerPool;
+
+use crate::child;
+
+/// Goes down the stack until this many bytes of it are in use below `top`; gives the depth reached.
+#[inline(never)]
+fn deep(top: usize, bytes: usize) -> usize {
+    let frame = black_box([0_u8; 512]);
+    let used = top.saturating_sub(frame.as_ptr().addr());
+    let deepest = if used >= bytes { used } else { deep(top, bytes) };
+    // Used after the call, so that the frame stays where it is.
+    black_box(&frame);
+    deepest
+}
+
+/// As [`deep`], from here.
+fn go_deep(bytes: usize) -> usize {
+    let top = 0_u8;
+    deep(black_box(&raw const top).addr(), bytes)
+}
+
+/// Uses three quarters of a stack of this size, and then twice as much as there is.
+fn overflow(stack: usize) {
+    let pool = WorkerPool::builder()
+        .workers(1)
+        .stack_size(stack)
+        .thread_name(|id| format!("deep-{id}"))
+        .build()
+        .unwrap();
+    assert!(pool.spawn(move || go_deep(stack / 4 * 3)).join().unwrap() >= stack / 4 * 3);
+    println!("that was enough");
+    let too_much = pool.spawn(move || go_deep(2 * stack));
+    println!("no overflow: {:?}", too_much.join());
+}
+
+#[test]
+fn an_overflowing_stack_aborts_with_rusts_message() {
+    if child::is_child() {
+        return overflow(1 << 20);
+    }
+    let ended = child::run_again(|_| {});
+    let status = ended.status.expect("the child hangs");
+    assert_eq!(status.signal(), Some(libc::SIGABRT), "{}", ended.said);
+    assert!(ended.said.contains("that was enough"), "{}", ended.said);
+    assert!(ended.said.contains("thread 'deep-0'"), "{}", ended.said);
+    assert!(ended.said.contains("has overflowed its stack"), "{}", ended.said);
+}
+
+#[test]
+fn a_large_stack_is_honoured_before_it_overflows() {
+    if child::is_child() {
+        return overflow(32 << 20);
+    }
+    let ended = child::run_again(|_| {});
+    assert!(ended.said.contains("that was enough"), "{}", ended.said);
+    assert!(ended.said.contains("has overflowed its stack"), "{}", ended.said);
+}
+
+#[test]
+fn a_panic_in_the_panic_hook_aborts_without_a_deadlock() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        panic::set_hook(Box::new(|_| panic!("the hook itself")));
+        let task = pool.spawn(|| panic!("the task"));
+        let result: Result<(), _> = task.join();
+        println!("still alive: {result:?}");
+        return;
+    }
+    let ended = child::run_again(|_| {});
+    let status = ended.status.expect("the child hangs");
+    assert_eq!(status.signal(), Some(libc::SIGABRT), "{}", ended.said);
+    assert!(!ended.said.contains("still alive"), "{}", ended.said);
+}
+
+#[test]
+fn a_panic_hook_may_use_the_pool() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        panic::set_hook(Box::new(|_| {
+            // On the worker, in the middle of a panic.
+            assert_eq!(corepool::spawn(|| 1).join().unwrap(), 1);
+        }));
+        let task = pool.spawn(|| panic!("the task"));
+        assert!(task.join().is_err_and(|error: corepool::TaskError| error.is_panicked()));
+        assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
+        let _default = panic::take_hook();
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_panic_with_its_backtrace_fits_the_smallest_stack() {
+    if child::is_child() {
+        let pool = WorkerPool::builder().workers(1).stack_size(64 << 10).build().unwrap();
+        let task = pool.spawn(|| -> () { panic!("on a small stack") });
+        assert!(task.join().unwrap_err().is_panicked());
+        return;
+    }
+    child::run_again(|child| {
+        child.env("RUST_BACKTRACE", "full");
+    })
+    .expect_success();
+}

@@ -1,0 +1,125 @@
+//! A fork takes the pool along but not its workers: the child must get an error, and never hang.
+
+use std::time::Duration;
+
+use corepool::{TaskHandle, WorkerPool};
+
+use crate::child;
+
+/// Runs the closure in a fork of this process, which has no thread but the calling one.
+///
+/// Says how it ended: its code, or `None` if it hung and an alarm ended it.
+fn in_fork(body: impl FnOnce() -> i32) -> Option<i32> {
+    // SAFETY: what the child does with its copy of the pool is just what is tested here; it leaves
+    // by `_exit`, so it never returns into the harness.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
+        unsafe { libc::alarm(3) };
+        let code = body();
+        // SAFETY: no preconditions.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is ours to write.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(waited, child);
+    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
+}
+
+/// A pool whose workers sleep.
+fn quiet_pool() -> WorkerPool {
+    let pool = WorkerPool::with_workers(2).unwrap();
+    pool.spawn(|| 1).join().unwrap();
+    while pool.workers().iter().any(|worker| worker.state != corepool::WorkerState::Parked) {
+        std::thread::yield_now();
+    }
+    pool
+}
+
+/// Does this with a forked copy of a pool, then checks that the parent's own works on.
+fn with_forked(body: impl FnOnce(WorkerPool) -> i32) {
+    let mut pool = Some(quiet_pool());
+    let ended = in_fork(|| body(pool.take().expect("the child has a copy")));
+    let pool = pool.expect("the parent has its own");
+    assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
+    drop(pool);
+    assert_eq!(ended, Some(0), "the forked child hangs");
+}
+
+fn ended_without_a_value<T>(task: TaskHandle<T>) -> i32 {
+    i32::from(task.join().is_ok())
+}
+
+#[test]
+fn a_forked_child_drops_the_pool() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            drop(pool);
+            0
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_shuts_the_pool_down() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            pool.shutdown();
+            0
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_shuts_the_pool_down_with_a_limit() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            drop(pool.shutdown_timeout(Duration::from_millis(20)));
+            std::mem::forget(pool);
+            0
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_spawns_and_joins() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            let code = ended_without_a_value(pool.spawn(|| 3));
+            std::mem::forget(pool);
+            code
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_makes_a_pool_of_its_own() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            std::mem::forget(pool);
+            let own = WorkerPool::with_workers(2).unwrap();
+            let code = i32::from(own.spawn(|| 4).join().ok() != Some(4));
+            drop(own);
+            code
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_that_leaves_the_pool_alone_is_fine() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            let looks = pool.metrics().completed;
+            std::mem::forget(pool);
+            i32::from(looks != 1)
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
