@@ -16,4 +16,5 @@ export LSAN_OPTIONS="suppressions=$PWD/ci/parts/lsan.supp:print_suppressions=0"
 
 # A target by name keeps the sanitizer out of build scripts and macros.
 target=$(rustc -vV | sed -n 's/^host: //p')
-cargo test --target "$target" --lib --test it -- "$@"
+# Left out: one test measures the stack by the addresses of its frames, which this tool keeps on the heap.
+cargo test --target "$target" --lib --test it -- --skip the_stack_asked_for_is_there "$@"
