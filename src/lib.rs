@@ -88,11 +88,14 @@ mod event;
 mod metrics;
 
 mod idle;
+mod offer;
 
 mod task;
 mod config;
 
 mod hub;
+
+mod fork;
 
 mod worker;
 
@@ -103,6 +106,8 @@ mod pool;
 mod builder;
 mod global;
 
+mod join;
+
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};
 pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
@@ -110,6 +115,7 @@ pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;
 pub use handle::TaskHandle;
 pub use id::WorkerId;
+pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
 pub use task::TaskContext;

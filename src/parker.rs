@@ -56,6 +56,11 @@ thread_local! {
     };
 }
 
+/// The calling thread's parker, to be kept; a fresh one where thread-locals are gone.
+pub(crate) fn current() -> Arc<Parker> {
+    MINE.try_with(|(parker, _)| Arc::clone(parker)).unwrap_or_else(|_| Arc::new(Parker::new()))
+}
+
 /// Gives the calling thread's parker and a waker for it; a fresh pair where thread-locals are gone.
 pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
     let mut wait = Some(wait);

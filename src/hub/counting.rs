@@ -82,6 +82,8 @@ impl Hub {
             stolen: own(|slot| slot.counters.stolen.get()),
             parks: own(|slot| slot.counters.parks.get()),
             wakes: self.counters.wakes.get(),
+            jobs_offered: self.counters.jobs_offered.get(),
+            jobs_taken: self.counters.jobs_taken.get(),
             queue_depth: self
                 .queued()
                 .saturating_sub(self.counters.claimed_in_queue.get() as usize),

@@ -16,6 +16,7 @@ use crate::habit::{self, Prefer};
 use crate::id::PoolId;
 use crate::idle::IdleList;
 use crate::metrics::{Counters, LiveHistogram};
+use crate::offer::{Board, Offer};
 use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
@@ -35,6 +36,8 @@ pub(crate) struct Hub {
     pub(crate) shared: Queue<QueuedTask>,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) idle: IdleList,
+    /// Parts of fork-join calls that anybody may run.
+    pub(crate) board: Board,
     pub(crate) admission: Option<Arc<Admission>>,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
@@ -81,6 +84,7 @@ impl Hub {
             shared: Queue::new(),
             slots: (0..config.workers).map(Slot::new).collect(),
             idle: IdleList::new(),
+            board: Board::new(),
             admission,
             events,
             counters: Counters::default(),
@@ -144,7 +148,25 @@ impl Hub {
     /// Wakes the most recently freed worker that suits the caller's habit.
     #[cold]
     fn wake_best(&self) {
-        let prefer = habit::wakes();
+        self.wake(habit::wakes());
+    }
+
+    /// Offers a part of a fork-join call. Searching workers see it; sleeping ones are not woken by this.
+    pub(crate) fn offer(&self, offer: Arc<Offer>) {
+        self.counters.jobs_offered.raise();
+        self.board.post(offer);
+    }
+
+    /// Wakes a free worker for an offer if nobody searches.
+    #[cold]
+    pub(crate) fn wake_helper(&self) {
+        if self.idle.look().wants_a_searcher() {
+            // Its maker goes on working, so its own core is not to be had.
+            self.wake(Prefer::Far);
+        }
+    }
+
+    fn wake(&self, prefer: Prefer) {
         let here = if self.config.cores.len() > 1 { affinity::current_core() } else { None };
         let fits = |index: usize| match (here, prefer) {
             (None, _) => true,
@@ -203,6 +225,11 @@ impl Hub {
 
     /// Whether a worker would find something to run.
     pub(crate) fn has_work(&self) -> bool {
+        self.has_tasks() || self.board.open() > 0
+    }
+
+    /// Whether a worker would find a task to run.
+    pub(crate) fn has_tasks(&self) -> bool {
         self.shared.has_item() || self.slots.iter().any(|slot| slot.inbox.has_item())
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     pub(crate) hurried: AtomicBool,
     pub(crate) counters: WorkerCounters,
     pub(crate) running: RunningName,
+    /// Whether the worker runs a part of somebody's fork-join call.
+    pub(crate) helping: AtomicBool,
     /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the task
     /// that waited.
     pub(crate) ending: AtomicBool,
@@ -67,6 +69,7 @@ impl Slot {
             hurried: AtomicBool::new(false),
             counters: WorkerCounters::default(),
             running: RunningName::new(),
+            helping: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             thread: Mutex::new(ThreadFacts::default()),
         }
@@ -80,7 +83,7 @@ impl Slot {
             generation: facts.generation,
             thread_name: facts.name.clone(),
             core: facts.core,
-            state: self.state(facts.life, running.is_some()),
+            state: self.state(facts.life, running.is_some() || self.is_helping()),
             running,
             tasks_run: self.counters.tasks_run(),
             busy_time: facts.busy(),
@@ -95,6 +98,11 @@ impl Slot {
             parks: self.counters.parks.get(),
             busy_time: self.thread.lock().busy(),
         }
+    }
+
+    fn is_helping(&self) -> bool {
+        // ORDERING: a hint for people.
+        self.helping.load(Ordering::Relaxed)
     }
 
     fn state(&self, life: Life, runs: bool) -> WorkerState {

@@ -14,6 +14,8 @@ pub(crate) struct Counters {
     pub(crate) rejected: Shared,
     pub(crate) lost: Shared,
     pub(crate) wakes: Shared,
+    pub(crate) jobs_offered: Shared,
+    pub(crate) jobs_taken: Shared,
     /// Tasks that were spawned and never saw a queue.
     pub(crate) unqueued: Shared,
     /// Tasks that stand in a queue, but somebody else has claimed.

@@ -56,6 +56,10 @@ pub struct Metrics {
     pub parks: u64,
     /// Times a sleeping worker was woken.
     pub wakes: u64,
+    /// Parts of fork-join calls that were offered to other threads.
+    pub jobs_offered: u64,
+    /// Parts of fork-join calls that another thread ran.
+    pub jobs_taken: u64,
     /// Tasks that wait now.
     pub queue_depth: usize,
     /// Threads or futures that wait for room now.

@@ -17,6 +17,7 @@ impl fmt::Display for Metrics {
             ("expired", self.expired),
             ("rejected", self.rejected),
             ("lost", self.lost),
+            ("jobs taken", self.jobs_taken),
         ];
         let right = [
             ("queued now", self.queue_depth as u64),
@@ -24,6 +25,7 @@ impl fmt::Display for Metrics {
             ("stolen", self.stolen),
             ("parks", self.parks),
             ("wakes", self.wakes),
+            ("jobs offered", self.jobs_offered),
             ("events lost", self.events_dropped),
         ];
         for (row, (name, count)) in left.into_iter().enumerate() {

@@ -49,6 +49,12 @@ impl WorkerPool {
         Self { hub }
     }
 
+    /// For the methods that live on the floors above.
+    #[inline]
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     /// Runs a closure on a worker; the handle gives its result.
     ///
     /// Never fails: if the pool refuses the task, the handle is settled with

@@ -7,7 +7,7 @@
 //! worker's inbox after at most [`CHARITY`] tasks of each worker that is not stuck.
 #![forbid(unsafe_code)]
 
-use super::Worker;
+use super::{Found, Worker};
 use crate::config::Dispatch;
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
@@ -52,6 +52,13 @@ impl Worker {
             }
         }
         None
+    }
+
+    /// A part of a fork-join call. Its maker does it by itself if nobody comes, so it is never urgent.
+    pub(super) fn find_part(&self) -> Option<Found> {
+        let taken = self.hub.board.take()?;
+        self.hub.counters.jobs_taken.raise();
+        Some(Found::Part(taken))
     }
 
     /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.

@@ -11,8 +11,10 @@ mod start;
 use std::sync::Arc;
 
 use crate::config::Dispatch;
+use crate::fork::Stack;
 use crate::hub::{Hub, Slot};
 use crate::idle::{Retract, Searching};
+use crate::offer::Taken;
 use crate::spin::{Patience, Spin};
 use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
@@ -41,22 +43,39 @@ enum Ended {
     ByTask,
 }
 
+/// Something to run.
+enum Found {
+    Task(QueuedTask),
+    /// A part of somebody's fork-join call.
+    Part(Taken),
+}
+
 /// What a search or a rest came to.
 enum Next {
-    Run(QueuedTask),
+    Run(Found),
     SearchOn(Searching),
     Leave,
 }
 
 impl Worker {
-    fn work(&mut self) -> Ended {
+    fn work(&mut self, stack: &Stack<'_>) -> Ended {
         loop {
             let task = match self.find_near() {
                 Some(task) => task,
-                None => match self.find_or_rest() {
-                    Some(task) => task,
-                    None => return Ended::Closed,
-                },
+                None => {
+                    stack.unlisten();
+                    match self.find_or_rest() {
+                        Some(Found::Task(task)) => task,
+                        Some(Found::Part(taken)) => {
+                            self.run_part(stack, taken);
+                            if self.is_ending() {
+                                return Ended::ByTask;
+                            }
+                            continue;
+                        }
+                        None => return Ended::Closed,
+                    }
+                }
             };
             if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
                 return Ended::ByTask;
@@ -65,11 +84,11 @@ impl Worker {
     }
 
     /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
-    fn find_or_rest(&mut self) -> Option<QueuedTask> {
+    fn find_or_rest(&mut self) -> Option<Found> {
         let mut searching = self.hub.idle.start_search();
         loop {
             match self.search(searching) {
-                Next::Run(task) => return Some(task),
+                Next::Run(found) => return Some(found),
                 Next::Leave => return None,
                 Next::SearchOn(again) => searching = again,
             }
@@ -78,9 +97,9 @@ impl Worker {
 
     fn search(&mut self, searching: Searching) -> Next {
         if searching == Searching::Yes {
-            if let Some(task) = self.look_around() {
+            if let Some(found) = self.look_around() {
                 self.stop_searching();
-                return Next::Run(task);
+                return Next::Run(found);
             }
         }
         if self.hub.is_closed() {
@@ -90,19 +109,20 @@ impl Worker {
     }
 
     /// Looks everywhere, again and again for a short while.
-    fn look_around(&mut self) -> Option<QueuedTask> {
-        if let Some(task) = self.find_anywhere() {
-            return Some(task);
+    fn look_around(&mut self) -> Option<Found> {
+        if let Some(found) = self.find_anywhere() {
+            return Some(found);
         }
+        self.hub.board.poke_all();
         if self.is_hurried() {
             return None;
         }
         let mut pause = self.patience.pause();
         while pause.turn() {
             if self.looks_promising() {
-                if let Some(task) = self.find_anywhere() {
+                if let Some(found) = self.find_anywhere() {
                     self.patience.learn(true);
-                    return Some(task);
+                    return Some(found);
                 }
             }
         }
@@ -110,11 +130,23 @@ impl Worker {
         None
     }
 
-    fn find_anywhere(&mut self) -> Option<QueuedTask> {
-        match self.find_near() {
-            None if self.may_steal() => self.hold_back().or_else(|| self.find_far()),
-            found => found,
+    /// Parts of fork-join calls and other workers' tasks come first by turns: neither waits for ever.
+    fn find_anywhere(&mut self) -> Option<Found> {
+        if let Some(task) = self.find_near() {
+            return Some(Found::Task(task));
         }
+        if self.looks % 2 == 0 {
+            self.find_part().or_else(|| self.find_task_far())
+        } else {
+            self.find_task_far().or_else(|| self.find_part())
+        }
+    }
+
+    fn find_task_far(&mut self) -> Option<Found> {
+        if !self.may_steal() {
+            return None;
+        }
+        self.hold_back().or_else(|| self.find_far()).map(Found::Task)
     }
 
     /// Waits a little where taking from others has been in vain; comes back early with a task that
@@ -132,6 +164,9 @@ impl Worker {
     /// A glance without locks: whether it is worth looking properly.
     fn looks_promising(&self) -> bool {
         let hub = &self.hub;
+        if hub.board.open() > 0 {
+            return true;
+        }
         match hub.config.dispatch {
             Dispatch::FreeWorker => {
                 !hub.shared.looks_empty() || hub.slots.iter().any(|slot| !slot.inbox.looks_empty())
@@ -143,7 +178,7 @@ impl Worker {
     /// The search found something. Who leaves nobody searching wakes the next one if there is more.
     fn stop_searching(&self) {
         let word = self.hub.idle.end_search();
-        if word.wants_a_searcher() && self.hub.has_work() {
+        if word.wants_a_searcher() && self.hub.has_tasks() {
             let _gate = self.hub.wake_one();
         }
     }
@@ -153,6 +188,7 @@ impl Worker {
         let slot = self.slot();
         slot.asleep.store(true, Ordering::SeqCst);
         self.hub.idle.enter(self.index, searching);
+        self.hub.board.poke_all();
         let stay_up = self.sees_work() || self.hub.is_closed();
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
             slot.counters.parks.raise();
@@ -167,18 +203,19 @@ impl Worker {
     fn sees_work(&self) -> bool {
         match self.hub.config.dispatch {
             Dispatch::FreeWorker => self.hub.has_work(),
-            Dispatch::RoundRobin => self.slot().dealt.has_item(),
+            Dispatch::RoundRobin => self.slot().dealt.has_item() || self.hub.board.open() > 0,
         }
     }
 
     /// The pool is closed: what is left is run, by whoever comes first, and then it is over.
     fn wind_up(&mut self, searching: Searching) -> Next {
         let left = self.find_anywhere();
-        if let Some(task) = left.or_else(|| self.find_left_behind()) {
+        let behind = || self.find_left_behind().map(Found::Task);
+        if let Some(found) = left.or_else(behind) {
             if searching == Searching::Yes {
                 self.stop_searching();
             }
-            return Next::Run(task);
+            return Next::Run(found);
         }
         if self.hub.is_drained() {
             if searching == Searching::Yes {

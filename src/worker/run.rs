@@ -6,8 +6,10 @@ use std::time::Instant;
 use super::{Place, Worker, current};
 use crate::clock;
 use crate::error::{TaskError, panic_message};
+use crate::fork::{self, Kind, Stack};
 use crate::hub::{self, Hub, Slot};
 use crate::id::WorkerId;
+use crate::offer::Taken;
 use crate::sync::Ordering;
 use crate::task::{Extra, HeldTask, Outcome, QueuedTask, Ran, TaskContext};
 use crate::unwind;
@@ -38,6 +40,16 @@ impl Worker {
         ran.settle();
         Some(outcome)
     }
+
+    /// Runs a part of a fork-join call. Its panic goes to whoever made that call.
+    pub(super) fn run_part(&self, stack: &Stack<'_>, taken: Taken) {
+        let helping = &self.slot().helping;
+        // ORDERING: a hint for people.
+        helping.store(true, Ordering::Relaxed);
+        stack.run(taken);
+        // ORDERING: as above.
+        helping.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Hub {
@@ -67,6 +79,8 @@ pub(crate) fn run_in_place<T>(
     task: HeldTask<T>,
 ) -> Result<Result<T, TaskError>, HeldTask<T>> {
     if task.pool() == place.pool {
+        // The task's own fork-join calls may be large, whatever those around it were.
+        fork::look();
         current::with_hub(|hub| run_beside_queue(hub, Some(place.index), task))
     } else {
         // Another pool's task. Its own workers may all be waiting for this very thread, so it is run
@@ -76,7 +90,8 @@ pub(crate) fn run_in_place<T>(
                 // As good as one of its workers: its shutdown waits for this run.
                 hub.lives.begin_serving();
                 let guest = current::visit(hub.id);
-                let result = run_beside_queue(&hub, None, task);
+                let result =
+                    fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
                 drop(guest);
                 hub.lives.end_serving(|| {
                     hub.settle_waiting(Outcome::Rejected);
@@ -148,6 +163,7 @@ where
 {
     let worker = index.map(WorkerId::from);
     let started = hub.times.as_ref().map(|_| clock::now());
+    fork::look();
     let result = unwind::catch(|| closure(&TaskContext::without_task(worker)));
     hub.note_end(started);
     let message = result.as_ref().err().map(|payload| panic_message(&**payload).to_owned());

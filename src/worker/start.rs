@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::Hook;
 use crate::error::panic_message;
 use crate::event::{ExitReason, PoolEvent};
+use crate::fork::{self, Kind};
 use crate::hub::{Hub, Life};
 use crate::metrics;
 use crate::spin::Patience;
@@ -68,7 +69,12 @@ fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
     if let Some(ready) = ready {
         ready.say(hook);
     }
-    let ended = if failed { Ended::Closed } else { worker.work() };
+    let hub = Arc::clone(&worker.hub);
+    let ended = if failed {
+        Ended::Closed
+    } else {
+        fork::enter(&hub, Kind::Worker, |stack| worker.work(stack))
+    };
     worker.exit_hook();
     worker.leave(ended, born, quick_deaths);
     // Only now: tasks that are settled at the very end are dropped here, and their drops may ask whether

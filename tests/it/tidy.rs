@@ -33,9 +33,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "habit",
         ],
     ),
-    ("meeting", &["signal", "idle"]),
+    ("meeting", &["signal", "idle", "offer"]),
     ("task", &["task", "config"]),
     ("common", &["hub"]),
+    ("fork", &["fork"]),
     ("worker", &["worker"]),
     ("handle", &["handle"]),
     ("pool", &["pool"]),
@@ -58,6 +59,8 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ),
     ("src/queue/", "an intrusive list: its links lie inside the tasks"),
     ("src/sync/", "the cell that models can watch"),
+    ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
+    ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];
 
 /// No file of code is longer than this.

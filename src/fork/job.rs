@@ -1,0 +1,228 @@
+//! A join: one half is run here, the other lies on the stack meanwhile for whoever is hungry.
+
+use core::cell::{Cell, OnceCell, UnsafeCell};
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use std::panic;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::estimate;
+use super::stack::{self, Stack};
+use crate::clock;
+use crate::offer::{Offer, Work};
+use crate::unwind::{self, Payload};
+
+/// What the stack sees of a join's second half. It heads a [`Frame`].
+#[derive(Debug)]
+pub(crate) struct Job {
+    run: unsafe fn(NonNull<()>),
+    /// The job above; only of use while there is one.
+    pub(super) newer: Cell<Option<NonNull<Self>>>,
+    offer: OnceCell<Arc<Offer>>,
+}
+
+impl Job {
+    /// The job as something that another thread can run. `this` is the pointer that `push` was given.
+    pub(super) fn work(&self, this: NonNull<Self>) -> Work {
+        // SAFETY: `run` belongs to the frame that this job heads. The frame waits for the offer's end,
+        // and runs the closure itself only if it has withdrawn the offer.
+        unsafe { Work::new(this.cast(), self.run) }
+    }
+
+    pub(super) fn note_offer(&self, offer: &Arc<Offer>) {
+        let first = self.offer.set(Arc::clone(offer));
+        debug_assert!(first.is_ok(), "a job is offered once");
+    }
+}
+
+/// A join's frame: the second half before its run, its result after one elsewhere.
+#[repr(C)]
+struct Frame<B, RB> {
+    job: Job,
+    half: UnsafeCell<Half<B, RB>>,
+}
+
+union Half<B, RB> {
+    closure: ManuallyDrop<B>,
+    result: ManuallyDrop<Result<RB, Payload>>,
+}
+
+impl<B, RB> Frame<B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
+    fn new(closure: B) -> Self {
+        let job = Job { run: Self::run, newer: Cell::new(None), offer: OnceCell::new() };
+        let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
+        Self { job, half }
+    }
+
+    /// # Safety
+    /// - `frame` is a `Frame<B, RB>` whose closure is there and is the caller's.
+    unsafe fn run(frame: NonNull<()>) {
+        // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's thread.
+        let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
+        // SAFETY: the frame is there.
+        let half = UnsafeCell::raw_get(half);
+        // SAFETY: the closure is the caller's, and moved out once.
+        let closure = unsafe { (&raw mut (*half).closure).read() };
+        let result = unwind::catch(|| ManuallyDrop::into_inner(closure)(true));
+        // SAFETY: the place is the caller's, and the closure has left it.
+        unsafe { (&raw mut (*half).result).write(ManuallyDrop::new(result)) };
+    }
+
+    /// # Safety
+    /// - The closure is there, and is the caller's.
+    unsafe fn take_closure(&self) -> B {
+        let half = self.half.get();
+        // SAFETY: the caller's promise.
+        let closure = unsafe { (&raw const (*half).closure).read() };
+        ManuallyDrop::into_inner(closure)
+    }
+
+    /// # Safety
+    /// - The frame's offer is done, and the result was not taken.
+    unsafe fn take_result(&self) -> Result<RB, Payload> {
+        let half = self.half.get();
+        // SAFETY: the caller's promise.
+        let result = unsafe { (&raw const (*half).result).read() };
+        ManuallyDrop::into_inner(result)
+    }
+}
+
+/// Where the second half is when the first has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whereabouts {
+    /// Nobody took it.
+    Here,
+    /// Somebody ran it.
+    Done,
+}
+
+/// A frame on the stack. Dropped by a panic of the first half, it gets the second out of the way.
+struct Pushed<'s, 'h, B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
+    stack: &'s Stack<'h>,
+    frame: &'s Frame<B, RB>,
+    job: NonNull<Job>,
+    below: Option<NonNull<Job>>,
+}
+
+impl<B, RB> Pushed<'_, '_, B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
+    /// Takes the job off the stack, and waits for it if somebody has taken it.
+    #[inline]
+    fn settle(&self) -> Whereabouts {
+        self.stack.pop(self.job, self.below);
+        self.stack.count_down();
+        if self.below.is_none() {
+            // Nothing lies on the stack any more, so the next call has to leave its job there.
+            stack::look();
+        }
+        match self.frame.job.offer.get() {
+            None => Whereabouts::Here,
+            Some(offer) if self.stack.hub().board.withdraw(offer) => Whereabouts::Here,
+            Some(offer) => {
+                self.stack.wait_for(offer);
+                Whereabouts::Done
+            }
+        }
+    }
+}
+
+impl<B, RB> Drop for Pushed<'_, '_, B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
+    #[cold]
+    fn drop(&mut self) {
+        // The first half's panic goes on; what the second made of itself nobody will see.
+        match self.settle() {
+            Whereabouts::Here => {
+                // SAFETY: nobody took it, and nobody can any more.
+                let closure = unsafe { self.frame.take_closure() };
+                unwind::quietly(|| drop(closure));
+            }
+            Whereabouts::Done => {
+                // SAFETY: it is done, and nobody else asks.
+                match unsafe { self.frame.take_result() } {
+                    Ok(value) => {
+                        unwind::quietly(|| drop(value));
+                    }
+                    Err(payload) => unwind::drop_payload(payload),
+                }
+            }
+        }
+    }
+}
+
+/// Runs both closures, the second elsewhere if somebody is hungry. Each is told whether it moved.
+///
+/// Never inlined: its callers keep the plain case small.
+#[inline(never)]
+pub(crate) fn join<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce(bool) -> RA,
+    B: FnOnce(bool) -> RB,
+{
+    let frame = Frame::new(b);
+    let job: NonNull<Job> = NonNull::from(&frame).cast();
+    // SAFETY: `pushed` pops it, however this call ends.
+    let below = unsafe { stack.push(job) };
+    let pushed = Pushed { stack, frame: &frame, job, below };
+    let watch = if below.is_none() { Watch::start(stack, frame.job.run) } else { None };
+    if stack.is_poked() {
+        stack.beat();
+    }
+    let ra = a(false);
+    let whereabouts = pushed.settle();
+    core::mem::forget(pushed);
+    let first = watch.as_ref().map(|watch| watch.start.elapsed());
+    let rb = match whereabouts {
+        Whereabouts::Here => {
+            // SAFETY: nobody took it, and nobody can any more.
+            let b = unsafe { frame.take_closure() };
+            b(false)
+        }
+        // SAFETY: it is done, and nobody else asks.
+        Whereabouts::Done => match unsafe { frame.take_result() } {
+            Ok(rb) => rb,
+            // The first half's result is dropped on the way.
+            Err(payload) => panic::resume_unwind(payload),
+        },
+    };
+    if let (Some(watch), Some(first)) = (watch, first) {
+        watch.end(first, whereabouts);
+    }
+    (ra, rb)
+}
+
+/// Measures a call that has nothing below it on the stack.
+struct Watch {
+    key: usize,
+    start: Instant,
+}
+
+impl Watch {
+    fn start(stack: &Stack<'_>, run: unsafe fn(NonNull<()>)) -> Option<Self> {
+        let key = run as usize;
+        let guess = estimate::guess(key);
+        if guess.is_heavy {
+            stack.call_for_help();
+        }
+        guess.measure.then(|| Self { key, start: clock::now() })
+    }
+
+    /// What could have been done at the same time is the smaller half.
+    fn end(self, first: std::time::Duration, whereabouts: Whereabouts) {
+        let both = self.start.elapsed();
+        let second = both.saturating_sub(first);
+        let alike = if whereabouts == Whereabouts::Here { first.min(second) } else { first };
+        estimate::learn(self.key, alike);
+    }
+}

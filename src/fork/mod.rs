@@ -1,0 +1,15 @@
+//! Fork-join on the stacks of the threads that call it: a call costs next to nothing until somebody is
+//! hungry, and then the oldest piece, which is the biggest, is offered.
+//!
+//! `README.md` beside this file has the modes, the beat, and the argument why it is sound and lock-safe.
+
+mod beat;
+mod estimate;
+mod job;
+mod stack;
+mod wait;
+
+pub(crate) use job::join;
+pub(crate) use stack::{
+    Kind, Source, Stack, enter, is_plain, is_plain_on, look, with_current, with_stack_of,
+};

@@ -1,0 +1,334 @@
+//! A thread's private stack of fork-join work that nobody has taken yet, and how the thread finds it.
+
+use core::cell::{Cell, RefCell};
+use core::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::beat::WINDOW;
+use super::job::Job;
+use crate::hub::Hub;
+use crate::offer::{Mode, Offer, Taken, Work};
+use crate::parker;
+
+#[cfg(not(corepool_loom))]
+thread_local! {
+    /// By itself, because every fork-join call looks at it: a const without a destructor is one load.
+    static MODE: Mode = const { Mode::new() };
+}
+
+#[cfg(corepool_loom)]
+thread_local! {
+    static MODE: Mode = Mode::new();
+}
+
+thread_local! {
+    static STACK: Cell<Option<NonNull<Stack<'static>>>> = const { Cell::new(None) };
+    /// The pool of [`STACK`], for a look at its address.
+    static HUB: Cell<*const Hub> = const { Cell::new(ptr::null()) };
+}
+
+/// What a thread is to the pool that its fork-join calls use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Worker,
+    /// A thread from outside that takes part in its own call.
+    Guest,
+}
+
+/// The jobs and sources of one thread. It stands in a frame of that thread, and only that thread
+/// reaches it: no atomics, no fences.
+#[derive(Debug)]
+pub(crate) struct Stack<'h> {
+    hub: &'h Arc<Hub>,
+    kind: Kind,
+    newest: Cell<Option<NonNull<Job>>>,
+    /// The oldest that was not offered; all older ones were.
+    oldest: Cell<Option<NonNull<Job>>>,
+    /// The innermost of the open sources.
+    sources: Cell<Option<NonNull<SourceLink>>>,
+    /// The offer that this thread runs just now, if it runs one.
+    current: RefCell<Option<Arc<Offer>>>,
+    listens: Cell<bool>,
+    /// Calls until the next beat.
+    pub(super) countdown: Cell<u32>,
+    pub(super) last_beat: Cell<Option<Instant>>,
+    /// Since when this thread has had work without waking anybody for it.
+    pub(super) busy_since: Cell<Option<Instant>>,
+}
+
+/// Something on the stack that can give parts of itself away again and again: a scope, or a range.
+pub(crate) trait Source {
+    /// Splits something off, if there is something. `offer` makes an offer of it, which the source has to
+    /// withdraw or wait for before its frame ends.
+    fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>>;
+}
+
+/// A source's place among the open ones.
+struct SourceLink {
+    source: NonNull<dyn Source>,
+    /// What the thread ran when the source was opened: what it gives is part of that.
+    parent: Option<Arc<Offer>>,
+    outer: Option<NonNull<SourceLink>>,
+}
+
+impl<'h> Stack<'h> {
+    fn new(hub: &'h Arc<Hub>, kind: Kind) -> Self {
+        Self {
+            hub,
+            kind,
+            newest: Cell::new(None),
+            oldest: Cell::new(None),
+            sources: Cell::new(None),
+            current: RefCell::new(None),
+            listens: Cell::new(false),
+            countdown: Cell::new(WINDOW),
+            last_beat: Cell::new(None),
+            busy_since: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &'h Arc<Hub> {
+        self.hub
+    }
+
+    pub(super) fn is_guest(&self) -> bool {
+        self.kind == Kind::Guest
+    }
+
+    pub(super) fn listens(&self) -> bool {
+        self.listens.get()
+    }
+
+    /// Puts a job on top. Gives the one below.
+    ///
+    /// # Safety
+    /// - The job stays where it is until [`pop`](Self::pop) was called for it, and jobs are popped in order.
+    #[inline]
+    pub(super) unsafe fn push(&self, job: NonNull<Job>) -> Option<NonNull<Job>> {
+        let below = self.newest.replace(Some(job));
+        if let Some(below) = below {
+            // SAFETY: it is on the stack, so it is still there.
+            unsafe { below.as_ref() }.newer.set(Some(job));
+        }
+        if self.oldest.get().is_none() {
+            self.oldest.set(Some(job));
+        }
+        below
+    }
+
+    /// Takes the newest job off, which is this one.
+    #[inline]
+    pub(super) fn pop(&self, job: NonNull<Job>, below: Option<NonNull<Job>>) {
+        debug_assert_eq!(self.newest.get(), Some(job), "jobs are popped in order");
+        self.newest.set(below);
+        if self.oldest.get() == Some(job) {
+            self.oldest.set(None);
+        }
+    }
+
+    /// Makes the biggest piece of this thread's work an offer.
+    pub(super) fn promote(&self) -> Option<Arc<Offer>> {
+        let oldest = self.oldest.get();
+        // Frames lie in memory by age: the stack grows downwards. Where it does not, this picks a
+        // smaller piece, which is no mistake.
+        let is_older = |source: NonNull<SourceLink>| {
+            oldest.is_none_or(|job| source.addr() > job.addr())
+        };
+        self.give_from(&is_older).or_else(|| self.promote_job()).or_else(|| self.give_from(&|_| true))
+    }
+
+    fn promote_job(&self) -> Option<Arc<Offer>> {
+        let job = self.oldest.get()?;
+        // SAFETY: it is on the stack, so it is still there.
+        let job_ref = unsafe { job.as_ref() };
+        let next = if self.newest.get() == Some(job) { None } else { job_ref.newer.get() };
+        self.oldest.set(next);
+        let offer = Offer::new(job_ref.work(job), self.current.borrow().clone(), parker::current());
+        job_ref.note_offer(&offer);
+        Some(offer)
+    }
+
+    /// The outermost of the wanted sources that has something to give.
+    fn give_from(&self, wanted: &dyn Fn(NonNull<SourceLink>) -> bool) -> Option<Arc<Offer>> {
+        let mut given = None;
+        let mut next = self.sources.get();
+        // The links lead from the inside out, and there are few: the last that is asked is the outermost.
+        let mut links = Vec::new();
+        while let Some(link) = next {
+            links.push(link);
+            // SAFETY: an open source's link is still there.
+            next = unsafe { link.as_ref() }.outer;
+        }
+        while let (None, Some(link)) = (&given, links.pop()) {
+            if wanted(link) {
+                // SAFETY: as above.
+                given = self.ask(unsafe { link.as_ref() });
+            }
+        }
+        given
+    }
+
+    fn ask(&self, link: &SourceLink) -> Option<Arc<Offer>> {
+        // SAFETY: an open source is still there.
+        let source = unsafe { link.source.as_ref() };
+        source.give(&mut |work| Offer::new(work, link.parent.clone(), parker::current()))
+    }
+
+    /// Opens a source for the time of a call.
+    pub(crate) fn with_source<R>(&self, source: &dyn Source, body: impl FnOnce() -> R) -> R {
+        // SAFETY: only the lifetime is left out; the link is taken away before this frame ends, however
+        // it does.
+        let source = unsafe { extend(source) };
+        let parent = self.current.borrow().clone();
+        let link = SourceLink { source, parent, outer: self.sources.get() };
+        self.sources.set(Some(NonNull::from(&link)));
+        let open = OpenSource { sources: &self.sources, outer: link.outer };
+        let result = body();
+        drop(open);
+        result
+    }
+
+    /// Runs what was taken from the board, as a thing of its own: what this thread's frames hold meanwhile
+    /// is no part of it.
+    pub(crate) fn run(&self, taken: Taken) {
+        let newest = self.newest.take();
+        let oldest = self.oldest.take();
+        let outer = self.current.replace(Some(Arc::clone(taken.offer())));
+        with_mode(Mode::look);
+        taken.run();
+        with_mode(Mode::look);
+        // A chain of offers may be dropped here; not with the cell borrowed.
+        let ended = self.current.replace(outer);
+        drop(ended);
+        self.newest.set(newest);
+        self.oldest.set(oldest);
+    }
+
+    /// What this thread runs just now.
+    pub(super) fn current(&self) -> Option<Arc<Offer>> {
+        self.current.borrow().clone()
+    }
+
+    /// From now on hungry threads poke this one.
+    pub(super) fn listen(&self) {
+        if !self.listens.replace(true) {
+            // SAFETY: this thread's own mode; `Entered` stops listening before the thread can end.
+            with_mode(|mode| unsafe { self.hub.board.listen(mode, self.is_guest()) });
+        }
+    }
+
+    /// Nothing of this thread's is to be had for now.
+    pub(crate) fn unlisten(&self) {
+        self.busy_since.set(None);
+        if self.listens.replace(false) {
+            with_mode(|mode| self.hub.board.unlisten(mode));
+        }
+    }
+}
+
+/// # Safety
+/// - The result is not used after the source is gone.
+unsafe fn extend<'a>(source: &'a (dyn Source + 'a)) -> NonNull<dyn Source> {
+    let source: NonNull<dyn Source + 'a> = NonNull::from(source);
+    // SAFETY: the types differ in the lifetime only; the caller sees to that.
+    unsafe { core::mem::transmute::<NonNull<dyn Source + 'a>, NonNull<dyn Source>>(source) }
+}
+
+/// Closes a source, also when its frame unwinds.
+struct OpenSource<'s> {
+    sources: &'s Cell<Option<NonNull<SourceLink>>>,
+    outer: Option<NonNull<SourceLink>>,
+}
+
+impl Drop for OpenSource<'_> {
+    fn drop(&mut self) {
+        self.sources.set(self.outer);
+    }
+}
+
+/// Makes the calling thread's fork-join calls use this pool while `body` runs.
+pub(crate) fn enter<R>(hub: &Arc<Hub>, kind: Kind, body: impl FnOnce(&Stack<'_>) -> R) -> R {
+    let stack = Stack::new(hub, kind);
+    let entered = Entered::new(&stack);
+    let result = body(&stack);
+    drop(entered);
+    result
+}
+
+/// The calling thread has this stack while this lives.
+struct Entered<'s, 'h> {
+    stack: &'s Stack<'h>,
+    outer: Option<NonNull<Stack<'static>>>,
+}
+
+impl<'s, 'h> Entered<'s, 'h> {
+    fn new(stack: &'s Stack<'h>) -> Self {
+        let outer = STACK.replace(Some(NonNull::from(stack).cast()));
+        HUB.set(Arc::as_ptr(stack.hub));
+        with_mode(Mode::look);
+        Self { stack, outer }
+    }
+}
+
+impl Drop for Entered<'_, '_> {
+    fn drop(&mut self) {
+        self.stack.unlisten();
+        STACK.set(self.outer);
+        // SAFETY: the outer stack stands in a frame further out, so it is still there.
+        let hub = self.outer.map(|outer| unsafe { outer.as_ref() }.hub);
+        HUB.set(hub.map_or(ptr::null(), Arc::as_ptr));
+        // A poke meant for the outer stack may have been spent on this one.
+        with_mode(if self.outer.is_some() { Mode::poke } else { Mode::look });
+    }
+}
+
+/// Whether the calling thread's fork-join calls are plain calls just now.
+#[inline(always)]
+pub(crate) fn is_plain() -> bool {
+    MODE.with(Mode::is_plain)
+}
+
+/// As [`is_plain`], and they would use this pool.
+#[inline(always)]
+pub(crate) fn is_plain_on(hub: &Arc<Hub>) -> bool {
+    is_plain() && HUB.get() == Arc::as_ptr(hub)
+}
+
+/// What runs next on this thread is a thing of its own: its calls are looked at.
+pub(crate) fn look() {
+    with_mode(Mode::look);
+}
+
+#[inline(always)]
+pub(super) fn with_mode<R>(look: impl FnOnce(&Mode) -> R) -> R {
+    MODE.with(look)
+}
+
+/// Runs `body` with the calling thread's stack, if it has one.
+///
+/// # Errors
+/// Gives `body` back if not.
+pub(crate) fn with_current<R, F>(body: F) -> Result<R, F>
+where
+    F: FnOnce(&Stack<'_>) -> R,
+{
+    // A thread whose thread-locals are gone has no stack any more.
+    match STACK.try_with(Cell::get) {
+        // SAFETY: set by `Entered`, and taken away before the stack's frame ends.
+        Ok(Some(stack)) => Ok(body(unsafe { stack.as_ref() })),
+        _ => Err(body),
+    }
+}
+
+/// Runs `body` with the calling thread's stack for this pool: the one it has, or else as a guest.
+pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
+    if STACK.try_with(Cell::get).is_ok_and(|stack| stack.is_some()) && HUB.get() == Arc::as_ptr(hub) {
+        match with_current(body) {
+            Ok(result) => result,
+            Err(_) => unreachable!("the thread has a stack: we have just seen it"),
+        }
+    } else {
+        enter(hub, Kind::Guest, body)
+    }
+}

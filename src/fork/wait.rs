@@ -1,0 +1,86 @@
+//! Waiting for what another thread runs: helping with parts of it, and with nothing else.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::stack::Stack;
+use crate::offer::Offer;
+use crate::parker;
+use crate::spin::{Patience, Spin};
+
+thread_local! {
+    static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
+}
+
+/// So many turns of a pause lie between two pokes.
+const TURNS_A_POKE: u32 = 4;
+
+impl Stack<'_> {
+    /// Waits until an offer that somebody took is done.
+    ///
+    /// Meanwhile this thread runs parts of that very work if some are on offer; the closure that waits
+    /// may hold locks, and a stranger's work could want them. Else it sleeps.
+    #[cold]
+    pub(super) fn wait_for(&self, offer: &Arc<Offer>) {
+        if offer.is_done() {
+            return;
+        }
+        offer.watch();
+        while !offer.is_done() {
+            if !self.help(offer) && !self.look_again(offer) {
+                self.sleep(offer);
+            }
+        }
+    }
+
+    /// Runs a part of the work, if one is on offer. Says whether it did.
+    fn help(&self, offer: &Arc<Offer>) -> bool {
+        match self.hub().board.take_part_of(offer) {
+            Some(taken) => {
+                self.hub().counters.jobs_taken.raise();
+                self.run(taken);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Pauses before the sleep. Says whether something changed meanwhile.
+    fn look_again(&self, offer: &Arc<Offer>) -> bool {
+        let board = &self.hub().board;
+        let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
+        let mut pause: Spin = patience.pause();
+        let mut turns = 0;
+        let mut changed = false;
+        board.poke_all();
+        while !changed && pause.turn() {
+            changed = offer.is_done() || board.open() > 0;
+            turns += 1;
+            if turns % TURNS_A_POKE == 0 {
+                board.poke_all();
+            }
+        }
+        patience.learn(changed);
+        let _kept = PATIENCE.try_with(|kept| kept.set(patience));
+        // An open offer may be a stranger's: then it is time to sleep all the same.
+        offer.is_done() || self.help(offer)
+    }
+
+    /// Sleeps until the work is done, or whoever runs it has a part of it to offer.
+    fn sleep(&self, offer: &Arc<Offer>) {
+        if !offer.lie_down() {
+            return;
+        }
+        // The last look, after it is known that this thread sleeps.
+        self.hub().board.poke_all();
+        if !self.help_before_sleep(offer) {
+            parker::with_current(|parker, _| parker.park());
+        }
+        offer.get_up();
+    }
+
+    fn help_before_sleep(&self, offer: &Arc<Offer>) -> bool {
+        self.hub().board.open() > 0 && self.help(offer)
+    }
+}
