@@ -106,7 +106,9 @@ mod pool;
 mod builder;
 mod global;
 
+mod install;
 mod join;
+mod slice;
 
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};
@@ -118,6 +120,7 @@ pub use id::WorkerId;
 pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
+pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
 
 /// Makes the README's code part of the doc tests.

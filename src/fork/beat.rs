@@ -18,8 +18,6 @@ pub(super) const WINDOW: u32 = 64;
 const SMALL: Duration = Duration::from_nanos(250);
 /// How long plain calls are made before it is asked again whether calls are small.
 const TRUST: Duration = Duration::from_micros(20);
-/// A thread that has been at it for this long wakes a sleeping worker: about twice what that costs.
-const WORTH_WAKING: Duration = Duration::from_micros(10);
 
 /// Who would take something.
 #[derive(Debug)]
@@ -64,11 +62,28 @@ impl Stack<'_> {
         }
     }
 
+    /// A loop over items looks: after a block that was long enough, or when it was poked. Says whether it
+    /// did.
+    pub(super) fn look_after_block(&self, now: Instant, was_long: bool) -> bool {
+        if was_long || self.is_poked() {
+            self.beat_at(now);
+            return true;
+        }
+        if self.busy_since.get().is_none() {
+            self.busy_since.set(Some(now));
+        }
+        false
+    }
+
     /// Looks who is hungry, and gives them the biggest piece.
     #[cold]
     pub(super) fn beat(&self) {
+        self.beat_at(clock::now());
+    }
+
+    #[cold]
+    fn beat_at(&self, now: Instant) {
         self.listen();
-        let now = clock::now();
         let calls = WINDOW - self.countdown.replace(WINDOW).min(WINDOW);
         let small = self.last_beat.replace(Some(now)).is_some_and(|last| {
             calls == WINDOW && now.saturating_duration_since(last) < SMALL * WINDOW
@@ -105,7 +120,7 @@ impl Stack<'_> {
                 self.busy_since.set(Some(now));
                 false
             }
-            Some(since) => now.saturating_duration_since(since) >= WORTH_WAKING,
+            Some(since) => now.saturating_duration_since(since) >= self.hub().help.delay(),
         }
     }
 
@@ -114,7 +129,7 @@ impl Stack<'_> {
         if !hunger.awake && !wakes {
             return;
         }
-        let Some(offer) = self.promote() else { return };
+        let Some(offer) = self.promote(wakes.then_some(now)) else { return };
         self.hub().offer(offer);
         let called = hunger.waiter.is_some_and(|offer| offer.call_owner());
         if wakes && !called {
@@ -125,12 +140,12 @@ impl Stack<'_> {
 
     /// This call is known to be heavy: whoever can help is to do so now.
     #[cold]
-    pub(super) fn call_for_help(&self) {
+    pub(crate) fn call_for_help(&self) {
         let hunger = self.hunger();
         if !hunger.awake && !hunger.asleep {
             return;
         }
-        let Some(offer) = self.promote() else { return };
+        let Some(offer) = self.promote(Some(clock::now())) else { return };
         self.hub().offer(offer);
         if hunger.waiter.is_some_and(|offer| offer.call_owner()) {
             return;

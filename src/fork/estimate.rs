@@ -8,8 +8,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-/// What takes this long is worth waking somebody.
-const HEAVY: Duration = Duration::from_micros(8);
 /// How often a light call is measured: once in so many.
 const SAMPLE: u8 = 8;
 /// Types remembered a thread; two that fall on one place forget one another.
@@ -42,7 +40,8 @@ pub(crate) struct Guess {
     pub(crate) measure: bool,
 }
 
-pub(crate) fn guess(key: usize) -> Guess {
+/// What takes as long as a sleeping worker takes to come is worth waking one.
+pub(crate) fn guess(key: usize, heavy: Duration) -> Guess {
     let fresh = Guess { is_heavy: true, measure: true };
     let look = |known: &[Cell<Known>; PLACES]| {
         let place = &known[place(key)];
@@ -50,7 +49,7 @@ pub(crate) fn guess(key: usize) -> Guess {
         if now.key != key {
             return fresh;
         }
-        let is_heavy = u128::from(now.nanos) >= HEAVY.as_nanos();
+        let is_heavy = u128::from(now.nanos) >= heavy.as_nanos();
         let measure = is_heavy || now.skip == 0;
         now.skip = if measure { SAMPLE - 1 } else { now.skip - 1 };
         place.set(now);
@@ -86,16 +85,17 @@ mod tests {
 
     #[test]
     fn the_unknown_is_heavy_and_the_light_is_measured_now_and_then() {
+        const HEAVY: Duration = Duration::from_micros(8);
         let key = 0x1230;
-        assert_eq!(guess(key), Guess { is_heavy: true, measure: true });
+        assert_eq!(guess(key, HEAVY), Guess { is_heavy: true, measure: true });
         learn(key, Duration::from_nanos(900));
         for _ in 1..SAMPLE {
-            assert_eq!(guess(key), Guess { is_heavy: false, measure: false });
+            assert_eq!(guess(key, HEAVY), Guess { is_heavy: false, measure: false });
         }
-        assert_eq!(guess(key), Guess { is_heavy: false, measure: true });
+        assert_eq!(guess(key, HEAVY), Guess { is_heavy: false, measure: true });
         learn(key, Duration::from_millis(1));
         for _ in 0..3 {
-            assert_eq!(guess(key), Guess { is_heavy: true, measure: true });
+            assert_eq!(guess(key, HEAVY), Guess { is_heavy: true, measure: true });
         }
     }
 }

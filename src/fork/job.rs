@@ -126,11 +126,8 @@ where
         }
         match self.frame.job.offer.get() {
             None => Whereabouts::Here,
-            Some(offer) if self.stack.hub().board.withdraw(offer) => Whereabouts::Here,
-            Some(offer) => {
-                self.stack.wait_for(offer);
-                Whereabouts::Done
-            }
+            Some(offer) if self.stack.take_back(offer) => Whereabouts::Here,
+            Some(_) => Whereabouts::Done,
         }
     }
 }
@@ -211,7 +208,7 @@ struct Watch {
 impl Watch {
     fn start(stack: &Stack<'_>, run: unsafe fn(NonNull<()>)) -> Option<Self> {
         let key = run as usize;
-        let guess = estimate::guess(key);
+        let guess = estimate::guess(key, stack.hub().help.delay());
         if guess.is_heavy {
             stack.call_for_help();
         }

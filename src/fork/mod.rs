@@ -4,12 +4,14 @@
 //! `README.md` beside this file has the modes, the beat, and the argument why it is sound and lock-safe.
 
 mod beat;
-mod estimate;
+pub(crate) mod estimate;
 mod job;
+mod pace;
 mod stack;
 mod wait;
 
 pub(crate) use job::join;
+pub(crate) use pace::Pace;
 pub(crate) use stack::{
     Kind, Source, Stack, enter, is_plain, is_plain_on, look, with_current, with_stack_of,
 };

@@ -128,29 +128,37 @@ impl<'h> Stack<'h> {
     }
 
     /// Makes the biggest piece of this thread's work an offer.
-    pub(super) fn promote(&self) -> Option<Arc<Offer>> {
+    /// `called` says that a sleeping worker is to be woken for it now.
+    pub(super) fn promote(&self, called: Option<Instant>) -> Option<Arc<Offer>> {
         let oldest = self.oldest.get();
         // Frames lie in memory by age: the stack grows downwards. Where it does not, this picks a
         // smaller piece, which is no mistake.
         let is_older = |source: NonNull<SourceLink>| {
             oldest.is_none_or(|job| source.addr() > job.addr())
         };
-        self.give_from(&is_older).or_else(|| self.promote_job()).or_else(|| self.give_from(&|_| true))
+        self.give_from(&is_older, called)
+            .or_else(|| self.promote_job(called))
+            .or_else(|| self.give_from(&|_| true, called))
     }
 
-    fn promote_job(&self) -> Option<Arc<Offer>> {
+    fn promote_job(&self, called: Option<Instant>) -> Option<Arc<Offer>> {
         let job = self.oldest.get()?;
         // SAFETY: it is on the stack, so it is still there.
         let job_ref = unsafe { job.as_ref() };
         let next = if self.newest.get() == Some(job) { None } else { job_ref.newer.get() };
         self.oldest.set(next);
-        let offer = Offer::new(job_ref.work(job), self.current.borrow().clone(), parker::current());
+        let parent = self.current.borrow().clone();
+        let offer = Offer::new(job_ref.work(job), parent, parker::current(), called);
         job_ref.note_offer(&offer);
         Some(offer)
     }
 
     /// The outermost of the wanted sources that has something to give.
-    fn give_from(&self, wanted: &dyn Fn(NonNull<SourceLink>) -> bool) -> Option<Arc<Offer>> {
+    fn give_from(
+        &self,
+        wanted: &dyn Fn(NonNull<SourceLink>) -> bool,
+        called: Option<Instant>,
+    ) -> Option<Arc<Offer>> {
         let mut given = None;
         let mut next = self.sources.get();
         // The links lead from the inside out, and there are few: the last that is asked is the outermost.
@@ -163,16 +171,18 @@ impl<'h> Stack<'h> {
         while let (None, Some(link)) = (&given, links.pop()) {
             if wanted(link) {
                 // SAFETY: as above.
-                given = self.ask(unsafe { link.as_ref() });
+                given = self.ask(unsafe { link.as_ref() }, called);
             }
         }
         given
     }
 
-    fn ask(&self, link: &SourceLink) -> Option<Arc<Offer>> {
+    fn ask(&self, link: &SourceLink, called: Option<Instant>) -> Option<Arc<Offer>> {
         // SAFETY: an open source is still there.
         let source = unsafe { link.source.as_ref() };
-        source.give(&mut |work| Offer::new(work, link.parent.clone(), parker::current()))
+        source.give(&mut |work| {
+            Offer::new(work, link.parent.clone(), parker::current(), called)
+        })
     }
 
     /// Opens a source for the time of a call.

@@ -17,12 +17,23 @@ thread_local! {
 const TURNS_A_POKE: u32 = 4;
 
 impl Stack<'_> {
+    /// Takes an offer back, or waits for its end. Says whether it was taken back.
+    pub(crate) fn take_back(&self, offer: &Arc<Offer>) -> bool {
+        let withdrawn = self.hub().board.withdraw(offer);
+        if withdrawn {
+            self.hub().help.came_too_late(offer);
+        } else {
+            self.wait_for(offer);
+        }
+        withdrawn
+    }
+
     /// Waits until an offer that somebody took is done.
     ///
     /// Meanwhile this thread runs parts of that very work if some are on offer; the closure that waits
     /// may hold locks, and a stranger's work could want them. Else it sleeps.
     #[cold]
-    pub(super) fn wait_for(&self, offer: &Arc<Offer>) {
+    pub(crate) fn wait_for(&self, offer: &Arc<Offer>) {
         if offer.is_done() {
             return;
         }
@@ -38,7 +49,7 @@ impl Stack<'_> {
     fn help(&self, offer: &Arc<Offer>) -> bool {
         match self.hub().board.take_part_of(offer) {
             Some(taken) => {
-                self.hub().counters.jobs_taken.raise();
+                self.hub().note_taken(&taken);
                 self.run(taken);
                 true
             }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+mod help;
 mod lives;
 mod registry;
 mod slot;
@@ -16,11 +17,12 @@ use crate::habit::{self, Prefer};
 use crate::id::PoolId;
 use crate::idle::IdleList;
 use crate::metrics::{Counters, LiveHistogram};
-use crate::offer::{Board, Offer};
+use crate::offer::{Board, Offer, Taken};
 use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
 
+use help::Help;
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
@@ -38,6 +40,7 @@ pub(crate) struct Hub {
     pub(crate) idle: IdleList,
     /// Parts of fork-join calls that anybody may run.
     pub(crate) board: Board,
+    pub(crate) help: Help,
     pub(crate) admission: Option<Arc<Admission>>,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
@@ -85,6 +88,7 @@ impl Hub {
             slots: (0..config.workers).map(Slot::new).collect(),
             idle: IdleList::new(),
             board: Board::new(),
+            help: Help::default(),
             admission,
             events,
             counters: Counters::default(),
@@ -155,6 +159,12 @@ impl Hub {
     pub(crate) fn offer(&self, offer: Arc<Offer>) {
         self.counters.jobs_offered.raise();
         self.board.post(offer);
+    }
+
+    /// An offer was taken: by a worker, or by somebody who waits for the whole.
+    pub(crate) fn note_taken(&self, taken: &Taken) {
+        self.counters.jobs_taken.raise();
+        self.help.came(taken.offer());
     }
 
     /// Wakes a free worker for an offer if nobody searches.

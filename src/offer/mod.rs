@@ -12,7 +12,9 @@ mod mode;
 use core::fmt;
 use core::ptr::NonNull;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::parker::Parker;
 use crate::sync::{AtomicU32, Ordering, handshake, planted};
 
@@ -57,11 +59,23 @@ pub(crate) struct Offer {
     state: AtomicU32,
     /// The place where the thread that made the offer sleeps.
     owner: Arc<Parker>,
+    /// When a sleeping worker was called for it, if one was.
+    called: Option<Instant>,
 }
 
 impl Offer {
-    pub(crate) fn new(work: Work, parent: Option<Arc<Self>>, owner: Arc<Parker>) -> Arc<Self> {
-        Arc::new(Self { work, parent, state: AtomicU32::new(UNWATCHED), owner })
+    pub(crate) fn new(
+        work: Work,
+        parent: Option<Arc<Self>>,
+        owner: Arc<Parker>,
+        called: Option<Instant>,
+    ) -> Arc<Self> {
+        Arc::new(Self { work, parent, state: AtomicU32::new(UNWATCHED), owner, called })
+    }
+
+    /// How long ago a sleeping worker was called for this, if one was.
+    pub(crate) fn since_call(&self) -> Option<Duration> {
+        self.called.map(|called| clock::now().saturating_duration_since(called))
     }
 
     /// Whether the work was run; then what it did is seen.

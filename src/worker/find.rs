@@ -57,7 +57,7 @@ impl Worker {
     /// A part of a fork-join call. Its maker does it by itself if nobody comes, so it is never urgent.
     pub(super) fn find_part(&self) -> Option<Found> {
         let taken = self.hub.board.take()?;
-        self.hub.counters.jobs_taken.raise();
+        self.hub.note_taken(&taken);
         Some(Found::Part(taken))
     }
 

@@ -41,7 +41,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("handle", &["handle"]),
     ("pool", &["pool"]),
     ("doors", &["builder", "global"]),
-    ("shapes", &["scope", "join", "slice", "promise", "task_set", "worker_local"]),
+    ("shapes", &["scope", "join", "install", "slice", "promise", "task_set", "worker_local"]),
     ("face", &["lib"]),
 ];
 
@@ -60,6 +60,8 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/queue/", "an intrusive list: its links lie inside the tasks"),
     ("src/sync/", "the cell that models can watch"),
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
+    ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
+    ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];
 

@@ -1,0 +1,49 @@
+//! How many items to run between two looks at the clock and at who is hungry.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::stack::Stack;
+use crate::clock;
+
+/// A block of items should take about this long: short enough for a hungry thread to wait for, and long
+/// enough that looking, some 30 to 60 ns, does not count.
+const BLOCK: Duration = Duration::from_micros(5);
+
+/// The pace of a loop over items.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    items: usize,
+    last: Instant,
+}
+
+impl Pace {
+    /// Begins with blocks of so many items.
+    pub(crate) fn new(items: usize) -> Self {
+        Self { items: items.max(1), last: clock::now() }
+    }
+
+    /// So many items to begin with, where a thousand of them are known to take so long.
+    pub(crate) fn guess(thousand: Option<Duration>) -> usize {
+        let fits = |thousand: Duration| BLOCK.as_nanos() * 1_000 / thousand.as_nanos().max(1);
+        thousand.map_or(1, |thousand| usize::try_from(fits(thousand)).unwrap_or(usize::MAX).max(1))
+    }
+
+    /// How many items the next block has.
+    pub(crate) fn items(&self) -> usize {
+        self.items
+    }
+
+    /// A block of so many items was run: adapts, and lets hungry threads have their share.
+    pub(crate) fn block_done(&mut self, stack: &Stack<'_>, items: usize) {
+        let now = clock::now();
+        let took = now.saturating_duration_since(self.last);
+        if took > 2 * BLOCK {
+            self.items = (self.items / 2).max(1);
+        } else if took < BLOCK / 2 && items >= self.items {
+            self.items = self.items.saturating_mul(2);
+        }
+        let looked = stack.look_after_block(now, took >= BLOCK / 2);
+        self.last = if looked { clock::now() } else { now };
+    }
+}

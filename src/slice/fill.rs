@@ -1,0 +1,92 @@
+//! A map's results, written straight to their places; whoever has made some drops them if they are not wanted.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::fold::{self, Fold};
+use super::items::sealed::Numbered;
+use crate::hub::Hub;
+
+/// Calls the function on every item and collects the results.
+pub(super) fn map<I, F, R>(hub: &Arc<Hub>, items: &I, function: &F) -> Vec<R>
+where
+    I: Numbered,
+    F: Fn(I::Item) -> R + Sync,
+    R: Send,
+{
+    let len = items.len();
+    let mut results = Vec::with_capacity(len);
+    let fill = Fill { items, function, places: results.as_mut_ptr() };
+    let run = fold::fold(hub, len, &fill);
+    assert_eq!(run.len, len, "every item has its result");
+    // From here on the vector owns them.
+    core::mem::forget(run);
+    // SAFETY: the run says that all of them were written, and it no longer drops them.
+    unsafe { results.set_len(len) };
+    results
+}
+
+/// Writes one result for each item.
+struct Fill<'f, I, F, R> {
+    items: &'f I,
+    function: &'f F,
+    places: *mut R,
+}
+
+// SAFETY: threads write results to different places, and results are `Send`.
+unsafe impl<I: Sync, F: Sync, R: Send> Sync for Fill<'_, I, F, R> {}
+
+/// Results that lie side by side. It owns them.
+struct Run<R> {
+    first: *mut R,
+    len: usize,
+    owned: PhantomData<R>,
+}
+
+// SAFETY: it owns its results, and those are `Send`.
+unsafe impl<R: Send> Send for Run<R> {}
+
+impl<R> Drop for Run<R> {
+    fn drop(&mut self) {
+        let results = std::ptr::slice_from_raw_parts_mut(self.first, self.len);
+        // SAFETY: these were written, and nobody else owns them.
+        unsafe { results.drop_in_place() };
+    }
+}
+
+impl<I, F, R> Fold for Fill<'_, I, F, R>
+where
+    I: Numbered,
+    F: Fn(I::Item) -> R + Sync,
+    R: Send,
+{
+    type Sum = Run<R>;
+
+    fn empty(&self, first: usize) -> Run<R> {
+        // SAFETY: there is a place for each number, and one behind the last.
+        let first = unsafe { self.places.add(first) };
+        Run { first, len: 0, owned: PhantomData }
+    }
+
+    unsafe fn block(&self, mut run: Run<R>, from: usize, to: usize) -> Run<R> {
+        for number in from..to {
+            // SAFETY: each number comes once, and all are below the length that the fold was given.
+            let result = (self.function)(unsafe { self.items.get(number) });
+            // SAFETY: as in `empty`.
+            let place = unsafe { self.places.add(number) };
+            // SAFETY: the place belongs to this number, which comes once.
+            unsafe { place.write(result) };
+            run.len += 1;
+        }
+        run
+    }
+
+    fn merge(&self, mut left: Run<R>, right: Run<R>) -> Run<R> {
+        // Not neighbours if a panic is on its way: then each drops its own.
+        if left.first.wrapping_add(left.len) == right.first {
+            left.len += right.len;
+            core::mem::forget(right);
+        }
+        left
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be looped over: slices, and ranges of integers.
+
+use std::marker::PhantomData;
+use std::ops::{Range, RangeInclusive};
+
+/// Items by number, for [`WorkerPool::map`](crate::WorkerPool::map) and its kin: slices, and what borrows as one; ranges of integers.
+///
+/// It can't be implemented outside of this crate: the loops rely on it.
+pub trait Items: sealed::Numbered {}
+
+impl<I: sealed::Numbered> Items for I {}
+
+pub(super) mod sealed {
+    /// The methods behind [`Items`](super::Items).
+    #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
+    pub trait Numbered: Send + Sync {
+        /// What the function gets.
+        type Item;
+
+        /// How many there are.
+        fn len(&self) -> usize;
+
+        /// The item of this number.
+        ///
+        /// # Safety
+        /// - The number is below `len`.
+        /// - Where items are exclusive: each number is asked for once.
+        unsafe fn get(&self, number: usize) -> Self::Item;
+    }
+}
+
+use sealed::Numbered;
+
+impl<'a, T: Sync> Numbered for &'a [T] {
+    type Item = &'a T;
+
+    fn len(&self) -> usize {
+        <[T]>::len(self)
+    }
+
+    #[inline(always)]
+    unsafe fn get(&self, number: usize) -> &'a T {
+        // SAFETY: the caller's promise.
+        unsafe { self.get_unchecked(number) }
+    }
+}
+
+/// Types that borrow as a slice.
+macro_rules! slice_like {
+    ($([$($generics:tt)*] $type:ty,)*) => { $(
+        impl<'a, T: Sync, $($generics)*> Numbered for &'a $type {
+            type Item = &'a T;
+
+            fn len(&self) -> usize {
+                self[..].len()
+            }
+
+            #[inline(always)]
+            unsafe fn get(&self, number: usize) -> &'a T {
+                let items: &'a [T] = &(**self)[..];
+                // SAFETY: the caller's promise.
+                unsafe { items.get_unchecked(number) }
+            }
+        }
+    )* };
+}
+
+slice_like! {
+    [] Vec<T>,
+    [] Box<[T]>,
+    [const N: usize] [T; N],
+}
+
+/// Ranges of the integers.
+macro_rules! ranges {
+    ($($integer:ty),*) => { $(
+        impl Numbered for Range<$integer> {
+            type Item = $integer;
+
+            fn len(&self) -> usize {
+                if self.start >= self.end {
+                    return 0;
+                }
+                count(self.start as i128, self.end as i128)
+            }
+
+            #[inline(always)]
+            unsafe fn get(&self, number: usize) -> $integer {
+                // Wrapping: in a signed range the number may not fit, and the sum does.
+                self.start.wrapping_add(number as $integer)
+            }
+        }
+
+        impl Numbered for RangeInclusive<$integer> {
+            type Item = $integer;
+
+            fn len(&self) -> usize {
+                if self.is_empty() {
+                    return 0;
+                }
+                count(*self.start() as i128, *self.end() as i128 + 1)
+            }
+
+            #[inline(always)]
+            unsafe fn get(&self, number: usize) -> $integer {
+                self.start().wrapping_add(number as $integer)
+            }
+        }
+    )* };
+}
+
+ranges!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+/// # Panics
+/// If that is more than memory could hold.
+fn count(start: i128, end: i128) -> usize {
+    usize::try_from(end - start).expect("a range has no more items than a usize can count")
+}
+
+/// The items of a slice, each to be changed by whoever asks for it.
+pub(super) struct Exclusive<'a, T> {
+    first: *mut T,
+    len: usize,
+    slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: it hands out `&mut T`, one for each item; so an item may be changed on another thread.
+unsafe impl<T: Send> Send for Exclusive<'_, T> {}
+// SAFETY: as above; `get` gives an item only once.
+unsafe impl<T: Send> Sync for Exclusive<'_, T> {}
+
+impl<'a, T> Exclusive<'a, T> {
+    pub(super) fn new(items: &'a mut [T]) -> Self {
+        Self { first: items.as_mut_ptr(), len: items.len(), slice: PhantomData }
+    }
+}
+
+impl<'a, T: Send> Numbered for Exclusive<'a, T> {
+    type Item = &'a mut T;
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    unsafe fn get(&self, number: usize) -> &'a mut T {
+        // SAFETY: the caller keeps to the length.
+        let item = unsafe { self.first.add(number) };
+        // SAFETY: the slice is borrowed for `'a`, and the caller asks once for each item.
+        unsafe { &mut *item }
+    }
+}
