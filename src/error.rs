@@ -96,7 +96,7 @@ struct PanicParts {
 }
 
 impl PanicPayload {
-    fn new(payload: Payload) -> Self {
+    pub(crate) fn new(payload: Payload) -> Self {
         let message = panic_message(&*payload).to_owned();
         Self { inner: Box::new(PanicParts { message, payload: Mutex::new(Some(payload)) }) }
     }

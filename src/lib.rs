@@ -108,6 +108,7 @@ mod global;
 
 mod install;
 mod join;
+mod scope;
 mod slice;
 
 pub use builder::Builder;
@@ -120,6 +121,7 @@ pub use id::WorkerId;
 pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
+pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
 

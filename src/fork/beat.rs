@@ -75,6 +75,11 @@ impl Stack<'_> {
         false
     }
 
+    /// As a beat, for what makes no calls.
+    pub(crate) fn look_for_hunger(&self) {
+        self.beat();
+    }
+
     /// Looks who is hungry, and gives them the biggest piece.
     #[cold]
     pub(super) fn beat(&self) {

@@ -34,8 +34,9 @@ impl Pace {
         self.items
     }
 
-    /// A block of so many items was run: adapts, and lets hungry threads have their share.
-    pub(crate) fn block_done(&mut self, stack: &Stack<'_>, items: usize) {
+    /// A block of so many items was run: adapts, and lets hungry threads have their share. Says how long
+    /// it took.
+    pub(crate) fn block_done(&mut self, stack: &Stack<'_>, items: usize) -> Duration {
         let now = clock::now();
         let took = now.saturating_duration_since(self.last);
         if took > 2 * BLOCK {
@@ -45,5 +46,6 @@ impl Pace {
         }
         let looked = stack.look_after_block(now, took >= BLOCK / 2);
         self.last = if looked { clock::now() } else { now };
+        took
     }
 }

@@ -70,6 +70,8 @@ struct SourceLink {
     /// What the thread ran when the source was opened: what it gives is part of that.
     parent: Option<Arc<Offer>>,
     outer: Option<NonNull<SourceLink>>,
+    /// By this what knows its kind finds it again.
+    tag: Option<NonNull<()>>,
 }
 
 impl<'h> Stack<'h> {
@@ -186,17 +188,37 @@ impl<'h> Stack<'h> {
     }
 
     /// Opens a source for the time of a call.
-    pub(crate) fn with_source<R>(&self, source: &dyn Source, body: impl FnOnce() -> R) -> R {
+    pub(crate) fn with_source<R>(
+        &self,
+        source: &dyn Source,
+        tag: Option<NonNull<()>>,
+        body: impl FnOnce() -> R,
+    ) -> R {
         // SAFETY: only the lifetime is left out; the link is taken away before this frame ends, however
         // it does.
         let source = unsafe { extend(source) };
         let parent = self.current.borrow().clone();
-        let link = SourceLink { source, parent, outer: self.sources.get() };
+        let link = SourceLink { source, parent, outer: self.sources.get(), tag };
         self.sources.set(Some(NonNull::from(&link)));
         let open = OpenSource { sources: &self.sources, outer: link.outer };
         let result = body();
         drop(open);
         result
+    }
+
+    /// The innermost open source of this tag.
+    #[inline]
+    pub(crate) fn tagged(&self, tag: NonNull<()>) -> Option<NonNull<()>> {
+        let mut next = self.sources.get();
+        while let Some(link) = next {
+            // SAFETY: an open source's link is still there.
+            let link = unsafe { link.as_ref() };
+            if link.tag == Some(tag) {
+                return Some(link.source.cast());
+            }
+            next = link.outer;
+        }
+        None
     }
 
     /// Runs what was taken from the board, as a thing of its own: what this thread's frames hold meanwhile

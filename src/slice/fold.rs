@@ -178,7 +178,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     /// Runs what nobody takes, and brings everything together.
     fn run(&self, stack: &Stack<'_>, is_heavy: bool) -> F::Sum {
         let cleanup = Cleanup { part: self, stack };
-        let mut sum = stack.with_source(self, || {
+        let mut sum = stack.with_source(self, None, || {
             if is_heavy {
                 stack.call_for_help();
             }

@@ -61,6 +61,7 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/sync/", "the cell that models can watch"),
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
+    ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
     ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];

@@ -1,0 +1,109 @@
+//! A scope's promise: join one closure before the scope ends.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::branch::Core;
+use super::job::{HeldJob, Look};
+use crate::error::PanicPayload;
+use crate::parker;
+use crate::spin::Patience;
+use crate::unwind::Payload;
+
+/// The handle of a closure that was spawned in a scope. It stays on the thread that spawned.
+///
+/// **Dropped**, it lets the closure go on; the scope waits for it anyway.
+pub struct ScopedHandle<'scope, R> {
+    held: Option<HeldJob<R>>,
+    core: &'scope Core,
+    /// The thread that spawned reaches its job without exchanges, so the handle stays there.
+    stays: PhantomData<*mut ()>,
+}
+
+impl<'scope, R> ScopedHandle<'scope, R> {
+    pub(super) fn new(held: HeldJob<R>, core: &'scope Core) -> Self {
+        Self { held: Some(held), core, stays: PhantomData }
+    }
+
+    /// Waits for the closure and gives its result. If nobody has started it, it is run here and now.
+    ///
+    /// **May block**, while another thread runs the closure; runs nothing else meanwhile.
+    ///
+    /// # Errors
+    /// What the closure panicked with; the scope then does not end with it.
+    ///
+    /// ```
+    /// corepool::scope(|s| {
+    ///     let sum = s.spawn(|| (1..=10).sum::<u32>());
+    ///     let failed = s.spawn(|| std::panic::resume_unwind(Box::new("told here")));
+    ///     assert_eq!(sum.join().unwrap(), 55);
+    ///     let error: Result<(), _> = failed.join();
+    ///     assert_eq!(error.unwrap_err().message(), "told here");
+    /// });
+    /// ```
+    pub fn join(mut self) -> Result<R, PanicPayload> {
+        let mut held = self.held.take().expect("only `join` and `drop` take it, and each uses up `self`");
+        loop {
+            let result = match held.look() {
+                Look::RanHere(result) => result,
+                Look::Done(result) => {
+                    if result.is_err() {
+                        self.core.told();
+                    }
+                    result
+                }
+                Look::Running(running) => {
+                    held = running;
+                    wait(&held);
+                    continue;
+                }
+            };
+            return result.map_err(PanicPayload::new);
+        }
+    }
+
+    /// Tells whether the closure has ended, so that `join` would not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.held.as_ref().is_none_or(HeldJob::is_done)
+    }
+}
+
+impl<R> Drop for ScopedHandle<'_, R> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(payload) = self.held.take().and_then(|held| held.let_go()) {
+            self.tell(payload);
+        }
+    }
+}
+
+impl<R> ScopedHandle<'_, R> {
+    #[cold]
+    fn tell(&self, payload: Payload) {
+        self.core.tell(payload);
+    }
+}
+
+impl<R> fmt::Debug for ScopedHandle<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedHandle").field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+/// Waits until another thread has run the job.
+#[cold]
+fn wait<R>(held: &HeldJob<R>) {
+    let mut pause = Patience::joining().pause();
+    while pause.turn() {
+        if held.is_done() {
+            return;
+        }
+    }
+    if held.lie_down(parker::current()) {
+        while !held.is_done() {
+            parker::with_current(|parker, _| parker.park());
+        }
+    }
+}
