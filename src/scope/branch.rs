@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::job::{Left, ListedJob};
+use super::job::{HeldJob, Left, ListedJob};
 use crate::fork::{self, Pace, Source, Stack, estimate};
 use crate::offer::{Offer, Work};
+use crate::parker::{self, Parker};
 use crate::unwind::{self, Payload};
 
 /// While so many closures were spawned nobody looks who is hungry.
@@ -24,6 +25,8 @@ pub(super) struct Core {
     first: Mutex<Option<Payload>>,
     /// Panics that a handle has still to tell of.
     untold: AtomicUsize,
+    /// Threads that sleep until a job is done, by the job's number.
+    sleepers: Mutex<Vec<(usize, Arc<Parker>)>>,
 }
 
 impl Core {
@@ -32,6 +35,7 @@ impl Core {
             strays: Mutex::new(VecDeque::new()),
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
+            sleepers: Mutex::new(Vec::new()),
         }
     }
 
@@ -53,7 +57,7 @@ impl Core {
         });
         drop(near);
         if let Some(job) = job {
-            job.send_away();
+            ListedJob::send_away(std::iter::once(&job));
             self.strays.lock().push_back(job);
         }
     }
@@ -64,11 +68,37 @@ impl Core {
 
     fn run(&self, job: ListedJob) {
         // ORDERING: read when every closure has ended, which orders it.
-        if let Left::Panicked(payload) = job.run(|| {
+        let panicked = || {
             self.untold.fetch_add(1, Ordering::Relaxed);
-        }) {
+        };
+        if let Left::Panicked(payload) = job.run(panicked, |number| self.wake(number)) {
             self.tell(payload);
         }
+    }
+
+    /// The job of this number is done, and somebody sleeps until it is.
+    #[cold]
+    fn wake(&self, number: usize) {
+        for (_, parker) in self.sleepers.lock().iter().filter(|(other, _)| *other == number) {
+            parker.unpark();
+        }
+    }
+
+    /// Sleeps until the job is done.
+    pub(super) fn sleep_until<R>(&self, job: &HeldJob<R>) {
+        let number = job.number();
+        parker::with_current(|parker, _| {
+            self.sleepers.lock().push((number, parker::current()));
+            if job.lie_down() {
+                while !job.is_done() {
+                    parker.park();
+                }
+            }
+            let mut sleepers = self.sleepers.lock();
+            if let Some(place) = sleepers.iter().position(|(other, _)| *other == number) {
+                sleepers.swap_remove(place);
+            }
+        });
     }
 
     /// A panic that the scope is to end with.
@@ -213,7 +243,7 @@ impl Source for Branch<'_> {
         if jobs.is_empty() {
             return None;
         }
-        jobs.iter().for_each(ListedJob::send_away);
+        ListedJob::send_away(jobs.iter());
         let batch = Box::new(Batch { core: self.core, jobs: UnsafeCell::new(jobs) });
         let batch = NonNull::from(Box::leak(batch));
         // SAFETY: `finish` withdraws the offer or waits for its end before the batch is gone, and before the

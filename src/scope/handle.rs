@@ -7,7 +7,6 @@ use std::marker::PhantomData;
 use super::branch::Core;
 use super::job::{HeldJob, Look};
 use crate::error::PanicPayload;
-use crate::parker;
 use crate::spin::Patience;
 use crate::unwind::Payload;
 
@@ -55,7 +54,7 @@ impl<'scope, R> ScopedHandle<'scope, R> {
                 }
                 Look::Running(running) => {
                     held = running;
-                    wait(&held);
+                    wait(&held, self.core);
                     continue;
                 }
             };
@@ -94,16 +93,12 @@ impl<R> fmt::Debug for ScopedHandle<'_, R> {
 
 /// Waits until another thread has run the job.
 #[cold]
-fn wait<R>(held: &HeldJob<R>) {
+fn wait<R>(held: &HeldJob<R>, core: &Core) {
     let mut pause = Patience::joining().pause();
     while pause.turn() {
         if held.is_done() {
             return;
         }
     }
-    if held.lie_down(parker::current()) {
-        while !held.is_done() {
-            parker::with_current(|parker, _| parker.park());
-        }
-    }
+    core.sleep_until(held);
 }

@@ -10,17 +10,18 @@
 //! | `DONE` | the result is there, for the handle |
 //! | `HELD` | the handle reaches it |
 //! | `LISTED` | a list reaches it, or the thread that took it from there |
-//! | `ASLEEP` | the handle's thread sleeps, and `sleeper` says where |
+//! | `ASLEEP` | the handle's thread sleeps until the job is done |
 //!
 //! Who clears the last of `HELD` and `LISTED` frees the job.
 
+use core::alloc::Layout;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use std::sync::Arc;
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 
-use crate::parker::Parker;
+use super::arena;
 use crate::sync::{AtomicU32, Ordering};
 use crate::unwind::{self, Payload};
 
@@ -35,8 +36,9 @@ struct Head {
     state: AtomicU32,
     /// Written by the spawning thread, before others can reach the job.
     away: Cell<bool>,
+    /// Whether its memory was cut from a chunk.
+    is_cut: bool,
     table: &'static Table,
-    sleeper: UnsafeCell<Option<Arc<Parker>>>,
 }
 
 /// What differs between types of jobs.
@@ -45,7 +47,7 @@ struct Table {
     run: unsafe fn(NonNull<Head>) -> bool,
     /// Drops the result, and gives the payload if it was a panic.
     drop_result: unsafe fn(NonNull<Head>) -> Option<Payload>,
-    free: unsafe fn(NonNull<Head>),
+    layout: Layout,
     half_offset: usize,
 }
 
@@ -68,14 +70,20 @@ where
     F: FnOnce() -> R + Send,
     R: Send,
 {
+    let layout = const { Layout::new::<Job<F, R>>() };
+    let cut = if const { arena::suits(Layout::new::<Job<F, R>>()) } { arena::cut(layout) } else { None };
+    let is_cut = cut.is_some();
+    let job = cut.unwrap_or_else(|| allocate(layout)).cast::<Job<F, R>>();
     let head = Head {
         state: AtomicU32::new(HELD | LISTED),
         away: Cell::new(false),
+        is_cut,
         table: const { &Job::<F, R>::TABLE },
-        sleeper: UnsafeCell::new(None),
     };
     let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
-    let job = NonNull::from(Box::leak(Box::new(Job::<F, R> { head, half }))).cast();
+    // SAFETY: fresh memory of this layout.
+    unsafe { job.write(Job { head, half }) };
+    let job = job.cast();
     (ListedJob { job }, HeldJob { job, value: PhantomData })
 }
 
@@ -86,7 +94,7 @@ where
     const TABLE: Table = Table {
         run: Self::run,
         drop_result: Self::drop_result,
-        free: Self::free,
+        layout: Layout::new::<Self>(),
         half_offset: core::mem::offset_of!(Self, half),
     };
 
@@ -116,13 +124,14 @@ where
             Err(payload) => Some(payload),
         }
     }
+}
 
-    /// # Safety
-    /// - `job` heads a `Job<F, R>` that nobody else reaches, whose closure and result are gone.
-    unsafe fn free(job: NonNull<Head>) {
-        // SAFETY: `make` took it from a box of this type.
-        drop(unsafe { Box::from_raw(job.cast::<Self>().as_ptr()) });
-    }
+/// Memory for a job that suits no chunk.
+#[cold]
+fn allocate(layout: Layout) -> NonNull<()> {
+    // SAFETY: a job's head has a size.
+    let memory = unsafe { alloc(layout) };
+    NonNull::new(memory.cast()).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
 /// # Safety
@@ -139,16 +148,18 @@ unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
 impl Head {
     /// Changes the state. The change is one exchange if others may reach the job.
     #[inline]
-    fn change(&self, mut change: impl FnMut(u32) -> u32) -> u32 {
-        // ORDERING: at home nobody else looks; away the exchange below orders.
-        let mut before = self.state.load(Ordering::Relaxed);
-        if !self.away.get() {
+    fn change(&self, change: impl Fn(u32) -> u32) -> u32 {
+        // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
+        // side is left, and at home there is only one thread.
+        let mut before = self.state.load(Ordering::Acquire);
+        if !self.away.get() || before & HELD == 0 {
+            // ORDERING: nobody else looks.
             self.state.store(change(before), Ordering::Relaxed);
             return before;
         }
         loop {
             // ORDERING: acquire and release: whoever finds a bit sees what was done before it was set, the
-            // closure's captures, the result, or the sleeper's place.
+            // closure's captures, the result, or where somebody sleeps.
             let changed = self.state.compare_exchange_weak(
                 before,
                 change(before),
@@ -181,9 +192,15 @@ unsafe fn head<'a>(job: NonNull<Head>) -> &'a Head {
 #[inline]
 unsafe fn free(job: NonNull<Head>) {
     // SAFETY: the job is still there.
-    let free = unsafe { head(job) }.table.free;
-    // SAFETY: the caller's promise.
-    unsafe { free(job) };
+    let head = unsafe { head(job) };
+    match (head.is_cut, head.away.get()) {
+        // SAFETY: cut on this thread, since nobody else reaches what stays at home.
+        (true, false) => unsafe { arena::free_at_home(job.cast()) },
+        // SAFETY: cut, and sent away.
+        (true, true) => unsafe { arena::free_away(job.cast()) },
+        // SAFETY: `make` allocated it with this layout.
+        (false, _) => unsafe { dealloc(job.as_ptr().cast(), head.table.layout) },
+    }
 }
 
 /// The list's half. Its holder runs it; dropped it would leak, and the scope would not know.
@@ -204,10 +221,17 @@ pub(super) enum Left {
 }
 
 impl ListedJob {
-    /// From now on other threads may reach the job. Only for its spawning thread.
-    pub(super) fn send_away(&self) {
-        // SAFETY: the list's half keeps the job.
-        unsafe { head(self.job) }.away.set(true);
+    /// From now on other threads may reach the jobs. Only for their spawning thread.
+    pub(super) fn send_away<'j>(jobs: impl Iterator<Item = &'j Self>) {
+        let mut tally = arena::Tally::new();
+        for listed in jobs {
+            // SAFETY: the list's half keeps the job.
+            let head = unsafe { head(listed.job) };
+            if !head.away.replace(true) && head.is_cut {
+                // SAFETY: cut on this thread, and away only now.
+                unsafe { tally.add(listed.job.cast()) };
+            }
+        }
     }
 
     /// Something that belongs to the closure's type.
@@ -217,9 +241,9 @@ impl ListedJob {
     }
 
     /// Runs the closure, unless the handle's thread has. `panicked` is called before the handle can see a
-    /// panic, and only if there may still be one to see it.
+    /// panic; `wake` with the job's number if the handle's thread sleeps.
     #[inline]
-    pub(super) fn run(self, panicked: impl FnOnce()) -> Left {
+    pub(super) fn run(self, panicked: impl FnOnce(), wake: impl FnOnce(usize)) -> Left {
         let job = self.job;
         // SAFETY: the list's half keeps the job.
         let head = unsafe { head(job) };
@@ -234,18 +258,11 @@ impl ListedJob {
         if unsafe { (head.table.run)(job) } {
             panicked();
         }
-        let mut sleeper = None;
-        let before = head.change(|state| {
-            if state & ASLEEP != 0 && sleeper.is_none() {
-                // SAFETY: the sleeper was written before the bit was set, and stays until `DONE` is.
-                sleeper = unsafe { (*head.sleeper.get()).clone() };
-            }
-            (state | DONE) & !LISTED
-        });
+        let before = head.change(|state| (state | DONE) & !LISTED);
         if before & HELD != 0 {
             // The handle may free the job from here on.
-            if let Some(sleeper) = sleeper {
-                sleeper.unpark();
+            if before & ASLEEP != 0 {
+                wake(job.addr().get());
             }
             return Left::Quietly;
         }
@@ -311,15 +328,14 @@ impl<R> HeldJob<R> {
         Look::RanHere(result)
     }
 
-    /// The handle's thread is about to sleep. Says whether it may: not if the job is done.
-    pub(super) fn lie_down(&self, place: Arc<Parker>) -> bool {
-        let head = self.head();
-        // ORDERING: acquire, for the case that it is done.
-        if head.state.load(Ordering::Acquire) & ASLEEP == 0 {
-            // SAFETY: the bit is not set, so only the handle reaches the place.
-            unsafe { *head.sleeper.get() = Some(place) };
-        }
-        head.change(|state| if state & DONE == 0 { state | ASLEEP } else { state }) & DONE == 0
+    /// The job's number, for whoever has to be woken.
+    pub(super) fn number(&self) -> usize {
+        self.job.addr().get()
+    }
+
+    /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the job is done.
+    pub(super) fn lie_down(&self) -> bool {
+        self.head().change(|state| state | ASLEEP) & DONE == 0
     }
 
     /// Lets go of the job. Gives its panic, if it has had one that nobody will see.

@@ -1,5 +1,6 @@
 //! Any number of closures on borrowed data, all of which end before the scope does.
 
+mod arena;
 mod branch;
 mod closure;
 mod handle;
