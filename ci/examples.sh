@@ -46,6 +46,12 @@ for example in "${examples[@]}"; do
     # A tour: it takes no input, so there is no wrong one.
     works worker_pool
     ;;
+  dir_sizes)
+    works dir_sizes src 3
+    refuses dir_sizes src many
+    refuses dir_sizes src 3 surplus
+    refuses dir_sizes no/such/place
+    ;;
   *) fail "say here how to run the example '$example', with right and with wrong input" ;;
   esac
 done

@@ -129,5 +129,7 @@ unsafe fn forget_lifetime<'a>(
     closure: Box<dyn FnOnce() + Send + 'a>,
 ) -> Box<dyn FnOnce() + Send + 'static> {
     // SAFETY: the types differ in the lifetime only; the caller sees to that.
-    unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(closure) }
+    unsafe {
+        std::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(closure)
+    }
 }

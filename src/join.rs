@@ -84,10 +84,7 @@ where
     RA: Send,
     RB: Send,
 {
-    join_here(
-        |has_moved| a(JoinContext { has_moved }),
-        |has_moved| b(JoinContext { has_moved }),
-    )
+    join_here(|has_moved| a(JoinContext { has_moved }), |has_moved| b(JoinContext { has_moved }))
 }
 
 #[cold]

@@ -135,9 +135,8 @@ impl<'h> Stack<'h> {
         let oldest = self.oldest.get();
         // Frames lie in memory by age: the stack grows downwards. Where it does not, this picks a
         // smaller piece, which is no mistake.
-        let is_older = |source: NonNull<SourceLink>| {
-            oldest.is_none_or(|job| source.addr() > job.addr())
-        };
+        let is_older =
+            |source: NonNull<SourceLink>| oldest.is_none_or(|job| source.addr() > job.addr());
         self.give_from(&is_older, called)
             .or_else(|| self.promote_job(called))
             .or_else(|| self.give_from(&|_| true, called))
@@ -182,9 +181,7 @@ impl<'h> Stack<'h> {
     fn ask(&self, link: &SourceLink, called: Option<Instant>) -> Option<Arc<Offer>> {
         // SAFETY: an open source is still there.
         let source = unsafe { link.source.as_ref() };
-        source.give(&mut |work| {
-            Offer::new(work, link.parent.clone(), parker::current(), called)
-        })
+        source.give(&mut |work| Offer::new(work, link.parent.clone(), parker::current(), called))
     }
 
     /// Opens a source for the time of a call.
@@ -355,7 +352,8 @@ where
 
 /// Runs `body` with the calling thread's stack for this pool: the one it has, or else as a guest.
 pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
-    if STACK.try_with(Cell::get).is_ok_and(|stack| stack.is_some()) && HUB.get() == Arc::as_ptr(hub) {
+    if STACK.try_with(Cell::get).is_ok_and(|stack| stack.is_some()) && HUB.get() == Arc::as_ptr(hub)
+    {
         match with_current(body) {
             Ok(result) => result,
             Err(_) => unreachable!("the thread has a stack: we have just seen it"),

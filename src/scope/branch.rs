@@ -225,7 +225,8 @@ impl<'c> Branch<'c> {
     fn forget_done(&self) {
         let mut given = self.given.borrow_mut();
         if given.len() >= 64 && given.len().is_power_of_two() {
-            let (done, open): (Vec<_>, _) = given.drain(..).partition(|given| given.offer.is_done());
+            let (done, open): (Vec<_>, _) =
+                given.drain(..).partition(|given| given.offer.is_done());
             *given = open;
             done.into_iter().for_each(|given| drop(given.unpack()));
         }

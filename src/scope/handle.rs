@@ -42,7 +42,8 @@ impl<'scope, R> ScopedHandle<'scope, R> {
     /// });
     /// ```
     pub fn join(mut self) -> Result<R, PanicPayload> {
-        let mut held = self.held.take().expect("only `join` and `drop` take it, and each uses up `self`");
+        let mut held =
+            self.held.take().expect("only `join` and `drop` take it, and each uses up `self`");
         loop {
             let result = match held.look() {
                 Look::RanHere(result) => result,

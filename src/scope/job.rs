@@ -71,7 +71,8 @@ where
     R: Send,
 {
     let layout = const { Layout::new::<Job<F, R>>() };
-    let cut = if const { arena::suits(Layout::new::<Job<F, R>>()) } { arena::cut(layout) } else { None };
+    let cut =
+        if const { arena::suits(Layout::new::<Job<F, R>>()) } { arena::cut(layout) } else { None };
     let is_cut = cut.is_some();
     let job = cut.unwrap_or_else(|| allocate(layout)).cast::<Job<F, R>>();
     let head = Head {

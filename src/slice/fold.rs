@@ -104,7 +104,11 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
     fork::with_stack_of(hub, |stack| {
         let key = Seed::<F>::run as unsafe fn(NonNull<()>) as usize;
         let thousand = estimate::known(key);
-        let whole = Whole { fold, stop: AtomicBool::new(false), block: AtomicUsize::new(Pace::guess(thousand)) };
+        let whole = Whole {
+            fold,
+            stop: AtomicBool::new(false),
+            block: AtomicUsize::new(Pace::guess(thousand)),
+        };
         fork::look();
         let part = Part::new(&whole, 0, len);
         let delay = hub.help.delay();
@@ -231,11 +235,17 @@ impl<F: Fold> Source for Part<'_, '_, F> {
     fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>> {
         let left = self.end.get() - self.next.get();
         let keep = left / 2;
-        if left == 0 || (self.block.get() > 1 && keep < self.block.get()) || self.whole.is_stopped() {
+        if left == 0 || (self.block.get() > 1 && keep < self.block.get()) || self.whole.is_stopped()
+        {
             return None;
         }
         let middle = self.next.get() + keep;
-        let seed = Seed { whole: self.whole, from: middle, to: self.end.get(), sum: UnsafeCell::new(None) };
+        let seed = Seed {
+            whole: self.whole,
+            from: middle,
+            to: self.end.get(),
+            sum: UnsafeCell::new(None),
+        };
         let seed = NonNull::from(Box::leak(Box::new(seed)));
         // SAFETY: `settle` or `Cleanup` withdraws the offer or waits for its end before the seed is gone,
         // and before the frame is that the whole lies in.
@@ -266,7 +276,8 @@ impl<F: Fold> Seed<'_, '_, F> {
         // SAFETY: the caller's promise; the seed stays until the offer is done.
         let seed = unsafe { seed.cast::<Self>().as_ref() };
         let run = || {
-            let here = |stack: &Stack<'_>| Part::new(seed.whole, seed.from, seed.to).run(stack, false);
+            let here =
+                |stack: &Stack<'_>| Part::new(seed.whole, seed.from, seed.to).run(stack, false);
             match fork::with_current(here) {
                 Ok(sum) => sum,
                 Err(_) => unreachable!("a thread that takes offers has a stack"),

@@ -90,8 +90,7 @@ pub(crate) fn run_in_place<T>(
                 // As good as one of its workers: its shutdown waits for this run.
                 hub.lives.begin_serving();
                 let guest = current::visit(hub.id);
-                let result =
-                    fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
+                let result = fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
                 drop(guest);
                 hub.lives.end_serving(|| {
                     hub.settle_waiting(Outcome::Rejected);
