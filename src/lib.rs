@@ -24,6 +24,10 @@
 //! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle. [`try_spawn`](WorkerPool::try_spawn) never blocks and
 //!   gives the closure back; [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
 //!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) names it.
+//! - **Two closures at once:** [`join`](fn@join), on borrowed data, as deep as you like; [`join_context`](fn@join_context) also tells who moved.
+//! - **Any number of closures at once:** [`scope`](fn@scope), on borrowed data.
+//! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut), [`map_reduce`](fn@map_reduce), over slices and ranges.
+//! - **A certain thread:** [`install`](WorkerPool::install) runs a closure on a worker and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
@@ -42,6 +46,14 @@
 //! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task. Tasks that wait
 //! for one another in a circle wait for ever.
 //!
+//! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) that waits for a part which another thread runs helps with parts of
+//! that part, and with nothing else. So a lock may be held across such a call, as long as nothing inside wants it.
+//!
+//! **Which thread.** Tasks run on workers. So does what [`install`](WorkerPool::install) is given, but for three cases that its docs name. The first closure of a
+//! `join`, the body of a `scope` and the first items of a loop run on the calling thread; the rest runs there too, unless a hungry thread of the
+//! pool takes it. A thread that is no worker of the pool is its guest for the time of the call: its name, stack size and thread-locals are its own.
+//! The free functions use the pool that runs the caller, or the global one.
+//!
 //! **Panics.** A panic stays in its task and comes out of the handle as [`TaskError::Panicked`]; nobody's handle, and an
 //! event says so. Panics in drops, wakers and hooks stop there too. The worker goes on. Where panics abort, they abort.
 //!
@@ -56,9 +68,10 @@
 //!
 //! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is only paid for when a worker sleeps and
 //! none is looking for work. No clock is read for a task unless [`Builder::record_timing`] asks for it. An idle pool
-//! sleeps without timers. Work of less than some microseconds is better done in batches.
+//! sleeps without timers. A task of less than some microseconds is better done in a batch, or by fork-join: a `join` costs a few
+//! nanoseconds, and a loop as much as the plain one, until somebody is hungry.
 //!
-//! Tasks own their data (`'static`). Linux is tested; other systems are compiled, and their workers are not pinned. A thread
+//! Tasks own their data (`'static`); fork-join borrows. Linux is tested; other systems are compiled, and their workers are not pinned. A thread
 //! that ends by a raw system call is not noticed. A child made by `fork` must not use the pool.
 //!
 //! # Features
@@ -67,7 +80,7 @@
 //!
 //! # Related crates
 //!
-//! - [rayon](https://docs.rs/rayon): fork-join on borrowed data, parallel iterators. Take it where the work is a loop.
+//! - [rayon](https://docs.rs/rayon): parallel iterators, with all the adaptors that ours do not have.
 //! - [tokio](https://docs.rs/tokio): work that waits. Its `spawn_blocking` is for calls that block, not for computing.
 //! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
