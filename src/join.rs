@@ -94,10 +94,24 @@ where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
 {
+    if !fork::has_stack() {
+        return join_on_global(a, b);
+    }
     match fork::with_current(|stack| fork::join(stack, a, b)) {
         Ok(results) => results,
-        Err(on) => fork::enter(WorkerPool::global().hub(), fork::Kind::Guest, on),
+        Err(_) => unreachable!("the thread has a stack: we have just seen it"),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn join_on_global<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce(bool) -> RA,
+    B: FnOnce(bool) -> RB,
+{
+    let join = |stack: &fork::Stack<'_>| fork::join(stack, a, b);
+    fork::enter(WorkerPool::global().hub(), fork::Kind::Guest, join)
 }
 
 impl WorkerPool {

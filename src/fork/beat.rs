@@ -31,22 +31,31 @@ struct Hunger {
 }
 
 impl Stack<'_> {
-    #[inline]
-    pub(super) fn is_poked(&self) -> bool {
-        stack::with_mode(Mode::is_poked)
+    /// A call's first half has ended, and its job is off the stack. With a root's nothing lies there any
+    /// more, so the next call has to leave its job there.
+    #[inline(always)]
+    pub(super) fn count_down(&self, is_root: bool) {
+        let left = self.countdown.get();
+        if left == 0 || is_root || !stack::with_mode(Mode::is_looking) {
+            self.attend(left, is_root);
+        } else {
+            self.countdown.set(left - 1);
+        }
     }
 
-    /// A call's first half has ended.
-    #[inline]
-    pub(super) fn count_down(&self) {
-        let left = self.countdown.get();
-        if left == 0 || stack::with_mode(Mode::is_poked) {
+    #[cold]
+    #[inline(never)]
+    fn attend(&self, left: u32, is_root: bool) {
+        if left == 0 || stack::is_poked() {
             self.beat();
         } else {
             self.countdown.set(left - 1);
-            if stack::is_plain() {
+            if stack::is_plain() && !is_root {
                 self.doubt();
             }
+        }
+        if is_root {
+            stack::look();
         }
     }
 
@@ -65,7 +74,7 @@ impl Stack<'_> {
     /// A loop over items looks: after a block that was long enough, or when it was poked. Says whether it
     /// did.
     pub(super) fn look_after_block(&self, now: Instant, was_long: bool) -> bool {
-        if was_long || self.is_poked() {
+        if was_long || stack::is_poked() {
             self.beat_at(now);
             return true;
         }

@@ -52,6 +52,7 @@ impl<B, RB> Frame<B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
+    #[inline(always)]
     fn new(closure: B) -> Self {
         let job = Job { run: Self::run, newer: Cell::new(None), offer: OnceCell::new() };
         let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
@@ -79,6 +80,18 @@ where
         // SAFETY: the caller's promise.
         let closure = unsafe { (&raw const (*half).closure).read() };
         ManuallyDrop::into_inner(closure)
+    }
+
+    /// # Safety
+    /// - As for [`take_result`](Self::take_result).
+    #[cold]
+    unsafe fn result_or_panic(&self) -> RB {
+        // SAFETY: the caller's promise.
+        match unsafe { self.take_result() } {
+            Ok(result) => result,
+            // The first half's result is dropped on the way.
+            Err(payload) => panic::resume_unwind(payload),
+        }
     }
 
     /// # Safety
@@ -111,24 +124,38 @@ where
     below: Option<NonNull<Job>>,
 }
 
-impl<B, RB> Pushed<'_, '_, B, RB>
+impl<'s, 'h, B, RB> Pushed<'s, 'h, B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
+    /// # Safety
+    /// - The frame stays where it is, and what this gives is settled or dropped before the frame ends, and
+    ///   before frames that were pushed earlier are.
+    #[inline(always)]
+    unsafe fn new(stack: &'s Stack<'h>, frame: &'s Frame<B, RB>) -> Self {
+        let job: NonNull<Job> = NonNull::from(frame).cast();
+        // SAFETY: the caller's promise.
+        let below = unsafe { stack.push(job) };
+        Self { stack, frame, job, below }
+    }
+
     /// Takes the job off the stack, and waits for it if somebody has taken it.
-    #[inline]
+    #[inline(always)]
     fn settle(&self) -> Whereabouts {
         self.stack.pop(self.job, self.below);
-        self.stack.count_down();
-        if self.below.is_none() {
-            // Nothing lies on the stack any more, so the next call has to leave its job there.
-            stack::look();
-        }
+        self.stack.count_down(self.below.is_none());
         match self.frame.job.offer.get() {
             None => Whereabouts::Here,
-            Some(offer) if self.stack.take_back(offer) => Whereabouts::Here,
-            Some(_) => Whereabouts::Done,
+            Some(offer) => self.stack.settle_offer(offer),
         }
+    }
+}
+
+impl Stack<'_> {
+    #[cold]
+    #[inline(never)]
+    fn settle_offer(&self, offer: &Arc<Offer>) -> Whereabouts {
+        if self.take_back(offer) { Whereabouts::Here } else { Whereabouts::Done }
     }
 }
 
@@ -159,21 +186,55 @@ where
 }
 
 /// Runs both closures, the second elsewhere if somebody is hungry. Each is told whether it moved.
-///
-/// Never inlined: its callers keep the plain case small.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn join<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
 where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
 {
+    if stack.is_bare() { join_root(stack, a, b) } else { join_inside(stack, a, b) }
+}
+
+/// A call with others below it on the stack.
+#[inline(always)]
+fn join_inside<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce(bool) -> RA,
+    B: FnOnce(bool) -> RB,
+{
     let frame = Frame::new(b);
-    let job: NonNull<Job> = NonNull::from(&frame).cast();
     // SAFETY: `pushed` pops it, however this call ends.
-    let below = unsafe { stack.push(job) };
-    let pushed = Pushed { stack, frame: &frame, job, below };
-    let watch = if below.is_none() { Watch::start(stack, frame.job.run) } else { None };
-    if stack.is_poked() {
+    let pushed = unsafe { Pushed::new(stack, &frame) };
+    if stack::is_poked() {
+        stack.beat();
+    }
+    let ra = a(false);
+    let whereabouts = pushed.settle();
+    core::mem::forget(pushed);
+    match whereabouts {
+        Whereabouts::Here => {
+            // SAFETY: nobody took it, and nobody can any more.
+            let b = unsafe { frame.take_closure() };
+            (ra, b(false))
+        }
+        // SAFETY: it is done, and nobody else asks.
+        Whereabouts::Done => (ra, unsafe { frame.result_or_panic() }),
+    }
+}
+
+/// A call with nothing below it: is it worth waking somebody for? That depends on how long such calls take.
+#[cold]
+#[inline(never)]
+fn join_root<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce(bool) -> RA,
+    B: FnOnce(bool) -> RB,
+{
+    let frame = Frame::new(b);
+    // SAFETY: `pushed` pops it, however this call ends.
+    let pushed = unsafe { Pushed::new(stack, &frame) };
+    let watch = Watch::start(stack, frame.job.run);
+    if stack::is_poked() {
         stack.beat();
     }
     let ra = a(false);
@@ -187,11 +248,7 @@ where
             b(false)
         }
         // SAFETY: it is done, and nobody else asks.
-        Whereabouts::Done => match unsafe { frame.take_result() } {
-            Ok(rb) => rb,
-            // The first half's result is dropped on the way.
-            Err(payload) => panic::resume_unwind(payload),
-        },
+        Whereabouts::Done => unsafe { frame.result_or_panic() },
     };
     if let (Some(watch), Some(first)) = (watch, first) {
         watch.end(first, whereabouts);

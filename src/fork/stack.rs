@@ -102,6 +102,12 @@ impl<'h> Stack<'h> {
         self.listens.get()
     }
 
+    /// Whether no job lies here.
+    #[inline(always)]
+    pub(super) fn is_bare(&self) -> bool {
+        self.newest.get().is_none()
+    }
+
     /// Puts a job on top. Gives the one below.
     ///
     /// # Safety
@@ -318,6 +324,12 @@ pub(crate) fn is_plain() -> bool {
     MODE.with(Mode::is_plain)
 }
 
+/// Whether a hungry thread was here.
+#[inline(always)]
+pub(super) fn is_poked() -> bool {
+    MODE.with(Mode::is_poked)
+}
+
 /// As [`is_plain`], and they would use this pool.
 #[inline(always)]
 pub(crate) fn is_plain_on(hub: &Arc<Hub>) -> bool {
@@ -334,31 +346,39 @@ pub(super) fn with_mode<R>(look: impl FnOnce(&Mode) -> R) -> R {
     MODE.with(look)
 }
 
+/// Whether the calling thread has a stack.
+#[inline(always)]
+pub(crate) fn has_stack() -> bool {
+    STACK.get().is_some()
+}
+
 /// Runs `body` with the calling thread's stack, if it has one.
 ///
 /// # Errors
 /// Gives `body` back if not.
+#[inline(always)]
 pub(crate) fn with_current<R, F>(body: F) -> Result<R, F>
 where
     F: FnOnce(&Stack<'_>) -> R,
 {
-    // A thread whose thread-locals are gone has no stack any more.
-    match STACK.try_with(Cell::get) {
+    match STACK.get() {
         // SAFETY: set by `Entered`, and taken away before the stack's frame ends.
-        Ok(Some(stack)) => Ok(body(unsafe { stack.as_ref() })),
-        _ => Err(body),
+        Some(stack) => Ok(body(unsafe { stack.as_ref() })),
+        None => Err(body),
     }
 }
 
 /// Runs `body` with the calling thread's stack for this pool: the one it has, or else as a guest.
+#[inline(always)]
 pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
-    if STACK.try_with(Cell::get).is_ok_and(|stack| stack.is_some()) && HUB.get() == Arc::as_ptr(hub)
-    {
-        match with_current(body) {
-            Ok(result) => result,
-            Err(_) => unreachable!("the thread has a stack: we have just seen it"),
-        }
-    } else {
-        enter(hub, Kind::Guest, body)
+    match STACK.get() {
+        // SAFETY: as in `with_current`.
+        Some(stack) if HUB.get() == Arc::as_ptr(hub) => body(unsafe { stack.as_ref() }),
+        _ => enter_as_guest(hub, body),
     }
+}
+
+#[inline(never)]
+fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
+    enter(hub, Kind::Guest, body)
 }

@@ -51,8 +51,13 @@ impl Board {
     pub(crate) fn post(&self, offer: Arc<Offer>) {
         let mut offers = self.offers.lock();
         offers.push_back(offer);
-        self.open.store(offers.len(), Ordering::SeqCst);
+        let open = offers.len();
+        #[cfg(corepool_mutant = "open_unlocked")]
         drop(offers);
+        self.open.store(open, Ordering::SeqCst);
+        #[cfg(not(corepool_mutant = "open_unlocked"))]
+        drop(offers);
+        #[cfg(not(corepool_mutant = "post_handshake"))]
         handshake();
     }
 
@@ -63,7 +68,7 @@ impl Board {
 
     /// Takes the oldest offer that is part of this one's work.
     pub(crate) fn take_part_of(&self, whole: &Arc<Offer>) -> Option<Taken> {
-        self.take_if(|offer| offer.is_part_of(whole))
+        self.take_if(|offer| offer.is_part_of(whole) || cfg!(corepool_mutant = "stranger_taken"))
     }
 
     fn take_if(&self, wanted: impl Fn(&Offer) -> bool) -> Option<Taken> {
@@ -82,7 +87,7 @@ impl Board {
         let mut offers = self.offers.lock();
         // The newest stand last, and those are withdrawn first.
         let Some(place) = offers.iter().rposition(|other| Arc::ptr_eq(other, offer)) else {
-            return false;
+            return cfg!(corepool_mutant = "withdraw_blind");
         };
         let withdrawn = offers.remove(place);
         self.open.store(offers.len(), Ordering::SeqCst);
@@ -106,7 +111,8 @@ impl Board {
     pub(crate) fn unlisten(&self, mode: &Mode) {
         let mut listeners = self.listeners.lock();
         if let Some(place) = listeners.iter().rposition(|other| other.mode == NonNull::from(mode)) {
-            listeners.swap_remove(place);
+            // In order: an outer call of the same thread stands further in front.
+            listeners.remove(place);
         }
         self.note(&listeners);
     }
@@ -126,6 +132,7 @@ impl Board {
 
     /// Tells all who listen that somebody is hungry. Comes after the caller has made its hunger known.
     pub(crate) fn poke_all(&self) {
+        #[cfg(not(corepool_mutant = "poke_handshake"))]
         handshake();
         if self.listening.load(Ordering::SeqCst) == 0 {
             return;

@@ -98,6 +98,7 @@ impl Offer {
     /// work is done.
     pub(crate) fn lie_down(&self) -> bool {
         let down = self.change(WAITED, ASLEEP);
+        #[cfg(not(corepool_mutant = "lie_down_handshake"))]
         handshake();
         down
     }
@@ -108,18 +109,23 @@ impl Offer {
     }
 
     fn change(&self, from: u32, to: u32) -> bool {
+        if cfg!(corepool_mutant = "end_overwritten") {
+            return self.state.swap(to, Ordering::SeqCst) == from;
+        }
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Whether the owner waits for this, or for something that this is a part of.
     pub(crate) fn is_watched(&self) -> bool {
-        // ORDERING: a hint; who misses it finds out at its next beat.
-        matches!(self.state.load(Ordering::Relaxed), WAITED | ASLEEP)
+        // SeqCst: the owner changes this and then pokes. A thread that turned to plain calls after the poke,
+        // and so lost it, has to see the change when it looks.
+        matches!(self.state.load(Ordering::SeqCst), WAITED | ASLEEP)
     }
 
     /// After a post: wakes the owner, if it sleeps, to help with what this offer is about. Says whether it
     /// slept.
     pub(crate) fn call_owner(&self) -> bool {
+        #[cfg(not(corepool_mutant = "post_handshake"))]
         handshake();
         let sleeps = self.state.load(Ordering::SeqCst) == ASLEEP;
         if sleeps {
@@ -136,6 +142,9 @@ impl Offer {
     /// Whether this is part of the other's work.
     pub(crate) fn is_part_of(&self, whole: &Arc<Self>) -> bool {
         let mut parents = self.parent.iter().flat_map(Self::line);
+        if cfg!(corepool_mutant = "parts_of_parts_strange") {
+            return parents.next().is_some_and(|parent| Arc::ptr_eq(parent, whole));
+        }
         parents.any(|offer| Arc::ptr_eq(offer, whole))
     }
 

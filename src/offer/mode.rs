@@ -32,7 +32,13 @@ impl Mode {
         self.0.load(Ordering::Relaxed) == PLAIN
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn is_looking(&self) -> bool {
+        // ORDERING: as above.
+        self.0.load(Ordering::Relaxed) == LOOKING
+    }
+
+    #[inline(always)]
     pub(crate) fn is_poked(&self) -> bool {
         // ORDERING: as above.
         self.0.load(Ordering::Relaxed) == POKED
