@@ -18,9 +18,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Begins with blocks of so many items.
-    pub(crate) fn new(items: usize) -> Self {
-        Self { items: items.max(1), last: clock::now() }
+    /// Begins now, with blocks of so many items.
+    pub(crate) fn new(items: usize, now: Instant) -> Self {
+        Self { items: items.max(1), last: now }
     }
 
     /// So many items to begin with, where a thousand of them are known to take so long.
@@ -32,6 +32,11 @@ impl Pace {
     /// How many items the next block has.
     pub(crate) fn items(&self) -> usize {
         self.items
+    }
+
+    /// When the last block was done.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
     }
 
     /// A block of so many items was run: adapts, and lets hungry threads have their share. Says how long

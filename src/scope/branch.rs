@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::job::{HeldJob, Left, ListedJob};
+use crate::clock;
 use crate::fork::{self, Pace, Source, Stack, estimate};
 use crate::offer::{Offer, Work};
 use crate::parker::{self, Parker};
@@ -200,7 +201,7 @@ impl<'c> Branch<'c> {
     fn run_list(&self, stack: &Stack<'_>) {
         let next = || self.list.borrow_mut().pop_front();
         let Some(mut job) = next() else { return };
-        let mut pace = Pace::new(1);
+        let mut pace = Pace::new(1, clock::now());
         loop {
             let key = job.key();
             let mut ran = 0;

@@ -114,7 +114,7 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
         let delay = hub.help.delay();
         let is_heavy = thousand.is_none_or(|thousand| is_heavy(thousand, len, delay));
         let start = clock::now();
-        let sum = part.run(stack, is_heavy && len > 1);
+        let sum = part.run(stack, start, is_heavy && len > 1);
         part.learn(key, start);
         sum
     })
@@ -180,13 +180,13 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     }
 
     /// Runs what nobody takes, and brings everything together.
-    fn run(&self, stack: &Stack<'_>, is_heavy: bool) -> F::Sum {
+    fn run(&self, stack: &Stack<'_>, now: Instant, is_heavy: bool) -> F::Sum {
         let cleanup = Cleanup { part: self, stack };
         let mut sum = stack.with_source(self, None, || {
             if is_heavy {
                 stack.call_for_help();
             }
-            self.run_blocks(stack)
+            self.run_blocks(stack, now)
         });
         // The last that was given lies next to what was run here.
         loop {
@@ -201,10 +201,10 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    fn run_blocks(&self, stack: &Stack<'_>) -> F::Sum {
+    fn run_blocks(&self, stack: &Stack<'_>, now: Instant) -> F::Sum {
         let fold = self.whole.fold;
         let mut sum = fold.empty(self.first);
-        let mut pace = Pace::new(self.block.get());
+        let mut pace = Pace::new(self.block.get(), now);
         while self.next.get() < self.end.get() && !self.whole.is_stopped() {
             let from = self.next.get();
             let to = self.end.get().min(from.saturating_add(pace.items()));
@@ -217,7 +217,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         }
         // ORDERING: a hint.
         self.whole.block.store(pace.items(), Ordering::Relaxed);
-        self.done.set(Some(clock::now()));
+        self.done.set(Some(pace.last()));
         sum
     }
 
@@ -276,8 +276,9 @@ impl<F: Fold> Seed<'_, '_, F> {
         // SAFETY: the caller's promise; the seed stays until the offer is done.
         let seed = unsafe { seed.cast::<Self>().as_ref() };
         let run = || {
-            let here =
-                |stack: &Stack<'_>| Part::new(seed.whole, seed.from, seed.to).run(stack, false);
+            let here = |stack: &Stack<'_>| {
+                Part::new(seed.whole, seed.from, seed.to).run(stack, clock::now(), false)
+            };
             match fork::with_current(here) {
                 Ok(sum) => sum,
                 Err(_) => unreachable!("a thread that takes offers has a stack"),
@@ -298,7 +299,7 @@ impl<'p, 'f, F: Fold> Given<'p, 'f, F> {
         let (seed, is_back) = self.end(stack);
         if is_back {
             let part = Part::new(seed.whole, seed.from, seed.to);
-            return unwind::catch(|| part.run(stack, false));
+            return unwind::catch(|| part.run(stack, clock::now(), false));
         }
         seed.sum.into_inner().expect("a run leaves its sum")
     }
