@@ -69,13 +69,15 @@ where
     }
 
     unsafe fn block(&self, mut run: Run<R>, from: usize, to: usize) -> Run<R> {
-        for number in from..to {
-            // SAFETY: each number comes once, and all are below the length that the fold was given.
-            let result = (self.function)(unsafe { self.items.get(number) });
-            // SAFETY: as in `empty`.
-            let place = unsafe { self.places.add(number) };
-            // SAFETY: the place belongs to this number, which comes once.
+        // SAFETY: as in `empty`.
+        let mut place = unsafe { self.places.add(from) };
+        // SAFETY: each number comes once, and all are below the length that the fold was given.
+        for item in unsafe { self.items.part(from, to) } {
+            let result = (self.function)(item);
+            // SAFETY: the place belongs to this item, which comes once.
             unsafe { place.write(result) };
+            // SAFETY: as in `empty`.
+            place = unsafe { place.add(1) };
             run.len += 1;
         }
         run

@@ -48,10 +48,8 @@ where
     fn empty(&self, _first: usize) {}
 
     unsafe fn block(&self, _sum: (), from: usize, to: usize) {
-        for number in from..to {
-            // SAFETY: each number comes once, and all are below the length that the fold was given.
-            (self.function)(unsafe { self.items.get(number) });
-        }
+        // SAFETY: each number comes once, and all are below the length that the fold was given.
+        unsafe { self.items.part(from, to) }.for_each(self.function);
     }
 
     fn merge(&self, _left: (), _right: ()) {}
@@ -79,13 +77,12 @@ where
 
     unsafe fn block(&self, sum: Option<T>, from: usize, to: usize) -> Option<T> {
         // SAFETY: each number comes once, and all are below the length that the fold was given.
-        let value = |number| (self.map)(unsafe { self.items.get(number) });
-        let mut numbers = from..to;
+        let mut values = unsafe { self.items.part(from, to) }.map(self.map);
         let first = match sum {
             Some(sum) => sum,
-            None => value(numbers.next()?),
+            None => values.next()?,
         };
-        Some(numbers.fold(first, |sum, number| (self.reduce)(sum, value(number))))
+        Some(values.fold(first, self.reduce))
     }
 
     fn merge(&self, left: Option<T>, right: Option<T>) -> Option<T> {

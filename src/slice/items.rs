@@ -20,12 +20,12 @@ pub(super) mod sealed {
         /// How many there are.
         fn len(&self) -> usize;
 
-        /// The item of this number.
+        /// The items from number `from` to below `to`, in order.
         ///
         /// # Safety
-        /// - The number is below `len`.
+        /// - `from` is no more than `to`, and that no more than `len`.
         /// - Where items are exclusive: each number is asked for once.
-        unsafe fn get(&self, number: usize) -> Self::Item;
+        unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = Self::Item>;
     }
 }
 
@@ -39,9 +39,10 @@ impl<'a, T: Sync> Numbered for &'a [T] {
     }
 
     #[inline(always)]
-    unsafe fn get(&self, number: usize) -> &'a T {
+    unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a T> {
         // SAFETY: the caller's promise.
-        unsafe { self.get_unchecked(number) }
+        let items: &'a [T] = unsafe { self.get_unchecked(from..to) };
+        items.iter()
     }
 }
 
@@ -56,10 +57,10 @@ macro_rules! slice_like {
             }
 
             #[inline(always)]
-            unsafe fn get(&self, number: usize) -> &'a T {
+            unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a T> {
                 let items: &'a [T] = &(**self)[..];
                 // SAFETY: the caller's promise.
-                unsafe { items.get_unchecked(number) }
+                unsafe { items.get_unchecked(from..to) }.iter()
             }
         }
     )* };
@@ -85,9 +86,10 @@ macro_rules! ranges {
             }
 
             #[inline(always)]
-            unsafe fn get(&self, number: usize) -> $integer {
+            unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = $integer> {
                 // Wrapping: in a signed range the number may not fit, and the sum does.
-                self.start.wrapping_add(number as $integer)
+                let start = self.start;
+                (from..to).map(move |number| start.wrapping_add(number as $integer))
             }
         }
 
@@ -102,8 +104,9 @@ macro_rules! ranges {
             }
 
             #[inline(always)]
-            unsafe fn get(&self, number: usize) -> $integer {
-                self.start().wrapping_add(number as $integer)
+            unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = $integer> {
+                let start = *self.start();
+                (from..to).map(move |number| start.wrapping_add(number as $integer))
             }
         }
     )* };
@@ -143,10 +146,11 @@ impl<'a, T: Send> Numbered for Exclusive<'a, T> {
     }
 
     #[inline(always)]
-    unsafe fn get(&self, number: usize) -> &'a mut T {
+    unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a mut T> {
         // SAFETY: the caller keeps to the length.
-        let item = unsafe { self.first.add(number) };
+        let first = unsafe { self.first.add(from) };
         // SAFETY: the slice is borrowed for `'a`, and the caller asks once for each item.
-        unsafe { &mut *item }
+        let items: &'a mut [T] = unsafe { std::slice::from_raw_parts_mut(first, to - from) };
+        items.iter_mut()
     }
 }
