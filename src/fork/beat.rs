@@ -5,12 +5,11 @@
 //! thread turns to plain calls, and a hungry thread pokes it out of that.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::stack::{self, Stack};
 use crate::clock;
-use crate::offer::{Mode, Offer};
+use crate::offer::Mode;
 
 /// So many calls make a beat.
 pub(super) const WINDOW: u32 = 64;
@@ -22,12 +21,14 @@ const TRUST: Duration = Duration::from_micros(20);
 /// Who would take something.
 #[derive(Debug)]
 struct Hunger {
-    /// Somebody is looking for work right now.
-    awake: bool,
-    /// Somebody sleeps whom there is a core for.
-    asleep: bool,
     /// What this thread runs is waited for by a thread that has nothing else to do.
-    waiter: Option<Arc<Offer>>,
+    waits: bool,
+    /// Somebody is looking for work right now.
+    searches: bool,
+    /// Somebody sleeps whom there is a core for.
+    sleeps: bool,
+    /// What hangs on the board already.
+    open: usize,
 }
 
 impl Stack<'_> {
@@ -65,7 +66,7 @@ impl Stack<'_> {
         let now = clock::now();
         let old = |last: Instant| now.saturating_duration_since(last) > TRUST;
         if self.last_beat.get().is_none_or(old) {
-            stack::with_mode(Mode::look);
+            stack::look();
             self.countdown.set(WINDOW);
             self.last_beat.set(Some(now));
         }
@@ -105,25 +106,26 @@ impl Stack<'_> {
         // First the mode, then the look: a poke after the look must not be overwritten.
         stack::with_mode(if small { Mode::set_plain } else { Mode::look });
         let hunger = self.hunger();
-        if hunger.is_none() {
-            return;
+        if hunger.is_some() {
+            stack::look();
+            self.feed(&hunger, now);
         }
-        stack::with_mode(Mode::look);
-        self.feed(hunger, now);
     }
 
     fn hunger(&self) -> Hunger {
         let hub = self.hub();
         let word = hub.idle.look();
         let open = hub.board.open();
-        let current = self.current();
-        let waiter = current.as_ref().and_then(|offer| offer.nearest_watched()).cloned();
         let guests = hub.board.guests() + usize::from(self.is_guest() && !self.listens());
+        let current = self.current();
+        let waiter = current.as_ref().and_then(|offer| offer.nearest_watched());
         Hunger {
-            awake: word.searching() as usize + usize::from(waiter.is_some()) > open,
+            // What a stranger has on offer is no use to a waiter.
+            waits: waiter.is_some_and(|waiter| open == 0 || !hub.board.has_part_of(waiter)),
+            searches: word.searching() as usize > open,
             // A guest has a core of its own; the worker that belongs there may as well sleep on.
-            asleep: open == 0 && word.free() as usize > guests,
-            waiter,
+            sleeps: word.searching() == 0 && word.free() as usize > guests,
+            open,
         }
     }
 
@@ -138,38 +140,43 @@ impl Stack<'_> {
         }
     }
 
-    fn feed(&self, hunger: Hunger, now: Instant) {
-        let wakes = hunger.asleep && !hunger.awake && self.is_worth_waking(now);
-        if !hunger.awake && !wakes {
-            return;
+    fn feed(&self, hunger: &Hunger, now: Instant) {
+        let wakes = hunger.sleeps && self.is_worth_waking(now);
+        let mut offered = hunger.open > 0;
+        if hunger.waits || hunger.searches || (wakes && !offered) {
+            offered |= self.give(wakes.then_some(now));
         }
-        let Some(offer) = self.promote(wakes.then_some(now)) else { return };
-        self.hub().offer(offer);
-        let called = hunger.waiter.is_some_and(|offer| offer.call_owner());
-        if wakes && !called {
+        // Also for what hangs there already: whoever was to take it may have found something else.
+        if wakes && offered {
             self.busy_since.set(Some(now));
             self.hub().wake_helper();
         }
+    }
+
+    /// Makes the biggest piece an offer, and calls whoever waits for the whole. Says whether there was one.
+    fn give(&self, called: Option<Instant>) -> bool {
+        let Some(offer) = self.promote(called) else { return false };
+        self.hub().offer(offer);
+        // Looked for after the post: who lay down before it is called, and who does later sees the offer.
+        if let Some(waiter) = self.current().as_ref().and_then(|offer| offer.nearest_watched()) {
+            waiter.call_owner();
+        }
+        true
     }
 
     /// This call is known to be heavy: whoever can help is to do so now.
     #[cold]
     pub(crate) fn call_for_help(&self) {
         let hunger = self.hunger();
-        if !hunger.awake && !hunger.asleep {
-            return;
+        let called = hunger.sleeps.then(clock::now);
+        if hunger.is_some() && hunger.open == 0 && self.give(called) {
+            self.hub().wake_helper();
         }
-        let Some(offer) = self.promote(Some(clock::now())) else { return };
-        self.hub().offer(offer);
-        if hunger.waiter.is_some_and(|offer| offer.call_owner()) {
-            return;
-        }
-        self.hub().wake_helper();
     }
 }
 
 impl Hunger {
-    fn is_none(&self) -> bool {
-        !self.awake && !self.asleep
+    fn is_some(&self) -> bool {
+        self.waits || self.searches || self.sleeps
     }
 }

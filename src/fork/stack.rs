@@ -230,9 +230,9 @@ impl<'h> Stack<'h> {
         let newest = self.newest.take();
         let oldest = self.oldest.take();
         let outer = self.current.replace(Some(Arc::clone(taken.offer())));
-        with_mode(Mode::look);
+        look();
         taken.run();
-        with_mode(Mode::look);
+        look();
         // A chain of offers may be dropped here; not with the cell borrowed.
         let ended = self.current.replace(outer);
         drop(ended);
@@ -338,7 +338,7 @@ pub(crate) fn is_plain_on(hub: &Arc<Hub>) -> bool {
 
 /// What runs next on this thread is a thing of its own: its calls are looked at.
 pub(crate) fn look() {
-    with_mode(Mode::look);
+    with_mode(Mode::end_plain);
 }
 
 #[inline(always)]

@@ -5,8 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::stack::Stack;
-use crate::offer::Offer;
-use crate::parker;
+use crate::offer::{Offer, Taken};
 use crate::spin::{Patience, Spin};
 
 thread_local! {
@@ -47,14 +46,13 @@ impl Stack<'_> {
 
     /// Runs a part of the work, if one is on offer. Says whether it did.
     fn help(&self, offer: &Arc<Offer>) -> bool {
-        match self.hub().board.take_part_of(offer) {
-            Some(taken) => {
-                self.hub().note_taken(&taken);
-                self.run(taken);
-                true
-            }
-            None => false,
-        }
+        let part = self.hub().board.take_part_of(offer);
+        part.map(|taken| self.help_with(taken)).is_some()
+    }
+
+    fn help_with(&self, taken: Taken) {
+        self.hub().note_taken(&taken);
+        self.run(taken);
     }
 
     /// Pauses before the sleep. Says whether something changed meanwhile.
@@ -85,13 +83,13 @@ impl Stack<'_> {
         }
         // The last look, after it is known that this thread sleeps.
         self.hub().board.poke_all();
-        if !self.help_before_sleep(offer) {
-            parker::with_current(|parker, _| parker.park());
+        let part = self.hub().board.take_part_of(offer);
+        if part.is_none() {
+            offer.park();
         }
         offer.get_up();
-    }
-
-    fn help_before_sleep(&self, offer: &Arc<Offer>) -> bool {
-        self.hub().board.open() > 0 && self.help(offer)
+        if let Some(taken) = part {
+            self.help_with(taken);
+        }
     }
 }

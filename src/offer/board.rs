@@ -71,6 +71,11 @@ impl Board {
         self.take_if(|offer| offer.is_part_of(whole) || cfg!(corepool_mutant = "stranger_taken"))
     }
 
+    /// Whether a part of this one's work is on offer.
+    pub(crate) fn has_part_of(&self, whole: &Arc<Offer>) -> bool {
+        self.offers.lock().iter().any(|offer| offer.is_part_of(whole))
+    }
+
     fn take_if(&self, wanted: impl Fn(&Offer) -> bool) -> Option<Taken> {
         if self.open() == 0 {
             return None;

@@ -103,6 +103,11 @@ impl Offer {
         down
     }
 
+    /// Sleeps until somebody calls the owner, or spuriously. Only for the owner's thread.
+    pub(crate) fn park(&self) {
+        self.owner.park();
+    }
+
     /// After the sleep.
     pub(crate) fn get_up(&self) {
         let _done = self.change(ASLEEP, WAITED);

@@ -50,9 +50,19 @@ impl Mode {
         self.0.store(PLAIN, Ordering::SeqCst);
     }
 
+    /// From now on calls are looked at. Look for hunger after this, as after `set_plain`.
     pub(crate) fn look(&self) {
-        // ORDERING: overwrites a poke at most when the thread is about to look anyway.
-        self.0.store(LOOKING, Ordering::Relaxed);
+        self.0.store(LOOKING, Ordering::SeqCst);
+    }
+
+    /// Calls are plain no more. A poke stays, but for one that comes at this very moment: then the thread
+    /// looks some calls later.
+    #[inline]
+    pub(crate) fn end_plain(&self) {
+        if self.is_plain() {
+            // ORDERING: a word for the thread itself.
+            self.0.store(LOOKING, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn poke(&self) {

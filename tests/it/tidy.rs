@@ -47,7 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
 const NEIGHBOURS: &[(&str, &str)] =
-    &[("error", "id"), ("error", "unwind"), ("admission", "parker")];
+    &[("error", "id"), ("error", "unwind"), ("admission", "parker"), ("offer", "idle")];
 
 /// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
 /// in src/ says `#![forbid(unsafe_code)]`.
