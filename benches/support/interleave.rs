@@ -8,11 +8,18 @@
 
 use super::json::{Journal, Value};
 use super::options::Options;
-use super::rival::{REFERENCE, Rival, Role, Running};
+use super::rival::{REFERENCE, Role, Running};
 use super::usage::Machine;
 
 /// Measures one running pool: one value a metric, in the row's order.
 pub(crate) type Ask<'a> = &'a dyn Fn(&Running) -> Vec<f64>;
+
+/// Who takes turns with others.
+pub(crate) trait Contestant {
+    /// What it is called in tables and on the command line.
+    fn name(&self) -> &'static str;
+    fn role(&self) -> Role;
+}
 
 /// More than this part of the machine in other hands is worth a word.
 const DISTURBED: f64 = 0.05;
@@ -43,18 +50,21 @@ struct Run {
 /// What is said of one contestant and one metric in the end.
 struct Summary {
     median: f64,
+    /// Against the baseline, if one takes part.
+    to_baseline: Option<f64>,
+    /// Against the reference.
     ratio: Option<f64>,
     range: Option<(f64, f64)>,
 }
 
 /// Runs the rounds. `measure` gives one value a metric, in the row's order.
-pub(crate) fn interleave(
+pub(crate) fn interleave<C: Contestant>(
     row: Row,
-    rivals: &[Rival],
+    rivals: &[C],
     rounds: usize,
-    mut measure: impl FnMut(&Rival) -> Vec<f64>,
+    mut measure: impl FnMut(&C) -> Vec<f64>,
 ) -> Measured {
-    let run = |rival: &Rival| Run { name: rival.name, role: rival.role, rounds: Vec::new() };
+    let run = |rival: &C| Run { name: rival.name(), role: rival.role(), rounds: Vec::new() };
     let mut runs: Vec<Run> = rivals.iter().map(run).collect();
     let machine = Machine::now();
     for round in 0..rounds {
@@ -91,27 +101,51 @@ impl Measured {
     fn print(&self) {
         for (metric, unit) in self.row.metrics.iter().enumerate() {
             println!("\n{}: {unit}", self.row.name);
-            println!("  {:<18} {:>12} {:>8}   least to most", "", "median", "ratio");
+            println!(
+                "  {:<18} {:>12} {:>10} {:>8}   least to most",
+                "", "median", "to plain", "ratio"
+            );
             for run in &self.runs {
                 let said = self.summary(run, metric);
                 let number = |n: Option<f64>| n.map_or("-".to_owned(), |n| format!("{n:.2}"));
                 let range = said.range.map(|(least, most)| format!("{least:.2} to {most:.2}"));
                 println!(
-                    "  {:<18} {:>12.2} {:>8}   {}",
+                    "  {:<18} {:>12.2} {:>10} {:>8}   {}",
                     run.name,
                     said.median,
+                    number(said.to_baseline),
                     number(said.ratio),
                     range.unwrap_or_default()
                 );
             }
         }
-        if let Some(part) = self.strangers.filter(|part| *part > DISTURBED) {
+        if let Some(part) = self.disturbed() {
             println!("  disturbed: other processes used {:.0} % of the machine", part * 100.0);
         }
     }
 
+    /// The part of the machine that others used, if it was enough to spoil the row.
+    pub(crate) fn disturbed(&self) -> Option<f64> {
+        self.strangers.filter(|part| *part > DISTURBED)
+    }
+
+    pub(crate) fn row(&self) -> Row {
+        self.row
+    }
+
+    /// Name, role and median of the row's first metric, contestant by contestant.
+    pub(crate) fn medians(&self) -> impl Iterator<Item = (&'static str, Role, f64)> {
+        self.runs.iter().map(|run| (run.name, run.role, self.summary(run, 0).median))
+    }
+
+    /// One contestant against another in the row's first metric: the median of the rounds' ratios.
+    pub(crate) fn between(&self, name: &str, other: &str) -> Option<f64> {
+        let find = |name| self.runs.iter().find(|run| run.name == name);
+        quantile(&self.ratios(find(name)?, find(other), 0), 0.5)
+    }
+
     /// Writes every value, and what they come to.
-    fn write(&self, journal: &mut Journal) {
+    pub(crate) fn write(&self, journal: &mut Journal) {
         journal.line(&[
             ("kind", Value::Word("conditions")),
             ("bench", Value::Word(self.row.bench)),
@@ -124,6 +158,7 @@ impl Measured {
                 let said = self.summary(run, metric);
                 let mut line = self.heading("summary", run, unit);
                 line.push(("median", Some(said.median).into()));
+                line.push(("to_baseline", said.to_baseline.into()));
                 line.push(("ratio", said.ratio.into()));
                 line.push(("ratio_min", said.range.map(|range| range.0).into()));
                 line.push(("ratio_max", said.range.map(|range| range.1).into()));
@@ -134,10 +169,11 @@ impl Measured {
 
     fn write_samples(&self, run: &Run, metric: usize, unit: &str, journal: &mut Journal) {
         for (round, values) in run.rounds.iter().enumerate() {
+            let reference = self.reference().map(|reference| &reference.rounds[round]);
             let mut line = self.heading("sample", run, unit);
             line.push(("round", Some(round as f64).into()));
             line.push(("value", Some(values[metric]).into()));
-            line.push(("ratio", self.ratio(run, round, metric).into()));
+            line.push(("ratio", ratio(values, reference, metric).into()));
             journal.line(&line);
         }
     }
@@ -160,21 +196,35 @@ impl Measured {
 
     fn summary(&self, run: &Run, metric: usize) -> Summary {
         let values = sorted(run.rounds.iter().map(|round| round[metric]));
-        let ratios =
-            sorted((0..run.rounds.len()).filter_map(|round| self.ratio(run, round, metric)));
+        let ratios = self.ratios(run, self.reference(), metric);
         Summary {
             median: quantile(&values, 0.5).unwrap_or(f64::NAN),
+            to_baseline: quantile(&self.ratios(run, self.baseline(), metric), 0.5),
             ratio: quantile(&ratios, 0.5),
             range: ratios.first().copied().zip(ratios.last().copied()),
         }
     }
 
-    /// Against the reference in the same round, if it took part and is not zero.
-    fn ratio(&self, run: &Run, round: usize, metric: usize) -> Option<f64> {
-        let reference = self.runs.iter().find(|run| run.name == REFERENCE)?;
-        let base = reference.rounds[round][metric];
-        (base > 0.0).then(|| run.rounds[round][metric] / base)
+    fn reference(&self) -> Option<&Run> {
+        self.runs.iter().find(|run| run.name == REFERENCE)
     }
+
+    fn baseline(&self) -> Option<&Run> {
+        self.runs.iter().find(|run| run.role == Role::Baseline)
+    }
+
+    /// The ratio inside each round, in order of size. None if the other did not take part.
+    fn ratios(&self, run: &Run, other: Option<&Run>, metric: usize) -> Vec<f64> {
+        let Some(other) = other else { return Vec::new() };
+        let pairs = run.rounds.iter().zip(&other.rounds);
+        sorted(pairs.filter_map(|(values, base)| ratio(values, Some(base), metric)))
+    }
+}
+
+/// One round's value over another's, if that one is there and not zero.
+fn ratio(values: &[f64], base: Option<&Vec<f64>>, metric: usize) -> Option<f64> {
+    let base = base?[metric];
+    (base > 0.0).then(|| values[metric] / base)
 }
 
 /// The values in order.

@@ -18,7 +18,7 @@ pub(crate) enum Value<'a> {
 }
 
 impl Journal {
-    /// Appends, so that the three benches can share one file.
+    /// Appends, so that the benches can share one file.
     pub(crate) fn open(path: Option<&Path>) -> io::Result<Self> {
         let append = |path| OpenOptions::new().create(true).append(true).open(path);
         path.map(append).transpose().map(Self)

@@ -1,4 +1,4 @@
-//! What was asked for on the command line, the same for all three benches.
+//! What was asked for on the command line, the same for all benches.
 //!
 //! `cargo bench` passes `--bench` and measures. Without it (`cargo test --benches`), or with
 //! `--test`, every workload runs once, small, and only its results are looked at.
@@ -9,6 +9,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process;
 
+use super::interleave::Contestant;
 use super::json::Journal;
 use super::rival::{self, Rival};
 
@@ -75,11 +76,16 @@ impl Options {
         self.test || self.rows.is_empty() || self.rows.iter().any(|part| row.contains(part))
     }
 
-    /// The contestants that are wanted.
+    /// The task pools that are wanted.
     pub(crate) fn contestants(&self, fits: impl Fn(&Rival) -> bool) -> Vec<Rival> {
+        self.among(rival::all(), fits)
+    }
+
+    /// Those of the contestants that are wanted.
+    pub(crate) fn among<C: Contestant>(&self, all: Vec<C>, fits: impl Fn(&C) -> bool) -> Vec<C> {
         let wanted =
-            |r: &Rival| self.rivals.is_empty() || self.rivals.iter().any(|name| name == r.name);
-        rival::all().into_iter().filter(|r| wanted(r) && fits(r)).collect()
+            |c: &C| self.rivals.is_empty() || self.rivals.iter().any(|name| name == c.name());
+        all.into_iter().filter(|c| wanted(c) && fits(c)).collect()
     }
 
     /// Opens the file for measurements.

@@ -6,6 +6,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::interleave::Contestant;
 use super::rivals::{
     blocking_crate, by_hand, in_place, ours, rayon_install, rayon_oneshot, rusty, threadpool_crate,
     tokio_blocking,
@@ -48,6 +49,11 @@ impl Role {
         }
     }
 
+    /// Whether it is somebody else's pool.
+    pub(crate) fn is_rival(self) -> bool {
+        matches!(self, Self::Pool | Self::TripsOnly)
+    }
+
     /// Whether it can hold tasks that wait, so that bursts and queues mean something for it.
     pub(crate) fn has_queue(self) -> bool {
         matches!(self, Self::Ours | Self::Pool)
@@ -67,23 +73,38 @@ impl Rival {
         (self.start)()
     }
 
-    /// Starts the pool, measures, drops it, and waits until its threads are gone.
-    ///
-    /// One pool is alive at a time. The alternative, all of them up front, lets a rival that is
-    /// slow to fall asleep (rayon yields thousands of times first) disturb the one measured
-    /// after it, and lets pinned workers share a core with strangers.
+    /// Measures this pool while no other is alive.
     pub(crate) fn alone<R>(&self, measure: impl FnOnce(&Running) -> R) -> R {
-        let before = threads();
-        let running = self.start();
-        let measured = measure(&running);
-        drop(running);
-        let patience = Instant::now() + Duration::from_millis(200);
-        // Some pools end their threads after drop returned; `blocking` keeps its two for good.
-        while threads() > before && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(1));
-        }
-        measured
+        alone(|| self.start(), measure)
     }
+}
+
+impl Contestant for Rival {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn role(&self) -> Role {
+        self.role
+    }
+}
+
+/// Starts a pool, measures, drops it, and waits until its threads are gone.
+///
+/// One pool is alive at a time. The alternative, all of them up front, lets a rival that is
+/// slow to fall asleep (rayon yields thousands of times first) disturb the one measured
+/// after it, and lets pinned workers share a core with strangers.
+pub(crate) fn alone<P, R>(start: impl FnOnce() -> P, measure: impl FnOnce(&P) -> R) -> R {
+    let before = threads();
+    let running = start();
+    let measured = measure(&running);
+    drop(running);
+    let patience = Instant::now() + Duration::from_millis(200);
+    // Some pools end their threads after drop returned; `blocking` keeps its two for good.
+    while threads() > before && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(1));
+    }
+    measured
 }
 
 /// Threads of this process, or 0 where the system does not say.
