@@ -29,6 +29,8 @@ struct Hunger {
     sleeps: bool,
     /// What hangs on the board already.
     open: usize,
+    /// More workers are free than there are guests.
+    is_crowded: bool,
 }
 
 impl Stack<'_> {
@@ -105,7 +107,8 @@ impl Stack<'_> {
         });
         // First the mode, then the look: a poke after the look must not be overwritten.
         stack::with_mode(if small { Mode::set_plain } else { Mode::look });
-        let hunger = self.hunger();
+        let mut hunger = self.hunger();
+        hunger.sleeps |= self.is_left_alone(&hunger, now);
         if hunger.is_some() {
             stack::look();
             self.feed(&hunger, now);
@@ -119,14 +122,24 @@ impl Stack<'_> {
         let guests = hub.board.guests() + usize::from(self.is_guest() && !self.listens());
         let current = self.current();
         let waiter = current.as_ref().and_then(|offer| offer.nearest_watched());
+        let is_crowded = word.free() as usize > guests;
         Hunger {
             // What a stranger has on offer is no use to a waiter.
             waits: waiter.is_some_and(|waiter| open == 0 || !hub.board.has_part_of(waiter)),
             searches: word.searching() as usize > open,
             // A guest has a core of its own; the worker that belongs there may as well sleep on.
-            sleeps: word.searching() == 0 && word.free() as usize > guests,
+            sleeps: word.searching() == 0 && is_crowded,
             open,
+            is_crowded,
         }
+    }
+
+    /// Whether an offer hangs there though somebody searches: that worker may have found something else, or
+    /// may wait for a core that others have. Then another one is called.
+    fn is_left_alone(&self, hunger: &Hunger, now: Instant) -> bool {
+        let long_ago =
+            |gave: Instant| now.saturating_duration_since(gave) > 2 * self.hub().help.delay();
+        hunger.open > 0 && hunger.is_crowded && self.gave.get().is_some_and(long_ago)
     }
 
     /// A thread that has worked alone for a while is worth being helped.
@@ -149,6 +162,7 @@ impl Stack<'_> {
         // Also for what hangs there already: whoever was to take it may have found something else.
         if wakes && offered {
             self.busy_since.set(Some(now));
+            self.gave.set(Some(now));
             self.hub().wake_helper();
         }
     }
@@ -156,6 +170,7 @@ impl Stack<'_> {
     /// Makes the biggest piece an offer, and calls whoever waits for the whole. Says whether there was one.
     fn give(&self, called: Option<Instant>) -> bool {
         let Some(offer) = self.promote(called) else { return false };
+        self.gave.set(Some(called.unwrap_or_else(clock::now)));
         self.hub().offer(offer);
         // Looked for after the post: who lay down before it is called, and who does later sees the offer.
         if let Some(waiter) = self.current().as_ref().and_then(|offer| offer.nearest_watched()) {
@@ -169,7 +184,7 @@ impl Stack<'_> {
     pub(crate) fn call_for_help(&self) {
         let hunger = self.hunger();
         let called = hunger.sleeps.then(clock::now);
-        if hunger.is_some() && hunger.open == 0 && self.give(called) {
+        if hunger.is_some() && hunger.open == 0 && self.give(called) && hunger.sleeps {
             self.hub().wake_helper();
         }
     }

@@ -13,5 +13,6 @@ mod wait;
 pub(crate) use job::join;
 pub(crate) use pace::Pace;
 pub(crate) use stack::{
-    Kind, Source, Stack, enter, has_stack, is_plain, is_plain_on, look, with_current, with_stack_of,
+    Kind, Source, Stack, enter, has_stack, is_plain, is_plain_on, is_poked, look, with_current,
+    with_stack_of,
 };

@@ -39,18 +39,25 @@ impl Pace {
         self.last
     }
 
-    /// A block of so many items was run: adapts, and lets hungry threads have their share. Says how long
-    /// it took.
-    pub(crate) fn block_done(&mut self, stack: &Stack<'_>, items: usize) -> Duration {
+    /// A block of so many items was run: adapts. Says how long it took.
+    pub(crate) fn learn(&mut self, items: usize) -> Duration {
         let now = clock::now();
         let took = now.saturating_duration_since(self.last);
+        self.last = now;
         if took > 2 * BLOCK {
-            self.items = (self.items / 2).max(1);
+            // As many as would have fitted: dear items may come in a row.
+            let fits = items as u128 * BLOCK.as_nanos() / took.as_nanos();
+            self.items = usize::try_from(fits).unwrap_or(usize::MAX).max(1);
         } else if took < BLOCK / 2 && items >= self.items {
             self.items = self.items.saturating_mul(2);
         }
-        let looked = stack.look_after_block(now, took >= BLOCK / 2);
-        self.last = if looked { clock::now() } else { now };
         took
+    }
+
+    /// After a block that took so long: lets hungry threads have their share.
+    pub(crate) fn share(&mut self, stack: &Stack<'_>, took: Duration) {
+        if stack.look_after_block(self.last, took >= BLOCK / 2) {
+            self.last = clock::now();
+        }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Stack<'h> {
     /// Calls until the next beat.
     pub(super) countdown: Cell<u32>,
     pub(super) last_beat: Cell<Option<Instant>>,
+    /// When this thread last offered something.
+    pub(super) gave: Cell<Option<Instant>>,
     /// Since when this thread has had work without waking anybody for it.
     pub(super) busy_since: Cell<Option<Instant>>,
 }
@@ -86,6 +88,7 @@ impl<'h> Stack<'h> {
             listens: Cell::new(false),
             countdown: Cell::new(WINDOW),
             last_beat: Cell::new(None),
+            gave: Cell::new(None),
             busy_since: Cell::new(None),
         }
     }
@@ -326,7 +329,7 @@ pub(crate) fn is_plain() -> bool {
 
 /// Whether a hungry thread was here.
 #[inline(always)]
-pub(super) fn is_poked() -> bool {
+pub(crate) fn is_poked() -> bool {
     MODE.with(Mode::is_poked)
 }
 

@@ -152,7 +152,20 @@ impl Hub {
     /// Wakes the most recently freed worker that suits the caller's habit.
     #[cold]
     fn wake_best(&self) {
-        self.wake(habit::wakes());
+        let prefer = habit::wakes();
+        let here = self.core_here();
+        let fits = |index: usize| match (here, prefer) {
+            (None, _) => true,
+            (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
+            (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
+        };
+        if let Some(index) = self.idle.take_one(fits) {
+            if prefer == Prefer::Near && fits(index) {
+                // ORDERING: a hint; the wake-up that follows orders it anyway.
+                self.slots[index].hurried.store(true, Ordering::Relaxed);
+            }
+            self.unpark(index);
+        }
     }
 
     /// Offers a part of a fork-join call. Searching workers see it; sleeping ones are not woken by this.
@@ -167,29 +180,20 @@ impl Hub {
         self.help.came(taken.offer());
     }
 
-    /// Wakes a free worker for an offer if nobody searches.
+    /// Wakes a free worker for an offer, whoever searches: that one may be at something else.
     #[cold]
     pub(crate) fn wake_helper(&self) {
-        if self.idle.look().wants_a_searcher() {
-            // Its maker goes on working, so its own core is not to be had.
-            self.wake(Prefer::Far);
+        // Its maker goes on working, so its own core is not to be had.
+        let here = self.core_here();
+        let far = |index: usize| here.is_none() || self.config.cores.get(index) != here.as_ref();
+        if let Some(index) = self.idle.take_some(far) {
+            self.unpark(index);
         }
     }
 
-    fn wake(&self, prefer: Prefer) {
-        let here = if self.config.cores.len() > 1 { affinity::current_core() } else { None };
-        let fits = |index: usize| match (here, prefer) {
-            (None, _) => true,
-            (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
-            (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
-        };
-        if let Some(index) = self.idle.take_one(fits) {
-            if prefer == Prefer::Near && fits(index) {
-                // ORDERING: a hint; the wake-up that follows orders it anyway.
-                self.slots[index].hurried.store(true, Ordering::Relaxed);
-            }
-            self.unpark(index);
-        }
+    /// The calling thread's core, where it matters.
+    fn core_here(&self) -> Option<usize> {
+        if self.config.cores.len() > 1 { affinity::current_core() } else { None }
     }
 
     /// The caller woke the worker of its own core and then went on instead of sleeping: that worker may

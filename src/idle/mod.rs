@@ -57,9 +57,21 @@ impl IdleList {
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::wants_a_searcher)?;
+        Some(self.remove_fitting(fits))
+    }
+
+    /// As [`take_one`](Self::take_one), whoever searches.
+    #[must_use = "the worker taken counts on being unparked"]
+    pub(crate) fn take_some(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        self.reserve(Word::has_free)?;
+        Some(self.remove_fitting(fits))
+    }
+
+    /// Only after a reservation: so the list has a worker to spare.
+    fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> usize {
         let mut free = self.free.lock();
         let place = free.iter().rposition(|&worker| fits(worker)).unwrap_or(free.len() - 1);
-        Some(free.remove(place))
+        free.remove(place)
     }
 
     /// Takes any free worker off the list, whoever searches; the caller unparks it.

@@ -117,6 +117,9 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
     })
 }
 
+/// So many times a block it is asked whether a hungry thread was here.
+const STEPS: usize = 16;
+
 /// Whether a loop takes so long that somebody woken for it would come before it is half over.
 fn is_heavy(thousand: Duration, len: usize, delay: Duration) -> bool {
     thousand.as_nanos() * len as u128 / 1_000 >= 2 * delay.as_nanos()
@@ -203,14 +206,25 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let mut sum = fold.empty(self.first);
         let mut pace = Pace::new(self.block.get(), now);
         while self.next.get() < self.end.get() && !self.whole.is_stopped() {
-            let from = self.next.get();
-            let to = self.end.get().min(from.saturating_add(pace.items()));
-            self.next.set(to);
-            // SAFETY: `next` only grows, and what is given away lies behind `end`.
-            sum = unsafe { fold.block(sum, from, to) };
-            self.ran.set(self.ran.get() + (to - from));
-            pace.block_done(stack, to - from);
+            let begin = self.next.get();
+            let block_end = begin.saturating_add(pace.items());
+            let step = (pace.items() / STEPS).max(1);
+            // A hungry thread does not wait for the whole block: its items may be dearer than those before.
+            while self.next.get() < self.end.get().min(block_end) {
+                let from = self.next.get();
+                let to = self.end.get().min(block_end).min(from.saturating_add(step));
+                self.next.set(to);
+                // SAFETY: `next` only grows, and what is given away lies behind `end`.
+                sum = unsafe { fold.block(sum, from, to) };
+                if fork::is_poked() {
+                    break;
+                }
+            }
+            let ran = self.next.get() - begin;
+            self.ran.set(self.ran.get() + ran);
+            let took = pace.learn(ran);
             self.block.set(pace.items());
+            pace.share(stack, took);
         }
         // ORDERING: a hint.
         self.whole.block.store(pace.items(), Ordering::Relaxed);
