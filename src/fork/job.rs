@@ -43,9 +43,12 @@ struct Frame<B, RB> {
     half: UnsafeCell<Half<B, RB>>,
 }
 
+/// Both lie at its beginning, so a pointer to it is a pointer to either.
+#[repr(C)]
 union Half<B, RB> {
     closure: ManuallyDrop<B>,
-    result: ManuallyDrop<Result<RB, Payload>>,
+    /// Never named: it stands for the room it needs.
+    _result: ManuallyDrop<Result<RB, Payload>>,
 }
 
 impl<B, RB> Frame<B, RB>
@@ -67,19 +70,17 @@ where
         // SAFETY: the frame is there.
         let half = UnsafeCell::raw_get(half);
         // SAFETY: the closure is the caller's, and moved out once.
-        let closure = unsafe { (&raw mut (*half).closure).read() };
-        let result = unwind::catch(|| ManuallyDrop::into_inner(closure)(true));
+        let closure = unsafe { half.cast::<B>().read() };
+        let result = unwind::catch(|| closure(true));
         // SAFETY: the place is the caller's, and the closure has left it.
-        unsafe { (&raw mut (*half).result).write(ManuallyDrop::new(result)) };
+        unsafe { half.cast::<Result<RB, Payload>>().write(result) };
     }
 
     /// # Safety
     /// - The closure is there, and is the caller's.
     unsafe fn take_closure(&self) -> B {
-        let half = self.half.get();
         // SAFETY: the caller's promise.
-        let closure = unsafe { (&raw const (*half).closure).read() };
-        ManuallyDrop::into_inner(closure)
+        unsafe { self.half.get().cast::<B>().read() }
     }
 
     /// # Safety
@@ -97,10 +98,8 @@ where
     /// # Safety
     /// - The frame's offer is done, and the result was not taken.
     unsafe fn take_result(&self) -> Result<RB, Payload> {
-        let half = self.half.get();
         // SAFETY: the caller's promise.
-        let result = unsafe { (&raw const (*half).result).read() };
-        ManuallyDrop::into_inner(result)
+        unsafe { self.half.get().cast::<Result<RB, Payload>>().read() }
     }
 }
 
