@@ -179,14 +179,25 @@ impl Stack<'_> {
         true
     }
 
-    /// This call is known to be heavy: whoever can help is to do so now.
+    /// What comes is known to be heavy: it is offered though nobody may be hungry yet, because the next beat
+    /// may be far off; and a worker that sleeps is woken for it.
     #[cold]
     pub(crate) fn call_for_help(&self) {
         let hunger = self.hunger();
+        if hunger.open >= self.hub().slots.len() || !self.can_be_helped() {
+            return;
+        }
         let called = hunger.sleeps.then(clock::now);
-        if hunger.is_some() && hunger.open == 0 && self.give(called) && hunger.sleeps {
+        if self.give(called) && hunger.sleeps {
             self.hub().wake_helper();
         }
+    }
+
+    /// Whether there is any worker that may ever come: guests have the cores of as many workers.
+    fn can_be_helped(&self) -> bool {
+        let others = self.hub().board.guests();
+        let taken = if self.is_guest() && self.listens() { others } else { others + 1 };
+        self.hub().slots.len() > taken
     }
 }
 

@@ -191,10 +191,10 @@ where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
 {
-    if stack.is_bare() { join_root(stack, a, b) } else { join_inside(stack, a, b) }
+    if stack.has_nothing_to_offer() { join_front(stack, a, b) } else { join_inside(stack, a, b) }
 }
 
-/// A call with others below it on the stack.
+/// A call with something below it on the stack that is bigger, and was not offered yet.
 #[inline(always)]
 fn join_inside<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
 where
@@ -221,10 +221,11 @@ where
     }
 }
 
-/// A call with nothing below it: is it worth waking somebody for? That depends on how long such calls take.
+/// A call with nothing below it that could be offered: is it worth to be? That depends on how long such
+/// calls take.
 #[cold]
 #[inline(never)]
-fn join_root<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+fn join_front<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
 where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,

@@ -105,10 +105,10 @@ impl<'h> Stack<'h> {
         self.listens.get()
     }
 
-    /// Whether no job lies here.
+    /// Whether every job here was offered, or there is none.
     #[inline(always)]
-    pub(super) fn is_bare(&self) -> bool {
-        self.newest.get().is_none()
+    pub(super) fn has_nothing_to_offer(&self) -> bool {
+        self.oldest.get().is_none()
     }
 
     /// Puts a job on top. Gives the one below.
