@@ -21,6 +21,8 @@
 #   `Board::post` and `Offer::call_owner` one is enough for an owner that sleeps, so `post_handshake` takes
 #   both away;
 # - the acquire of `Offer::finish`: nothing is read after it but what the offer was made with;
+# - the failed exchange in the scope's `change`: it only tells what to try next; and `Chunk::send_away`: the jobs
+#   go by way of a lock;
 # - `Mode`'s relaxed loads, and its relaxed store: a poke that they miss or overwrite leaves a thread looking.
 #
 # A planted bug stands in src/ under `cfg(corepool_mutant = "NAME")`, at the line that it weakens.
@@ -81,6 +83,15 @@ mutants="
   poke_handshake             offer::models::hunger
   plain_after_look           offer::models::hunger
   idle_relaxed               offer::models::a_worker_comes
+  job_alone_relaxed          scope::models
+  job_unreleased             scope::models
+  job_unacquired             scope::models
+  job_done_relaxed           scope::models
+  job_plain_while_held       scope::models
+  job_marked_twice           scope::models::a_job_that_goes_away_twice
+  chunk_unreleased           scope::models
+  chunk_unacquired           scope::models
+  chunk_empty_relaxed        scope::models::a_full_chunk
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"

@@ -195,8 +195,8 @@ impl<T> Future for TaskHandle<T> {
         let _core_is_wanted = habit::waits();
         let mut held =
             self.held.take().expect("the handle was polled after it had given its result");
-        if let Some(place) = worker::place() {
-            match worker::run_in_place(place, held) {
+        if worker::runs_in_place() {
+            match worker::run_in_place(held) {
                 Ok(result) => return Poll::Ready(result),
                 Err(running) => held = running,
             }
@@ -236,15 +236,15 @@ fn cancel<T>(held: &HeldTask<T>) -> bool {
     false
 }
 
-/// Waits for a task: in place if this is a worker and the task can be run here, else asleep.
+/// Waits for a task: in place if this thread does a pool's work and nobody has started the task, else asleep.
 #[cold]
 fn wait<T>(
     mut held: HeldTask<T>,
     end: Option<Instant>,
     core_is_wanted: bool,
 ) -> Result<Result<T, TaskError>, HeldTask<T>> {
-    if let Some(place) = worker::place() {
-        match worker::run_in_place(place, held) {
+    if worker::runs_in_place() {
+        match worker::run_in_place(held) {
             Ok(result) => return Ok(result),
             Err(running) => held = running,
         }

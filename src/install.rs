@@ -4,11 +4,12 @@ use std::cell::UnsafeCell;
 use std::panic;
 use std::ptr::NonNull;
 
+use crate::clock;
 use crate::fork;
 use crate::handle::TaskHandle;
 use crate::hub::{Gate, Hub};
 use crate::pool::WorkerPool;
-use crate::task::{self, Outcome};
+use crate::task::{self, Extra, Outcome};
 use crate::unwind::{self, Payload};
 use crate::worker;
 
@@ -18,7 +19,8 @@ impl WorkerPool {
     ///
     /// On a worker of this pool the closure runs at once, where it stands. **Blocks** any other thread. A worker of
     /// another pool does not sleep for it: if no worker of this pool has started the closure it runs it where it stands,
-    /// so that pools which call one another do not wait for ever. If the pool is closed, the closure runs on the calling thread.
+    /// so that pools which call one another do not wait for ever. If the pool is closed, or displaces it as its oldest task
+    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)), the closure runs on the calling thread.
     ///
     /// Take it where it matters on which thread something runs: for a worker's stack size, name, core or thread-locals. Else
     /// [`join`](Self::join), [`scope`](Self::scope) and [`map`](Self::map) are cheaper called from outside as they are. The closure
@@ -103,7 +105,7 @@ where
         // returns only then, and does not unwind; what is settled was run, or its closure is never touched
         // again except for a drop, which does nothing.
         let run: Box<dyn FnOnce() + Send + 'static> = unsafe { forget_lifetime(Box::new(run)) };
-        let (queued, held) = task::make::<F, _, ()>(hub.id, None, move |_| run());
+        let (queued, held) = task::make::<F, _, ()>(hub.id, extra(hub), move |_| run());
         if hub.push(queued, None) == Gate::Closed && held.settle_unrun(Outcome::Rejected) {
             hub.note_settled_in_queue(Outcome::Rejected);
         }
@@ -121,6 +123,13 @@ where
     fn end(self) -> Seat<F, R> {
         self.seat.into_inner().expect("a run leaves its result")
     }
+}
+
+/// What a task of a bounded or timed pool carries; but no place, for it takes none.
+fn extra(hub: &Hub) -> Option<Extra> {
+    let is_extended = hub.admission.is_some() || hub.times.is_some();
+    let accepted = hub.times.as_ref().map(|_| clock::now());
+    is_extended.then(|| Extra::new(accepted, hub.next_age(), None, None))
 }
 
 /// # Safety

@@ -138,6 +138,9 @@ pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
 
+#[cfg(doctest)]
+mod borrows;
+
 /// Makes the README's code part of the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

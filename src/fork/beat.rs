@@ -5,13 +5,18 @@
 //! thread turns to plain calls, and a hungry thread pokes it out of that.
 #![forbid(unsafe_code)]
 
+use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::job::Job;
 use super::stack::{self, Stack};
 use crate::clock;
-use crate::offer::Mode;
+use crate::offer::{Mode, Offer};
 
-/// So many calls make a beat.
+/// Beats of dear calls are about so far apart.
+const BEAT: Duration = Duration::from_micros(20);
+/// So many small calls make a beat.
 pub(super) const WINDOW: u32 = 64;
 /// Calls that take less than this on average may become plain ones.
 const SMALL: Duration = Duration::from_nanos(250);
@@ -46,6 +51,12 @@ impl Stack<'_> {
         }
     }
 
+    /// So many calls end before the next beat.
+    fn set_window(&self, calls: u32) {
+        self.window.set(calls);
+        self.countdown.set(calls);
+    }
+
     #[cold]
     #[inline(never)]
     fn attend(&self, left: u32, is_root: bool) {
@@ -69,7 +80,7 @@ impl Stack<'_> {
         let old = |last: Instant| now.saturating_duration_since(last) > TRUST;
         if self.last_beat.get().is_none_or(old) {
             stack::look();
-            self.countdown.set(WINDOW);
+            self.set_window(WINDOW);
             self.last_beat.set(Some(now));
         }
     }
@@ -101,10 +112,15 @@ impl Stack<'_> {
     #[cold]
     fn beat_at(&self, now: Instant) {
         self.listen();
-        let calls = WINDOW - self.countdown.replace(WINDOW).min(WINDOW);
-        let small = self.last_beat.replace(Some(now)).is_some_and(|last| {
-            calls == WINDOW && now.saturating_duration_since(last) < SMALL * WINDOW
+        let calls = self.window.get().saturating_sub(self.countdown.get()).max(1);
+        let took =
+            self.last_beat.replace(Some(now)).map(|last| now.saturating_duration_since(last));
+        let small = calls >= WINDOW && took.is_some_and(|took| took < SMALL * calls);
+        // Dear calls make a beat each: the next one must not be far off in time either.
+        let fit = took.map_or(u128::from(WINDOW), |took| {
+            BEAT.as_nanos() * u128::from(calls) / took.as_nanos().max(1)
         });
+        self.set_window(u32::try_from(fit).unwrap_or(WINDOW).min(WINDOW));
         // First the mode, then the look: a poke after the look must not be overwritten.
         stack::with_mode(if small { Mode::set_plain } else { Mode::look });
         let mut hunger = self.hunger();
@@ -123,11 +139,12 @@ impl Stack<'_> {
         let current = self.current();
         let waiter = current.as_ref().and_then(|offer| offer.nearest_watched());
         let is_crowded = word.free() as usize > guests;
+        let idle = (word.free() + word.searching()) as usize;
         Hunger {
             // What a stranger has on offer is no use to a waiter.
             waits: waiter.is_some_and(|waiter| open == 0 || !hub.board.has_part_of(waiter)),
-            searches: word.searching() as usize > open,
             // A guest has a core of its own; the worker that belongs there may as well sleep on.
+            searches: word.searching() as usize > open && idle > guests,
             sleeps: word.searching() == 0 && is_crowded,
             open,
             is_crowded,
@@ -157,7 +174,8 @@ impl Stack<'_> {
         let wakes = hunger.sleeps && self.is_worth_waking(now);
         let mut offered = hunger.open > 0;
         if hunger.waits || hunger.searches || (wakes && !offered) {
-            offered |= self.give(wakes.then_some(now));
+            let called = wakes.then_some(now);
+            offered |= self.promote(called).is_some_and(|offer| self.give(offer, now));
         }
         // Also for what hangs there already: whoever was to take it may have found something else.
         if wakes && offered {
@@ -167,10 +185,9 @@ impl Stack<'_> {
         }
     }
 
-    /// Makes the biggest piece an offer, and calls whoever waits for the whole. Says whether there was one.
-    fn give(&self, called: Option<Instant>) -> bool {
-        let Some(offer) = self.promote(called) else { return false };
-        self.gave.set(Some(called.unwrap_or_else(clock::now)));
+    /// Hangs an offer up, and calls whoever waits for the whole.
+    fn give(&self, offer: Arc<Offer>, now: Instant) -> bool {
+        self.gave.set(Some(now));
         self.hub().offer(offer);
         // Looked for after the post: who lay down before it is called, and who does later sees the offer.
         if let Some(waiter) = self.current().as_ref().and_then(|offer| offer.nearest_watched()) {
@@ -180,15 +197,23 @@ impl Stack<'_> {
     }
 
     /// What comes is known to be heavy: it is offered though nobody may be hungry yet, because the next beat
-    /// may be far off; and a worker that sleeps is woken for it.
+    /// may be far off; and a worker that sleeps is woken for it. That is this job, or else the biggest piece.
     #[cold]
-    pub(crate) fn call_for_help(&self) {
+    pub(crate) fn call_for_help(&self, job: Option<NonNull<Job>>) {
+        // The next beat may be far off: whoever gets hungry meanwhile is to be heard.
+        self.listen();
+        self.set_window(0);
         let hunger = self.hunger();
         if hunger.open >= self.hub().slots.len() || !self.can_be_helped() {
             return;
         }
-        let called = hunger.sleeps.then(clock::now);
-        if self.give(called) && hunger.sleeps {
+        let now = clock::now();
+        let called = hunger.sleeps.then_some(now);
+        let offer = match job {
+            Some(job) => Some(self.promote_this(job, called)),
+            None => self.promote(called),
+        };
+        if offer.is_some_and(|offer| self.give(offer, now)) && hunger.sleeps {
             self.hub().wake_helper();
         }
     }
@@ -197,7 +222,8 @@ impl Stack<'_> {
     fn can_be_helped(&self) -> bool {
         let others = self.hub().board.guests();
         let taken = if self.is_guest() && self.listens() { others } else { others + 1 };
-        self.hub().slots.len() > taken
+        // Whoever waits for what this thread runs may help with it.
+        self.hub().slots.len() > taken || self.current().is_some()
     }
 }
 

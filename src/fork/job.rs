@@ -5,7 +5,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::panic;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::estimate;
 use super::stack::{self, Stack};
@@ -28,6 +28,15 @@ impl Job {
         // SAFETY: `run` belongs to the frame that this job heads. The frame waits for the offer's end,
         // and runs the closure itself only if it has withdrawn the offer.
         unsafe { Work::new(this.cast(), self.run) }
+    }
+
+    pub(super) fn was_offered(&self) -> bool {
+        self.offer.get().is_some()
+    }
+
+    /// How long the second half took elsewhere, if somebody has run it.
+    fn took(&self) -> Option<Duration> {
+        self.offer.get().map(|offer| offer.took())
     }
 
     pub(super) fn note_offer(&self, offer: &Arc<Offer>) {
@@ -64,6 +73,8 @@ where
 
     /// # Safety
     /// - `frame` is a `Frame<B, RB>` whose closure is there and is the caller's.
+    // Never inlined: its address stands for the type, so there must be one.
+    #[inline(never)]
     unsafe fn run(frame: NonNull<()>) {
         // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's thread.
         let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
@@ -191,10 +202,22 @@ where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
 {
-    if stack.has_nothing_to_offer() { join_front(stack, a, b) } else { join_inside(stack, a, b) }
+    if stack.is_known_light(key::<B, RB>()) {
+        join_inside(stack, a, b)
+    } else {
+        join_watched(stack, a, b)
+    }
 }
 
-/// A call with something below it on the stack that is bigger, and was not offered yet.
+/// What stands for a closure's type.
+fn key<B, RB>() -> usize
+where
+    B: FnOnce(bool) -> RB,
+{
+    Frame::<B, RB>::run as unsafe fn(NonNull<()>) as usize
+}
+
+/// A call of the type that was found to be light just now.
 #[inline(always)]
 fn join_inside<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
 where
@@ -221,11 +244,10 @@ where
     }
 }
 
-/// A call with nothing below it that could be offered: is it worth to be? That depends on how long such
-/// calls take.
+/// Any other call: is it worth to be offered at once? That depends on how long such calls take.
 #[cold]
 #[inline(never)]
-fn join_front<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+fn join_watched<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
 where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
@@ -233,7 +255,7 @@ where
     let frame = Frame::new(b);
     // SAFETY: `pushed` pops it, however this call ends.
     let pushed = unsafe { Pushed::new(stack, &frame) };
-    let watch = Watch::start(stack, frame.job.run);
+    let watch = Watch::start(stack, pushed.job, key::<B, RB>());
     if stack::is_poked() {
         stack.beat();
     }
@@ -251,32 +273,32 @@ where
         Whereabouts::Done => unsafe { frame.result_or_panic() },
     };
     if let (Some(watch), Some(first)) = (watch, first) {
-        watch.end(first, whereabouts);
+        let elsewhere = if whereabouts == Whereabouts::Done { frame.job.took() } else { None };
+        watch.end(first, elsewhere);
     }
     (ra, rb)
 }
 
-/// Measures a call that has nothing below it on the stack.
+/// Measures a call.
 struct Watch {
     key: usize,
     start: Instant,
 }
 
 impl Watch {
-    fn start(stack: &Stack<'_>, run: unsafe fn(NonNull<()>)) -> Option<Self> {
-        let key = run as usize;
+    fn start(stack: &Stack<'_>, job: NonNull<Job>, key: usize) -> Option<Self> {
         let guess = estimate::guess(key, stack.hub().help.delay());
         if guess.is_heavy {
-            stack.call_for_help();
+            stack.call_for_help(Some(job));
+        } else {
+            stack.know_light(key);
         }
         guess.measure.then(|| Self { key, start: clock::now() })
     }
 
     /// What could have been done at the same time is the smaller half.
-    fn end(self, first: std::time::Duration, whereabouts: Whereabouts) {
-        let both = self.start.elapsed();
-        let second = both.saturating_sub(first);
-        let alike = if whereabouts == Whereabouts::Here { first.min(second) } else { first };
-        estimate::learn(self.key, alike);
+    fn end(self, first: Duration, elsewhere: Option<Duration>) {
+        let second = elsewhere.unwrap_or_else(|| self.start.elapsed().saturating_sub(first));
+        estimate::learn(self.key, first.min(second));
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod estimate;
 mod job;
 mod pace;
 mod stack;
+mod visit;
 mod wait;
 
 pub(crate) use job::join;
@@ -16,3 +17,4 @@ pub(crate) use stack::{
     Kind, Source, Stack, enter, has_stack, is_plain, is_plain_on, is_poked, look, with_current,
     with_stack_of,
 };
+pub(crate) use visit::{is_visitor, visit, visits};

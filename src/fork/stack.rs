@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::beat::WINDOW;
 use super::job::Job;
+use super::visit::visit;
 use crate::hub::Hub;
 use crate::offer::{Mode, Offer, Taken, Work};
 use crate::parker;
@@ -43,16 +44,20 @@ pub(crate) struct Stack<'h> {
     hub: &'h Arc<Hub>,
     kind: Kind,
     newest: Cell<Option<NonNull<Job>>>,
-    /// The oldest that was not offered; all older ones were.
+    /// No older one is there that was not offered.
     oldest: Cell<Option<NonNull<Job>>>,
     /// The innermost of the open sources.
     sources: Cell<Option<NonNull<SourceLink>>>,
     /// The offer that this thread runs just now, if it runs one.
     current: RefCell<Option<Arc<Offer>>>,
     listens: Cell<bool>,
+    /// Calls between the last beat and the next.
+    pub(super) window: Cell<u32>,
     /// Calls until the next beat.
     pub(super) countdown: Cell<u32>,
     pub(super) last_beat: Cell<Option<Instant>>,
+    /// The type of call that was last found to be light.
+    light: Cell<usize>,
     /// When this thread last offered something.
     pub(super) gave: Cell<Option<Instant>>,
     /// Since when this thread has had work without waking anybody for it.
@@ -86,8 +91,10 @@ impl<'h> Stack<'h> {
             sources: Cell::new(None),
             current: RefCell::new(None),
             listens: Cell::new(false),
+            window: Cell::new(WINDOW),
             countdown: Cell::new(WINDOW),
             last_beat: Cell::new(None),
+            light: Cell::new(0),
             gave: Cell::new(None),
             busy_since: Cell::new(None),
         }
@@ -105,10 +112,14 @@ impl<'h> Stack<'h> {
         self.listens.get()
     }
 
-    /// Whether every job here was offered, or there is none.
+    /// Whether a call of this type is made inside of others, and the type was found to be light last.
     #[inline(always)]
-    pub(super) fn has_nothing_to_offer(&self) -> bool {
-        self.oldest.get().is_none()
+    pub(super) fn is_known_light(&self, key: usize) -> bool {
+        self.light.get() == key && self.newest.get().is_some()
+    }
+
+    pub(super) fn know_light(&self, key: usize) {
+        self.light.set(key);
     }
 
     /// Puts a job on top. Gives the one below.
@@ -152,15 +163,27 @@ impl<'h> Stack<'h> {
     }
 
     fn promote_job(&self, called: Option<Instant>) -> Option<Arc<Offer>> {
-        let job = self.oldest.get()?;
+        let mut oldest = self.oldest.get();
+        while let Some(job) = oldest {
+            // SAFETY: it is on the stack, so it is still there.
+            let job_ref = unsafe { job.as_ref() };
+            oldest = if self.newest.get() == Some(job) { None } else { job_ref.newer.get() };
+            self.oldest.set(oldest);
+            if !job_ref.was_offered() {
+                return Some(self.promote_this(job, called));
+            }
+        }
+        None
+    }
+
+    /// Makes this job an offer, whatever is older.
+    pub(super) fn promote_this(&self, job: NonNull<Job>, called: Option<Instant>) -> Arc<Offer> {
         // SAFETY: it is on the stack, so it is still there.
         let job_ref = unsafe { job.as_ref() };
-        let next = if self.newest.get() == Some(job) { None } else { job_ref.newer.get() };
-        self.oldest.set(next);
         let parent = self.current.borrow().clone();
         let offer = Offer::new(job_ref.work(job), parent, parker::current(), called);
         job_ref.note_offer(&offer);
-        Some(offer)
+        offer
     }
 
     /// The outermost of the wanted sources that has something to give.
@@ -234,7 +257,9 @@ impl<'h> Stack<'h> {
         let oldest = self.oldest.take();
         let outer = self.current.replace(Some(Arc::clone(taken.offer())));
         look();
+        let visit = self.is_guest().then(|| visit(self.hub.id));
         taken.run();
+        drop(visit);
         look();
         // A chain of offers may be dropped here; not with the cell borrowed.
         let ended = self.current.replace(outer);
@@ -259,6 +284,8 @@ impl<'h> Stack<'h> {
     /// Nothing of this thread's is to be had for now.
     pub(crate) fn unlisten(&self) {
         self.busy_since.set(None);
+        // Nobody pokes what runs next out of the plain mode.
+        look();
         if self.listens.replace(false) {
             with_mode(|mode| self.hub.board.unlisten(mode));
         }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::thread;
 
 use super::stack::Stack;
 use crate::offer::{Offer, Taken};
@@ -46,8 +47,13 @@ impl Stack<'_> {
 
     /// Runs a part of the work, if one is on offer. Says whether it did.
     fn help(&self, offer: &Arc<Offer>) -> bool {
-        let part = self.hub().board.take_part_of(offer);
-        part.map(|taken| self.help_with(taken)).is_some()
+        self.take_part_of(offer).map(|taken| self.help_with(taken)).is_some()
+    }
+
+    /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all kinds ask
+    /// for that when they are dropped.
+    fn take_part_of(&self, offer: &Arc<Offer>) -> Option<Taken> {
+        if thread::panicking() { None } else { self.hub().board.take_part_of(offer) }
     }
 
     fn help_with(&self, taken: Taken) {
@@ -83,7 +89,7 @@ impl Stack<'_> {
         }
         // The last look, after it is known that this thread sleeps.
         self.hub().board.poke_all();
-        let part = self.hub().board.take_part_of(offer);
+        let part = self.take_part_of(offer);
         if part.is_none() {
             offer.park();
         }

@@ -61,6 +61,8 @@ pub(crate) struct Offer {
     owner: Arc<Parker>,
     /// When a sleeping worker was called for it, if one was.
     called: Option<Instant>,
+    /// How long it ran, in nanoseconds.
+    nanos: AtomicU32,
 }
 
 impl Offer {
@@ -70,12 +72,19 @@ impl Offer {
         owner: Arc<Parker>,
         called: Option<Instant>,
     ) -> Arc<Self> {
-        Arc::new(Self { work, parent, state: AtomicU32::new(UNWATCHED), owner, called })
+        let state = AtomicU32::new(UNWATCHED);
+        Arc::new(Self { work, parent, state, owner, called, nanos: AtomicU32::new(0) })
     }
 
     /// How long ago a sleeping worker was called for this, if one was.
     pub(crate) fn since_call(&self) -> Option<Duration> {
         self.called.map(|called| clock::now().saturating_duration_since(called))
+    }
+
+    /// How long the work took, once it is done.
+    pub(crate) fn took(&self) -> Duration {
+        // ORDERING: written before the exchange in `finish`, and read after `is_done` has seen that.
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed).into())
     }
 
     /// Whether the work was run; then what it did is seen.
@@ -194,9 +203,13 @@ impl Taken {
     /// Runs the work, and tells the owner.
     pub(crate) fn run(self) {
         let Work { data, run } = self.0.work;
+        let start = clock::now();
         // SAFETY: whoever made the offer promised that this may be called until it is withdrawn or done. It
         // was taken from the board, so it can't be withdrawn; and this value is used up, so it is called once.
         unsafe { run(data) };
+        let nanos = clock::now().saturating_duration_since(start).as_nanos();
+        // ORDERING: see `took`.
+        self.0.nanos.store(u32::try_from(nanos).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.0.finish();
     }
 }

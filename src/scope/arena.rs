@@ -8,9 +8,14 @@
 use core::alloc::Layout;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
-use std::alloc::{alloc, dealloc, handle_alloc_error};
+use std::alloc::handle_alloc_error;
 
-use crate::sync::{AtomicUsize, Ordering};
+#[cfg(corepool_loom)]
+use loom::alloc::{alloc, dealloc};
+#[cfg(not(corepool_loom))]
+use std::alloc::{alloc, dealloc};
+
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, planted};
 
 /// A chunk's size, and its alignment: so a job's address tells its chunk.
 const CHUNK: usize = 32 << 10;
@@ -27,24 +32,27 @@ const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
 
 /// What a chunk begins with.
 #[repr(C, align(16))]
-struct Chunk {
+pub(super) struct Chunk {
     /// Jobs that only the chunk's thread reaches.
     home: Cell<usize>,
     /// Jobs that went away, and 1 for the chunk's thread while it uses the chunk.
     away: AtomicUsize,
     /// Where the next job begins.
     next: Cell<usize>,
+    /// Entered by whoever has used a piece of the chunk, or frees it, so that a model sees two who do so at
+    /// once. Of no size in a real build.
+    memory: UnsafeCell<()>,
 }
 
 /// A thread's chunks.
-struct Arena {
+pub(super) struct Arena {
     /// The one that jobs are cut from.
     current: Cell<Option<NonNull<Chunk>>>,
     spare: RefCell<Vec<NonNull<Chunk>>>,
 }
 
 thread_local! {
-    static ARENA: Arena = const { Arena { current: Cell::new(None), spare: RefCell::new(Vec::new()) } };
+    static ARENA: Arena = const { Arena::new() };
 }
 
 /// Whether jobs of this layout are cut from chunks. Not where a tool is to see every job by itself.
@@ -84,14 +92,11 @@ impl Tally {
     }
 
     fn settle(&mut self) {
-        let jobs = std::mem::take(&mut self.jobs);
-        if let Some(chunk) = self.chunk {
+        if let Some(chunk) = self.chunk.take() {
             // SAFETY: the chunk is there while one of its jobs is.
-            let chunk = unsafe { chunk.as_ref() };
-            // ORDERING: the jobs reach other threads by way of a lock, which orders this before they are
-            // counted down.
-            chunk.away.fetch_add(jobs, Ordering::Relaxed);
-            chunk.home.set(chunk.home.get() - jobs);
+            if unsafe { chunk.as_ref() }.send_away(std::mem::take(&mut self.jobs)) {
+                let _gone = ARENA.try_with(|arena| arena.empty_at_home(chunk));
+            }
         }
     }
 }
@@ -110,10 +115,7 @@ impl Drop for Tally {
 pub(super) unsafe fn free_at_home(job: NonNull<()>) {
     let chunk = Chunk::of(job);
     // SAFETY: the chunk is there while one of its jobs is.
-    let head = unsafe { chunk.as_ref() };
-    let left = head.home.get() - 1;
-    head.home.set(left);
-    if left == 0 {
+    if unsafe { chunk.as_ref() }.leave_home(1) {
         let _gone = ARENA.try_with(|arena| arena.empty_at_home(chunk));
     }
 }
@@ -128,7 +130,7 @@ pub(super) unsafe fn free_away(job: NonNull<()>) {
 }
 
 impl Chunk {
-    fn of(job: NonNull<()>) -> NonNull<Self> {
+    pub(super) fn of(job: NonNull<()>) -> NonNull<Self> {
         job.map_addr(|addr| {
             // A chunk is aligned to its size, and a job does not lie at its very beginning.
             core::num::NonZero::new(addr.get() & !(CHUNK - 1)).unwrap_or(addr)
@@ -141,10 +143,31 @@ impl Chunk {
         let Some(chunk) = NonNull::new(unsafe { alloc(LAYOUT) }.cast::<Self>()) else {
             handle_alloc_error(LAYOUT)
         };
-        let head = Self { home: Cell::new(0), away: AtomicUsize::new(1), next: Cell::new(0) };
+        let head = Self {
+            home: Cell::new(0),
+            away: AtomicUsize::new(1),
+            next: Cell::new(0),
+            memory: UnsafeCell::new(()),
+        };
         // SAFETY: fresh memory, large enough.
         unsafe { chunk.write(head) };
         chunk
+    }
+
+    /// So many jobs are at home no longer. Says whether they were the last.
+    #[inline]
+    pub(super) fn leave_home(&self, jobs: usize) -> bool {
+        let left = self.home.get() - jobs;
+        self.home.set(left);
+        left == 0
+    }
+
+    /// So many jobs go away; no other thread reaches them yet. Says whether none stays at home.
+    pub(super) fn send_away(&self, jobs: usize) -> bool {
+        // ORDERING: the jobs reach other threads by way of a lock, which orders this before they are
+        // counted down.
+        self.away.fetch_add(jobs, Ordering::Relaxed);
+        self.leave_home(jobs)
     }
 
     /// One of those whom `away` counts lets go.
@@ -152,9 +175,18 @@ impl Chunk {
     /// # Safety
     /// - It was counted, and does not use the chunk again.
     unsafe fn release(chunk: NonNull<Self>) {
-        // ORDERING: release what was done to the jobs; acquire, for the last, what the others did.
         // SAFETY: the chunk is there while it counts us.
-        if unsafe { chunk.as_ref() }.away.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let head = unsafe { chunk.as_ref() };
+        head.memory.with(|_| ());
+        // ORDERING: release what was done to the jobs; acquire, for the last, what the others did.
+        let order = planted(
+            cfg!(corepool_mutant = "chunk_unreleased"),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        let order = planted(cfg!(corepool_mutant = "chunk_unacquired"), order, Ordering::Release);
+        if head.away.fetch_sub(1, order) == 1 {
+            head.memory.with_mut(|_| ());
             // SAFETY: nobody reaches it any more, and it came from `new`.
             unsafe { dealloc(chunk.as_ptr().cast(), LAYOUT) };
         }
@@ -163,13 +195,26 @@ impl Chunk {
     /// Whether nothing of it is in use, at home or away.
     fn is_empty(&self) -> bool {
         // ORDERING: acquire, partner of `release`: what others did to its jobs is over.
-        self.home.get() == 0 && self.away.load(Ordering::Acquire) == 1
+        let order = planted(
+            cfg!(corepool_mutant = "chunk_empty_relaxed"),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
+        let is_empty = self.home.get() == 0 && self.away.load(order) == 1;
+        if is_empty {
+            self.memory.with_mut(|_| ());
+        }
+        is_empty
     }
 }
 
 impl Arena {
+    pub(super) const fn new() -> Self {
+        Self { current: Cell::new(None), spare: RefCell::new(Vec::new()) }
+    }
+
     #[inline]
-    fn cut(&self, size: usize) -> NonNull<()> {
+    pub(super) fn cut(&self, size: usize) -> NonNull<()> {
         let chunk = match self.current.get() {
             // SAFETY: the current chunk is there.
             Some(chunk) if unsafe { chunk.as_ref() }.next.get() + size <= CHUNK => chunk,
@@ -201,7 +246,7 @@ impl Arena {
 
     /// The last job at home is gone.
     #[cold]
-    fn empty_at_home(&self, chunk: NonNull<Chunk>) {
+    pub(super) fn empty_at_home(&self, chunk: NonNull<Chunk>) {
         // SAFETY: this thread has not let go of it.
         let head = unsafe { chunk.as_ref() };
         if self.current.get() != Some(chunk) {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::job::{HeldJob, Left, ListedJob};
+use super::list::List;
 use crate::clock;
 use crate::fork::{self, Pace, Source, Stack, estimate};
 use crate::offer::{Offer, Work};
@@ -21,7 +22,7 @@ const SPAWNS_A_BEAT: u32 = 64;
 /// What all threads in a scope share.
 pub(super) struct Core {
     /// Spawned by threads that have no branch: inside a join that moved, say.
-    strays: Mutex<VecDeque<ListedJob>>,
+    strays: Mutex<List>,
     /// The first panic that no handle told of.
     first: Mutex<Option<Payload>>,
     /// Panics that a handle has still to tell of.
@@ -33,7 +34,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new() -> Self {
         Self {
-            strays: Mutex::new(VecDeque::new()),
+            strays: Mutex::new(List::new(VecDeque::new())),
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
@@ -59,12 +60,12 @@ impl Core {
         drop(near);
         if let Some(job) = job {
             ListedJob::send_away(std::iter::once(&job));
-            self.strays.lock().push_back(job);
+            self.strays.lock().push(job);
         }
     }
 
     fn stray(&self) -> Option<ListedJob> {
-        self.strays.lock().pop_front()
+        self.strays.lock().pop()
     }
 
     fn run(&self, job: ListedJob) {
@@ -88,18 +89,18 @@ impl Core {
     /// Sleeps until the job is done.
     pub(super) fn sleep_until<R>(&self, job: &HeldJob<R>) {
         let number = job.number();
-        parker::with_current(|parker, _| {
-            self.sleepers.lock().push((number, parker::current()));
-            if job.lie_down() {
-                while !job.is_done() {
-                    parker.park();
-                }
+        // One for both: where thread-locals are gone each call gives another.
+        let parker = parker::current();
+        self.sleepers.lock().push((number, Arc::clone(&parker)));
+        if job.lie_down() {
+            while !job.is_done() {
+                parker.park();
             }
-            let mut sleepers = self.sleepers.lock();
-            if let Some(place) = sleepers.iter().position(|(other, _)| *other == number) {
-                sleepers.swap_remove(place);
-            }
-        });
+        }
+        let mut sleepers = self.sleepers.lock();
+        if let Some(place) = sleepers.iter().position(|(other, _)| *other == number) {
+            sleepers.swap_remove(place);
+        }
     }
 
     /// A panic that the scope is to end with.
@@ -136,7 +137,7 @@ impl Core {
 /// One thread's part of a scope: the scope's own thread has one, and whoever took some closures.
 pub(super) struct Branch<'c> {
     core: &'c Core,
-    list: RefCell<VecDeque<ListedJob>>,
+    list: RefCell<List>,
     given: RefCell<Vec<Given<'c>>>,
     spawned: Cell<u32>,
 }
@@ -158,7 +159,7 @@ impl<'c> Branch<'c> {
     pub(super) fn new(core: &'c Core, list: VecDeque<ListedJob>) -> Self {
         Self {
             core,
-            list: RefCell::new(list),
+            list: RefCell::new(List::new(list)),
             given: RefCell::new(Vec::new()),
             spawned: Cell::new(0),
         }
@@ -168,22 +169,24 @@ impl<'c> Branch<'c> {
     fn push(&self, stack: &Stack<'_>, job: ListedJob) {
         let key = job.key();
         let mut list = self.list.borrow_mut();
-        list.push_back(job);
+        list.push(job);
         let is_only_one = list.len() == 1;
         drop(list);
         let spawned = self.spawned.get().wrapping_add(1);
         self.spawned.set(spawned);
         if is_only_one {
             if estimate::guess(key, stack.hub().help.delay()).is_heavy {
-                stack.call_for_help();
+                stack.call_for_help(None);
             }
-        } else if spawned % SPAWNS_A_BEAT == 0 {
+        } else if spawned % SPAWNS_A_BEAT == 0 || fork::is_poked() {
             stack.look_for_hunger();
         }
     }
 
     /// Runs everything, takes back what nobody took, and waits for the rest.
     pub(super) fn finish(&self, stack: &Stack<'_>) {
+        // What is out there borrows from frames that a panic would leave. User code's is caught further in.
+        let bomb = unwind::AbortOnPanic;
         loop {
             self.run_list(stack);
             // One at a time, and not by way of the list: a handle must find it unless it runs.
@@ -194,12 +197,13 @@ impl<'c> Branch<'c> {
             let last = self.given.borrow_mut().pop();
             let Some(given) = last else { break };
             let jobs = given.end(stack);
-            self.list.borrow_mut().extend(jobs);
+            self.list.borrow_mut().append(jobs);
         }
+        core::mem::forget(bomb);
     }
 
     fn run_list(&self, stack: &Stack<'_>) {
-        let next = || self.list.borrow_mut().pop_front();
+        let next = || self.list.borrow_mut().pop();
         let Some(mut job) = next() else { return };
         let mut pace = Pace::new(1, clock::now());
         loop {
@@ -213,7 +217,8 @@ impl<'c> Branch<'c> {
                     more => break more,
                 }
             };
-            let took = pace.block_done(stack, ran);
+            let took = pace.learn(ran);
+            pace.share(stack, took);
             estimate::learn(key, took / u32::try_from(ran).unwrap_or(u32::MAX));
             match more.or_else(next) {
                 Some(another) => job = another,
@@ -237,11 +242,7 @@ impl<'c> Branch<'c> {
 impl Source for Branch<'_> {
     /// The newer half: the older ones are next here.
     fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>> {
-        let jobs = {
-            let mut list = self.list.borrow_mut();
-            let keep = list.len() / 2;
-            list.split_off(keep)
-        };
+        let jobs = self.list.borrow_mut().split_newer_half();
         if jobs.is_empty() {
             return None;
         }

@@ -32,6 +32,9 @@ impl<'scope, R> ScopedHandle<'scope, R> {
     /// # Errors
     /// What the closure panicked with; the scope then does not end with it.
     ///
+    /// # Panics
+    /// Never: a handle has its closure until it is joined or dropped.
+    ///
     /// ```
     /// corepool::scope(|s| {
     ///     let sum = s.spawn(|| (1..=10).sum::<u32>());
@@ -73,7 +76,7 @@ impl<'scope, R> ScopedHandle<'scope, R> {
 impl<R> Drop for ScopedHandle<'_, R> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(payload) = self.held.take().and_then(|held| held.let_go()) {
+        if let Some(payload) = self.held.take().and_then(HeldJob::let_go) {
             self.tell(payload);
         }
     }

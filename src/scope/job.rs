@@ -15,14 +15,18 @@
 //! Who clears the last of `HELD` and `LISTED` frees the job.
 
 use core::alloc::Layout;
-use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use std::alloc::{alloc, dealloc, handle_alloc_error};
+use std::alloc::handle_alloc_error;
+
+#[cfg(corepool_loom)]
+use loom::alloc::{alloc, dealloc};
+#[cfg(not(corepool_loom))]
+use std::alloc::{alloc, dealloc};
 
 use super::arena;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell, planted};
 use crate::unwind::{self, Payload};
 
 const CLAIMED: u32 = 1;
@@ -34,8 +38,11 @@ const ASLEEP: u32 = 16;
 /// What every job begins with.
 struct Head {
     state: AtomicU32,
-    /// Written by the spawning thread, before others can reach the job.
-    away: Cell<bool>,
+    /// Written once, by the spawning thread, before others can reach the job.
+    away: UnsafeCell<bool>,
+    /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of no size
+    /// in a real build.
+    contents: UnsafeCell<()>,
     /// Whether its memory was cut from a chunk.
     is_cut: bool,
     table: &'static Table,
@@ -54,13 +61,14 @@ struct Table {
 #[repr(C)]
 struct Job<F, R> {
     head: Head,
-    half: UnsafeCell<Half<F, R>>,
+    half: core::cell::UnsafeCell<Half<F, R>>,
 }
 
 #[repr(C)]
 union Half<F, R> {
     closure: ManuallyDrop<F>,
-    result: ManuallyDrop<Result<R, Payload>>,
+    /// Never named: it stands for the room it needs.
+    _result: ManuallyDrop<Result<R, Payload>>,
 }
 
 /// Makes a job: one half for a list, one for a handle.
@@ -77,11 +85,12 @@ where
     let job = cut.unwrap_or_else(|| allocate(layout)).cast::<Job<F, R>>();
     let head = Head {
         state: AtomicU32::new(HELD | LISTED),
-        away: Cell::new(false),
+        away: UnsafeCell::new(false),
+        contents: UnsafeCell::new(()),
         is_cut,
         table: const { &Job::<F, R>::TABLE },
     };
-    let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
+    let half = core::cell::UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
     // SAFETY: fresh memory of this layout.
     unsafe { job.write(Job { head, half }) };
     let job = job.cast();
@@ -103,13 +112,18 @@ where
     /// - `job` heads a `Job<F, R>` that the caller has claimed, and it runs once.
     unsafe fn run(job: NonNull<Head>) -> bool {
         // SAFETY: the job is there.
-        let half = UnsafeCell::raw_get(unsafe { &raw const (*job.cast::<Self>().as_ptr()).half });
+        let half = unsafe { &raw const (*job.cast::<Self>().as_ptr()).half };
+        let half = core::cell::UnsafeCell::raw_get(half);
+        // SAFETY: as above.
+        unsafe { touch(job) };
         // SAFETY: the claimant owns the closure, and moves it out once.
-        let closure = unsafe { (&raw mut (*half).closure).read() };
-        let result = unwind::catch(ManuallyDrop::into_inner(closure));
+        let closure = unsafe { half.cast::<F>().read() };
+        let result = unwind::catch(closure);
         let panicked = result.is_err();
+        // SAFETY: as above.
+        unsafe { touch(job) };
         // SAFETY: the place is the claimant's, and the closure has left it.
-        unsafe { (&raw mut (*half).result).write(ManuallyDrop::new(result)) };
+        unsafe { half.cast::<Result<R, Payload>>().write(result) };
         panicked
     }
 
@@ -139,6 +153,8 @@ fn allocate(layout: Layout) -> NonNull<()> {
 /// - The job's result is an `R`, is there, and is the caller's.
 unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
     // SAFETY: the job is there.
+    unsafe { touch(job) };
+    // SAFETY: as above.
     let offset = unsafe { job.as_ref() }.table.half_offset;
     // SAFETY: the half lies there, whatever the closure's type.
     let half = unsafe { job.byte_add(offset) }.cast::<Result<R, Payload>>();
@@ -147,36 +163,10 @@ unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
 }
 
 impl Head {
-    /// Changes the state. The change is one exchange if others may reach the job.
     #[inline]
-    fn change(&self, change: impl Fn(u32) -> u32) -> u32 {
-        // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
-        // side is left, and at home there is only one thread.
-        let mut before = self.state.load(Ordering::Acquire);
-        if !self.away.get() || before & HELD == 0 {
-            // ORDERING: nobody else looks.
-            self.state.store(change(before), Ordering::Relaxed);
-            return before;
-        }
-        loop {
-            // ORDERING: acquire and release: whoever finds a bit sees what was done before it was set, the
-            // closure's captures, the result, or where somebody sleeps.
-            let changed = self.state.compare_exchange_weak(
-                before,
-                change(before),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-            match changed {
-                Ok(_) => return before,
-                Err(now) => before = now,
-            }
-        }
-    }
-
-    #[inline]
-    fn claim(&self) -> bool {
-        self.change(|state| state | CLAIMED) & CLAIMED == 0
+    fn is_away(&self) -> bool {
+        // SAFETY: only `send_away` writes, once, and before another thread reaches the job.
+        self.away.with(|away| unsafe { *away })
     }
 }
 
@@ -188,13 +178,72 @@ unsafe fn head<'a>(job: NonNull<Head>) -> &'a Head {
     unsafe { job.as_ref() }
 }
 
+/// Says to a model that the caller is at the job's closure or result.
+///
+/// # Safety
+/// - The job is there.
+#[inline]
+unsafe fn touch(job: NonNull<Head>) {
+    // SAFETY: the caller's promise.
+    unsafe { head(job) }.contents.with_mut(|_| ());
+}
+
+/// Changes the state. The change is one exchange if others may reach the job.
+///
+/// It gets the job by its address, because a reference would promise that the job is there until this
+/// returns; after an exchange that lets go of it the other holder may free it at once.
+///
+/// # Safety
+/// - The caller is one of the job's two holders.
+#[inline]
+unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
+    // SAFETY: it is there as long as it has the caller for a holder.
+    let head = unsafe { head(job) };
+    // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
+    // side is left, and at home there is only one thread.
+    let order =
+        planted(cfg!(corepool_mutant = "job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+    let mut before = head.state.load(order);
+    let is_alone = before & HELD == 0 || cfg!(corepool_mutant = "job_plain_while_held");
+    if !head.is_away() || is_alone {
+        // ORDERING: nobody else looks.
+        head.state.store(change(before), Ordering::Relaxed);
+        return before;
+    }
+    // ORDERING: acquire and release: whoever finds a bit sees what was done before it was set, the
+    // closure's captures, the result, or where somebody sleeps.
+    let order =
+        planted(cfg!(corepool_mutant = "job_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+    let order = planted(cfg!(corepool_mutant = "job_unacquired"), order, Ordering::Release);
+    loop {
+        // ORDERING: a failed one only tells what to try next.
+        let changed = head.state.compare_exchange(before, change(before), order, Ordering::Relaxed);
+        match changed {
+            Ok(_) => return before,
+            Err(now) => before = now,
+        }
+    }
+}
+
+/// Says whether the caller is the one who runs the job.
+///
+/// # Safety
+/// - As for [`change`].
+#[inline]
+unsafe fn claim(job: NonNull<Head>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { change(job, |state| state | CLAIMED) & CLAIMED == 0 }
+}
+
 /// # Safety
 /// - Nobody else reaches the job, and its closure and result are gone.
 #[inline]
 unsafe fn free(job: NonNull<Head>) {
     // SAFETY: the job is still there.
+    unsafe { touch(job) };
+    // SAFETY: as above.
     let head = unsafe { head(job) };
-    match (head.is_cut, head.away.get()) {
+    match (head.is_cut, head.is_away()) {
         // SAFETY: cut on this thread, since nobody else reaches what stays at home.
         (true, false) => unsafe { arena::free_at_home(job.cast()) },
         // SAFETY: cut, and sent away.
@@ -228,7 +277,13 @@ impl ListedJob {
         for listed in jobs {
             // SAFETY: the list's half keeps the job.
             let head = unsafe { head(listed.job) };
-            if !head.away.replace(true) && head.is_cut {
+            // What is away for the second time was spawned elsewhere, and that thread may be reading the mark.
+            if head.is_away() && cfg!(not(corepool_mutant = "job_marked_twice")) {
+                continue;
+            }
+            // SAFETY: at home until now, so no other thread reaches the job.
+            head.away.with_mut(|away| unsafe { *away = true });
+            if head.is_cut {
                 // SAFETY: cut on this thread, and away only now.
                 unsafe { tally.add(listed.job.cast()) };
             }
@@ -241,37 +296,66 @@ impl ListedJob {
         unsafe { head(self.job) }.table.run as usize
     }
 
+    /// Whether somebody has claimed it: for a job on a list, the handle's thread.
+    pub(super) fn is_claimed(&self) -> bool {
+        // ORDERING: a bit that is never taken back; nothing is read on the strength of it.
+        // SAFETY: the list's half keeps the job.
+        unsafe { head(self.job) }.state.load(Ordering::Relaxed) & CLAIMED != 0
+    }
+
+    /// Lets go of the job if the handle's thread has claimed it. Says so; then this must not be used again.
+    pub(super) fn leave_if_claimed(&self) -> bool {
+        let is_claimed = self.is_claimed();
+        if is_claimed {
+            // SAFETY: the list's half is one of the holders, until here.
+            unsafe { leave(self.job) };
+        }
+        is_claimed
+    }
+
     /// Runs the closure, unless the handle's thread has. `panicked` is called before the handle can see a
     /// panic; `wake` with the job's number if the handle's thread sleeps.
     #[inline]
     pub(super) fn run(self, panicked: impl FnOnce(), wake: impl FnOnce(usize)) -> Left {
         let job = self.job;
-        // SAFETY: the list's half keeps the job.
-        let head = unsafe { head(job) };
-        if !head.claim() {
-            if head.change(|state| state & !LISTED) & HELD == 0 {
-                // SAFETY: the handle has had the result, or has dropped it, and is gone.
-                unsafe { free(job) };
-            }
+        // SAFETY: the list's half is one of the holders.
+        if !unsafe { claim(job) } {
+            // SAFETY: as above, until here.
+            unsafe { leave(job) };
             return Left::Quietly;
         }
+        // SAFETY: the list's half keeps the job.
+        let table = unsafe { head(job) }.table;
         // SAFETY: claimed just now.
-        if unsafe { (head.table.run)(job) } {
+        if unsafe { (table.run)(job) } {
             panicked();
         }
-        let before = head.change(|state| (state | DONE) & !LISTED);
+        // SAFETY: as above, until here.
+        let before = unsafe { change(job, |state| (state | DONE) & !LISTED) };
         if before & HELD != 0 {
-            // The handle may free the job from here on.
+            // The handle may have freed the job already.
             if before & ASLEEP != 0 {
                 wake(job.addr().get());
             }
             return Left::Quietly;
         }
         // SAFETY: nobody else reaches the job, and the result is there.
-        let payload = unsafe { (head.table.drop_result)(job) };
+        let payload = unsafe { (table.drop_result)(job) };
         // SAFETY: nobody else reaches the job.
         unsafe { free(job) };
         payload.map_or(Left::Quietly, Left::Panicked)
+    }
+}
+
+/// The list's side lets go of a job that the handle's thread has claimed.
+///
+/// # Safety
+/// - The caller has the list's half, and does not use it again.
+unsafe fn leave(job: NonNull<Head>) {
+    // SAFETY: the list's half is one of the holders, until here.
+    if unsafe { change(job, |state| state & !LISTED) } & HELD == 0 {
+        // SAFETY: the handle has had the result, or has dropped it, and is gone.
+        unsafe { free(job) };
     }
 }
 
@@ -291,38 +375,39 @@ pub(super) enum Look<R> {
 }
 
 impl<R> HeldJob<R> {
-    fn head(&self) -> &Head {
-        // SAFETY: the handle's half keeps the job.
-        unsafe { head(self.job) }
-    }
-
     pub(super) fn is_done(&self) -> bool {
         // ORDERING: acquire, partner of the exchange that sets the bit.
-        self.head().state.load(Ordering::Acquire) & DONE != 0
+        let order = planted(
+            cfg!(corepool_mutant = "job_done_relaxed"),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
+        // SAFETY: the handle's half keeps the job.
+        unsafe { head(self.job) }.state.load(order) & DONE != 0
     }
 
     /// Takes the result if it is there; runs the closure if nobody has.
     pub(super) fn look(self) -> Look<R> {
         let job = self.job;
         if self.is_done() {
-            core::mem::forget(self);
             // SAFETY: it is done, so the result is the handle's.
             let result = unsafe { take_result(job) };
             // SAFETY: done, so no list reaches it; the result was taken.
             unsafe { free(job) };
             return Look::Done(result);
         }
-        if !self.head().claim() {
+        // SAFETY: the handle's half is one of the holders.
+        if !unsafe { claim(job) } {
             return Look::Running(self);
         }
-        core::mem::forget(self);
-        // SAFETY: the handle's half keeps the job.
-        let head = unsafe { head(job) };
+        // SAFETY: as above.
+        let table = unsafe { head(job) }.table;
         // SAFETY: claimed just now.
-        let _panicked = unsafe { (head.table.run)(job) };
+        let _panicked = unsafe { (table.run)(job) };
         // SAFETY: we have run it.
         let result = unsafe { take_result(job) };
-        if head.change(|state| state & !HELD) & LISTED == 0 {
+        // SAFETY: as above, until here.
+        if unsafe { change(job, |state| state & !HELD) } & LISTED == 0 {
             // SAFETY: the list has let go of it, and the result was taken.
             unsafe { free(job) };
         }
@@ -336,20 +421,24 @@ impl<R> HeldJob<R> {
 
     /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the job is done.
     pub(super) fn lie_down(&self) -> bool {
-        self.head().change(|state| state | ASLEEP) & DONE == 0
+        // SAFETY: the handle's half is one of the holders.
+        unsafe { change(self.job, |state| state | ASLEEP) & DONE == 0 }
     }
 
     /// Lets go of the job. Gives its panic, if it has had one that nobody will see.
     #[inline]
-    pub(super) fn let_go(&self) -> Option<Payload> {
-        let head = self.head();
-        if head.change(|state| state & !HELD) & DONE == 0 {
+    pub(super) fn let_go(self) -> Option<Payload> {
+        let job = self.job;
+        // SAFETY: the handle's half is one of the holders, until here.
+        if unsafe { change(job, |state| state & !HELD) } & DONE == 0 {
             return None;
         }
-        // SAFETY: done, so no list reaches it, and the result is the handle's.
-        let payload = unsafe { (head.table.drop_result)(self.job) };
+        // SAFETY: done, so no list reaches it.
+        let table = unsafe { head(job) }.table;
+        // SAFETY: the result is the handle's.
+        let payload = unsafe { (table.drop_result)(job) };
         // SAFETY: nobody else reaches the job.
-        unsafe { free(self.job) };
+        unsafe { free(job) };
         payload
     }
 }

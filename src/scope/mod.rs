@@ -5,6 +5,9 @@ mod branch;
 mod closure;
 mod handle;
 mod job;
+mod list;
+#[cfg(all(test, corepool_loom))]
+mod models;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,6 +40,10 @@ impl WorkerPool {
     /// The body runs on the calling thread, and so do the closures that no hungry worker takes, in the order of their
     /// spawning, when the body has ended. Closures may spawn more: they capture the
     /// scope. A spawn costs a small allocation; nothing is queued or woken for as long as it is not worth it.
+    ///
+    /// **Closures stay with the thread that spawned them** until a beat or a hungry worker takes some along, and at the latest until the body ends.
+    /// So a body must not wait for its closures by other means than their handles, such as a channel: it might wait for one that nobody
+    /// can reach. What is to run beside its spawner for certain is a task: see [`spawn`](Self::spawn).
     ///
     /// A thread that is no worker of this pool takes part as a guest. Nothing but this scope's own closures runs
     /// while it waits for them.
@@ -110,7 +117,10 @@ where
             }
             panic::resume_unwind(payload)
         }
-        (Ok(_), Some(payload)) => panic::resume_unwind(payload),
+        (Ok(result), Some(payload)) => {
+            unwind::quietly(|| drop(result));
+            panic::resume_unwind(payload)
+        }
         (Ok(result), None) => result,
     }
 }

@@ -184,7 +184,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let cleanup = Cleanup { part: self, stack };
         let mut sum = stack.with_source(self, None, || {
             if is_heavy {
-                stack.call_for_help();
+                stack.call_for_help(None);
             }
             self.run_blocks(stack, now)
         });

@@ -27,6 +27,17 @@ pub(super) mod sealed {
         /// - Where items are exclusive: each number is asked for once.
         unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = Self::Item>;
     }
+
+    /// What ranges are made of.
+    #[expect(unnameable_types, reason = "as above")]
+    pub trait Integer: Copy + PartialOrd + Send + Sync {
+        /// The same number, of a type that has room for all of them.
+        fn widen(self) -> i128;
+
+        /// The number that comes so many later. In a signed range `number` may not fit the type, and the
+        /// sum does: so it wraps around.
+        fn plus(self, number: usize) -> Self;
+    }
 }
 
 use sealed::Numbered;
@@ -72,47 +83,57 @@ slice_like! {
     [const N: usize] [T; N],
 }
 
-/// Ranges of the integers.
-macro_rules! ranges {
-    ($($integer:ty),*) => { $(
-        impl Numbered for Range<$integer> {
-            type Item = $integer;
+// One implementation for all integers, so that the type of `0..10` is found out from what the function takes.
+impl<T: sealed::Integer> Numbered for Range<T> {
+    type Item = T;
 
-            fn len(&self) -> usize {
-                if self.start >= self.end {
-                    return 0;
-                }
-                count(self.start as i128, self.end as i128)
-            }
-
-            #[inline(always)]
-            unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = $integer> {
-                // Wrapping: in a signed range the number may not fit, and the sum does.
-                let start = self.start;
-                (from..to).map(move |number| start.wrapping_add(number as $integer))
-            }
+    fn len(&self) -> usize {
+        if self.start >= self.end {
+            return 0;
         }
+        count(self.start.widen(), self.end.widen())
+    }
 
-        impl Numbered for RangeInclusive<$integer> {
-            type Item = $integer;
+    #[inline(always)]
+    unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = T> {
+        let start = self.start;
+        (from..to).map(move |number| start.plus(number))
+    }
+}
 
-            fn len(&self) -> usize {
-                if self.is_empty() {
-                    return 0;
-                }
-                count(*self.start() as i128, *self.end() as i128 + 1)
+impl<T: sealed::Integer> Numbered for RangeInclusive<T> {
+    type Item = T;
+
+    fn len(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        count(self.start().widen(), self.end().widen() + 1)
+    }
+
+    #[inline(always)]
+    unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = T> {
+        let start = *self.start();
+        (from..to).map(move |number| start.plus(number))
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ty),*) => { $(
+        impl sealed::Integer for $integer {
+            fn widen(self) -> i128 {
+                self as i128
             }
 
             #[inline(always)]
-            unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = $integer> {
-                let start = *self.start();
-                (from..to).map(move |number| start.wrapping_add(number as $integer))
+            fn plus(self, number: usize) -> Self {
+                self.wrapping_add(number as $integer)
             }
         }
     )* };
 }
 
-ranges!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
 /// # Panics
 /// If that is more than memory could hold.

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use crate::fork;
 use crate::hub::Hub;
 use crate::id::PoolId;
 
@@ -11,8 +12,6 @@ thread_local! {
     /// What a spawn has to know, small enough to be copied.
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
     /// What only the free functions and waiting need.
-    /// The pools whose tasks run in place on this thread, the innermost last.
-    static VISITED: RefCell<Vec<PoolId>> = const { RefCell::new(Vec::new()) };
     static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
 }
 
@@ -46,26 +45,14 @@ pub(crate) fn with_hub<R>(look: impl FnOnce(&Arc<Hub>) -> R) -> R {
     })
 }
 
-/// Whether the calling thread runs a task of this pool: as its worker, or in place on another pool's.
+/// Whether the calling thread does work of this pool: as its worker, or for one that waits.
 pub(crate) fn is_inside(pool: PoolId) -> bool {
-    let visits = || VISITED.try_with(|visited| visited.borrow().contains(&pool)).unwrap_or(false);
-    index_in(pool).is_some() || visits()
+    index_in(pool).is_some() || fork::visits(pool)
 }
 
-/// The calling thread runs a task of another pool in place until the guard is dropped.
-pub(super) fn visit(pool: PoolId) -> Visit {
-    let _noted = VISITED.try_with(|visited| visited.borrow_mut().push(pool));
-    Visit(())
-}
-
-/// The calling thread runs another pool's task while this lives. Visits nest.
-#[derive(Debug)]
-pub(super) struct Visit(());
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let _noted = VISITED.try_with(|visited| visited.borrow_mut().pop());
-    }
+/// Whether the calling thread runs in place what it waits for and nobody has started.
+pub(crate) fn runs_in_place() -> bool {
+    place().is_some() || fork::is_visitor()
 }
 
 /// Makes the calling thread a worker until the guard is dropped.

@@ -19,7 +19,7 @@ use crate::spin::{Patience, Spin};
 use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
 
-pub(crate) use current::{Place, index_in, is_inside, place, with_hub};
+pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
 pub(crate) use ready::Readiness;
 pub(crate) use run::{run_in_caller, run_in_place};
 use shyness::Shyness;
@@ -178,8 +178,12 @@ impl Worker {
     /// The search found something. Who leaves nobody searching wakes the next one if there is more.
     fn stop_searching(&self) {
         let word = self.hub.idle.end_search();
-        if word.wants_a_searcher() && self.hub.has_tasks() {
-            let _gate = self.hub.wake_one();
+        if word.wants_a_searcher() {
+            if self.hub.has_tasks() {
+                let _gate = self.hub.wake_one();
+            } else if self.hub.board.open() > 0 && word.free() as usize > self.hub.board.guests() {
+                self.hub.wake_helper();
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Place, Worker, current};
+use super::{Worker, current};
 use crate::clock;
 use crate::error::{TaskError, panic_message};
 use crate::fork::{self, Kind, Stack};
@@ -70,26 +70,24 @@ impl Hub {
     }
 }
 
-/// A worker waits for this task, and nobody has started it: the worker runs it where it stands.
+/// A thread that [runs in place](super::runs_in_place) waits for this task, and nobody has started it: the thread
+/// runs it where it stands.
 ///
 /// # Errors
 /// Gives the task back if somebody else has claimed it.
-pub(crate) fn run_in_place<T>(
-    place: Place,
-    task: HeldTask<T>,
-) -> Result<Result<T, TaskError>, HeldTask<T>> {
-    if task.pool() == place.pool {
+pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    if let Some(index) = super::index_in(task.pool()) {
         // The task's own fork-join calls may be large, whatever those around it were.
         fork::look();
-        current::with_hub(|hub| run_beside_queue(hub, Some(place.index), task))
+        current::with_hub(|hub| run_beside_queue(hub, Some(index), task))
     } else {
-        // Another pool's task. Its own workers may all be waiting for this very thread, so it is run
+        // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
         // here: else two pools that wait for one another would do so for ever.
         match hub::find(task.pool()) {
             Some(hub) => {
                 // As good as one of its workers: its shutdown waits for this run.
                 hub.lives.begin_serving();
-                let guest = current::visit(hub.id);
+                let guest = fork::visit(hub.id);
                 let result = fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
                 drop(guest);
                 hub.lives.end_serving(|| {

@@ -12,13 +12,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{PATIENCE, within};
 
-fn setting<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
+pub(crate) fn setting<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error:?}")))
 }
 
+/// Another one each time.
+pub(crate) fn random_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_nanos() as u64)
+}
+
 /// Says which program it was when it fails or hangs.
-struct Blame(u64);
+pub(crate) struct Blame(pub(crate) u64);
 
 impl Drop for Blame {
     fn drop(&mut self) {
@@ -39,8 +45,7 @@ fn random_programs_settle_every_task_once_and_leave_nothing() {
         return run(seed);
     }
     let time = Duration::from_secs(setting("COREPOOL_STRESS").unwrap_or(5));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let mut seeds = fastrand::Rng::with_seed(now.map_or(0, |now| now.as_nanos() as u64));
+    let mut seeds = fastrand::Rng::with_seed(random_seed());
     let (begin, mut programs) = (Instant::now(), 0);
     // At least a few, however slow the machine is.
     while programs < 10 || begin.elapsed() < time {

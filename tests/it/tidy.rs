@@ -41,7 +41,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("handle", &["handle"]),
     ("pool", &["pool"]),
     ("doors", &["builder", "global"]),
-    ("shapes", &["scope", "join", "install", "slice", "promise", "task_set", "worker_local"]),
+    (
+        "shapes",
+        &["scope", "join", "install", "slice", "borrows", "promise", "task_set", "worker_local"],
+    ),
     ("face", &["lib"]),
 ];
 

@@ -11,9 +11,10 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use corepool::{
-    AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, Metrics,
-    PanicPayload, Pinning, PoolEvent, ShutdownReport, SpawnError, TaskBuilder, TaskContext,
-    TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo, WorkerMetrics, WorkerPool, WorkerState,
+    AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, JoinContext,
+    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownReport, SpawnError,
+    TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo, WorkerMetrics,
+    WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -67,6 +68,7 @@ const _: () = {
     free::<WorkerState>();
     free::<AbandonedTask>();
     free::<ShutdownReport>();
+    free::<JoinContext>();
     error::<BuildError>();
     error::<Cancelled>();
     error::<TaskError>();
@@ -106,6 +108,18 @@ const _: () = {
 lacks!(TaskContext: Send);
 lacks!(TaskContext: Sync);
 lacks!(TaskContext: Clone);
+
+// Any thread may spawn on a scope, and what it spawned stays with it. What results are makes no difference.
+const _: () = {
+    free::<Scope<'static, 'static>>();
+    unpin::<ScopedHandle<'static, Neither>>();
+    unpin::<ScopedHandle<'static, std::marker::PhantomPinned>>();
+    debug::<ScopedHandle<'static, Neither>>();
+};
+lacks!(Scope<'static, 'static>: Clone);
+lacks!(ScopedHandle<'static, u8>: Send);
+lacks!(ScopedHandle<'static, u8>: Sync);
+lacks!(ScopedHandle<'static, u8>: Clone);
 
 // One owner decides when a pool ends.
 lacks!(WorkerPool: Clone);

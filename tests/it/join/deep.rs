@@ -1,0 +1,137 @@
+//! Calls nested very deep: what a level costs of the stack, whoever is hungry meanwhile.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use corepool::WorkerPool;
+
+use super::until_free;
+use crate::support::{PATIENCE, until, within};
+
+const DEPTH: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+
+/// The most that a level may take, of the join and of the closure and the function that call it.
+///
+/// In a debug build frames are larger, and fewer of them do.
+const BYTES_A_LEVEL: usize = if cfg!(debug_assertions) { 8_192 } else { 512 };
+
+/// A pool with a stack for so many levels, and for something besides.
+fn deep(workers: usize, bytes_a_level: usize) -> WorkerPool {
+    let stack = DEPTH * bytes_a_level + (1 << 20);
+    WorkerPool::builder().workers(workers).stack_size(stack).build().unwrap()
+}
+
+/// About where the calling thread's stack ends just now.
+fn stack_pointer() -> usize {
+    let here = 0_u8;
+    std::hint::black_box(&raw const here).addr()
+}
+
+fn left(depth: usize, bottom: &(dyn Fn() + Sync)) -> usize {
+    if depth == 0 {
+        bottom();
+        return 0;
+    }
+    let (a, b) = corepool::join(|| left(depth - 1, bottom), || 1);
+    a + b
+}
+
+fn right(depth: usize, bottom: &(dyn Fn() + Sync)) -> usize {
+    if depth == 0 {
+        bottom();
+        return 0;
+    }
+    let (a, b) = corepool::join(|| 1, || right(depth - 1, bottom));
+    a + b
+}
+
+type Nest = fn(usize, &(dyn Fn() + Sync)) -> usize;
+
+/// Nests that deep, and gives how many bytes of the stack a level took.
+fn measure(nest: Nest) -> usize {
+    let (top, bottom) = (stack_pointer(), AtomicUsize::new(0));
+    let thread = thread::current().id();
+    let depth = nest(DEPTH, &|| {
+        if thread::current().id() == thread {
+            bottom.store(stack_pointer(), Ordering::SeqCst);
+        }
+    });
+    assert_eq!(depth, DEPTH);
+    match bottom.into_inner() {
+        // It ended on another thread.
+        0 => 0,
+        bottom => top.abs_diff(bottom) / DEPTH,
+    }
+}
+
+#[test]
+fn joins_nest_deep_where_nobody_is_hungry() {
+    within(PATIENCE, || {
+        let pool = deep(1, BYTES_A_LEVEL);
+        for nest in [left as Nest, right] {
+            let bytes = pool.install(|| measure(nest));
+            println!("nobody hungry: {bytes} bytes a level");
+            assert!(bytes <= BYTES_A_LEVEL, "{bytes} bytes a level");
+        }
+    });
+}
+
+#[test]
+fn joins_nest_deep_where_others_are_hungry() {
+    within(PATIENCE * 3, || {
+        for workers in [2, 8] {
+            // Where a level was taken over there are the frames of waiting and helping as well.
+            let pool = deep(workers, 2 * BYTES_A_LEVEL);
+            for nest in [left as Nest, right] {
+                for _ in 0..3 {
+                    let bytes = pool.install(|| {
+                        until_free(&pool, workers - 1);
+                        measure(nest)
+                    });
+                    println!("{workers} workers: {bytes} bytes a level");
+                    assert!(bytes <= 2 * BYTES_A_LEVEL, "{bytes} bytes a level");
+                }
+            }
+        }
+    });
+}
+
+/// Somebody asks for work all the time, so that there are as many offers, waits and parts as there can be.
+#[test]
+fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
+    within(PATIENCE * 6, || {
+        let pool = deep(2, 2 * BYTES_A_LEVEL);
+        let over = AtomicBool::new(false);
+        thread::scope(|s| {
+            s.spawn(|| {
+                // Each time the worker that took this comes back hungry.
+                until(|| {
+                    pool.spawn(|| ()).join().unwrap();
+                    over.load(Ordering::SeqCst)
+                });
+            });
+            for nest in [left as Nest, right] {
+                for _ in 0..5 {
+                    let bytes = pool.install(|| measure(nest));
+                    assert!(bytes <= 2 * BYTES_A_LEVEL, "{bytes} bytes a level");
+                }
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        println!("{}", pool.metrics());
+    });
+}
+
+/// Case 34, on the stack that a worker has by default.
+#[test]
+#[ignore = "its stack is not enough in a debug build: run by hand in release"]
+fn joins_nested_a_thousand_deep_need_no_large_stack() {
+    within(PATIENCE, || {
+        for workers in [1, 2] {
+            let pool = WorkerPool::with_workers(workers).unwrap();
+            for nest in [left as Nest, right] {
+                assert_eq!(pool.install(|| nest(1_000, &|| ())), 1_000);
+            }
+        }
+    });
+}

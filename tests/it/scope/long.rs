@@ -1,0 +1,67 @@
+//! Scopes that stay open for long. What they cost in memory is counted in `tests/allocations.rs`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use corepool::{Scope, WorkerPool};
+
+use super::{everywhere, work};
+use crate::support::{PATIENCE, within};
+
+/// Each spawns the next one, so that there is never more than one or two of them.
+fn chain<'scope, 'env>(
+    s: &'scope Scope<'scope, 'env>,
+    left: usize,
+    time: Duration,
+    runs: &'scope AtomicUsize,
+) {
+    runs.fetch_add(1, Ordering::Relaxed);
+    if left > 0 {
+        s.spawn(move || chain(s, left - 1, time, runs));
+    }
+    work(time);
+}
+
+#[test]
+fn a_long_chain_of_light_closures_needs_no_stack() {
+    within(PATIENCE, || {
+        everywhere(|pool| {
+            let runs = AtomicUsize::new(0);
+            pool.scope(|s| chain(s, 30_000, Duration::ZERO, &runs));
+            assert_eq!(runs.into_inner(), 30_001);
+        });
+    });
+}
+
+/// Case 35. While one link runs, another thread takes the next one, and then waits for the one after it.
+#[test]
+#[ignore = "overflows the stack: who waits for a batch runs its parts on top, as deep as the chain is long"]
+fn a_long_chain_of_heavy_closures_needs_no_stack() {
+    within(PATIENCE * 3, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let runs = AtomicUsize::new(0);
+        pool.scope(|s| chain(s, 100_000, Duration::from_micros(20), &runs));
+        assert_eq!(runs.into_inner(), 100_001);
+    });
+}
+
+#[test]
+fn a_scope_takes_closures_in_rounds() {
+    within(PATIENCE, || {
+        everywhere(|pool| {
+            let sum = pool.scope(|s| {
+                let mut sum = 0;
+                for round in 0..300_u64 {
+                    let handles: Vec<_> =
+                        (0..round).map(|number| s.spawn(move || number)).collect();
+                    // Some stay on the list behind those that were run.
+                    for handle in handles.into_iter().skip(1) {
+                        sum += handle.join().unwrap();
+                    }
+                }
+                sum
+            });
+            assert_eq!(sum, (0..300).map(|n: u64| n * n.saturating_sub(1) / 2).sum());
+        });
+    });
+}
