@@ -157,7 +157,7 @@
 //!
 //! function,
 //!
-//! ```compile_fail,E0594
+//! ```compile_fail,E0596
 //! let mut sum = 0;
 //! corepool::for_each(&[1, 2], |n| sum += n);
 //! ```
@@ -179,7 +179,7 @@
 //!
 //! An inner scope's things do not go to the outer one's closures.
 //!
-//! ```compile_fail,E0373
+//! ```compile_fail,E0597
 //! corepool::scope(|outer| {
 //!     let word = String::from("inner");
 //!     corepool::scope(|_inner| {

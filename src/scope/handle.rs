@@ -89,6 +89,9 @@ impl<R> ScopedHandle<'_, R> {
     }
 }
 
+// The result lies in the job's own memory and is moved out by value.
+impl<R> Unpin for ScopedHandle<'_, R> {}
+
 impl<R> fmt::Debug for ScopedHandle<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedHandle").field("is_finished", &self.is_finished()).finish()

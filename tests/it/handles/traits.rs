@@ -113,7 +113,6 @@ lacks!(TaskContext: Clone);
 const _: () = {
     free::<Scope<'static, 'static>>();
     unpin::<ScopedHandle<'static, Neither>>();
-    unpin::<ScopedHandle<'static, std::marker::PhantomPinned>>();
     debug::<ScopedHandle<'static, Neither>>();
 };
 lacks!(Scope<'static, 'static>: Clone);

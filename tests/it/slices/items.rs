@@ -149,7 +149,10 @@ fn items_and_results_of_any_size_and_alignment() {
             let mut aligned = pool.map(&large, |row| Lines(row[999] as u8));
             pool.for_each_mut(&mut aligned, |lines| lines.0 = lines.0.wrapping_add(1));
             for (n, lines) in aligned.iter().enumerate() {
-                assert_eq!((lines.0, (&raw const *lines).addr() % 128), ((n as u8).wrapping_add(1), 0));
+                assert_eq!(
+                    (lines.0, (&raw const *lines).addr() % 128),
+                    ((n as u8).wrapping_add(1), 0)
+                );
             }
             let most = pool.map_reduce(&large, |row| *row, |a, b| if a[0] < b[0] { b } else { a });
             assert!(most == Some([499; 1_000]));
