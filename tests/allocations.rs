@@ -1,6 +1,9 @@
 //! What a task costs in memory, counted by the allocator itself: so a binary of its own, with one test
 //! after another in one thread.
 
+#[path = "allocations/scopes.rs"]
+mod scopes;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, mpsc};

@@ -108,7 +108,7 @@ fn a_half_that_a_worker_took_is_finished_by_the_shutdown() {
                 || {
                     begun.wait();
                     closed.open();
-                    work(LONG / 10);
+                    work(LONG / 2);
                 },
                 || {
                     begun.open();

@@ -91,19 +91,16 @@ fn tree(leaves: &Leaves, depth: u32) {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_left_deep_recursion_is_shared() {
     within(PATIENCE, || expect_shared(&quiet(2), 2, 6, |leaves| left_deep(leaves, 20)));
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_right_deep_recursion_is_shared() {
     within(PATIENCE, || expect_shared(&quiet(2), 2, 6, |leaves| right_deep(leaves, 20)));
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_left_deep_recursion_is_shared_after_small_joins() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 6, |leaves| {
@@ -114,7 +111,6 @@ fn a_left_deep_recursion_is_shared_after_small_joins() {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_right_deep_recursion_is_shared_after_small_joins() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 6, |leaves| {
@@ -126,7 +122,6 @@ fn a_right_deep_recursion_is_shared_after_small_joins() {
 
 /// The small joins happen where the whole of a larger call lies on the stack already.
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_recursion_is_shared_that_begins_with_small_joins_inside_a_join() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 6, |leaves| {
@@ -140,7 +135,6 @@ fn a_recursion_is_shared_that_begins_with_small_joins_inside_a_join() {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_small_tree_of_heavy_leaves_is_spread_over_all_workers() {
     within(PATIENCE, || {
         for workers in [2_u32, 4, 8] {
@@ -152,7 +146,6 @@ fn a_small_tree_of_heavy_leaves_is_spread_over_all_workers() {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_heavy_join_is_shared_inside_a_light_one() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 1, |leaves| {
@@ -169,7 +162,6 @@ fn a_heavy_join_is_shared_inside_a_light_one() {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn each_of_many_heavy_joins_in_a_row_is_shared_inside_a_light_one() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 5, |leaves| {
@@ -184,7 +176,6 @@ fn each_of_many_heavy_joins_in_a_row_is_shared_inside_a_light_one() {
 }
 
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn a_guests_recursion_is_shared() {
     within(PATIENCE, || {
         let pool = quiet(2);
@@ -202,7 +193,6 @@ fn a_guests_recursion_is_shared() {
 
 /// A worker that waits for a half which another one runs gets parts of that half.
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn who_waits_for_a_half_helps_with_it() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 8, |leaves| {
@@ -217,7 +207,6 @@ fn who_waits_for_a_half_helps_with_it() {
 
 /// A slow item in a loop, whose closures join.
 #[test]
-#[ignore = "shares by time: needs a quiet machine, so it is run by hand"]
 fn joins_inside_the_items_of_a_loop_are_shared() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 6, |leaves| {

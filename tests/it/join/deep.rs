@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use corepool::WorkerPool;
+use corepool::{Builder, WorkerPool};
 
 use super::until_free;
 use crate::support::{PATIENCE, until, within};
@@ -122,13 +122,15 @@ fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
     });
 }
 
-/// Case 34, on the stack that a worker has by default.
+/// Case 34. An optimised build does it on the stack that a worker has by default.
 #[test]
-#[ignore = "its stack is not enough in a debug build: run by hand in release"]
 fn joins_nested_a_thousand_deep_need_no_large_stack() {
     within(PATIENCE, || {
         for workers in [1, 2] {
-            let pool = WorkerPool::with_workers(workers).unwrap();
+            let builder = WorkerPool::builder().workers(workers);
+            let larger = |builder: Builder| builder.stack_size(16 << 20);
+            let builder = if cfg!(debug_assertions) { larger(builder) } else { builder };
+            let pool = builder.build().unwrap();
             for nest in [left as Nest, right] {
                 assert_eq!(pool.install(|| nest(1_000, &|| ())), 1_000);
             }
