@@ -83,6 +83,7 @@ mutants="
   poke_handshake             offer::models::hunger
   plain_after_look           offer::models::hunger
   idle_relaxed               offer::models::a_worker_comes
+  sleeper_before_post        offer::models::a_worker_comes
   job_alone_relaxed          scope::models
   job_unreleased             scope::models
   job_unacquired             scope::models

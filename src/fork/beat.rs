@@ -171,11 +171,14 @@ impl Stack<'_> {
     }
 
     fn feed(&self, hunger: &Hunger, now: Instant) {
-        let wakes = hunger.sleeps && self.is_worth_waking(now);
+        let mut wakes = hunger.sleeps && self.is_worth_waking(now);
         let mut offered = hunger.open > 0;
         if hunger.waits || hunger.searches || (wakes && !offered) {
             let called = wakes.then_some(now);
-            offered |= self.promote(called).is_some_and(|offer| self.give(offer, now));
+            if self.promote(called).is_some_and(|offer| self.give(offer, now)) {
+                offered = true;
+                wakes = wakes || (self.has_sleeper() && self.is_worth_waking(now));
+            }
         }
         // Also for what hangs there already: whoever was to take it may have found something else.
         if wakes && offered {
@@ -183,6 +186,12 @@ impl Stack<'_> {
             self.gave.set(Some(now));
             self.hub().wake_helper();
         }
+    }
+
+    /// Whether nobody searches, and somebody sleeps whom there is a core for. Asked again after a post:
+    /// who searched before it may have taken its last look meanwhile; who lies down later sees the offer.
+    fn has_sleeper(&self) -> bool {
+        self.hunger().sleeps
     }
 
     /// Hangs an offer up, and calls whoever waits for the whole.
@@ -213,7 +222,7 @@ impl Stack<'_> {
             Some(job) => Some(self.promote_this(job, called)),
             None => self.promote(called),
         };
-        if offer.is_some_and(|offer| self.give(offer, now)) && hunger.sleeps {
+        if offer.is_some_and(|offer| self.give(offer, now)) && self.has_sleeper() {
             self.hub().wake_helper();
         }
     }

@@ -97,10 +97,14 @@ impl Pool {
         Settled::Done { helped: self.wait_for(offer) }
     }
 
-    /// `Hub::offer`, then `Hub::wake_helper`.
+    /// `Stack::call_for_help`: `Hub::offer`, a look, and `Hub::wake_helper`.
     fn offer_and_wake(&self, offer: &Arc<Offer>) {
+        #[cfg(corepool_mutant = "sleeper_before_post")]
+        let word = self.idle.look();
         self.board.post(Arc::clone(offer));
-        if self.idle.look().wants_a_searcher() {
+        #[cfg(not(corepool_mutant = "sleeper_before_post"))]
+        let word = self.idle.look();
+        if word.wants_a_searcher() {
             if let Some(worker) = self.idle.take_one(|_| true) {
                 self.beds[worker].unpark();
             }

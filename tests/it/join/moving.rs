@@ -147,6 +147,31 @@ fn a_guests_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
     });
 }
 
+/// Whoever searches when the call begins, and lies down while it is offered, is called all the same.
+#[test]
+fn a_worker_that_is_just_lying_down_takes_the_second_half() {
+    within(PATIENCE * 2, || {
+        let pool = quiet(2);
+        pool.install(|| {
+            for _ in 0..2_000 {
+                // From now on it is about to lie down, if it does not lie already.
+                until_free(&pool, 1);
+                let begun = Gate::default();
+                corepool::join(
+                    || {
+                        begun.wait();
+                        work(LONG / 5);
+                    },
+                    || {
+                        begun.open();
+                        work(LONG / 5);
+                    },
+                );
+            }
+        });
+    });
+}
+
 /// As soon as a task lets a worker go, it comes to help with what has begun before.
 #[test]
 fn who_becomes_free_while_a_heavy_half_runs_takes_the_other() {
