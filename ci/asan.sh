@@ -17,6 +17,4 @@ export LSAN_OPTIONS="suppressions=$PWD/ci/parts/lsan.supp:print_suppressions=0"
 # A target by name keeps the sanitizer out of build scripts and macros.
 target=$(rustc -vV | sed -n 's/^host: //p')
 # Left out: one test measures the stack by the addresses of its frames, which this tool keeps on the heap.
-# Nor, yet, the tests of fork-join under this noise (docs/reliability.md).
-later=(--skip join:: --skip scope:: --skip slices:: --skip install::)
-cargo test --target "$target" --lib --test it -- --skip the_stack_asked_for_is_there "${later[@]}" "$@"
+cargo test --target "$target" --lib --test it -- --skip the_stack_asked_for_is_there "$@"

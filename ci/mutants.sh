@@ -92,6 +92,8 @@ mutants="
   job_marked_twice           scope::models::a_job_that_goes_away_twice
   chunk_unreleased           scope::models
   chunk_unacquired           scope::models
+  roll_unreleased            scope::models::the_scopes_thread
+  roll_unacquired            scope::models::the_scopes_thread
   chunk_empty_relaxed        scope::models::a_full_chunk
 "
 

@@ -14,7 +14,7 @@ mod wait;
 pub(crate) use job::join;
 pub(crate) use pace::Pace;
 pub(crate) use stack::{
-    Kind, Source, Stack, enter, has_stack, is_plain, is_plain_on, is_poked, look, with_current,
-    with_stack_of,
+    Kind, Maker, Source, Stack, enter, has_stack, is_plain, is_plain_on, is_poked, look,
+    with_current, with_stack_of,
 };
 pub(crate) use visit::{is_visitor, visit, visits};

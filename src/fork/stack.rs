@@ -66,9 +66,32 @@ pub(crate) struct Stack<'h> {
 
 /// Something on the stack that can give parts of itself away again and again: a scope, or a range.
 pub(crate) trait Source {
-    /// Splits something off, if there is something. `offer` makes an offer of it, which the source has to
-    /// withdraw or wait for before its frame ends.
-    fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>>;
+    /// Splits something off, if there is something, and makes an offer of it. What that borrows has to stay
+    /// until the offer is withdrawn or done.
+    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>>;
+}
+
+/// Makes offers of what a source gives.
+pub(crate) struct Maker<'a> {
+    /// What the source's thread ran when it opened the source.
+    parent: &'a Option<Arc<Offer>>,
+    called: Option<Instant>,
+}
+
+impl Maker<'_> {
+    pub(crate) fn offer(&self, work: Work) -> Arc<Offer> {
+        Offer::new(work, self.parent.clone(), parker::current(), self.called)
+    }
+
+    /// As a part of what the group stands for.
+    pub(crate) fn offer_in(&self, group: &Arc<Offer>, work: Work) -> Arc<Offer> {
+        Offer::new(work, Some(Arc::clone(group)), parker::current(), self.called)
+    }
+
+    /// Something for this thread to wait for, of which offers may be parts.
+    pub(crate) fn group(&self) -> Arc<Offer> {
+        Offer::group(self.parent.clone(), parker::current())
+    }
 }
 
 /// A source's place among the open ones.
@@ -213,7 +236,7 @@ impl<'h> Stack<'h> {
     fn ask(&self, link: &SourceLink, called: Option<Instant>) -> Option<Arc<Offer>> {
         // SAFETY: an open source is still there.
         let source = unsafe { link.source.as_ref() };
-        source.give(&mut |work| Offer::new(work, link.parent.clone(), parker::current(), called))
+        source.give(&Maker { parent: &link.parent, called })
     }
 
     /// Opens a source for the time of a call.

@@ -19,11 +19,18 @@ const TURNS_A_POKE: u32 = 4;
 impl Stack<'_> {
     /// Takes an offer back, or waits for its end. Says whether it was taken back.
     pub(crate) fn take_back(&self, offer: &Arc<Offer>) -> bool {
+        let withdrawn = self.withdraw(offer);
+        if !withdrawn {
+            self.wait_for(offer);
+        }
+        withdrawn
+    }
+
+    /// Takes an offer back if nobody has taken it. Says whether it did.
+    pub(crate) fn withdraw(&self, offer: &Arc<Offer>) -> bool {
         let withdrawn = self.hub().board.withdraw(offer);
         if withdrawn {
             self.hub().help.came_too_late(offer);
-        } else {
-            self.wait_for(offer);
         }
         withdrawn
     }

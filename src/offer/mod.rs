@@ -76,6 +76,15 @@ impl Offer {
         Arc::new(Self { work, parent, state, owner, called, nanos: AtomicU32::new(0) })
     }
 
+    /// What hangs on no board, and nobody takes: it stands for all offers that are made as parts of it. Whoever
+    /// finds that they are done [finishes](Self::finish) it.
+    pub(crate) fn group(parent: Option<Arc<Self>>, owner: Arc<Parker>) -> Arc<Self> {
+        unsafe fn nothing(_: NonNull<()>) {}
+        // SAFETY: it may be called at any time, and does not unwind.
+        let work = unsafe { Work::new(NonNull::dangling(), nothing) };
+        Self::new(work, parent, owner, None)
+    }
+
     /// How long ago a sleeping worker was called for this, if one was.
     pub(crate) fn since_call(&self) -> Option<Duration> {
         self.called.map(|called| clock::now().saturating_duration_since(called))
@@ -169,7 +178,8 @@ impl Offer {
         std::iter::successors(Some(self), |offer| offer.parent.as_ref()).take(FAR)
     }
 
-    fn finish(&self) {
+    /// All of it was done: tells the owner.
+    pub(crate) fn finish(&self) {
         // ORDERING: release, partner of `is_done`: the owner's frame is gone soon after, so nothing of it
         // is touched from here on; the sleeping place belongs to this offer as well.
         let order = planted(

@@ -1,6 +1,6 @@
 //! The closures that one thread has at hand for a scope: its own list, and what it has given away.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 
 use super::job::{HeldJob, Left, ListedJob};
 use super::list::List;
+use super::roll::Roll;
 use crate::clock;
-use crate::fork::{self, Pace, Source, Stack, estimate};
+use crate::fork::{self, Maker, Pace, Source, Stack, estimate};
 use crate::offer::{Offer, Work};
 use crate::parker::{self, Parker};
 use crate::unwind::{self, Payload};
@@ -29,6 +30,7 @@ pub(super) struct Core {
     untold: AtomicUsize,
     /// Threads that sleep until a job is done, by the job's number.
     sleepers: Mutex<Vec<(usize, Arc<Parker>)>>,
+    roll: Roll,
 }
 
 impl Core {
@@ -38,6 +40,7 @@ impl Core {
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
+            roll: Roll::new(),
         }
     }
 
@@ -138,44 +141,52 @@ impl Core {
 pub(super) struct Branch<'c> {
     core: &'c Core,
     list: RefCell<List>,
-    given: RefCell<Vec<Given<'c>>>,
+    given: RefCell<Vec<Given>>,
     spawned: Cell<u32>,
+    /// What the scope's own thread waits for, once something was given.
+    group: RefCell<Option<Arc<Offer>>>,
 }
 
-/// Closures on offer.
-struct Batch<'c> {
-    core: &'c Core,
-    /// Taken out by whoever took the offer, or took it back.
-    jobs: UnsafeCell<VecDeque<ListedJob>>,
+/// Closures on offer, in a box. It belongs to whoever took the offer, or took it back.
+struct Batch {
+    core: NonNull<Core>,
+    group: Arc<Offer>,
+    jobs: VecDeque<ListedJob>,
 }
 
-struct Given<'c> {
-    /// From a box. Not one itself: whoever took the offer reaches the batch as well.
-    batch: NonNull<Batch<'c>>,
+/// What a branch has offered, and may withdraw.
+struct Given {
+    batch: NonNull<Batch>,
     offer: Arc<Offer>,
 }
 
 impl<'c> Branch<'c> {
-    pub(super) fn new(core: &'c Core, list: VecDeque<ListedJob>) -> Self {
+    /// For the scope's own thread.
+    pub(super) fn new(core: &'c Core) -> Self {
+        Self::with_jobs(core, VecDeque::new(), None)
+    }
+
+    fn with_jobs(core: &'c Core, jobs: VecDeque<ListedJob>, group: Option<Arc<Offer>>) -> Self {
         Self {
             core,
-            list: RefCell::new(List::new(list)),
+            list: RefCell::new(List::new(jobs)),
             given: RefCell::new(Vec::new()),
             spawned: Cell::new(0),
+            group: RefCell::new(group),
         }
     }
 
     #[inline]
     fn push(&self, stack: &Stack<'_>, job: ListedJob) {
-        let key = job.key();
         let mut list = self.list.borrow_mut();
+        let is_only_one = list.len() == 0;
+        let is_heavy = is_only_one && self.is_heavy(stack, &job);
         list.push(job);
-        let is_only_one = list.len() == 1;
         drop(list);
         let spawned = self.spawned.get().wrapping_add(1);
         self.spawned.set(spawned);
         if is_only_one {
-            if estimate::guess(key, stack.hub().help.delay()).is_heavy {
+            if is_heavy {
                 stack.call_for_help(None);
             }
         } else if spawned % SPAWNS_A_BEAT == 0 || fork::is_poked() {
@@ -183,10 +194,29 @@ impl<'c> Branch<'c> {
         }
     }
 
-    /// Runs everything, takes back what nobody took, and waits for the rest.
+    /// Runs everything, and waits for what others have taken. For the scope's own thread.
     pub(super) fn finish(&self, stack: &Stack<'_>) {
         // What is out there borrows from frames that a panic would leave. User code's is caught further in.
         let bomb = unwind::AbortOnPanic;
+        loop {
+            self.run_all(stack);
+            let group = self.group.borrow().clone();
+            let Some(group) = group else { break };
+            // SAFETY: this thread was counted, and the roll stays until it returns.
+            let is_last = unsafe { Roll::leave(NonNull::from(&self.core.roll)) };
+            if !is_last {
+                // It may help with parts of this meanwhile, and these may spawn, and give, here again.
+                stack.wait_for(&group);
+            }
+            // For another round a new one: this one is done for good.
+            self.group.replace(None);
+            self.core.roll.reopen();
+        }
+        core::mem::forget(bomb);
+    }
+
+    /// Runs all that nobody else has taken.
+    fn run_all(&self, stack: &Stack<'_>) {
         loop {
             self.run_list(stack);
             // One at a time, and not by way of the list: a handle must find it unless it runs.
@@ -196,15 +226,20 @@ impl<'c> Branch<'c> {
             }
             let last = self.given.borrow_mut().pop();
             let Some(given) = last else { break };
-            let jobs = given.end(stack);
-            self.list.borrow_mut().append(jobs);
+            if let Some(jobs) = given.take_back(stack) {
+                self.core.roll.withdraw();
+                self.list.borrow_mut().append(jobs);
+            }
         }
-        core::mem::forget(bomb);
     }
 
     fn run_list(&self, stack: &Stack<'_>) {
         let next = || self.list.borrow_mut().pop();
         let Some(mut job) = next() else { return };
+        if self.list.borrow().len() > 0 && self.is_heavy(stack, &job) {
+            // The first may take long, and nobody looks meanwhile.
+            stack.call_for_help(None);
+        }
         let mut pace = Pace::new(1, clock::now());
         loop {
             let key = job.key();
@@ -227,65 +262,78 @@ impl<'c> Branch<'c> {
         }
     }
 
+    fn is_heavy(&self, stack: &Stack<'_>, job: &ListedJob) -> bool {
+        estimate::guess(job.key(), stack.hub().help.delay()).is_heavy
+    }
+
     /// Forgets what was given away and is done: a scope may stay open for long.
     fn forget_done(&self) {
         let mut given = self.given.borrow_mut();
         if given.len() >= 64 && given.len().is_power_of_two() {
-            let (done, open): (Vec<_>, _) =
-                given.drain(..).partition(|given| given.offer.is_done());
-            *given = open;
-            done.into_iter().for_each(|given| drop(given.unpack()));
+            given.retain(|given| !given.offer.is_done());
         }
     }
 }
 
 impl Source for Branch<'_> {
     /// The newer half: the older ones are next here.
-    fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>> {
+    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
         let jobs = self.list.borrow_mut().split_newer_half();
         if jobs.is_empty() {
             return None;
         }
         ListedJob::send_away(jobs.iter());
-        let batch = Box::new(Batch { core: self.core, jobs: UnsafeCell::new(jobs) });
+        let group = Arc::clone(self.group.borrow_mut().get_or_insert_with(|| maker.group()));
+        self.core.roll.enter();
+        let core = NonNull::from(self.core);
+        let batch = Box::new(Batch { core, group: Arc::clone(&group), jobs });
         let batch = NonNull::from(Box::leak(batch));
-        // SAFETY: `finish` withdraws the offer or waits for its end before the batch is gone, and before the
-        // frame is that the core lies in. A job's closure may borrow from outside of the scope only.
+        // SAFETY: whoever takes the offer owns the batch. The core, and what the jobs borrow, stay for as long
+        // as somebody is on the roll, and the batch's taker is from now on.
         let work = unsafe { Work::new(batch.cast(), Batch::run) };
-        let offer = offer(work);
+        let offer = maker.offer_in(&group, work);
         self.forget_done();
         self.given.borrow_mut().push(Given { batch, offer: Arc::clone(&offer) });
         Some(offer)
     }
 }
 
-impl Batch<'_> {
+impl Batch {
+    /// Waits for nothing: what it gave away others end, so a chain of batches needs no stack.
+    ///
     /// # Safety
-    /// - `batch` is a `Batch` whose offer the calling thread has taken.
+    /// - `batch` is a boxed `Batch` whose offer the calling thread has taken.
     unsafe fn run(batch: NonNull<()>) {
-        // SAFETY: the caller's promise; the batch stays until the offer is done.
-        let batch = unsafe { batch.cast::<Self>().as_ref() };
-        // SAFETY: only the thread that took the offer reaches the jobs now.
-        let jobs = std::mem::take(unsafe { &mut *batch.jobs.get() });
-        let branch = Branch::new(batch.core, jobs);
+        // SAFETY: the caller's promise; the giver leaves alone what was taken.
+        let batch = unsafe { Box::from_raw(batch.cast::<Self>().as_ptr()) };
+        let Self { core, group, jobs } = *batch;
+        // SAFETY: this thread is on the roll.
+        let here = unsafe { core.as_ref() };
+        let branch = Branch::with_jobs(here, jobs, Some(Arc::clone(&group)));
         let run = |stack: &Stack<'_>| {
-            stack.with_source(&branch, Some(batch.core.tag()), || branch.finish(stack));
+            // As in `finish`.
+            let bomb = unwind::AbortOnPanic;
+            stack.with_source(&branch, Some(here.tag()), || branch.run_all(stack));
+            core::mem::forget(bomb);
         };
         assert!(fork::with_current(run).is_ok(), "a thread that takes offers has a stack");
+        drop(branch);
+        // SAFETY: the core is there until this thread has left.
+        let roll = NonNull::from(unsafe { &core.as_ref().roll });
+        // SAFETY: nothing of the core is used after it.
+        if unsafe { Roll::leave(roll) } {
+            group.finish();
+        }
     }
 }
 
-impl<'c> Given<'c> {
-    /// Takes the batch back, or waits for its end. Gives the closures that nobody has taken.
-    fn end(self, stack: &Stack<'_>) -> VecDeque<ListedJob> {
-        stack.take_back(&self.offer);
-        self.unpack()
-    }
-
-    /// Only for what was withdrawn or is done.
-    fn unpack(self) -> VecDeque<ListedJob> {
-        // SAFETY: from a box, and nobody else reaches it any more: its offer is withdrawn or done.
-        let batch = unsafe { Box::from_raw(self.batch.as_ptr()) };
-        batch.jobs.into_inner()
+impl Given {
+    /// Gives the closures if nobody has taken them.
+    fn take_back(self, stack: &Stack<'_>) -> Option<VecDeque<ListedJob>> {
+        stack.withdraw(&self.offer).then(|| {
+            // SAFETY: from a box, and nobody else reaches it any more: its offer is withdrawn.
+            let batch = unsafe { Box::from_raw(self.batch.as_ptr()) };
+            batch.jobs
+        })
     }
 }

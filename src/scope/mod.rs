@@ -8,8 +8,8 @@ mod job;
 mod list;
 #[cfg(all(test, corepool_loom))]
 mod models;
+mod roll;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic;
@@ -101,7 +101,7 @@ where
 {
     let scope = Scope { core: Core::new(), scope: PhantomData, env: PhantomData };
     let result = fork::with_stack_of(hub, |stack| {
-        let branch = Branch::new(&scope.core, VecDeque::new());
+        let branch = Branch::new(&scope.core);
         fork::look();
         stack.with_source(&branch, Some(scope.core.tag()), || {
             // Caught, so that the closures end before what they borrow does.

@@ -13,6 +13,8 @@ use loom::thread;
 
 use super::arena::{self, Arena, Chunk};
 use super::job::{self, HeldJob, Left, ListedJob, Look};
+use super::roll::Roll;
+use crate::offer::Offer;
 use crate::parker::Parker;
 use crate::sync::{Mutex, UnsafeCell, explore};
 use crate::unwind::Payload;
@@ -385,5 +387,71 @@ fn a_full_chunk_is_kept_or_let_go() {
         again.into_iter().for_each(|piece| free_at_home(&arena, piece));
         drop(arena);
         other.join().unwrap();
+    });
+}
+
+/// A scope whose closures write what they may.
+struct Rolled {
+    roll: Roll,
+    group: Arc<Offer>,
+    written: [UnsafeCell<u32>; 3],
+}
+
+impl Rolled {
+    /// The end of `Batch::run`.
+    fn leave(self: &Arc<Self>, wrote: usize) {
+        self.written[wrote].with_mut(|_| ());
+        let group = Arc::clone(&self.group);
+        // SAFETY: a model keeps the roll.
+        if unsafe { Roll::leave(NonNull::from(&self.roll)) } {
+            group.finish();
+        }
+    }
+
+    /// The end of a round of `Branch::finish`, without the help.
+    fn finish(&self) {
+        // SAFETY: as above.
+        if !unsafe { Roll::leave(NonNull::from(&self.roll)) } {
+            self.group.watch();
+            while !self.group.is_done() {
+                if self.group.lie_down() {
+                    self.group.park();
+                    self.group.get_up();
+                }
+            }
+        }
+        self.roll.reopen();
+        for written in &self.written {
+            written.with_mut(|_| ());
+        }
+    }
+}
+
+/// Whoever took some closures gives some on, and does not wait for them.
+#[test]
+fn the_scopes_thread_waits_for_all_who_are_on_the_roll() {
+    explore(|| {
+        let written = [(); 3].map(|()| UnsafeCell::new(0));
+        let group = Offer::group(None, Parker::new());
+        let scope = Arc::new(Rolled { roll: Roll::new(), group, written });
+        scope.roll.enter();
+        let taker = thread::spawn({
+            let scope = Arc::clone(&scope);
+            move || {
+                scope.roll.enter();
+                let next = thread::spawn({
+                    let scope = Arc::clone(&scope);
+                    move || scope.leave(2)
+                });
+                scope.leave(1);
+                next
+            }
+        });
+        // What nobody takes is not waited for.
+        scope.roll.enter();
+        scope.roll.withdraw();
+        scope.written[0].with_mut(|_| ());
+        scope.finish();
+        taker.join().unwrap().join().unwrap();
     });
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::items::sealed::Numbered;
 use crate::clock;
-use crate::fork::{self, Pace, Source, Stack, estimate};
+use crate::fork::{self, Maker, Pace, Source, Stack, estimate};
 use crate::hub::Hub;
 use crate::offer::{Offer, Work};
 use crate::unwind::{self, Payload};
@@ -243,7 +243,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
 
 impl<F: Fold> Source for Part<'_, '_, F> {
     /// Half of what is left, unless that is less than a block's work.
-    fn give(&self, offer: &mut dyn FnMut(Work) -> Arc<Offer>) -> Option<Arc<Offer>> {
+    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
         let left = self.end.get() - self.next.get();
         let keep = left / 2;
         if left == 0 || (self.block.get() > 1 && keep < self.block.get()) || self.whole.is_stopped()
@@ -261,7 +261,7 @@ impl<F: Fold> Source for Part<'_, '_, F> {
         // SAFETY: `settle` or `Cleanup` withdraws the offer or waits for its end before the seed is gone,
         // and before the frame is that the whole lies in.
         let work = unsafe { Work::new(seed.cast(), Seed::<F>::run) };
-        let offer = offer(work);
+        let offer = maker.offer(work);
         self.end.set(middle);
         self.given.borrow_mut().push(Given { seed, offer: Arc::clone(&offer) });
         Some(offer)

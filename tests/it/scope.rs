@@ -264,7 +264,6 @@ fn closures_that_may_be_heavy_are_offered_at_once() {
 /// Case 52: closures of a second each would leave workers idle for seconds.
 #[test]
 #[cfg(target_os = "linux")]
-#[ignore = "the scope's thread runs the second closure with the third and fourth in its own list"]
 fn as_many_heavy_closures_as_workers_run_at_once() {
     within(PATIENCE, || {
         let watched = Watched::new(4);

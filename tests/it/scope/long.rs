@@ -35,7 +35,6 @@ fn a_long_chain_of_light_closures_needs_no_stack() {
 
 /// Case 35. While one link runs, another thread takes the next one, and then waits for the one after it.
 #[test]
-#[ignore = "overflows the stack: who waits for a batch runs its parts on top, as deep as the chain is long"]
 fn a_long_chain_of_heavy_closures_needs_no_stack() {
     within(PATIENCE * 3, || {
         let pool = WorkerPool::with_workers(2).unwrap();

@@ -64,7 +64,8 @@ fn sorting_by_loops_and_joins() {
         }
         let (left, right) = numbers.split_at_mut(numbers.len() / 2);
         pool.join(|| sort(pool, left), || sort(pool, right));
-        let (mut a, mut b) = (left.to_vec().into_iter().peekable(), right.to_vec().into_iter());
+        let (left, right) = (left.to_vec(), right.to_vec());
+        let (mut a, mut b) = (left.into_iter().peekable(), right.into_iter());
         let mut next = b.next();
         for place in numbers {
             *place = match (a.peek(), next) {
