@@ -432,7 +432,7 @@ impl Rolled {
 fn the_scopes_thread_waits_for_all_who_are_on_the_roll() {
     explore(|| {
         let written = [(); 3].map(|()| UnsafeCell::new(0));
-        let group = Offer::group(None, Parker::new());
+        let group = Offer::group(None, Arc::new(Parker::new()));
         let scope = Arc::new(Rolled { roll: Roll::new(), group, written });
         scope.roll.enter();
         let taker = thread::spawn({
