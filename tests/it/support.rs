@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use corepool::{TaskHandle, WorkerPool};
 
-/// How long a test may hang before it is called a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test may hang before it is called a failure. Longer under the noise of `ci/chaos.sh`.
+pub(crate) const PATIENCE: Duration =
+    Duration::from_secs(if cfg!(corepool_chaos) { 60 } else { 10 });
 
 /// Runs a test's body on a thread of its own and fails if it has no end within this time.
 ///
