@@ -138,14 +138,17 @@ impl Stack<'_> {
         let guests = hub.board.guests() + usize::from(self.is_guest() && !self.listens());
         let current = self.current();
         let waiter = current.as_ref().and_then(|offer| offer.nearest_watched());
-        let is_crowded = word.free() as usize > guests;
-        let idle = (word.free() + word.searching()) as usize;
+        let may_be_stuck =
+            self.is_guest() && (word.searching() > 0 || word.free() as usize <= guests);
+        let stuck = usize::from(may_be_stuck && hub.is_worker_in_the_way());
+        let searching = (word.searching() as usize).saturating_sub(stuck);
+        // A guest has a core of its own; the worker that belongs there may as well sleep on.
+        let is_crowded = word.has_free() && word.free() as usize + stuck > guests;
         Hunger {
             // What a stranger has on offer is no use to a waiter.
             waits: waiter.is_some_and(|waiter| open == 0 || !hub.board.has_part_of(waiter)),
-            // A guest has a core of its own; the worker that belongs there may as well sleep on.
-            searches: word.searching() as usize > open && idle > guests,
-            sleeps: word.searching() == 0 && is_crowded,
+            searches: searching > open && word.free() as usize + searching + stuck > guests,
+            sleeps: searching == 0 && is_crowded,
             open,
             is_crowded,
         }

@@ -191,6 +191,18 @@ impl Hub {
         }
     }
 
+    /// Whether the worker whose core the calling thread is on has nothing to do and is awake: it does not get
+    /// the core before the caller sleeps. Not for workers.
+    #[cold]
+    pub(crate) fn is_worker_in_the_way(&self) -> bool {
+        let Some(here) = self.core_here() else { return false };
+        let index = self.config.cores.iter().position(|core| *core == here);
+        index.is_some_and(|index| {
+            let runs = self.slots.get(index).is_none_or(Slot::is_running);
+            !runs && !self.idle.lists(index)
+        })
+    }
+
     /// The calling thread's core, where it matters.
     fn core_here(&self) -> Option<usize> {
         if self.config.cores.len() > 1 { affinity::current_core() } else { None }

@@ -100,6 +100,11 @@ impl Slot {
         }
     }
 
+    /// Whether the worker runs a task or a part of a call.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get().is_some() || self.is_helping()
+    }
+
     fn is_helping(&self) -> bool {
         // ORDERING: a hint for people.
         self.helping.load(Ordering::Relaxed)

@@ -80,6 +80,11 @@ impl IdleList {
         self.free.lock().pop()
     }
 
+    /// Whether this worker is on the list just now.
+    pub(crate) fn lists(&self, worker: usize) -> bool {
+        self.free.lock().contains(&worker)
+    }
+
     /// Takes this worker off the list if it is on it; the caller unparks it.
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mut free = self.free.lock();
