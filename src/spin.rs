@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A join's long pause: about 5 µs, as long as being woken takes. A hint takes about 25 ns here, and a
 /// turn is 1, 2, 4, 8 hints long, then always 16.
@@ -15,6 +16,8 @@ const LONG_JOIN: u32 = 16;
 /// A searching worker's long pause: about 20 µs. It has to outlast the time that a submitter who slept
 /// needs to wake up and come with the next task, or the two would put one another to sleep for ever.
 const LONG_SEARCH: u32 = 52;
+/// What a turn takes, but for the first ones.
+const TURN: Duration = Duration::from_nanos(400);
 /// A short one: about 0.4 µs.
 const SHORT: u32 = 4;
 /// How many short pauses are made for each long one, while long ones are in vain.
@@ -48,6 +51,12 @@ impl Patience {
 
     pub(crate) fn pause(self) -> Spin {
         Spin::of_turns(if self.short_ones == 0 { self.long } else { SHORT })
+    }
+
+    /// A pause that is worth it though a long one lasts for so long: where being woken is known to take as long.
+    pub(crate) fn pause_for(self, time: Duration) -> Spin {
+        let turns = u32::try_from(time.as_nanos() / TURN.as_nanos()).unwrap_or(u32::MAX);
+        Spin::of_turns(if self.short_ones == 0 { self.long.max(turns) } else { SHORT })
     }
 
     /// What a pause came to: whether what was waited for came during it.

@@ -23,6 +23,12 @@ const SMALL: Duration = Duration::from_nanos(250);
 /// How long plain calls are made before it is asked again whether calls are small.
 const TRUST: Duration = Duration::from_micros(20);
 
+/// Whether a sleeper who comes after such a delay comes early enough for what takes so long. The wake costs
+/// the one who calls some microseconds, and it may have to wait for the sleeper in the end.
+pub(crate) fn is_worth_a_wake(time: Duration, delay: Duration) -> bool {
+    time >= 3 * delay
+}
+
 /// Who would take something.
 #[derive(Debug)]
 struct Hunger {
@@ -85,11 +91,18 @@ impl Stack<'_> {
         }
     }
 
-    /// A loop over items looks: after a block that was long enough, or when it was poked. Says whether it
-    /// did.
-    pub(super) fn look_after_block(&self, now: Instant, was_long: bool) -> bool {
-        if was_long || stack::is_poked() {
-            self.beat_at(now);
+    /// A loop over items looks: when it was poked, or after a block that was long enough, if the last beat
+    /// is long enough ago. Says whether it did. What is left may be known to take so long.
+    pub(super) fn look_after_block(
+        &self,
+        now: Instant,
+        was_long: bool,
+        left: Option<Duration>,
+    ) -> bool {
+        let is_due = |last: Instant| now.saturating_duration_since(last) >= BEAT;
+        if stack::is_poked() || (was_long && self.last_beat.get().is_none_or(is_due)) {
+            let delay = self.hub().help.delay();
+            self.beat_at(now, left.is_none_or(|left| is_worth_a_wake(left, delay)));
             return true;
         }
         if self.busy_since.get().is_none() {
@@ -106,11 +119,11 @@ impl Stack<'_> {
     /// Looks who is hungry, and gives them the biggest piece.
     #[cold]
     pub(super) fn beat(&self) {
-        self.beat_at(clock::now());
+        self.beat_at(clock::now(), true);
     }
 
     #[cold]
-    fn beat_at(&self, now: Instant) {
+    fn beat_at(&self, now: Instant, may_wake: bool) {
         self.listen();
         let calls = self.window.get().saturating_sub(self.countdown.get()).max(1);
         let took =
@@ -127,7 +140,7 @@ impl Stack<'_> {
         hunger.sleeps |= self.is_left_alone(&hunger, now);
         if hunger.is_some() {
             stack::look();
-            self.feed(&hunger, now);
+            self.feed(&hunger, now, may_wake);
         }
     }
 
@@ -173,14 +186,15 @@ impl Stack<'_> {
         }
     }
 
-    fn feed(&self, hunger: &Hunger, now: Instant) {
-        let mut wakes = hunger.sleeps && self.is_worth_waking(now);
+    fn feed(&self, hunger: &Hunger, now: Instant, may_wake: bool) {
+        let is_worth_it = || may_wake && self.is_worth_waking(now);
+        let mut wakes = hunger.sleeps && is_worth_it();
         let mut offered = hunger.open > 0;
         if hunger.waits || hunger.searches || (wakes && !offered) {
             let called = wakes.then_some(now);
             if self.promote(called).is_some_and(|offer| self.give(offer, now)) {
                 offered = true;
-                wakes = wakes || (self.has_sleeper() && self.is_worth_waking(now));
+                wakes = wakes || (self.has_sleeper() && is_worth_it());
             }
         }
         // Also for what hangs there already: whoever was to take it may have found something else.

@@ -11,6 +11,7 @@ mod stack;
 mod visit;
 mod wait;
 
+pub(crate) use beat::is_worth_a_wake;
 pub(crate) use job::join;
 pub(crate) use pace::Pace;
 pub(crate) use stack::{

@@ -44,7 +44,11 @@ impl Pace {
         let now = clock::now();
         let took = now.saturating_duration_since(self.last);
         self.last = now;
-        if took > 2 * BLOCK {
+        // A block that ended early tells how long a whole one would take, unless it was too short to tell.
+        let is_telling = items < self.items && took > BLOCK / 8;
+        let whole =
+            if is_telling { took.as_nanos() * self.items as u128 / items as u128 } else { 0 };
+        if took.as_nanos().max(whole) > 2 * BLOCK.as_nanos() {
             // As many as would have fitted: dear items may come in a row.
             let fits = items as u128 * BLOCK.as_nanos() / took.as_nanos();
             self.items = usize::try_from(fits).unwrap_or(usize::MAX).max(1);
@@ -54,10 +58,18 @@ impl Pace {
         took
     }
 
-    /// After a block that took so long: lets hungry threads have their share.
-    pub(crate) fn share(&mut self, stack: &Stack<'_>, took: Duration) {
-        if stack.look_after_block(self.last, took >= BLOCK / 2) {
+    /// After a block that took so long: lets hungry threads have their share. Nobody is woken for the last few
+    /// items, if it is known how many are left.
+    pub(crate) fn share(&mut self, stack: &Stack<'_>, took: Duration, left: Option<usize>) {
+        let was_long = took >= BLOCK / 2;
+        if stack.look_after_block(self.last, was_long, left.map(|left| self.time_for(left))) {
             self.last = clock::now();
         }
+    }
+
+    /// How long so many items take, at the present pace.
+    fn time_for(&self, items: usize) -> Duration {
+        let blocks = u32::try_from(items / self.items).unwrap_or(u32::MAX);
+        BLOCK.saturating_mul(blocks)
     }
 }

@@ -280,6 +280,8 @@ impl<'h> Stack<'h> {
         let oldest = self.oldest.take();
         let outer = self.current.replace(Some(Arc::clone(taken.offer())));
         look();
+        // Whose work this is may soon be hungry.
+        self.listen();
         let visit = self.is_guest().then(|| visit(self.hub.id));
         taken.run();
         drop(visit);

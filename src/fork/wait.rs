@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::stack::Stack;
 use crate::offer::{Offer, Taken};
@@ -14,7 +15,9 @@ thread_local! {
 }
 
 /// So many turns of a pause lie between two pokes.
-const TURNS_A_POKE: u32 = 4;
+const TURNS_A_POKE: u32 = 8;
+/// Nobody pauses for longer, however long a sleeper takes to wake.
+const LONGEST_PAUSE: Duration = Duration::from_micros(50);
 
 impl Stack<'_> {
     /// Takes an offer back, or waits for its end. Says whether it was taken back.
@@ -72,7 +75,8 @@ impl Stack<'_> {
     fn look_again(&self, offer: &Arc<Offer>) -> bool {
         let board = &self.hub().board;
         let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
-        let mut pause: Spin = patience.pause();
+        // Who sleeps comes back after the delay: so long a wait is no dearer than a sleep.
+        let mut pause: Spin = patience.pause_for(self.hub().help.delay().min(LONGEST_PAUSE));
         let mut turns = 0;
         let mut changed = false;
         board.poke_all();

@@ -253,7 +253,7 @@ impl<'c> Branch<'c> {
                 }
             };
             let took = pace.learn(ran);
-            pace.share(stack, took);
+            pace.share(stack, took, None);
             estimate::learn(key, took / u32::try_from(ran).unwrap_or(u32::MAX));
             match more.or_else(next) {
                 Some(another) => job = another,

@@ -118,11 +118,13 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
 }
 
 /// So many times a block it is asked whether a hungry thread was here.
-const STEPS: usize = 16;
+const STEPS: usize = 24;
 
-/// Whether a loop takes so long that somebody woken for it would come before it is half over.
+/// Whether a loop takes so long that somebody woken for it would come early enough.
 fn is_heavy(thousand: Duration, len: usize, delay: Duration) -> bool {
-    thousand.as_nanos() * len as u128 / 1_000 >= 2 * delay.as_nanos()
+    let nanos = thousand.as_nanos() * len as u128 / 1_000;
+    let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    fork::is_worth_a_wake(time, delay)
 }
 
 /// What the parts of one fold share.
@@ -224,7 +226,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
             self.ran.set(self.ran.get() + ran);
             let took = pace.learn(ran);
             self.block.set(pace.items());
-            pace.share(stack, took);
+            pace.share(stack, took, Some(self.end.get() - self.next.get()));
         }
         // ORDERING: a hint.
         self.whole.block.store(pace.items(), Ordering::Relaxed);
