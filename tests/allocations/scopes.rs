@@ -138,7 +138,8 @@ fn share_many(pool: &WorkerPool) {
 #[test]
 fn chunks_that_went_away_as_a_whole_are_given_back() {
     let _alone = alone();
-    let pool = WorkerPool::with_workers(1).expect("a thread");
+    // While one is busy the other one's core is the guest's.
+    let pool = WorkerPool::with_workers(2).expect("threads");
     (0..10).for_each(|_| share_many(&pool));
     let before = LIVE.load(Ordering::SeqCst);
     (0..200).for_each(|_| share_many(&pool));
