@@ -115,7 +115,7 @@ where
 }
 
 impl WorkerPool {
-    /// As [`corepool::join`](crate::join), with this pool's workers.
+    /// As [`corepool::join`](crate::join()), with this pool's workers.
     ///
     /// On one of them it is the same; any other thread takes part as a guest of this pool.
     ///
