@@ -38,6 +38,8 @@ struct Hunger {
     searches: bool,
     /// Somebody sleeps whom there is a core for.
     sleeps: bool,
+    /// Nothing hangs there for who would be woken.
+    lacks: bool,
     /// What hangs on the board already.
     open: usize,
     /// More workers are free than there are guests.
@@ -105,9 +107,7 @@ impl Stack<'_> {
             self.beat_at(now, left.is_none_or(|left| is_worth_a_wake(left, delay)));
             return true;
         }
-        if self.busy_since.get().is_none() {
-            self.busy_since.set(Some(now));
-        }
+        self.begin_at(now);
         false
     }
 
@@ -161,7 +161,9 @@ impl Stack<'_> {
             // What a stranger has on offer is no use to a waiter.
             waits: waiter.is_some_and(|waiter| open == 0 || !hub.board.has_part_of(waiter)),
             searches: searching > open && word.free() as usize + searching + stuck > guests,
-            sleeps: searching == 0 && is_crowded,
+            // Who searches is spoken for by what hangs there.
+            sleeps: searching <= open && is_crowded,
+            lacks: open <= searching,
             open,
             is_crowded,
         }
@@ -173,6 +175,13 @@ impl Stack<'_> {
         let long_ago =
             |gave: Instant| now.saturating_duration_since(gave) > 2 * self.hub().help.delay();
         hunger.open > 0 && hunger.is_crowded && self.gave.get().is_some_and(long_ago)
+    }
+
+    /// From now on this thread has work.
+    pub(super) fn begin_at(&self, now: Instant) {
+        if self.busy_since.get().is_none() {
+            self.busy_since.set(Some(now));
+        }
     }
 
     /// A thread that has worked alone for a while is worth being helped.
@@ -190,11 +199,11 @@ impl Stack<'_> {
         let is_worth_it = || may_wake && self.is_worth_waking(now);
         let mut wakes = hunger.sleeps && is_worth_it();
         let mut offered = hunger.open > 0;
-        if hunger.waits || hunger.searches || (wakes && !offered) {
+        if hunger.waits || hunger.searches || (wakes && hunger.lacks) {
             let called = wakes.then_some(now);
             if self.promote(called).is_some_and(|offer| self.give(offer, now)) {
                 offered = true;
-                wakes = wakes || (self.has_sleeper() && is_worth_it());
+                wakes = wakes || (may_wake && self.has_sleeper());
             }
         }
         // Also for what hangs there already: whoever was to take it may have found something else.
@@ -230,10 +239,18 @@ impl Stack<'_> {
         self.listen();
         self.set_window(0);
         let hunger = self.hunger();
-        if hunger.open >= self.hub().slots.len() || !self.can_be_helped() {
+        if !self.can_be_helped() {
+            return;
+        }
+        if hunger.open >= self.hub().slots.len() {
+            // Enough hangs there, but whoever was to take it may have found something else.
+            if hunger.sleeps {
+                self.hub().wake_helper();
+            }
             return;
         }
         let now = clock::now();
+        self.begin_at(now);
         let called = hunger.sleeps.then_some(now);
         let offer = match job {
             Some(job) => Some(self.promote_this(job, called)),

@@ -15,12 +15,14 @@ const BLOCK: Duration = Duration::from_micros(5);
 pub(crate) struct Pace {
     items: usize,
     last: Instant,
+    /// How many items were run in the last block that tells, and how long they took.
+    known: (usize, Duration),
 }
 
 impl Pace {
     /// Begins now, with blocks of so many items.
     pub(crate) fn new(items: usize, now: Instant) -> Self {
-        Self { items: items.max(1), last: now }
+        Self { items: items.max(1), last: now, known: (items.max(1), BLOCK) }
     }
 
     /// So many items to begin with, where a thousand of them are known to take so long.
@@ -44,6 +46,9 @@ impl Pace {
         let now = clock::now();
         let took = now.saturating_duration_since(self.last);
         self.last = now;
+        if items >= self.items || took > BLOCK / 8 {
+            self.known = (items.max(1), took);
+        }
         // A block that ended early tells how long a whole one would take, unless it was too short to tell.
         let is_telling = items < self.items && took > BLOCK / 8;
         let whole =
@@ -69,7 +74,8 @@ impl Pace {
 
     /// How long so many items take, at the present pace.
     fn time_for(&self, items: usize) -> Duration {
-        let blocks = u32::try_from(items / self.items).unwrap_or(u32::MAX);
-        BLOCK.saturating_mul(blocks)
+        let (ran, took) = self.known;
+        let nanos = took.as_nanos() * items as u128 / ran as u128;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::beat::WINDOW;
 use super::job::Job;
 use super::visit::visit;
+use crate::clock;
 use crate::hub::Hub;
 use crate::offer::{Mode, Offer, Taken, Work};
 use crate::parker;
@@ -282,6 +283,7 @@ impl<'h> Stack<'h> {
         look();
         // Whose work this is may soon be hungry.
         self.listen();
+        self.begin_at(clock::now());
         let visit = self.is_guest().then(|| visit(self.hub.id));
         taken.run();
         drop(visit);

@@ -57,7 +57,7 @@ impl Stack<'_> {
 
     /// Runs a part of the work, if one is on offer. Says whether it did.
     fn help(&self, offer: &Arc<Offer>) -> bool {
-        self.take_part_of(offer).map(|taken| self.help_with(taken)).is_some()
+        self.take_part_of(offer).map(|taken| self.help_with(offer, taken)).is_some()
     }
 
     /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all kinds ask
@@ -66,9 +66,12 @@ impl Stack<'_> {
         if thread::panicking() { None } else { self.hub().board.take_part_of(offer) }
     }
 
-    fn help_with(&self, taken: Taken) {
+    /// While it helps it is not called for another part: somebody further out may have nothing to do.
+    fn help_with(&self, offer: &Offer, taken: Taken) {
+        offer.look_away();
         self.hub().note_taken(&taken);
         self.run(taken);
+        offer.watch();
     }
 
     /// Pauses before the sleep. Says whether something changed meanwhile.
@@ -106,7 +109,7 @@ impl Stack<'_> {
         }
         offer.get_up();
         if let Some(taken) = part {
-            self.help_with(taken);
+            self.help_with(offer, taken);
         }
     }
 }

@@ -102,7 +102,7 @@ impl Slot {
 
     /// Whether the worker runs a task or a part of a call.
     pub(crate) fn is_running(&self) -> bool {
-        self.running.get().is_some() || self.is_helping()
+        self.running.is_set() || self.is_helping()
     }
 
     fn is_helping(&self) -> bool {

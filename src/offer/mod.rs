@@ -112,6 +112,11 @@ impl Offer {
         let _done = self.change(UNWATCHED, WAITED);
     }
 
+    /// The owner has found something to do for now: whoever has a part to offer may look for another waiter.
+    pub(crate) fn look_away(&self) {
+        let _done = self.change(WAITED, UNWATCHED);
+    }
+
     /// Before the owner's last look at the board, and its sleep. Says whether it may sleep: not if the
     /// work is done.
     pub(crate) fn lie_down(&self) -> bool {

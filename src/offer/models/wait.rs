@@ -26,7 +26,12 @@ impl Pool {
     }
 
     fn help(&self, offer: &Arc<Offer>) -> bool {
-        self.board.take_part_of(offer).map(Taken::run).is_some()
+        let run = |taken: Taken| {
+            offer.look_away();
+            taken.run();
+            offer.watch();
+        };
+        self.board.take_part_of(offer).map(run).is_some()
     }
 
     /// `Stack::sleep`, without the pokes: they would cover for the handshake that belongs here.

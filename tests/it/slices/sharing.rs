@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use corepool::WorkerPool;
+use corepool::{WorkerPool, WorkerState};
 
 use super::work;
 use crate::support::{PATIENCE, occupy, until, within};
@@ -50,6 +50,23 @@ fn a_slow_first_item_does_not_hold_up_the_second_half() {
             assert_eq!(ran.total(), 1_999);
             assert!(ran.by_others(here) >= 1_000);
         }
+    });
+}
+
+/// A few dear items are worth a wake-up each, though it takes many blocks of small ones to be.
+#[test]
+fn a_few_dear_items_are_run_by_many() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(8).unwrap();
+        until(|| pool.workers().iter().all(|worker| worker.state == WorkerState::Parked));
+        let ran = Ran::default();
+        pool.for_each(0..16, |_| {
+            ran.note();
+            // A sleep, so that it takes no core: this is about threads.
+            thread::sleep(Duration::from_millis(20));
+        });
+        let threads = ran.0.lock().unwrap().len();
+        assert!(threads >= 6, "{threads} threads: {}", pool.metrics());
     });
 }
 
