@@ -34,6 +34,7 @@
 //!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
+//! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
 //! # Guarantees
@@ -99,6 +100,7 @@ mod queue;
 mod admission;
 mod event;
 mod metrics;
+pub mod shared;
 
 mod idle;
 mod offer;
@@ -135,6 +137,7 @@ pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
 pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
+pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
 

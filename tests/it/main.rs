@@ -16,6 +16,7 @@ mod memory_layout;
 mod metrics;
 mod panics;
 mod scope;
+mod shared;
 mod shutdown;
 mod slices;
 mod stress;

@@ -2,7 +2,9 @@
 
 use std::mem::{align_of, size_of};
 
-use corepool::{Cancelled, PanicPayload, TaskError, TaskHandle, WorkerId};
+use std::sync::atomic::{AtomicU8, AtomicU64};
+
+use corepool::{Cancelled, PanicPayload, SharedArray, TaskError, TaskHandle, WorkerId};
 
 const POINTER: usize = size_of::<usize>();
 
@@ -27,4 +29,10 @@ fn a_result_costs_one_word_beside_its_value() {
     assert!(size_of::<Result<(), TaskError>>() <= 2 * POINTER);
     assert_eq!(size_of::<PanicPayload>(), POINTER);
     assert_eq!(size_of::<Cancelled>(), 0);
+}
+
+#[test]
+fn a_shared_array_is_a_slice_and_its_owner() {
+    assert_eq!(size_of::<SharedArray<AtomicU8>>(), 3 * POINTER);
+    assert_eq!(size_of::<Option<SharedArray<AtomicU64>>>(), 3 * POINTER);
 }

@@ -49,8 +49,13 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
-const NEIGHBOURS: &[(&str, &str)] =
-    &[("error", "id"), ("error", "unwind"), ("admission", "parker"), ("offer", "idle")];
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("error", "id"),
+    ("error", "unwind"),
+    ("admission", "parker"),
+    ("shared", "parker"),
+    ("offer", "idle"),
+];
 
 /// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
 /// in src/ says `#![forbid(unsafe_code)]`.
@@ -62,6 +67,10 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ),
     ("src/queue/", "an intrusive list: its links lie inside the tasks"),
     ("src/sync/", "the cell that models can watch"),
+    (
+        "src/shared/",
+        "zeroed memory taken for atomics; its waiting has none, and each file there says so",
+    ),
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
     ("src/scope/", "closures borrow from the scope's frame, which waits for them"),

@@ -1,0 +1,111 @@
+//! Waiting for a notify as a future.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::atomic::Atomic;
+use super::line::{Address, Caller, Number};
+use super::wait::WaitResult;
+
+/// Waits without blocking until the cell is notified, if it has the expected value when the future is first polled.
+///
+/// It is [`wait`](super::wait()) for async code, on any runtime or none, and stands in the same line: its place is that of the first
+/// poll. The result is [`Ok`](WaitResult::Ok) or [`NotEqual`](WaitResult::NotEqual), never [`TimedOut`](WaitResult::TimedOut): a timer is the
+/// runtime's affair. Put the future under the runtime's own timeout, and drop it when the time is up.
+///
+/// Dropping the future is always fine. If it had been woken and was not polled since, the wake-up goes to the next in line.
+///
+/// To hand it to a runtime as a task of its own, move a clone of the array into an `async` block.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use corepool::shared::{self, SharedArray, WaitResult};
+/// use corepool::WorkerPool;
+///
+/// let pool = WorkerPool::with_workers(1)?;
+/// let cells = SharedArray::<AtomicU32>::new(1);
+/// let writer = cells.clone();
+/// let task = pool.spawn(move || {
+///     writer[0].store(7, Ordering::Release);
+///     shared::notify(&writer[0], 1);
+/// });
+/// let value = pollster::block_on(async move {
+///     let result = shared::wait_async(&cells[0], 0).await;
+///     assert_ne!(result, WaitResult::TimedOut);
+///     cells[0].load(Ordering::Acquire)
+/// });
+/// assert_eq!(value, 7);
+/// task.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> WaitAsync<'_, A> {
+    WaitAsync { cell, expected, stage: Stage::New }
+}
+
+/// The future that [`wait_async`] gives.
+///
+/// A future that is neither polled nor dropped after it was woken keeps the wake-up; one that is forgotten
+/// ([`std::mem::forget`]) keeps its place in the line as well, though the cell be freed: it may then take a wake-up from a cell that
+/// comes to lie at the same address.
+///
+/// ```
+/// use std::sync::atomic::AtomicU32;
+/// use corepool::shared::{WaitAsync, wait_async};
+/// let cell = AtomicU32::new(0);
+/// let _waiting: WaitAsync<'_, AtomicU32> = wait_async(&cell, 0);
+/// ```
+#[derive(Debug)]
+#[must_use = "a future stands in line only after it is polled"]
+pub struct WaitAsync<'a, A: Atomic> {
+    cell: &'a A,
+    expected: A::Value,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    New,
+    InLine(Number),
+    Done,
+}
+
+/// # Panics
+/// If it is polled again after it was ready.
+impl<A: Atomic> Future for WaitAsync<'_, A> {
+    type Output = WaitResult;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<WaitResult> {
+        let this = &mut *self;
+        let address = Address::of(this.cell);
+        let still = || this.cell.load(Ordering::SeqCst) == this.expected;
+        let ready = match this.stage {
+            // A look ahead, which saves the lock and the waker; the one that counts is made in line.
+            Stage::New if !still() => WaitResult::NotEqual,
+            Stage::New => match address.stand(Caller::Task(context.waker().clone()), still) {
+                Some(number) => {
+                    this.stage = Stage::InLine(number);
+                    return Poll::Pending;
+                }
+                None => WaitResult::NotEqual,
+            },
+            Stage::InLine(number) if !address.was_called(number, context.waker().clone()) => {
+                return Poll::Pending;
+            }
+            Stage::InLine(_) => WaitResult::Ok,
+            Stage::Done => panic!("a wait was polled again after it was ready"),
+        };
+        this.stage = Stage::Done;
+        Poll::Ready(ready)
+    }
+}
+
+impl<A: Atomic> Drop for WaitAsync<'_, A> {
+    fn drop(&mut self) {
+        if let Stage::InLine(number) = self.stage {
+            Address::of(self.cell).give_up(number);
+        }
+    }
+}
