@@ -34,6 +34,7 @@
 //!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
+//! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
@@ -125,6 +126,7 @@ mod install;
 mod join;
 mod scope;
 mod slice;
+pub mod promise;
 
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};

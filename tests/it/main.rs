@@ -15,6 +15,7 @@ mod lifetime;
 mod memory_layout;
 mod metrics;
 mod panics;
+mod promise;
 mod scope;
 mod shared;
 mod shutdown;

@@ -1,0 +1,288 @@
+//! Several handles as one: wait for all of them, or for the first.
+//!
+//! A [`Promise`] can be joined in a thread, with a limit of time too, and awaited. It takes what has settled in the
+//! order of settling, so it costs the same for each handle, however many there are.
+//!
+//! ```
+//! use corepool::{WorkerPool, promise};
+//! let pool = WorkerPool::with_workers(2)?;
+//! let squares = promise::all((1..=4).map(|n| pool.spawn(move || n * n)));
+//! assert_eq!(squares.join()?, [1, 4, 9, 16]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(all(test, corepool_loom))]
+mod models;
+mod rule;
+mod watch;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::TaskError;
+use crate::handle::TaskHandle;
+use crate::parker;
+pub use rule::{All, AllSettled, Any, Race, Rule};
+use watch::Watch;
+
+/// Waits for all: their values in the order of the handles, or the first failure, at once.
+///
+/// At a failure what is left is [cancelled](TaskHandle::cancel). Of no handles the value is an empty vector.
+///
+/// ```
+/// use corepool::{TaskError, WorkerPool, promise};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let tasks = [pool.spawn(|| 1), pool.spawn(|| panic!("no")), pool.spawn(|| 3)];
+/// assert!(matches!(promise::all(tasks).join(), Err(TaskError::Panicked(_))));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T>> {
+    Promise::new(handles)
+}
+
+/// Waits for all, and gives each one's result, in the order of the handles.
+///
+/// ```
+/// use corepool::{WorkerPool, promise};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let results = promise::all_settled([pool.spawn(|| 1), pool.spawn(|| panic!("no"))]).join();
+/// assert!(results[0].is_ok() && results[1].is_err());
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<AllSettled<T>> {
+    Promise::new(handles)
+}
+
+/// Waits for the first success; if there is none, gives all errors, in the order of the handles.
+///
+/// The others go on: ask for [`cancel_on_drop`](Promise::cancel_on_drop) to have them cancelled.
+///
+/// ```
+/// use corepool::{WorkerPool, promise};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let tasks = [pool.spawn(|| panic!("no")), pool.spawn(|| 2)];
+/// assert_eq!(promise::any(tasks).join().unwrap(), 2);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T>> {
+    Promise::new(handles)
+}
+
+/// Waits for the first that settles, well or not.
+///
+/// The others go on, as for [`any`]. Of no handles the result is [`TaskError::Rejected`], for nothing will settle.
+///
+/// ```
+/// use corepool::{WorkerPool, promise};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let (_never, wait) = std::sync::mpsc::channel::<()>();
+/// let slow = pool.spawn(move || wait.recv().map_or(1, |()| 2));
+/// let first = promise::race([slow, pool.spawn(|| 3)]).join()?;
+/// assert_eq!(first, 3);
+/// # drop(_never);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race<T>> {
+    Promise::new(handles)
+}
+
+/// Several handles that are waited for as one; see [`all`], [`all_settled`], [`any`] and [`race`].
+///
+/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked for.
+#[must_use = "nobody waits for the tasks until it is joined or awaited"]
+pub struct Promise<R: Rule> {
+    /// None once the output was given.
+    rule: Option<R>,
+    handles: Vec<Option<TaskHandle<R::Value>>>,
+    /// Handles that have not settled, as far as is known.
+    left: usize,
+    /// From the first time that something was to be waited for.
+    watch: Option<Watch>,
+    cancels_on_drop: bool,
+}
+
+impl<R: Rule> Promise<R> {
+    fn new(handles: impl IntoIterator<Item = TaskHandle<R::Value>>) -> Self {
+        let handles: Vec<_> = handles.into_iter().map(Some).collect();
+        let left = handles.len();
+        let rule = Some(R::new(left));
+        Self { rule, handles, left, watch: None, cancels_on_drop: false }
+    }
+
+    /// Waits for the output.
+    ///
+    /// **Blocks** the thread; in async code `.await` it instead. Inside a task what nobody has started is run in
+    /// place, as by [`TaskHandle::join`].
+    ///
+    /// # Panics
+    /// If it was awaited to its end before.
+    pub fn join(mut self) -> R::Output {
+        let output = self.wait(None);
+        output.unwrap_or_else(|| unreachable!("a wait without an end came back without an output"))
+    }
+
+    /// As [`join`](Self::join), but gives up when the time is over.
+    ///
+    /// # Errors
+    /// The promise itself, if there is no output yet.
+    ///
+    /// # Panics
+    /// If it was awaited to its end before.
+    pub fn join_timeout(mut self, timeout: Duration) -> Result<R::Output, Self> {
+        self.wait(Some(clock::after(timeout))).ok_or(self)
+    }
+
+    /// Gives the output if it is there; never blocks, but inside a task may run what nobody has started.
+    ///
+    /// # Errors
+    /// The promise itself, if there is no output yet.
+    ///
+    /// # Panics
+    /// If it was awaited to its end before.
+    pub fn try_join(mut self) -> Result<R::Output, Self> {
+        match self.advance(Waker::noop()) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => Err(self),
+        }
+    }
+
+    /// Tells how many of the tasks have not settled, as far as this promise has looked.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.left
+    }
+
+    /// [Cancels](TaskHandle::cancel) every task that has not settled.
+    pub fn cancel(&self) {
+        self.handles.iter().flatten().for_each(|handle| {
+            handle.cancel();
+        });
+    }
+
+    /// Makes dropping the promise, or its end, cancel what has not settled by then.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancels_on_drop = true;
+        self
+    }
+
+    fn wait(&mut self, end: Option<Instant>) -> Option<R::Output> {
+        parker::with_current(|parker, waker| {
+            loop {
+                if let Poll::Ready(output) = self.advance(waker) {
+                    return Some(output);
+                }
+                match end {
+                    None => parker.park(),
+                    Some(end) if parker.park_until(end) => {}
+                    Some(_) => {
+                        return match self.advance(waker) {
+                            Poll::Ready(output) => Some(output),
+                            Poll::Pending => None,
+                        };
+                    }
+                }
+            }
+        })
+    }
+
+    /// Takes what has settled, and leaves a waker if that is not enough.
+    fn advance(&mut self, waker: &Waker) -> Poll<R::Output> {
+        assert!(self.rule.is_some(), "the promise was polled after it had given its output");
+        if self.watch.is_none() {
+            if let Some(output) = self.look_at_all() {
+                return Poll::Ready(output);
+            }
+        }
+        loop {
+            if let Some(output) = self.take_settled() {
+                return Poll::Ready(output);
+            }
+            if self.watch.as_ref().is_none_or(|watch| !watch.wait(waker)) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The first look: takes what has settled by now, and has the rest watched.
+    fn look_at_all(&mut self) -> Option<R::Output> {
+        if self.left == 0 {
+            return self.finish();
+        }
+        let watch = Watch::new(self.handles.len());
+        for number in 0..self.handles.len() {
+            if let Some(output) = self.look_at(number, &watch) {
+                return Some(output);
+            }
+        }
+        self.watch = Some(watch);
+        None
+    }
+
+    fn take_settled(&mut self) -> Option<R::Output> {
+        let watch = self.watch.take()?;
+        let mut output = None;
+        watch.take(|number| {
+            if output.is_none() {
+                output = self.look_at(number, &watch);
+            }
+        });
+        self.watch = Some(watch);
+        output
+    }
+
+    /// Takes this one's result if it is there. Gives the output if that decides it.
+    fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
+        let handle = self.handles[number].as_mut()?;
+        let waker = watch.waker(number);
+        let Poll::Ready(result) = Pin::new(handle).poll(&mut Context::from_waker(&waker)) else {
+            return None;
+        };
+        self.handles[number] = None;
+        self.left -= 1;
+        let is_decided = self.rule.as_mut()?.take(number, result);
+        if is_decided || self.left == 0 { self.finish() } else { None }
+    }
+
+    fn finish(&mut self) -> Option<R::Output> {
+        let output = self.rule.take()?.finish();
+        if self.cancels_on_drop || output.1 {
+            self.cancel();
+        }
+        Some(output.0)
+    }
+}
+
+impl<R: Rule> Drop for Promise<R> {
+    fn drop(&mut self) {
+        if self.cancels_on_drop {
+            self.cancel();
+        }
+    }
+}
+
+/// Waits in async code, on any runtime or none. The last waker wins; dropping it part way is safe.
+impl<R: Rule> Future for Promise<R> {
+    type Output = R::Output;
+
+    /// # Panics
+    /// If the future has given its output before.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.advance(cx.waker())
+    }
+}
+
+// Nothing is pinned inside: handles are not, and results are moved.
+impl<R: Rule> Unpin for Promise<R> {}
+
+impl<R: Rule> fmt::Debug for Promise<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").field("unsettled", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// The result of one task.
+pub(crate) type Settled<T> = Result<T, TaskError>;

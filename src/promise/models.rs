@@ -1,0 +1,83 @@
+//! Models of a watch: tasks settle while somebody waits for them, or gives up.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use loom::thread;
+
+use super::watch::Watch;
+use crate::parker::Parker;
+use crate::sync::{UnsafeCell, explore};
+
+/// What each task has done before it settled.
+type Done = Arc<[UnsafeCell<()>]>;
+
+fn done(tasks: usize) -> Done {
+    (0..tasks).map(|_| UnsafeCell::new(())).collect()
+}
+
+/// A task that settles, on a thread of its own.
+fn settle(watch: &Watch, done: &Done, number: usize) -> thread::JoinHandle<()> {
+    let (waker, done) = (watch.waker(number), Arc::clone(done));
+    thread::spawn(move || {
+        done[number].with_mut(|_| ());
+        waker.wake();
+    })
+}
+
+/// `Promise::wait`, for so many. Each is seen once.
+fn wait(watch: &Watch, done: &Done, tasks: usize) {
+    let parker = Arc::new(Parker::new());
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut seen = vec![false; tasks];
+    let mut left = tasks;
+    loop {
+        watch.take(|number| {
+            done[number].with_mut(|_| ());
+            assert!(!std::mem::replace(&mut seen[number], true), "a task settles once");
+            left -= 1;
+        });
+        if left == 0 {
+            return;
+        }
+        if !watch.wait(&waker) {
+            parker.park();
+        }
+    }
+}
+
+#[test]
+fn who_waits_sees_each_of_two_tasks_settle() {
+    explore(|| {
+        let (watch, done) = (Watch::new(2), done(2));
+        let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
+        wait(&watch, &done, 2);
+        tasks.map(|task| task.join().unwrap());
+    });
+}
+
+/// The last of the three frees the memory.
+#[test]
+fn who_waits_leaves_while_tasks_settle() {
+    explore(|| {
+        let (watch, done) = (Watch::new(2), done(2));
+        let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
+        drop(watch);
+        tasks.map(|task| task.join().unwrap());
+    });
+}
+
+/// A waker that is woken twice puts its slot on the list once at a time.
+#[test]
+fn a_task_that_wakes_twice_is_on_the_list_once() {
+    explore(|| {
+        let watch = Watch::new(1);
+        let wakers = [watch.waker(0), watch.waker(0)];
+        let threads = wakers.map(|waker| thread::spawn(move || waker.wake()));
+        threads.map(|thread| thread.join().unwrap());
+        let mut times = 0;
+        watch.take(|_| times += 1);
+        assert_eq!(times, 1);
+    });
+}

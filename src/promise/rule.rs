@@ -1,0 +1,147 @@
+//! What decides a promise, and what comes out of it.
+#![forbid(unsafe_code)]
+
+use super::Settled;
+use crate::error::TaskError;
+
+/// When a [`Promise`](super::Promise) has its output, and what that is. Only this crate has rules.
+pub trait Rule: sealed::Sealed + Sized {
+    /// What a task gives.
+    type Value;
+    /// What the promise gives.
+    type Output;
+
+    /// For so many handles.
+    #[doc(hidden)]
+    fn new(handles: usize) -> Self;
+
+    /// One more has settled. Says whether that decides it; the last one does anyway.
+    #[doc(hidden)]
+    fn take(&mut self, number: usize, result: Settled<Self::Value>) -> bool;
+
+    /// The output, and whether what is left is to be cancelled.
+    #[doc(hidden)]
+    fn finish(self) -> (Self::Output, bool);
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
+    pub trait Sealed {}
+
+    impl<T> Sealed for super::All<T> {}
+    impl<T> Sealed for super::AllSettled<T> {}
+    impl<T> Sealed for super::Any<T> {}
+    impl<T> Sealed for super::Race<T> {}
+}
+
+/// The rule of [`all`](super::all).
+#[derive(Debug)]
+pub struct All<T> {
+    values: Vec<Option<T>>,
+    failed: Option<TaskError>,
+}
+
+impl<T> Rule for All<T> {
+    type Value = T;
+    type Output = Settled<Vec<T>>;
+
+    fn new(handles: usize) -> Self {
+        Self { values: none_of(handles), failed: None }
+    }
+
+    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
+        match result {
+            Ok(value) => self.values[number] = Some(value),
+            Err(error) => self.failed = Some(error),
+        }
+        self.failed.is_some()
+    }
+
+    fn finish(self) -> (Self::Output, bool) {
+        match self.failed {
+            Some(error) => (Err(error), true),
+            None => (Ok(self.values.into_iter().flatten().collect()), false),
+        }
+    }
+}
+
+/// The rule of [`all_settled`](super::all_settled).
+#[derive(Debug)]
+pub struct AllSettled<T> {
+    results: Vec<Option<Settled<T>>>,
+}
+
+impl<T> Rule for AllSettled<T> {
+    type Value = T;
+    type Output = Vec<Settled<T>>;
+
+    fn new(handles: usize) -> Self {
+        Self { results: none_of(handles) }
+    }
+
+    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
+        self.results[number] = Some(result);
+        false
+    }
+
+    fn finish(self) -> (Self::Output, bool) {
+        (self.results.into_iter().flatten().collect(), false)
+    }
+}
+
+/// The rule of [`any`](super::any).
+#[derive(Debug)]
+pub struct Any<T> {
+    value: Option<T>,
+    errors: Vec<Option<TaskError>>,
+}
+
+impl<T> Rule for Any<T> {
+    type Value = T;
+    type Output = Result<T, Vec<TaskError>>;
+
+    fn new(handles: usize) -> Self {
+        Self { value: None, errors: none_of(handles) }
+    }
+
+    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
+        match result {
+            Ok(value) => self.value = Some(value),
+            Err(error) => self.errors[number] = Some(error),
+        }
+        self.value.is_some()
+    }
+
+    fn finish(self) -> (Self::Output, bool) {
+        let errors = self.errors;
+        (self.value.ok_or_else(|| errors.into_iter().flatten().collect()), false)
+    }
+}
+
+/// The rule of [`race`](super::race).
+#[derive(Debug)]
+pub struct Race<T> {
+    first: Option<Settled<T>>,
+}
+
+impl<T> Rule for Race<T> {
+    type Value = T;
+    type Output = Settled<T>;
+
+    fn new(_handles: usize) -> Self {
+        Self { first: None }
+    }
+
+    fn take(&mut self, _number: usize, result: Settled<T>) -> bool {
+        self.first = Some(result);
+        true
+    }
+
+    fn finish(self) -> (Self::Output, bool) {
+        (self.first.unwrap_or(Err(TaskError::Rejected)), false)
+    }
+}
+
+fn none_of<X>(many: usize) -> Vec<Option<X>> {
+    std::iter::repeat_with(|| None).take(many).collect()
+}
