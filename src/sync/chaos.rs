@@ -79,7 +79,7 @@ macro_rules! noisy {
     };
 }
 
-noisy!(AtomicBool, bool);
+noisy!(AtomicBool, bool, swap);
 noisy!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
 noisy!(AtomicUsize, usize, fetch_add, fetch_sub);
 
