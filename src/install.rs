@@ -9,7 +9,7 @@ use crate::fork;
 use crate::handle::TaskHandle;
 use crate::hub::{Gate, Hub};
 use crate::pool::WorkerPool;
-use crate::task::{self, Extra, Outcome};
+use crate::task::{self, Extra, Outcome, TaskContext};
 use crate::unwind::{self, Payload};
 use crate::worker;
 
@@ -105,8 +105,10 @@ where
         // returns only then, and does not unwind; what is settled was run, or its closure is never touched
         // again except for a drop, which does nothing.
         let run: Box<dyn FnOnce() + Send + 'static> = unsafe { forget_lifetime(Box::new(run)) };
-        let (queued, held) = task::make::<F, _, ()>(hub.id, extra(hub), move |_| run());
-        if hub.push(queued, None) == Gate::Closed && held.settle_unrun(Outcome::Rejected) {
+        let (queued, held) =
+            task::make::<F, _, ()>(hub.id, extra(hub), move |_: &TaskContext| run());
+        if hub.push(queued, None) == Gate::Closed && held.settle_unrun(Outcome::Rejected).is_some()
+        {
             hub.note_settled_in_queue(Outcome::Rejected);
         }
         let _settled = TaskHandle::new(held).join();

@@ -92,6 +92,7 @@ mod unwind;
 mod error;
 mod id;
 mod clock;
+mod in_turn;
 mod affinity;
 
 mod parker;

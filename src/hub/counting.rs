@@ -18,6 +18,7 @@ impl Hub {
     pub(crate) fn count_unrun(&self, outcome: Outcome) {
         match outcome {
             Outcome::Cancelled => self.counters.cancelled.raise(),
+            Outcome::Expired => self.counters.expired.raise(),
             _ => self.counters.rejected.raise(),
         }
     }
@@ -36,12 +37,13 @@ impl Hub {
         }
     }
 
-    /// Counts a task that ran where no worker of this pool counts it.
-    pub(crate) fn count_run_elsewhere(&self, outcome: Outcome) {
+    /// Counts a task that was settled where no worker of this pool counts it.
+    pub(crate) fn count_settled(&self, outcome: Outcome) {
         match outcome {
+            Outcome::Value => self.counters.completed.raise(),
             Outcome::Panicked => self.counters.panicked.raise(),
             Outcome::Lost => self.counters.lost.raise(),
-            _ => self.counters.completed.raise(),
+            other => self.count_unrun(other),
         }
     }
 
@@ -76,7 +78,7 @@ impl Hub {
             completed: self.counters.completed.get() + own(|slot| slot.counters.completed.get()),
             panicked: self.counters.panicked.get() + own(|slot| slot.counters.panicked.get()),
             cancelled: self.counters.cancelled.get(),
-            expired: 0,
+            expired: self.counters.expired.get(),
             rejected,
             lost: self.counters.lost.get() + own(|slot| slot.counters.lost.get()),
             stolen: own(|slot| slot.counters.stolen.get()),

@@ -11,6 +11,7 @@ pub(crate) struct Counters {
     pub(crate) completed: Shared,
     pub(crate) panicked: Shared,
     pub(crate) cancelled: Shared,
+    pub(crate) expired: Shared,
     pub(crate) rejected: Shared,
     pub(crate) lost: Shared,
     pub(crate) wakes: Shared,

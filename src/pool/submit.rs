@@ -150,7 +150,7 @@ where
 /// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do so.
 #[cold]
 fn take_back<T>(hub: &Hub, held: &HeldTask<T>) {
-    if held.settle_unrun(Outcome::Rejected) {
+    if held.settle_unrun(Outcome::Rejected).is_some() {
         hub.note_settled_in_queue(Outcome::Rejected);
     }
 }

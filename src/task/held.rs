@@ -6,11 +6,11 @@ use core::mem;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-use super::QueuedTask;
 use super::context::TaskContext;
 use super::extra::Extra;
 use super::raw::{self, Header};
-use super::state::{LetGo, Outcome, Phase, Registered, State};
+use super::state::{ClaimedAt, LetGo, Outcome, Phase, Registered, State};
+use super::{QueuedTask, TaskRef};
 use crate::error::TaskError;
 use crate::id::{PoolId, WorkerId};
 use crate::queue::Link;
@@ -142,11 +142,9 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Settles a task that nobody has started; says whether this call did.
-    pub(crate) fn settle_unrun(&self, outcome: Outcome) -> bool {
-        if !self.state().claim() {
-            return false;
-        }
+    /// Settles a task that nobody has started, wherever it stands. `None` if somebody has.
+    pub(crate) fn settle_unrun(&self, outcome: Outcome) -> Option<ClaimedAt> {
+        let claimed_at = self.state().claim_anywhere()?;
         // SAFETY: we have claimed the task, and our borrow keeps the handle's reference.
         unsafe { raw::drop_closure(self.task) };
         if let Some(extra) = self.extra() {
@@ -157,7 +155,7 @@ impl<T> HeldTask<T> {
             let waker = unsafe { self.header().take_waiter() };
             unwind::quietly(|| waker.wake());
         }
-        true
+        Some(claimed_at)
     }
 
     pub(crate) fn request_cancel(&self) {
@@ -185,7 +183,8 @@ impl<T> HeldTask<T> {
         started: impl FnOnce(Option<&Extra>),
         panicked: impl FnOnce(String, &str),
     ) -> Result<Ran<T>, Self> {
-        if !self.state().claim() {
+        // A link is not to be run before its turn.
+        if self.is_linked() || !self.state().claim() {
             return Err(self);
         }
         self.forget_waker();
@@ -194,8 +193,9 @@ impl<T> HeldTask<T> {
         mem::forget(self);
         let context = TaskContext::new(task, worker);
         // SAFETY: we have just claimed it.
-        let outcome = unsafe { raw::run(task, &context) };
-        if outcome == Outcome::Panicked {
+        let ended = unsafe { raw::run(task, &context) };
+        let outcome = ended.outcome;
+        if outcome == Outcome::Panicked && !ended.passed_on {
             // SAFETY: it panicked, and nobody else knows yet.
             unsafe { raw::with_panic(task, panicked) };
         }
@@ -230,8 +230,9 @@ impl<T> HeldTask<T> {
         mem::forget(queued);
         let context = TaskContext::new(task, worker);
         // SAFETY: both references are ours, so it is as good as claimed.
-        let outcome = unsafe { raw::run(task, &context) };
-        if outcome == Outcome::Panicked {
+        let ended = unsafe { raw::run(task, &context) };
+        let outcome = ended.outcome;
+        if outcome == Outcome::Panicked && !ended.passed_on {
             // SAFETY: it panicked, and nobody else knows yet.
             unsafe { raw::with_panic(task, panicked) };
         }
@@ -242,12 +243,38 @@ impl<T> HeldTask<T> {
         Ok(Ran { outcome, result })
     }
 
+    /// The task by its address.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        TaskRef(self.task)
+    }
+
+    pub(super) fn task(&self) -> NonNull<Header> {
+        self.task
+    }
+
+    /// The same handle for whoever does not want the value.
+    pub(crate) fn without_value(self) -> HeldTask<()> {
+        let task = self.task;
+        mem::forget(self);
+        HeldTask::new(task)
+    }
+
+    /// Whether the task carries the optional part.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.state().is_extended()
+    }
+
+    /// Whether the task is settled with a value.
+    pub(crate) fn has_value(&self) -> bool {
+        self.state().phase() == Phase::Settled(Outcome::Value)
+    }
+
     fn extra(&self) -> Option<&Extra> {
         // SAFETY: we hold the handle's reference.
         unsafe { raw::extra(self.task) }
     }
 
-    fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         &self.header().state
     }
 

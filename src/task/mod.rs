@@ -4,6 +4,8 @@
 //! dropped without a run, it settles the task, so that nothing accepted is ever silently lost.
 //! [`HeldTask`] is the handle's. `README.md` beside this file has the states and who may touch what.
 
+mod body;
+mod chain;
 mod context;
 mod extra;
 mod held;
@@ -19,13 +21,19 @@ use core::ptr::NonNull;
 use crate::id::{PoolId, WorkerId};
 use crate::queue::{Link, Linked};
 
+pub(crate) use body::{Body, Stop};
+pub(crate) use chain::{Pinned, Released, Turn, make_link};
 pub use context::TaskContext;
 pub(crate) use extra::Extra;
 pub(crate) use held::{HeldTask, Ran};
 use raw::{Header, Table};
 pub(crate) use running::RunningName;
-pub(crate) use state::Outcome;
+pub(crate) use state::{ClaimedAt, Outcome};
 use state::{SettledBy, State};
+
+/// A task by its address, for whoever knows that it is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TaskRef(NonNull<Header>);
 
 /// Makes a task: one half for a queue, one for a handle. `Named` is the type whose name it bears.
 #[inline]
@@ -35,10 +43,10 @@ pub(crate) fn make<Named, F, T>(
     closure: F,
 ) -> (QueuedTask, HeldTask<T>)
 where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    F: Body<T> + Send + 'static,
     T: Send + 'static,
 {
-    let task = raw::allocate::<Named, F, T>(pool, extra, closure);
+    let task = raw::allocate::<Named, F, T>(pool, State::queued, extra, closure);
     (QueuedTask { task }, HeldTask::new(task))
 }
 
@@ -97,6 +105,11 @@ impl QueuedTask {
         extra.filter(|_| !self.is_claimed()).map(|extra| extra.age)
     }
 
+    pub(crate) fn pool(&self) -> PoolId {
+        // SAFETY: we hold the owner's reference.
+        unsafe { Header::of(self.task) }.pool()
+    }
+
     /// Whether this is the other half of a handle's task.
     fn is(&self, task: NonNull<Header>) -> bool {
         self.task == task
@@ -147,8 +160,8 @@ impl ClaimedTask {
     pub(crate) fn run(self, worker: Option<WorkerId>) -> RanTask {
         let context = TaskContext::new(self.task, worker);
         // SAFETY: this value is the claim, and it is used up here.
-        let outcome = unsafe { raw::run(self.task, &context) };
-        RanTask { claimed: self, outcome }
+        let ended = unsafe { raw::run(self.task, &context) };
+        RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
     }
 
     /// Drops the closure and settles the task with the reason why there is no value.
@@ -158,7 +171,7 @@ impl ClaimedTask {
         if let Some(extra) = self.extra() {
             extra.give_place_back();
         }
-        RanTask { claimed: self, outcome }.settle();
+        RanTask { claimed: self, outcome, passed_on: true }.settle();
     }
 
     fn header(&self) -> &Header {
@@ -173,6 +186,8 @@ impl ClaimedTask {
 pub(crate) struct RanTask {
     claimed: ClaimedTask,
     outcome: Outcome,
+    /// The outcome is not this task's own.
+    passed_on: bool,
 }
 
 impl RanTask {
@@ -186,7 +201,7 @@ impl RanTask {
 
     /// Shows the name of a task that panicked, and the text of the panic.
     pub(crate) fn with_panic(&self, look: impl FnOnce(String, &str)) {
-        if self.outcome == Outcome::Panicked {
+        if self.outcome == Outcome::Panicked && !self.passed_on {
             // SAFETY: the run left a payload, and until it is settled it is the claimant's.
             unsafe { raw::with_panic(self.claimed.task, look) };
         }

@@ -9,11 +9,13 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::task::Waker;
 
+use super::TaskRef;
+use super::body::{Body, Stop};
 use super::context::TaskContext;
 use super::extra::Extra;
 use super::state::{Outcome, State};
 use super::strip::{self, Kind, Place};
-use crate::error::panic_message;
+use crate::error::{TaskError, panic_message};
 use crate::id::PoolId;
 use crate::queue::Link;
 use crate::sync::UnsafeCell;
@@ -37,7 +39,9 @@ pub(super) struct Header {
 /// What differs between types of tasks.
 pub(super) struct Table {
     /// Runs the closure and leaves the value or the panic's payload in its place.
-    run: unsafe fn(NonNull<Header>, &TaskContext) -> Outcome,
+    run: unsafe fn(NonNull<Header>, &TaskContext) -> Ended,
+    before: unsafe fn(NonNull<Header>) -> Option<TaskRef>,
+    passes_on: unsafe fn(NonNull<Header>) -> bool,
     drop_closure: unsafe fn(NonNull<Header>),
     drop_value: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
@@ -75,18 +79,28 @@ impl Table {
     }
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// The outcome is that of the task before it.
+    pub(super) passed_on: bool,
+}
+
 /// Thrown by a task that wants its worker's thread to end; see `TaskContext::end_worker`.
 pub(super) struct EndWorker;
 
 impl<F, T> Plain<F, T>
 where
-    F: FnOnce(&TaskContext) -> T,
+    F: Body<T>,
 {
     /// `Named` is the type whose name the task bears: the user's own closure, though ours may be wrapped
     /// around it.
     const fn table<Named>() -> Table {
         Table {
             run: Self::run,
+            before: Self::before,
+            passes_on: Self::passes_on,
             drop_closure: Self::drop_closure,
             drop_value: Self::drop_value,
             free: Self::free,
@@ -118,22 +132,43 @@ where
 
     /// # Safety
     /// - `task` heads a `Plain<F, T>`, and the caller has claimed it and not run it yet.
-    unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Outcome {
+    unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended {
         // SAFETY: the claimant owns the closure, which is of this type, and moves it out once.
-        let closure = unsafe { take_contents::<F>(task) };
-        match unwind::catch(|| closure(context)) {
+        let body = unsafe { take_contents::<F>(task) };
+        let (outcome, passed_on) = match body.call(context) {
             Ok(value) => {
                 // SAFETY: the claimant owns the place, and the closure has left it.
                 unsafe { put_contents::<T>(task, value) };
-                Outcome::Value
+                (Outcome::Value, false)
             }
-            Err(payload) if ends_worker(&payload) => Outcome::Lost,
-            Err(payload) => {
+            Err(Stop::Threw(payload)) if ends_worker(&payload) => (Outcome::Lost, false),
+            Err(Stop::Threw(payload)) => {
                 // SAFETY: as for the value.
                 unsafe { put_contents::<Payload>(task, payload) };
-                Outcome::Panicked
+                (Outcome::Panicked, false)
             }
-        }
+            Err(Stop::PassedOn(TaskError::Panicked(panic))) => {
+                // SAFETY: as for the value.
+                unsafe { put_contents::<Payload>(task, panic.into_inner()) };
+                (Outcome::Panicked, true)
+            }
+            Err(Stop::PassedOn(error)) => (Outcome::without_value(&error), true),
+        };
+        Ended { outcome, passed_on }
+    }
+
+    /// # Safety
+    /// - `task` heads a `Plain<F, T>` that holds its closure, and nobody takes it out meanwhile.
+    unsafe fn before(task: NonNull<Header>) -> Option<TaskRef> {
+        // SAFETY: the caller's promise.
+        unsafe { with_contents::<F, _>(task, F::before) }
+    }
+
+    /// # Safety
+    /// - As for [`before`](Self::before).
+    unsafe fn passes_on(task: NonNull<Header>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { with_contents::<F, _>(task, F::passes_on) }
     }
 
     /// # Safety
@@ -175,14 +210,15 @@ where
 #[inline]
 pub(super) fn allocate<Named, F, T>(
     pool: PoolId,
+    state: fn(bool) -> State,
     extra: Option<Extra>,
     closure: F,
 ) -> NonNull<Header>
 where
-    F: FnOnce(&TaskContext) -> T,
+    F: Body<T>,
 {
     let contents = Contents { closure: ManuallyDrop::new(closure) };
-    let state = State::queued(extra.is_some());
+    let state = state(extra.is_some());
     match extra {
         None => {
             let piece = Plain::<F, T>::KIND.and_then(strip::cut);
@@ -272,11 +308,33 @@ impl Drop for Header {
 /// # Safety
 /// - The caller has claimed the task and not run it yet.
 #[inline]
-pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Outcome {
+pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended {
     // SAFETY: the claimant holds a reference.
     let run = unsafe { Header::of(task) }.table.run;
     // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
     unsafe { run(task, context) }
+}
+
+/// The task that a link waits for; see [`Body::before`].
+///
+/// # Safety
+/// - The task holds its closure, and nobody takes it out meanwhile.
+pub(super) unsafe fn before(task: NonNull<Header>) -> Option<TaskRef> {
+    // SAFETY: the caller keeps the task.
+    let before = unsafe { Header::of(task) }.table.before;
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    unsafe { before(task) }
+}
+
+/// See [`Body::passes_on`].
+///
+/// # Safety
+/// - As for [`before`].
+pub(super) unsafe fn passes_on(task: NonNull<Header>) -> bool {
+    // SAFETY: the caller keeps the task.
+    let passes_on = unsafe { Header::of(task) }.table.passes_on;
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    unsafe { passes_on(task) }
 }
 
 /// Drops the closure of a claimed task; says whether that was quiet.
@@ -332,6 +390,17 @@ unsafe fn put_contents<X>(task: NonNull<Header>, contents: X) {
     let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
     // SAFETY: the caller owns the place, which has room for this type.
     header.contents.with_mut(|_| unsafe { place.write(contents) });
+}
+
+/// # Safety
+/// - The contents are an `X` now, and stay where they are meanwhile.
+unsafe fn with_contents<X, R>(task: NonNull<Header>, look: impl FnOnce(&X) -> R) -> R {
+    // SAFETY: the caller holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the offset is that of the task's own type.
+    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
+    // SAFETY: the caller's promise.
+    header.contents.with(|_| look(unsafe { place.as_ref() }))
 }
 
 /// # Safety

@@ -9,6 +9,9 @@
 //! | 6 | `CANCEL` | somebody wants a running task to stop |
 //! | 7 | `CANCEL_ON_DROP` | dropping the handle cancels |
 //! | 8 | `EXTENDED` | the allocation carries the optional part; never changes |
+//! | 9 | `LINKED` | a continuation that waits for the task before it; no queue has it yet |
+//! | 10 | `PINNED` | somebody who waits for a chain's end has stopped this link from being queued |
+//! | 11 | `TOKEN` | a token that claimed the task holds a reference until it has settled it |
 //!
 //! Rules that every transition keeps:
 //! - the closure belongs to whoever moved the phase from queued to running (the *claim*);
@@ -16,10 +19,15 @@
 //! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and to the
 //!   settler once a settled phase was set with `WAITER` present;
 //! - the value belongs to the handle if `HANDLE` was there when the task was settled, else to the settler;
-//! - whoever clears the last of `OWNER` and `HANDLE` frees the allocation.
+//! - whoever clears the last of `OWNER`, `HANDLE` and `TOKEN` frees the allocation;
+//! - who finds `PINNED` when it clears `LINKED` leaves the owner's reference to whoever pinned the link.
 #![forbid(unsafe_code)]
 
+mod link;
+
+use crate::error::TaskError;
 use crate::sync::{AtomicU32, Ordering, planted};
+pub(crate) use link::NotPinned;
 
 const PHASE: u32 = 0b111;
 const QUEUED: u32 = 0;
@@ -30,6 +38,9 @@ const WAITER: u32 = 1 << 5;
 const CANCEL: u32 = 1 << 6;
 const CANCEL_ON_DROP: u32 = 1 << 7;
 const EXTENDED: u32 = 1 << 8;
+const LINKED: u32 = 1 << 9;
+const PINNED: u32 = 1 << 10;
+const TOKEN: u32 = 1 << 11;
 
 /// Why a task is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +55,17 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// What a task settles with that passes this error on.
+    pub(crate) fn without_value(error: &TaskError) -> Self {
+        match error {
+            TaskError::Panicked(_) => Self::Panicked,
+            TaskError::Cancelled => Self::Cancelled,
+            TaskError::Expired => Self::Expired,
+            TaskError::Rejected => Self::Rejected,
+            TaskError::Lost => Self::Lost,
+        }
+    }
+
     #[inline]
     fn of(word: u32) -> Option<Self> {
         match word & PHASE {
@@ -100,6 +122,15 @@ pub(crate) enum Registered {
     Settled,
 }
 
+/// Where a task was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimedAt {
+    /// In a queue, or on its way into one.
+    Queue,
+    /// Behind a task that is not settled: no queue has seen it.
+    Link,
+}
+
 /// The state word.
 #[derive(Debug)]
 pub(crate) struct State(AtomicU32);
@@ -137,22 +168,34 @@ impl State {
     /// Takes the closure: from here only the claimant may run it, drop it and settle the task.
     #[inline]
     pub(crate) fn claim(&self) -> bool {
+        self.claim_with(RUNNING).is_some()
+    }
+
+    /// As [`claim`](Self::claim), and says where the task stood.
+    pub(crate) fn claim_anywhere(&self) -> Option<ClaimedAt> {
+        self.claim_with(RUNNING)
+    }
+
+    /// As [`claim`](Self::claim), for a token: it gets a reference of its own with it.
+    pub(crate) fn claim_for_token(&self) -> bool {
+        self.claim_with(RUNNING | TOKEN).is_some()
+    }
+
+    #[inline]
+    fn claim_with(&self, change: u32) -> Option<ClaimedAt> {
         let mut word = QUEUED | OWNER | HANDLE;
         loop {
             // ORDERING: acquire, so that nothing of the run moves before the claim. The closure itself
             // came through the queue or with the handle, which both synchronise on their own.
             // ORDERING: relaxed on failure, because the loser touches nothing.
-            match self.0.compare_exchange(
-                word,
-                word | RUNNING,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
+            match self.0.compare_exchange(word, word | change, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) if word & LINKED != 0 => return Some(ClaimedAt::Link),
+                Ok(_) => return Some(ClaimedAt::Queue),
                 #[cfg(corepool_mutant = "claim_twice")]
-                Err(seen) if seen & PHASE == RUNNING => return true,
-                Err(seen) if seen & PHASE == QUEUED => word = seen,
-                Err(_) => return false,
+                Err(seen) if seen & PHASE == RUNNING => return Some(ClaimedAt::Queue),
+                Err(seen) if seen & (PHASE | PINNED) == QUEUED => word = seen,
+                Err(_) => return None,
             }
         }
     }
@@ -208,7 +251,7 @@ impl State {
         let order =
             planted(cfg!(corepool_mutant = "settle_in_place_unacquired"), order, Ordering::Release);
         let before = self.0.fetch_sub(HANDLE - (outcome as u32 - RUNNING), order);
-        before & OWNER == 0
+        before & (OWNER | TOKEN) == 0
     }
 
     /// The owner lets go of a task that is settled, or that somebody else has claimed.
@@ -223,7 +266,19 @@ impl State {
         );
         let order =
             planted(cfg!(corepool_mutant = "release_owner_unacquired"), order, Ordering::Release);
-        self.0.fetch_and(!OWNER, order) & HANDLE == 0
+        self.0.fetch_and(!OWNER, order) & (HANDLE | TOKEN) == 0
+    }
+
+    /// The token that claimed and settled the task lets go of it.
+    /// Says whether the allocation is the caller's to free.
+    pub(crate) fn release_token(&self) -> bool {
+        // ORDERING: as in `release_owner`, with both of the other references.
+        let order = planted(
+            cfg!(corepool_mutant = "release_token_unreleased"),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        self.0.fetch_and(!TOKEN, order) & (OWNER | HANDLE) == 0
     }
 
     /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled task.
@@ -236,7 +291,7 @@ impl State {
             if Outcome::of(word).is_some() && !result_taken {
                 return LetGo::TakeFirst;
             }
-            if word & OWNER == 0 {
+            if word & (OWNER | TOKEN) == 0 {
                 return LetGo::Free;
             }
             // ORDERING: release, partner of the owner's acquire: what the handle did with the task is

@@ -3,6 +3,7 @@
 
 mod current;
 mod find;
+mod link;
 mod ready;
 mod run;
 mod shyness;
@@ -20,6 +21,7 @@ use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
+pub(crate) use link::ByPool;
 pub(crate) use ready::Readiness;
 pub(crate) use run::{run_in_caller, run_in_place};
 use shyness::Shyness;

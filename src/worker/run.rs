@@ -11,7 +11,7 @@ use crate::hub::{self, Hub, Slot};
 use crate::id::WorkerId;
 use crate::offer::Taken;
 use crate::sync::Ordering;
-use crate::task::{Extra, HeldTask, Outcome, QueuedTask, Ran, TaskContext};
+use crate::task::{Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, Released, TaskContext};
 use crate::unwind;
 
 impl Worker {
@@ -28,7 +28,7 @@ impl Worker {
         let ran = claimed.run(Some(slot.id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
-        count(slot, outcome);
+        count(&self.hub, slot, outcome);
         if let Some(extra) = ran.claimed().extra() {
             self.hub.note_end(started);
             // Before the handle knows: who joins and spawns again finds the room.
@@ -79,7 +79,7 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
     if let Some(index) = super::index_in(task.pool()) {
         // The task's own fork-join calls may be large, whatever those around it were.
         fork::look();
-        current::with_hub(|hub| run_beside_queue(hub, Some(index), task))
+        current::with_hub(|hub| run_where_it_stands(hub, Some(index), task))
     } else {
         // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
         // here: else two pools that wait for one another would do so for ever.
@@ -88,7 +88,8 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
                 // As good as one of its workers: its shutdown waits for this run.
                 hub.lives.begin_serving();
                 let guest = fork::visit(hub.id);
-                let result = fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
+                let result =
+                    fork::enter(&hub, Kind::Guest, |_| run_where_it_stands(&hub, None, task));
                 drop(guest);
                 hub.lives.end_serving(|| {
                     hub.settle_waiting(Outcome::Rejected);
@@ -97,6 +98,49 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
             }
             None => Err(task),
         }
+    }
+}
+
+fn run_where_it_stands<T>(
+    hub: &Hub,
+    index: Option<usize>,
+    task: HeldTask<T>,
+) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    match task.pin_chain() {
+        None => run_beside_queue(hub, index, task),
+        Some(chain) => {
+            run_chain(hub, index, chain);
+            task.try_take()
+        }
+    }
+}
+
+/// Runs the task at the bottom of a chain, and then each link whose turn that makes it, up to the end that somebody
+/// waits for. Nothing else waits for any of them, so none is a stranger's.
+#[cold]
+fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
+    let worker = index.map(WorkerId::from);
+    let mut started = None;
+    let on_start = |extra: Option<&Extra>| {
+        if let Some(extra) = extra {
+            started = hub.note_start(extra);
+            extra.give_place_back();
+        }
+    };
+    let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
+    if let Some(outcome) = chain.run_bottom(worker, on_start, on_panic) {
+        hub.note_claimed_in_queue();
+        hub.note_end(started);
+        note_run(hub, index, outcome);
+    }
+    while let Some(released) = chain.release_next() {
+        let Released::Ready(link) = released else { continue };
+        let Some(claimed) = link.claim() else { continue };
+        let ran = claimed.run(worker);
+        hub.count_unqueued();
+        note_run(hub, index, ran.outcome());
+        ran.with_panic(|task, message| hub.tell_panic(worker, task, message));
+        ran.settle();
     }
 }
 
@@ -133,18 +177,23 @@ fn run_beside_queue<T>(
         hub.note_end(started);
     }
     let Ran { outcome, result } = ran;
+    note_run(hub, index, outcome);
+    Ok(result)
+}
+
+/// Counts a task that ran in place, on the worker of this index or on a thread that is none.
+fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
     match index {
         Some(index) => {
             let slot = &hub.slots[index];
-            count(slot, outcome);
+            count(hub, slot, outcome);
             if outcome == Outcome::Lost {
                 // ORDERING: read by this very thread, when the task that waits has ended.
                 slot.ending.store(true, Ordering::Relaxed);
             }
         }
-        None => hub.count_run_elsewhere(outcome),
+        None => hub.count_settled(outcome),
     }
-    Ok(result)
 }
 
 /// Runs a closure at once in the thread that wanted to spawn it, because the queue is full.
@@ -166,7 +215,7 @@ where
     let message = result.as_ref().err().map(|payload| panic_message(&**payload).to_owned());
     let (task, outcome) = HeldTask::finished(hub.id, result);
     hub.count_unqueued();
-    hub.count_run_elsewhere(outcome);
+    hub.count_settled(outcome);
     if let (Outcome::Panicked, Some(message)) = (outcome, message) {
         let name = name.unwrap_or_else(|| std::any::type_name::<Named>());
         hub.tell_panic(worker, name.to_owned(), &message);
@@ -175,10 +224,12 @@ where
 }
 
 #[inline]
-fn count(slot: &Slot, outcome: Outcome) {
+fn count(hub: &Hub, slot: &Slot, outcome: Outcome) {
     match outcome {
+        Outcome::Value => slot.counters.completed.raise(),
         Outcome::Panicked => slot.counters.panicked.raise(),
         Outcome::Lost => slot.counters.lost.raise(),
-        _ => slot.counters.completed.raise(),
+        // What a continuation passed on.
+        other => hub.count_unrun(other),
     }
 }

@@ -1,6 +1,8 @@
 //! The promise of a task's result: joined from a thread, awaited in async code, or dropped.
 #![forbid(unsafe_code)]
 
+mod then;
+
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -14,7 +16,7 @@ use crate::habit;
 use crate::hub;
 use crate::parker;
 use crate::spin::Patience;
-use crate::task::{HeldTask, Outcome};
+use crate::task::{ClaimedAt, HeldTask, Outcome};
 use crate::worker;
 
 thread_local! {
@@ -128,8 +130,8 @@ impl<T> TaskHandle<T> {
     ///
     /// A task that nobody has started never runs: its closure is dropped here and now, and the handle
     /// settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see the wish
-    /// by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result stays its own. Never blocks, unless the
-    /// closure's drop does.
+    /// by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result stays its own. A continuation
+    /// takes what stands before it along, because nobody else could cancel that. Never blocks, unless a closure's drop does.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -226,14 +228,20 @@ impl<T> fmt::Debug for TaskHandle<T> {
 }
 
 fn cancel<T>(held: &HeldTask<T>) -> bool {
-    if held.settle_unrun(Outcome::Cancelled) {
-        if let Some(hub) = hub::find(held.pool()) {
-            hub.note_settled_in_queue(Outcome::Cancelled);
+    let Some(claimed_at) = held.settle_unrun(Outcome::Cancelled) else {
+        held.request_cancel();
+        return false;
+    };
+    if let Some(hub) = hub::find(held.pool()) {
+        match claimed_at {
+            ClaimedAt::Queue => hub.note_settled_in_queue(Outcome::Cancelled),
+            ClaimedAt::Link => {
+                hub.count_unqueued();
+                hub.count_unrun(Outcome::Cancelled);
+            }
         }
-        return true;
     }
-    held.request_cancel();
-    false
+    true
 }
 
 /// Waits for a task: in place if this thread does a pool's work and nobody has started the task, else asleep.

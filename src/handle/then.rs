@@ -1,0 +1,194 @@
+//! Continuations: what runs when a task is settled, and what becomes of its result.
+#![forbid(unsafe_code)]
+
+use std::any::type_name;
+use std::cell::RefCell;
+use std::fmt;
+
+use super::{TaskHandle, cancel};
+use crate::error::TaskError;
+use crate::hub;
+use crate::in_turn;
+use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
+use crate::unwind;
+use crate::worker::ByPool;
+
+/// Continuations run as tasks of the pool that ran the first one. They hold no worker while they wait, need no room in a
+/// bounded queue, and are spawned by whoever settles the task before them. Each is one allocation.
+///
+/// A chain settles from its beginning: if a task has no value, each `then` behind it settles at once for the same reason, and its closure
+/// never runs. [`cancel`](Self::cancel) of the last handle of a chain cancels all of it that has not started.
+impl<T: Send + 'static> TaskHandle<T> {
+    /// Runs a closure on the value when there is one. Without a value the new handle has the same error.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let words = pool.spawn(|| "one two three".to_owned());
+    /// let count = words.then(|text| text.split(' ').count()).then(|words| words * 10);
+    /// assert_eq!(count.join()?, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    pub fn then<F, U>(self, closure: F) -> TaskHandle<U>
+    where
+        F: FnOnce(T) -> U + Send + 'static,
+        U: Send + 'static,
+    {
+        self.link::<F, _, U>(When::Value, move |result: Result<T, TaskError>| result.map(closure))
+    }
+
+    /// Runs a closure on the error when there is no value, to put another in its place. A value is passed on.
+    ///
+    /// ```
+    /// use corepool::TaskError;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let parsed = pool.spawn(|| "12x".parse::<u32>().unwrap());
+    /// let number = parsed.recover(|error| match error {
+    ///     TaskError::Panicked(_) => 0,
+    ///     other => other.resume(),
+    /// });
+    /// assert_eq!(number.join()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    pub fn recover<F>(self, closure: F) -> Self
+    where
+        F: FnOnce(TaskError) -> T + Send + 'static,
+    {
+        self.link::<F, _, T>(When::NoValue, move |result: Result<T, TaskError>| {
+            result.or_else(|error| Ok(closure(error)))
+        })
+    }
+
+    /// Runs a closure when the task is settled, however, and passes the result on. If the closure panics, that
+    /// is the result.
+    ///
+    /// It runs too when the task was cancelled or refused, but not if this handle itself is cancelled, or the pool
+    /// has ended.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// static OPEN: AtomicU32 = AtomicU32::new(1);
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn(|| -> u32 { panic!("no luck") }).finally(|| {
+    ///     OPEN.fetch_sub(1, Ordering::Relaxed);
+    /// });
+    /// assert!(task.join().unwrap_err().is_panicked());
+    /// assert_eq!(OPEN.load(Ordering::Relaxed), 0);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    pub fn finally<F>(self, closure: F) -> Self
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.link::<F, _, T>(When::Settled, move |result: Result<T, TaskError>| {
+            closure();
+            result
+        })
+    }
+
+    fn link<Named, S, U>(self, when: When, step: S) -> TaskHandle<U>
+    where
+        S: FnOnce(Result<T, TaskError>) -> Result<U, TaskError> + Send + 'static,
+        U: Send + 'static,
+    {
+        let mut before = self.into_held();
+        let cancel_on_drop = before.is_cancel_on_drop();
+        let _unsettled = before.clear_waker();
+        let extra = before.is_extended().then(|| extra_like(&before)).flatten();
+        let place = before.task_ref();
+        let link = Link { before: Some(before), when, step: Some(step) };
+        let held = task::make_link::<ByPool, Named, _, U>(place, extra, link);
+        held.cancel_on_drop(cancel_on_drop);
+        TaskHandle::new(held)
+    }
+}
+
+/// A pool that records times does so for continuations too.
+#[cold]
+fn extra_like<T>(before: &HeldTask<T>) -> Option<Extra> {
+    let hub = hub::find(before.pool())?;
+    hub.times.is_some().then(|| Extra::new(None, hub.next_age(), None, None))
+}
+
+/// When a continuation's closure is called. Else it only passes the result on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Value,
+    NoValue,
+    Settled,
+}
+
+/// What a continuation runs. Dropped without a run it takes the task before it along.
+struct Link<T, S> {
+    /// Both are there until the run.
+    before: Option<HeldTask<T>>,
+    step: Option<S>,
+    when: When,
+}
+
+impl<T, S, U> Body<U> for Link<T, S>
+where
+    S: FnOnce(Result<T, TaskError>) -> Result<U, TaskError>,
+{
+    fn call(mut self, _context: &TaskContext) -> Result<U, Stop> {
+        let (Some(before), Some(step)) = (self.before.take(), self.step.take()) else {
+            unreachable!("a link runs once")
+        };
+        let Ok(result) = before.try_take() else {
+            unreachable!("a link runs when the task before it is settled")
+        };
+        match unwind::catch(|| step(result)) {
+            Ok(result) => result.map_err(Stop::PassedOn),
+            Err(payload) => Err(Stop::Threw(payload)),
+        }
+    }
+
+    fn before(&self) -> Option<TaskRef> {
+        self.before.as_ref().map(HeldTask::task_ref)
+    }
+
+    fn passes_on(&self) -> bool {
+        let has_value = self.before.as_ref().is_some_and(HeldTask::has_value);
+        match self.when {
+            When::Value => !has_value,
+            When::NoValue => has_value,
+            When::Settled => false,
+        }
+    }
+}
+
+impl<T, S> Drop for Link<T, S> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            give_up(before.without_value());
+        }
+    }
+}
+
+thread_local! {
+    /// Tasks that are to be cancelled on this thread, while one is being cancelled: each drops a link that holds the one
+    /// before, and a chain may be long.
+    static TO_GIVE_UP: in_turn::Line<HeldTask<()>> = const { RefCell::new(None) };
+}
+
+/// Cancels a task that nobody will ask for any more, and what stands before it.
+fn give_up(before: HeldTask<()>) {
+    // Where thread-locals are gone it is left to run by itself.
+    let _detached = in_turn::run(&TO_GIVE_UP, before, |held| {
+        cancel(&held);
+    });
+}
+
+impl<T, S> fmt::Debug for Link<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("when", &self.when).field("step", &type_name::<S>()).finish()
+    }
+}

@@ -1,0 +1,189 @@
+//! Continuations: a task that waits for another, how its turn comes, and how one who waits for the end of a chain
+//! walks it.
+//!
+//! A link holds the handle of the task before it, in its closure; that task's waiter slot holds the link's owner
+//! reference, as a waker. So a chain keeps itself, and whoever drops or cancels its end has all of it in hand.
+
+use core::mem;
+use core::ptr::NonNull;
+use core::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::body::Body;
+use super::context::TaskContext;
+use super::extra::Extra;
+use super::held::HeldTask;
+use super::raw::{self, Header};
+use super::state::{NotPinned, Outcome, Phase, Registered, State};
+use super::{QueuedTask, TaskRef};
+use crate::id::WorkerId;
+use crate::unwind;
+
+/// What happens to a link when the task before it is settled. Called on the thread that settled it.
+pub(crate) trait Turn {
+    /// `passes_on` says that the link needs no worker: see [`Body::passes_on`].
+    fn come(link: QueuedTask, passes_on: bool);
+}
+
+/// Makes a link behind the task `before`, whose handle the link's body holds and whose waiter slot is empty.
+pub(crate) fn make_link<R, Named, F, T>(
+    before: TaskRef,
+    extra: Option<Extra>,
+    body: F,
+) -> HeldTask<T>
+where
+    R: Turn,
+    F: Body<T> + Send + 'static,
+    T: Send + 'static,
+{
+    debug_assert_eq!(body.before(), Some(before), "the body holds the task before it");
+    // SAFETY: the body holds its handle.
+    let before = unsafe { Header::of(before.0) };
+    let task = raw::allocate::<Named, F, T>(before.pool(), State::linked, extra, body);
+    let waker = turn_waker::<R>(QueuedTask { task });
+    // SAFETY: the slot is the handle's, and empty.
+    unsafe { before.put_waiter(waker) };
+    if before.state.set_waiter() == Registered::Settled {
+        // SAFETY: the bit was not set when the task was settled, so the slot is still the handle's.
+        let waker = unsafe { before.take_waiter() };
+        waker.wake();
+    }
+    HeldTask::new(task)
+}
+
+fn turn_waker<R: Turn>(link: QueuedTask) -> Waker {
+    let table = const {
+        &RawWakerVTable::new(no_second_waker, turn_comes::<R>, turn_comes_by_ref, turn_never_comes)
+    };
+    let pointer = link.task.as_ptr().cast_const().cast();
+    mem::forget(link);
+    // SAFETY: the functions take the pointer for the owner's reference that was just forgotten.
+    unsafe { Waker::from_raw(RawWaker::new(pointer, table)) }
+}
+
+/// A waiter slot is only ever emptied and woken or dropped; this wakes nobody.
+unsafe fn no_second_waker(_link: *const ()) -> RawWaker {
+    RawWaker::new(core::ptr::null(), Waker::noop().vtable())
+}
+
+/// As for [`no_second_waker`].
+unsafe fn turn_comes_by_ref(_link: *const ()) {}
+
+/// # Safety
+/// - The pointer is that of a waker made by [`turn_waker`], which is used up.
+unsafe fn turn_never_comes(link: *const ()) {
+    // SAFETY: the waker's pointer is the link's.
+    let task = unsafe { NonNull::new_unchecked(link.cast_mut()) }.cast();
+    // A link that was claimed already only loses a reference; another one is refused.
+    drop(QueuedTask { task });
+}
+
+/// # Safety
+/// - As for [`turn_never_comes`].
+unsafe fn turn_comes<R: Turn>(link: *const ()) {
+    // SAFETY: the waker's pointer is the link's.
+    let task = unsafe { NonNull::new_unchecked(link.cast_mut()) }.cast();
+    let link = QueuedTask { task };
+    loop {
+        // Pinned, so that it is not cancelled under our eyes.
+        if link.state().pin() {
+            // SAFETY: while it is pinned the closure stays.
+            let passes_on = unsafe { raw::passes_on(task) };
+            link.state().unpin_ready();
+            return R::come(link, passes_on);
+        }
+        match link.state().leave_to_pinner() {
+            NotPinned::LeftToPinner => return mem::forget(link),
+            NotPinned::Claimed => return drop(link),
+            NotPinned::Free => {}
+        }
+    }
+}
+
+/// A chain that is walked from its end: links that wait, each pinned, and the task at the bottom.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    /// The end of the chain stands first.
+    links: Vec<NonNull<Header>>,
+    /// Kept by the last of the links, as long as that is pinned.
+    bottom: NonNull<Header>,
+}
+
+/// A link that is pinned no more.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Released {
+    /// Its turn has come, and it is the caller's to run.
+    Ready(QueuedTask),
+    /// It still waits, or somebody else sees to it.
+    Waits,
+}
+
+impl<T> HeldTask<T> {
+    /// Whether the task waits for another.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.state().is_linked()
+    }
+
+    /// Pins all that waits in front of this one, and this one. `None` if it does not wait.
+    pub(crate) fn pin_chain(&self) -> Option<Pinned> {
+        let mut links = Vec::new();
+        let mut at = self.task();
+        // SAFETY: ours, or held by a link that is pinned.
+        while unsafe { Header::of(at) }.state.pin() {
+            links.push(at);
+            // SAFETY: it is pinned, so its closure stays.
+            let before = unsafe { raw::before(at) };
+            at = before.expect("only a link is marked as one").0;
+        }
+        (!links.is_empty()).then_some(Pinned { links, bottom: at })
+    }
+}
+
+impl Pinned {
+    /// Runs the task at the bottom in place, if nobody has started it. Says how that ended.
+    pub(crate) fn run_bottom(
+        &self,
+        worker: Option<WorkerId>,
+        started: impl FnOnce(Option<&Extra>),
+        panicked: impl FnOnce(String, &str),
+    ) -> Option<Outcome> {
+        let bottom = self.bottom;
+        // SAFETY: the link in front of it keeps its handle.
+        let header = unsafe { Header::of(bottom) };
+        if header.state.phase() != Phase::Queued || !header.state.claim() {
+            return None;
+        }
+        // SAFETY: as above.
+        started(unsafe { raw::extra(bottom) });
+        let context = TaskContext::new(bottom, worker);
+        // SAFETY: we have just claimed it.
+        let ended = unsafe { raw::run(bottom, &context) };
+        if ended.outcome == Outcome::Panicked && !ended.passed_on {
+            // SAFETY: it panicked, and nobody else knows yet.
+            unsafe { raw::with_panic(bottom, panicked) };
+        }
+        if header.state.settle_beside_owner(ended.outcome) {
+            // SAFETY: the slot was filled when we settled the task, so it is ours now.
+            let waker = unsafe { header.take_waiter() };
+            unwind::quietly(|| waker.wake());
+        }
+        Some(ended.outcome)
+    }
+
+    /// Lets go of the link that is nearest to the bottom. `None` when all are let go.
+    pub(crate) fn release_next(&mut self) -> Option<Released> {
+        let task = self.links.pop()?;
+        // SAFETY: the next link keeps its handle, or whoever has the chain's end.
+        if unsafe { Header::of(task) }.state.unpin() {
+            Some(Released::Ready(QueuedTask { task }))
+        } else {
+            Some(Released::Waits)
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        while self.release_next().is_some() {}
+    }
+}

@@ -1,0 +1,116 @@
+//! A link's turn, its cancel and a walk down its chain at once: it settles once, and nothing is lost.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use corepool::{TaskHandle, WorkerPool};
+
+use crate::support::{PATIENCE, within};
+
+const ROUNDS: usize = if cfg!(corepool_chaos) { 300 } else { 3_000 };
+
+#[test]
+fn a_cancel_races_with_the_turn() {
+    within(6 * PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for round in 0..ROUNDS {
+            let end = pool.spawn(move || round).then(|n| n + 1).then(|n| n + 1);
+            for _ in 0..round % 50 {
+                std::hint::spin_loop();
+            }
+            let kept_from_running = end.cancel();
+            match end.join() {
+                Ok(value) => assert_eq!(value, round + 2),
+                Err(error) => assert!(error.is_cancelled()),
+            }
+            // A cancel that came between may have taken only what stood before.
+            let _either = kept_from_running;
+        }
+        pool.shutdown();
+        let metrics = pool.metrics();
+        assert_eq!(metrics.spawned, 3 * ROUNDS as u64);
+        assert_eq!(metrics.completed + metrics.cancelled, metrics.spawned);
+        assert_eq!(metrics.queue_depth, 0);
+    });
+}
+
+#[test]
+fn walks_down_a_chain_race_with_workers_that_run_it() {
+    within(6 * PATIENCE, || {
+        for workers in [1, 2, 8] {
+            let pool = Arc::new(WorkerPool::with_workers(workers).unwrap());
+            let tasks: Vec<TaskHandle<usize>> = (0..ROUNDS / 10)
+                .map(|round| {
+                    let inner = Arc::clone(&pool);
+                    pool.spawn(move || {
+                        let mut end = inner.spawn(move || round);
+                        for _ in 0..round % 7 {
+                            end = end.then(|n| n + 1);
+                        }
+                        let end = match round % 3 {
+                            0 => end,
+                            1 => match end.join_timeout(Duration::from_micros(round as u64 % 40)) {
+                                Ok(result) => return result.unwrap(),
+                                Err(end) => end,
+                            },
+                            _ => return pollster::block_on(end).unwrap(),
+                        };
+                        end.join().unwrap()
+                    })
+                })
+                .collect();
+            for (round, task) in tasks.into_iter().enumerate() {
+                assert_eq!(task.join().unwrap(), round + round % 7);
+            }
+            pool.shutdown();
+            let metrics = pool.metrics();
+            assert_eq!(metrics.completed, metrics.spawned);
+        }
+    });
+}
+
+#[test]
+fn two_pools_wait_for_one_anothers_chains() {
+    within(6 * PATIENCE, || {
+        let pools = Arc::new([1, 1].map(|workers| WorkerPool::with_workers(workers).unwrap()));
+        let tasks: Vec<_> = (0..ROUNDS / 10)
+            .map(|round| {
+                let inner = Arc::clone(&pools);
+                pools[round % 2].spawn(move || {
+                    let other = &inner[1 - round % 2];
+                    other.spawn(move || round).then(|n| n + 1).then(|n| n + 1).join().unwrap()
+                })
+            })
+            .collect();
+        for (round, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.join().unwrap(), round + 2);
+        }
+    });
+}
+
+#[test]
+fn the_pool_closes_while_chains_are_under_way() {
+    within(6 * PATIENCE, || {
+        for round in 0..ROUNDS / 30 {
+            let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+            let closer = Arc::clone(&pool);
+            let closer = thread::spawn(move || {
+                for _ in 0..round * 20 {
+                    std::hint::spin_loop();
+                }
+                closer.shutdown();
+            });
+            let ends: Vec<_> =
+                (0..20).map(|n| pool.spawn(move || n).then(|n| n + 1).then(|n| n + 1)).collect();
+            for (n, end) in ends.into_iter().enumerate() {
+                if let Ok(value) = end.join() {
+                    assert_eq!(value, n + 2);
+                }
+            }
+            closer.join().unwrap();
+            let metrics = pool.metrics();
+            assert_eq!(metrics.spawned, metrics.completed + metrics.rejected);
+        }
+    });
+}
