@@ -23,6 +23,7 @@
 # - the acquire of `Offer::finish`: nothing is read after it but what the offer was made with;
 # - the failed exchange in the scope's `change`: it only tells what to try next; and `Chunk::send_away`: the jobs
 #   go by way of a lock;
+# - the relaxed flag of a cancelled token: it is a sign only, and the rest is under the token's lock;
 # - `Mode`'s relaxed loads, and its relaxed store: a poke that they miss or overwrite leaves a thread looking.
 #
 # A planted bug stands in src/ under `cfg(corepool_mutant = "NAME")`, at the line that it weakens.
@@ -97,6 +98,10 @@ mutants="
   watch_unreleased           promise::models
   watch_waits_unsaid         promise::models::who_waits_sees
   chunk_empty_relaxed        scope::models::a_full_chunk
+  cancel_claims_unlocked     cancel::models::a_listener_goes
+  cancel_never_leaves        cancel::models::a_listener_goes
+  cancel_last_reason         cancel::models::two_cancel
+  cancel_flag_early          cancel::models::who_sees
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"

@@ -100,6 +100,8 @@ mod spin;
 mod habit;
 mod queue;
 mod admission;
+mod timer;
+mod cancel;
 mod event;
 mod metrics;
 pub mod shared;
@@ -130,6 +132,7 @@ mod slice;
 pub mod promise;
 
 pub use builder::Builder;
+pub use cancel::{CancelReason, CancelToken, UntilCancelled};
 pub use config::{Dispatch, Pinning, WhenFull};
 pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
 pub use event::{ExitReason, PoolEvent};

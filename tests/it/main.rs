@@ -4,6 +4,7 @@ mod admission;
 mod await_handles;
 mod builder;
 mod cancel;
+mod cancel_token;
 mod events;
 mod handles;
 mod held;

@@ -4,7 +4,9 @@ use std::mem::{align_of, size_of};
 
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-use corepool::{Cancelled, PanicPayload, SharedArray, TaskError, TaskHandle, WorkerId};
+use corepool::{
+    CancelToken, Cancelled, PanicPayload, SharedArray, TaskError, TaskHandle, WorkerId,
+};
 
 const POINTER: usize = size_of::<usize>();
 
@@ -35,4 +37,10 @@ fn a_result_costs_one_word_beside_its_value() {
 fn a_shared_array_is_a_slice_and_its_owner() {
     assert_eq!(size_of::<SharedArray<AtomicU8>>(), 3 * POINTER);
     assert_eq!(size_of::<Option<SharedArray<AtomicU64>>>(), 3 * POINTER);
+}
+
+#[test]
+fn a_token_is_one_pointer() {
+    assert_eq!(size_of::<CancelToken>(), POINTER);
+    assert_eq!(size_of::<Option<CancelToken>>(), POINTER);
 }

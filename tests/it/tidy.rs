@@ -31,6 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "admission",
             "spin",
             "habit",
+            "timer",
         ],
     ),
     ("meeting", &["signal", "idle", "offer"]),
@@ -54,6 +55,9 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("error", "unwind"),
     ("admission", "parker"),
     ("shared", "parker"),
+    ("timer", "parker"),
+    ("cancel", "parker"),
+    ("cancel", "timer"),
     ("offer", "idle"),
 ];
 
@@ -70,6 +74,10 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     (
         "src/shared/",
         "zeroed memory taken for atomics; its waiting has none, and each file there says so",
+    ),
+    (
+        "src/cancel/",
+        "listeners are known by address; only `listener.rs` has any, and each other file there says so",
     ),
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),

@@ -1,0 +1,181 @@
+//! Who is to hear of a token's end: a table of places that are taken and given back in constant time.
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+use super::listener::{Claimed, Listener};
+use super::node::Node;
+use crate::unwind;
+
+/// The end of the list of free places.
+const NONE: usize = usize::MAX;
+/// A table that has become empty keeps room for so many.
+const KEPT: usize = 64;
+
+/// A place in the table, from being admitted to leaving. Nobody else gets it meanwhile, so it needs no generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
+/// One who hears of the end.
+pub(super) enum Guest {
+    Child(Weak<Node>),
+    Waker(Waker),
+    Listener(Listener),
+    /// A listener that claimed the end: only in a table that is on its way out.
+    Claimed(Claimed),
+}
+
+enum Seat {
+    Taken(Guest),
+    Free { next: usize },
+}
+
+/// The table. Free places form a list through the table itself.
+pub(super) struct Guests {
+    seats: Vec<Seat>,
+    free: usize,
+    taken: usize,
+}
+
+impl Guest {
+    /// Drops a waker where its panic does no harm. Not under a lock.
+    pub(super) fn discard(self) {
+        let _quiet = unwind::quietly(|| drop(self));
+    }
+
+    /// Runs user code, so not under a lock.
+    fn tell(self) {
+        let _quiet = match self {
+            Self::Waker(waker) => unwind::quietly(|| waker.wake()),
+            Self::Claimed(claimed) => unwind::quietly(|| claimed.finish()),
+            Self::Child(_) | Self::Listener(_) => true,
+        };
+    }
+}
+
+impl Guests {
+    pub(super) const fn new() -> Self {
+        Self { seats: Vec::new(), free: NONE, taken: 0 }
+    }
+
+    /// The place that the next guest will get.
+    pub(super) fn next_place(&self) -> Place {
+        Place(if self.free == NONE { self.seats.len() } else { self.free })
+    }
+
+    pub(super) fn admit(&mut self, guest: Guest) -> Place {
+        let place = self.next_place();
+        self.taken += 1;
+        match self.seats.get_mut(place.0) {
+            None => self.seats.push(Seat::Taken(guest)),
+            Some(seat) => {
+                if let Seat::Free { next } = std::mem::replace(seat, Seat::Taken(guest)) {
+                    self.free = next;
+                }
+            }
+        }
+        place
+    }
+
+    /// Puts another guest into a place that is taken; gives the one from before, to be dropped without the lock.
+    pub(super) fn replace(&mut self, place: Place, guest: Guest) -> Option<Guest> {
+        let seat = self.seats.get_mut(place.0)?;
+        match std::mem::replace(seat, Seat::Taken(guest)) {
+            Seat::Taken(before) => Some(before),
+            Seat::Free { .. } => None,
+        }
+    }
+
+    /// Gives the place back, and its guest, to be dropped without the lock.
+    pub(super) fn dismiss(&mut self, place: Place) -> Option<Guest> {
+        let seat = self.seats.get_mut(place.0)?;
+        let Seat::Taken(guest) = std::mem::replace(seat, Seat::Free { next: self.free }) else {
+            debug_assert!(false, "a place is given back once");
+            return None;
+        };
+        self.free = place.0;
+        self.taken -= 1;
+        // Else the most that there ever were would be paid for until the token goes.
+        if self.taken == 0 && self.seats.capacity() > KEPT {
+            *self = Self::new();
+        }
+        Some(guest)
+    }
+
+    /// Calls the claim of each listener; those that give false are forgotten. In place, so that nothing is allocated while the
+    /// token is locked.
+    pub(super) fn claim(&mut self) {
+        for seat in &mut self.seats {
+            if let Seat::Taken(Guest::Listener(_)) = seat {
+                let guest = std::mem::replace(seat, Seat::Free { next: NONE });
+                if let Seat::Taken(Guest::Listener(listener)) = guest {
+                    if let Some(claimed) = listener.claim() {
+                        *seat = Seat::Taken(Guest::Claimed(claimed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the children that are still there.
+    pub(super) fn children_into(&self, nodes: &mut Vec<Arc<Node>>) {
+        nodes.extend(self.seats.iter().filter_map(|seat| match seat {
+            Seat::Taken(Guest::Child(child)) => child.upgrade(),
+            _ => None,
+        }));
+    }
+
+    /// Says whether telling these would do anything.
+    pub(super) fn has_to_be_told(&self) -> bool {
+        self.seats
+            .iter()
+            .any(|seat| matches!(seat, Seat::Taken(Guest::Waker(_) | Guest::Claimed(_))))
+    }
+
+    /// Wakes and finishes, each though another one panics. Not under a lock.
+    pub(super) fn tell(self) {
+        for seat in self.seats {
+            if let Seat::Taken(guest) = seat {
+                guest.tell();
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(corepool_loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::{Guest, Guests, KEPT, Place};
+
+    fn guest() -> Guest {
+        Guest::Waker(Waker::noop().clone())
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut guests = Guests::new();
+        let places: Vec<_> = (0..5).map(|_| guests.admit(guest())).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4].map(Place));
+        for gone in [3, 1] {
+            assert!(guests.dismiss(Place(gone)).is_some());
+        }
+        for next in [1, 3, 5] {
+            assert_eq!(guests.next_place(), Place(next));
+            assert_eq!(guests.admit(guest()), Place(next));
+        }
+        assert_eq!((guests.taken, guests.seats.len()), (6, 6));
+    }
+
+    #[test]
+    fn a_large_table_that_is_empty_gives_its_memory_back() {
+        let mut guests = Guests::new();
+        let places: Vec<_> = (0..100 * KEPT).map(|_| guests.admit(guest())).collect();
+        for place in places {
+            assert!(guests.dismiss(place).is_some());
+        }
+        assert_eq!((guests.taken, guests.seats.capacity()), (0, 0));
+        assert_eq!(guests.admit(guest()), Place(0));
+    }
+}

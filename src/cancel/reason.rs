@@ -1,0 +1,37 @@
+//! Why a token was cancelled.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Says why a [`CancelToken`](super::CancelToken) was cancelled; the first reason stays.
+///
+/// ```
+/// use corepool::{CancelReason, CancelToken};
+/// let token = CancelToken::new();
+/// token.cancel_because("the client has gone");
+/// token.cancel();
+/// let reason = token.reason().unwrap();
+/// assert_eq!(reason, CancelReason::Because("the client has gone".into()));
+/// assert_eq!(reason.to_string(), "the client has gone");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelReason {
+    /// Somebody called [`cancel`](super::CancelToken::cancel).
+    Asked,
+    /// Somebody called [`cancel_because`](super::CancelToken::cancel_because), with this text.
+    Because(Arc<str>),
+    /// The token's own deadline passed, or that of a token it descends from.
+    DeadlinePassed,
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("somebody asked for it"),
+            Self::Because(reason) => f.write_str(reason),
+            Self::DeadlinePassed => f.write_str("the deadline has passed"),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Waiting for a token's end: as a future, or by blocking a thread.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::guests::{Guest, Place};
+use super::node::Node;
+use super::reason::CancelReason;
+use super::token::CancelToken;
+use crate::{clock, parker};
+
+/// The future that [`CancelToken::cancelled`] gives: ready, with the reason, when the token is cancelled.
+///
+/// It owns a clone of the token, so it can be moved into a task. The last waker that it was polled with is the one that is woken.
+/// Dropping it is always fine, and leaves nothing with the token. Polled after it was ready, it is ready again.
+///
+/// ```
+/// use corepool::{CancelReason, CancelToken, UntilCancelled};
+/// let token = CancelToken::new();
+/// let cancelled: UntilCancelled = token.cancelled();
+/// token.cancel();
+/// assert_eq!(pollster::block_on(cancelled), CancelReason::Asked);
+/// ```
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct UntilCancelled {
+    node: Arc<Node>,
+    place: Option<Place>,
+}
+
+impl CancelToken {
+    /// Gives a future that is ready when the token is cancelled, on any runtime or none.
+    ///
+    /// Use it beside the work in the runtime's `select!`. It never blocks.
+    ///
+    /// ```
+    /// use corepool::{CancelReason, CancelToken};
+    /// use std::time::Duration;
+    /// let token = CancelToken::with_timeout(Duration::from_millis(1));
+    /// let reason = pollster::block_on(async { token.cancelled().await });
+    /// assert_eq!(reason, CancelReason::DeadlinePassed);
+    /// ```
+    pub fn cancelled(&self) -> UntilCancelled {
+        UntilCancelled { node: Arc::clone(self.node()), place: None }
+    }
+
+    /// Blocks the thread until the token is cancelled, and gives the reason.
+    ///
+    /// It has no end if nobody cancels. On a worker it blocks the worker, which runs nothing else meanwhile.
+    ///
+    /// ```
+    /// use corepool::CancelToken;
+    /// let token = CancelToken::new();
+    /// let watcher = std::thread::spawn({
+    ///     let token = token.clone();
+    ///     move || token.wait().to_string()
+    /// });
+    /// token.cancel_because("the server stops");
+    /// assert_eq!(watcher.join().unwrap(), "the server stops");
+    /// ```
+    pub fn wait(&self) -> CancelReason {
+        loop {
+            // Without an end it comes back with the reason only.
+            if let Some(reason) = self.wait_until(None) {
+                return reason;
+            }
+        }
+    }
+
+    /// Blocks the thread until the token is cancelled, but not longer than this; says whether it is cancelled.
+    ///
+    /// Use it as a sleep that a cancel cuts short.
+    ///
+    /// ```
+    /// use corepool::CancelToken;
+    /// use std::time::Duration;
+    /// let token = CancelToken::new();
+    /// assert!(!token.wait_timeout(Duration::from_millis(1)));
+    /// token.cancel();
+    /// assert!(token.wait_timeout(Duration::MAX));
+    /// ```
+    #[must_use = "it tells a cancel from the end of the time"]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(Some(clock::after(timeout))).is_some()
+    }
+
+    fn wait_until(&self, end: Option<Instant>) -> Option<CancelReason> {
+        parker::with_current(|parker, waker| {
+            let mut cancelled = pin!(self.cancelled());
+            let mut context = Context::from_waker(waker);
+            loop {
+                if let Poll::Ready(reason) = cancelled.as_mut().poll(&mut context) {
+                    return Some(reason);
+                }
+                match end {
+                    None => parker.park(),
+                    Some(end) if parker.park_until(end) => {}
+                    Some(_) => return self.reason(),
+                }
+            }
+        })
+    }
+}
+
+impl Future for UntilCancelled {
+    type Output = CancelReason;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelReason> {
+        // A look ahead, which saves the waker; the one that counts is made under the lock.
+        if let Some(reason) = self.node.reason() {
+            self.place = None;
+            return Poll::Ready(reason);
+        }
+        let guest = Guest::Waker(context.waker().clone());
+        let stays = match self.place {
+            Some(place) => self.node.replace(place, guest).map(|()| place),
+            None => self.node.admit(guest),
+        };
+        match stays {
+            Ok(place) => {
+                self.place = Some(place);
+                Poll::Pending
+            }
+            Err(reason) => {
+                self.place = None;
+                Poll::Ready(reason)
+            }
+        }
+    }
+}
+
+impl Drop for UntilCancelled {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.node.leave(place);
+        }
+    }
+}
+
+impl fmt::Debug for UntilCancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UntilCancelled")
+            .field("reason", &self.node.reason())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,345 @@
+//! One thread for all the deadlines of the process: it wakes a waker at an instant.
+//!
+//! The thread is made when the first alarm is set. It sleeps until the earliest one, and ends when there has been nothing
+//! to time for a while; the next alarm makes another. Alarms stand in a tree ordered by time, out of which one that is called off is
+//! taken at once, so nothing piles up. Setting an alarm wakes the thread only if that would sleep past it.
+//!
+//! If the system refuses the thread, the alarms set so far stay, and each alarm that is set later asks for a thread
+//! again; the first one granted wakes all whose time has passed. An error would be of no use to who sets a deadline,
+//! and to wake at once would end work that still has time.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::clock;
+use crate::parker::Parker;
+use crate::unwind::{self, AbortOnPanic};
+
+/// The thread stays so long with nothing to time.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Has the waker woken at that time, or soon after; at once if it has passed.
+///
+/// The waker runs on the timer's thread, so it should be quick: alarms behind it wait for it. Its panic does no harm.
+pub(crate) fn at(when: Instant, waker: Waker) -> Alarm {
+    Timer::of_this_process().set(when, waker)
+}
+
+/// An alarm that is set; dropping it calls it off.
+///
+/// The drop does not wait for a waker that is just being woken.
+#[must_use = "dropping the alarm calls it off"]
+pub(crate) struct Alarm {
+    timer: &'static Timer,
+    key: Key,
+}
+
+/// When, and a number that tells alarms of one time apart.
+type Key = (Instant, u64);
+
+struct Timer {
+    /// Threads do not follow into a forked child: there the timer is another one.
+    process: u32,
+    agenda: Mutex<Agenda>,
+    parker: Parker,
+    /// The timer of a child that was forked from this process.
+    of_child: OnceLock<Box<Self>>,
+}
+
+struct Agenda {
+    alarms: BTreeMap<Key, Waker>,
+    next_number: u64,
+    thread: Thread,
+    /// Whether an alarm was set since the thread last looked and found none.
+    was_used: bool,
+    /// With nothing to time, the thread ends then.
+    rest_ends: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thread {
+    None,
+    /// It will look at the agenda before it sleeps.
+    Awake,
+    AsleepUntil(Instant),
+}
+
+/// What the thread does next.
+#[derive(Debug)]
+enum Step {
+    Wake(Waker),
+    SleepUntil(Instant),
+    End,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let Some(mut agenda) = self.timer.agenda_unless_forked() else { return };
+        let waker = agenda.alarms.remove(&self.key);
+        // With nothing left the thread is to end soon, not when the time of this alarm comes.
+        let is_last = waker.is_some() && agenda.alarms.is_empty();
+        let calls = is_last && agenda.wakes_from_beyond(clock::now() + LINGER);
+        drop(agenda);
+        if calls {
+            self.timer.parker.unpark();
+        }
+        let _quiet = unwind::quietly(|| drop(waker));
+    }
+}
+
+impl Timer {
+    fn new(process: u32) -> Self {
+        Self {
+            process,
+            agenda: Mutex::new(Agenda::new(clock::now())),
+            parker: Parker::new(),
+            of_child: OnceLock::new(),
+        }
+    }
+
+    fn of_this_process() -> &'static Self {
+        static FIRST: OnceLock<Timer> = OnceLock::new();
+        let process = std::process::id();
+        let mut timer = FIRST.get_or_init(|| Self::new(process));
+        while timer.process != process {
+            timer = timer.of_child.get_or_init(|| Box::new(Self::new(process)));
+        }
+        timer
+    }
+
+    fn set(&'static self, when: Instant, waker: Waker) -> Alarm {
+        let mut agenda = self.agenda.lock();
+        let key = agenda.add(when, waker);
+        if agenda.thread == Thread::None && self.start() {
+            agenda.thread = Thread::Awake;
+        }
+        let calls = agenda.wakes_from_beyond(when);
+        drop(agenda);
+        if calls {
+            self.parker.unpark();
+        }
+        Alarm { timer: self, key }
+    }
+
+    /// Says whether the system gave a thread. If not, the next alarm tries again.
+    fn start(&'static self) -> bool {
+        let thread = std::thread::Builder::new().name("corepool-timer".to_owned());
+        thread.spawn(|| self.run()).is_ok()
+    }
+
+    /// The whole life of the thread.
+    fn run(&self) {
+        let _abort = AbortOnPanic;
+        loop {
+            let step = self.agenda.lock().step(clock::now());
+            match step {
+                Step::Wake(waker) => {
+                    let _quiet = unwind::quietly(|| waker.wake());
+                }
+                Step::SleepUntil(end) => {
+                    let _early = self.parker.park_until(end);
+                }
+                Step::End => return,
+            }
+        }
+    }
+
+    /// None in a forked child if the lock was held when it was forked: by a thread that the child has not got.
+    fn agenda_unless_forked(&self) -> Option<MutexGuard<'_, Agenda>> {
+        if let Some(agenda) = self.agenda.try_lock() {
+            return Some(agenda);
+        }
+        (self.process == std::process::id()).then(|| self.agenda.lock())
+    }
+}
+
+impl Agenda {
+    fn new(now: Instant) -> Self {
+        Self {
+            alarms: BTreeMap::new(),
+            next_number: 0,
+            thread: Thread::None,
+            was_used: false,
+            rest_ends: now,
+        }
+    }
+
+    fn add(&mut self, when: Instant, waker: Waker) -> Key {
+        let key = (when, self.next_number);
+        self.next_number += 1;
+        self.alarms.insert(key, waker);
+        self.was_used = true;
+        key
+    }
+
+    /// Says whether the thread has to be woken because it sleeps past that time. This is said once.
+    fn wakes_from_beyond(&mut self, time: Instant) -> bool {
+        let sleeps = matches!(self.thread, Thread::AsleepUntil(end) if end > time);
+        if sleeps {
+            self.thread = Thread::Awake;
+        }
+        sleeps
+    }
+
+    fn step(&mut self, now: Instant) -> Step {
+        let Some(earliest) = self.alarms.first_entry() else { return self.rest(now) };
+        let (when, _) = *earliest.key();
+        if when <= now {
+            self.thread = Thread::Awake;
+            return Step::Wake(earliest.remove());
+        }
+        self.sleep_until(when)
+    }
+
+    fn rest(&mut self, now: Instant) -> Step {
+        if std::mem::take(&mut self.was_used) {
+            self.rest_ends = now + LINGER;
+        }
+        if self.rest_ends <= now {
+            self.thread = Thread::None;
+            return Step::End;
+        }
+        self.sleep_until(self.rest_ends)
+    }
+
+    fn sleep_until(&mut self, end: Instant) -> Step {
+        self.thread = Thread::AsleepUntil(end);
+        Step::SleepUntil(end)
+    }
+}
+
+#[cfg(all(test, not(corepool_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::task::{Wake, Waker};
+    use std::time::{Duration, Instant};
+
+    use parking_lot::Mutex;
+
+    use super::{Agenda, LINGER, Step, Thread, at};
+    use crate::clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const STEP: Duration = Duration::from_millis(2);
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn agenda() -> (Agenda, Instant) {
+        let now = clock::now();
+        (Agenda::new(now), now)
+    }
+
+    fn add(agenda: &mut Agenda, when: Instant) -> super::Key {
+        agenda.add(when, Waker::noop().clone())
+    }
+
+    #[track_caller]
+    fn expect_sleep(agenda: &mut Agenda, now: Instant, until: Instant) {
+        let step = agenda.step(now);
+        assert!(matches!(step, Step::SleepUntil(end) if end == until), "{step:?}");
+    }
+
+    #[test]
+    fn it_sleeps_until_the_earliest_and_wakes_what_is_due() {
+        let (mut agenda, now) = agenda();
+        add(&mut agenda, now + 3 * SECOND);
+        add(&mut agenda, now + SECOND);
+        add(&mut agenda, now + SECOND);
+        expect_sleep(&mut agenda, now, now + SECOND);
+        let late = now + 2 * SECOND;
+        assert!(matches!(agenda.step(late), Step::Wake(_)));
+        assert!(matches!(agenda.step(late), Step::Wake(_)), "two of one time are two");
+        expect_sleep(&mut agenda, late, now + 3 * SECOND);
+    }
+
+    #[test]
+    fn it_ends_when_there_was_nothing_to_time_for_a_while() {
+        let (mut agenda, now) = agenda();
+        let key = add(&mut agenda, now + SECOND);
+        expect_sleep(&mut agenda, now, now + SECOND);
+        agenda.alarms.remove(&key);
+        expect_sleep(&mut agenda, now + SECOND, now + SECOND + LINGER);
+        // Woken for no reason, it goes on with the same rest.
+        expect_sleep(&mut agenda, now + SECOND + LINGER / 2, now + SECOND + LINGER);
+        assert!(matches!(agenda.step(now + SECOND + LINGER), Step::End));
+        assert_eq!(agenda.thread, Thread::None);
+    }
+
+    #[test]
+    fn an_alarm_that_came_and_went_begins_the_rest_anew() {
+        let (mut agenda, now) = agenda();
+        add(&mut agenda, now);
+        assert!(matches!(agenda.step(now), Step::Wake(_)));
+        expect_sleep(&mut agenda, now, now + LINGER);
+        let key = add(&mut agenda, now + LINGER / 2);
+        agenda.alarms.remove(&key);
+        expect_sleep(&mut agenda, now + LINGER, now + 2 * LINGER);
+    }
+
+    #[test]
+    fn it_is_woken_only_from_a_sleep_that_is_too_long_and_once() {
+        let (mut agenda, now) = agenda();
+        add(&mut agenda, now + SECOND);
+        assert!(!agenda.wakes_from_beyond(now), "it does not sleep");
+        expect_sleep(&mut agenda, now, now + SECOND);
+        assert!(!agenda.wakes_from_beyond(now + SECOND));
+        assert!(agenda.wakes_from_beyond(now));
+        assert!(!agenda.wakes_from_beyond(now));
+    }
+
+    /// Sends its number when it is woken, then panics if it is the first.
+    struct Bell(u32, Sender<u32>);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.1.send(self.0).unwrap();
+            if self.0 == 0 {
+                std::panic::resume_unwind(Box::new("planned"));
+            }
+        }
+    }
+
+    /// Holds the timer's thread up until its sender is dropped.
+    struct HoldsUp(Mutex<Receiver<()>>);
+
+    impl Wake for HoldsUp {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.lock().recv().is_err());
+        }
+    }
+
+    #[test]
+    fn alarms_come_in_order_but_for_those_called_off_though_one_panics() {
+        let (rings, heard) = mpsc::channel();
+        let (gate, held) = mpsc::channel();
+        let start = clock::now();
+        let _holds_up = at(start, Waker::from(Arc::new(HoldsUp(Mutex::new(held)))));
+        let bell = |number| Waker::from(Arc::new(Bell(number, rings.clone())));
+        let mut alarms: Vec<_> =
+            (0..6).rev().map(|n| at(start + STEP * (n + 1), bell(n))).collect();
+        // The fourth and the second.
+        drop((alarms.remove(1), alarms.remove(2)));
+        drop(rings);
+        drop(gate);
+        let heard: Vec<_> = std::iter::from_fn(|| heard.recv_timeout(PATIENCE).ok()).collect();
+        assert_eq!(heard, [0, 1, 3, 5]);
+        assert!(clock::now() >= start + STEP * 6, "none comes early");
+    }
+
+    #[test]
+    fn an_alarm_called_off_drops_its_waker_at_once() {
+        let (rings, heard) = mpsc::channel();
+        let far = clock::after(Duration::MAX);
+        for number in 0..1_000 {
+            drop(at(far, Waker::from(Arc::new(Bell(number, rings.clone())))));
+        }
+        drop(rings);
+        assert_eq!(heard.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+}
