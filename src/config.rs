@@ -54,6 +54,32 @@ pub enum Dispatch {
     RoundRobin,
 }
 
+/// How urgent a task is.
+///
+/// A worker takes the more urgent task first, of those that it may run. Less urgent ones move all the same: a
+/// worker that always finds a [`High`](Self::High) task starts each 16th time with the [`Normal`](Self::Normal) ones, and each 64th
+/// time with the [`Low`](Self::Low) ones. So the first task of the low lane waits for at most 63 other tasks of each worker, and the
+/// first normal one for at most 15 urgent ones. Within a lane tasks start in the order in which they came. A running task is never interrupted.
+///
+/// ```
+/// use corepool::{Priority, WorkerPool};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let reply = pool.task().priority(Priority::High).spawn(|| "soon");
+/// let report = pool.task().priority(Priority::Low).spawn(|| "some time");
+/// assert_eq!((reply.join()?, report.join()?), ("soon", "some time"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Before everything else: somebody waits for it.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// When nothing else is there: nobody is in a hurry for it.
+    Low,
+}
+
 pub(crate) type NameThread = Arc<dyn Fn(WorkerId) -> String + Send + Sync>;
 pub(crate) type Hook = Arc<dyn Fn(&WorkerInfo) + Send + Sync>;
 

@@ -131,7 +131,7 @@ where
 fn extra(hub: &Hub) -> Option<Extra> {
     let is_extended = hub.admission.is_some() || hub.times.is_some();
     let accepted = hub.times.as_ref().map(|_| clock::now());
-    is_extended.then(|| Extra::new(accepted, hub.next_age(), None, None))
+    is_extended.then(|| Extra { accepted, age: hub.next_age(), ..Extra::default() })
 }
 
 /// # Safety

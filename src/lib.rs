@@ -96,12 +96,12 @@ mod in_turn;
 mod affinity;
 
 mod parker;
+mod timer;
+mod cancel;
 mod spin;
 mod habit;
 mod queue;
 mod admission;
-mod timer;
-mod cancel;
 mod event;
 mod metrics;
 pub mod shared;
@@ -133,7 +133,7 @@ pub mod promise;
 
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
-pub use config::{Dispatch, Pinning, WhenFull};
+pub use config::{Dispatch, Pinning, Priority, WhenFull};
 pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
 pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;

@@ -6,7 +6,6 @@
 
 mod deadline;
 mod guests;
-#[cfg_attr(not(test), expect(dead_code, reason = "tasks, which listen, do not use tokens yet"))]
 mod listener;
 mod node;
 mod reason;
@@ -18,10 +17,6 @@ mod models;
 #[cfg(all(test, not(corepool_loom)))]
 mod tests;
 
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "tasks, which listen, do not use tokens yet")
-)]
 pub(crate) use listener::{Listener, Registration};
 pub use reason::CancelReason;
 pub use token::CancelToken;

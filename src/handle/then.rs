@@ -115,7 +115,7 @@ impl<T: Send + 'static> TaskHandle<T> {
 #[cold]
 fn extra_like<T>(before: &HeldTask<T>) -> Option<Extra> {
     let hub = hub::find(before.pool())?;
-    hub.times.is_some().then(|| Extra::new(None, hub.next_age(), None, None))
+    hub.times.is_some().then(|| Extra { age: hub.next_age(), ..Extra::default() })
 }
 
 /// When a continuation's closure is called. Else it only passes the result on.

@@ -3,11 +3,12 @@
 
 use super::Hub;
 use crate::admission::Edge;
+use crate::config::Priority;
 use crate::error::panic_message;
 use crate::event::PoolEvent;
-use crate::id::WorkerId;
+use crate::id::{PoolId, WorkerId};
 use crate::metrics::{LiveHistogram, Metrics, WorkerInfo};
-use crate::task::{Outcome, QueuedTask};
+use crate::task::{Ledger, Outcome, QueuedTask};
 
 /// Each time so many more dead tasks stand in the queues it is asked whether they are more than half of
 /// all; then they are swept out.
@@ -89,6 +90,8 @@ impl Hub {
             queue_depth: self
                 .queued()
                 .saturating_sub(self.counters.claimed_in_queue.get() as usize),
+            queue_depth_high: self.queued_as(Priority::High),
+            queue_depth_low: self.queued_as(Priority::Low),
             waiting_for_room: self.admission.as_ref().map_or(0, |admission| admission.waiting()),
             events_dropped: self.events.dropped(),
             workers,
@@ -100,8 +103,11 @@ impl Hub {
     /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an inbox
     /// also sees tasks that were moved, so a worker counts what it spawns.
     fn spawned(&self) -> u64 {
-        let own = |slot: &super::Slot| slot.dealt.pushed() as u64 + slot.counters.spawned.get();
+        let own = |slot: &super::Slot| {
+            slot.dealt.pushed() as u64 + slot.own.pushed() as u64 + slot.counters.spawned.get()
+        };
         self.shared.pushed() as u64
+            + self.lanes.pushed() as u64
             + self.slots.iter().map(own).sum::<u64>()
             + self.counters.unqueued.get()
     }
@@ -109,6 +115,12 @@ impl Hub {
     /// Tasks in all queues, dead ones included.
     fn queued(&self) -> usize {
         self.queues().map(crate::queue::Queue::len).sum()
+    }
+
+    /// Tasks of this priority, dead ones included.
+    fn queued_as(&self, priority: Priority) -> usize {
+        let own = self.slots.iter().map(|slot| slot.own.of(priority).len());
+        self.lanes.of(priority).len() + own.sum::<usize>()
     }
 
     /// Frees the tasks that were settled where they stand.
@@ -120,6 +132,18 @@ impl Hub {
                 drop(task);
                 self.counters.claimed_in_queue.lower();
             }
+        }
+    }
+}
+
+/// Counts for the pool of that number, if it is still there.
+#[derive(Debug)]
+pub(crate) struct ById;
+
+impl Ledger for ById {
+    fn note_settled_in_queue(pool: PoolId, outcome: Outcome) {
+        if let Some(hub) = super::find(pool) {
+            hub.note_settled_in_queue(outcome);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod counting;
 mod help;
+mod lanes;
 mod lives;
 mod registry;
 mod slot;
@@ -22,7 +23,10 @@ use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
 
+pub(crate) use counting::ById;
 use help::Help;
+pub(crate) use lanes::Target;
+use lanes::{Lanes, Used};
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
@@ -36,6 +40,9 @@ pub(crate) struct Hub {
     pub(crate) config: Config,
     /// Tasks that no worker took yet.
     pub(crate) shared: Queue<QueuedTask>,
+    /// Those that are more or less urgent. Normal ones stand in `shared`.
+    pub(crate) lanes: Lanes,
+    lanes_used: Used,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) idle: IdleList,
     /// Parts of fork-join calls that anybody may run.
@@ -85,6 +92,8 @@ impl Hub {
             id: registry::free_id(),
             process: std::process::id(),
             shared: Queue::new(),
+            lanes: Lanes::new(),
+            lanes_used: Used::default(),
             slots: (0..config.workers).map(Slot::new).collect(),
             idle: IdleList::new(),
             board: Board::new(),
@@ -137,16 +146,15 @@ impl Hub {
     }
 
     fn deal(&self, task: QueuedTask) -> Gate {
+        let index = self.next_turn();
+        self.slots[index].dealt.push(task);
+        self.wake_for(index)
+    }
+
+    /// Whose turn it is to be dealt a task.
+    fn next_turn(&self) -> usize {
         // ORDERING: only the number matters.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let index = turn % self.slots.len();
-        let slot = &self.slots[index];
-        slot.dealt.push(task);
-        handshake();
-        if slot.asleep.load(Ordering::SeqCst) && self.idle.take(index) {
-            self.unpark(index);
-        }
-        if self.idle.look().is_closed() { Gate::Closed } else { Gate::Open }
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.slots.len()
     }
 
     /// Wakes the most recently freed worker that suits the caller's habit.
@@ -256,15 +264,18 @@ impl Hub {
 
     /// Whether a worker would find a task to run.
     pub(crate) fn has_tasks(&self) -> bool {
-        self.shared.has_item() || self.slots.iter().any(|slot| slot.inbox.has_item())
+        self.shared.has_item()
+            || self.lanes.has_item()
+            || self.slots.iter().any(|slot| slot.inbox.has_item())
     }
 
-    /// Whether nothing is left in any queue, and no pusher under way either.
-    pub(crate) fn is_drained(&self) -> bool {
+    /// Whether nothing is left in any queue that this worker takes from, and no pusher under way either.
+    pub(crate) fn is_drained(&self, index: usize) -> bool {
         // After the look that found the pool closed, before the looks at the queues: a submitter that found
         // it open has pushed before that.
         handshake();
-        self.queues().all(Queue::is_empty)
+        let own = Self::own_queues(&self.slots[index]);
+        self.common_queues().chain(own).all(Queue::is_empty)
     }
 
     /// Settles all that waits without running it. Says how many tasks that were.
@@ -319,8 +330,13 @@ impl Hub {
     }
 
     fn queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
-        let own = self.slots.iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
-        std::iter::once(&self.shared).chain(own)
+        self.common_queues().chain(self.slots.iter().flat_map(Self::own_queues))
+    }
+
+    /// Those that anybody empties in the end.
+    fn common_queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
+        let of_workers = self.slots.iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
+        std::iter::once(&self.shared).chain(self.lanes.all()).chain(of_workers)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::lanes::Lanes;
 use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
 use crate::parker::Parker;
@@ -21,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) inbox: Queue<QueuedTask>,
     /// Tasks dealt to this worker. Only it takes from here.
     pub(crate) dealt: Queue<QueuedTask>,
+    /// Tasks that only this worker may run.
+    pub(crate) own: Lanes,
     pub(crate) parker: Parker,
     /// Set while the worker may be asleep, for who deals it a task.
     pub(crate) asleep: CachePadded<AtomicBool>,
@@ -64,6 +67,7 @@ impl Slot {
             id: WorkerId::from(index),
             inbox: Queue::new(),
             dealt: Queue::new(),
+            own: Lanes::new(),
             parker: Parker::new(),
             asleep: CachePadded::new(AtomicBool::new(false)),
             hurried: AtomicBool::new(false),

@@ -62,6 +62,10 @@ pub struct Metrics {
     pub jobs_taken: u64,
     /// Tasks that wait now.
     pub queue_depth: usize,
+    /// Those of them that are urgent. One that was cancelled where it stands may still count here.
+    pub queue_depth_high: usize,
+    /// Those of them that are in no hurry, counted as the urgent ones.
+    pub queue_depth_low: usize,
     /// Threads or futures that wait for room now.
     pub waiting_for_room: usize,
     /// Events that listeners missed because they were slow.

@@ -1,18 +1,21 @@
 //! The way of a task into the pool: admission, allocation, push.
 #![forbid(unsafe_code)]
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use crate::admission::{Admission, Entry, InLine, Permit};
+use crate::cancel::{CancelToken, UntilCancelled};
 use crate::clock;
 use crate::config::WhenFull;
 use crate::error::SpawnError;
 use crate::handle::TaskHandle;
-use crate::hub::{Gate, Hub};
+use crate::hub::{ById, Gate, Hub, Target};
 use crate::parker;
-use crate::task::{self, Extra, HeldTask, Outcome, TaskContext};
+use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, TaskContext};
 use crate::unwind;
 use crate::worker;
 
@@ -20,6 +23,39 @@ use crate::worker;
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) target: Target,
+    pub(crate) start_by: Option<Instant>,
+    pub(crate) run_for: Option<Duration>,
+    pub(crate) token: Option<CancelToken>,
+}
+
+impl Options {
+    #[inline]
+    fn are_plain(&self) -> bool {
+        self.target.worker.is_none()
+            && self.start_by.is_none()
+            && self.run_for.is_none()
+            && self.token.is_none()
+    }
+
+    /// What ends the wait for room, if anything does.
+    fn patience(&self) -> Option<CancelToken> {
+        match (&self.token, self.start_by) {
+            (None, None) => None,
+            (Some(token), None) => Some(token.clone()),
+            (Some(token), Some(start_by)) => Some(token.child_with_deadline(start_by)),
+            (None, Some(start_by)) => Some(CancelToken::with_deadline(start_by)),
+        }
+    }
+
+    /// What becomes of a task that will not start.
+    fn too_late(&self) -> Option<Outcome> {
+        if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Some(Outcome::Cancelled);
+        }
+        let is_late = self.start_by.is_some_and(|start_by| clock::now() >= start_by);
+        is_late.then_some(Outcome::Expired)
+    }
 }
 
 /// How a full pool answered.
@@ -28,6 +64,15 @@ enum Admitted {
     Queue(Option<Permit>),
     RunHere,
     Refused,
+    /// It waited for room, and is not to start any more.
+    TooLate(Outcome),
+}
+
+/// How a wait for room ended.
+enum Room {
+    Place(Permit),
+    Closed,
+    TooLate,
 }
 
 /// Spawns as the pool's policy says; a refusal is a settled handle.
@@ -39,19 +84,17 @@ where
 {
     let from = worker::index_in(hub.id);
     if hub.is_closed() {
-        return refuse(hub, closure);
+        return settle_unqueued(hub, Outcome::Rejected, closure);
     }
     let permit = match &hub.admission {
         None => None,
-        Some(admission) => match admit(hub, admission) {
+        // What only one worker may run can neither be run here nor wait for that worker's own room.
+        Some(_) if options.target.worker.is_some() => None,
+        Some(admission) => match admit(hub, admission, &options) {
             Admitted::Queue(permit) => permit,
-            Admitted::RunHere => {
-                let name = options.name.as_deref();
-                return TaskHandle::new(worker::run_in_caller::<Named, F, T>(
-                    hub, from, name, closure,
-                ));
-            }
-            Admitted::Refused => return refuse(hub, closure),
+            Admitted::RunHere => return run_here::<Named, F, T>(hub, from, &options, closure),
+            Admitted::Refused => return settle_unqueued(hub, Outcome::Rejected, closure),
+            Admitted::TooLate(outcome) => return settle_unqueued(hub, outcome, closure),
         },
     };
     enqueue::<Named, F, T>(hub, from, permit, options, closure)
@@ -72,6 +115,7 @@ where
     }
     let permit = match &hub.admission {
         None => None,
+        Some(_) if options.target.worker.is_some() => None,
         Some(admission) => match admission.try_enter() {
             Some(permit) => Some(permit),
             None => {
@@ -105,20 +149,21 @@ where
     let from = worker::index_in(hub.id);
     let permit = match &hub.admission {
         None => None,
+        Some(_) if options.target.worker.is_some() => None,
         Some(admission) => match (admission.try_enter(), worker::is_inside(hub.id)) {
             (Some(permit), _) => Some(permit),
             // A worker that waited for its own pool might wait for itself.
             (None, true) => {
-                let name = options.name.as_deref();
-                let ran =
-                    worker::run_in_caller::<F, _, T>(hub, from, name, move |_: &TaskContext| {
-                        closure()
-                    });
-                return Ok(TaskHandle::new(ran));
+                let closure = move |_: &TaskContext| closure();
+                return Ok(run_here::<F, _, T>(hub, from, &options, closure));
             }
-            (None, false) => match wait_for_room(admission).await {
-                Some(permit) => Some(permit),
-                None => return Err(closed(hub, closure)),
+            (None, false) => match wait_for_room(admission, options.patience()).await {
+                Room::Place(permit) => Some(permit),
+                Room::Closed => return Err(closed(hub, closure)),
+                Room::TooLate => {
+                    let outcome = options.too_late().unwrap_or(Outcome::Cancelled);
+                    return Ok(settle_unqueued(hub, outcome, closure));
+                }
             },
         },
     };
@@ -139,9 +184,61 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (queued, held) =
-        task::make::<Named, F, T>(hub.id, extra_for(hub, permit, options), closure);
-    if hub.push(queued, from) == Gate::Closed {
+    if !options.are_plain() {
+        return enqueue_planned::<Named, F, T>(hub, from, permit, options, closure);
+    }
+    let target = options.target;
+    let extra = extra_for(hub, permit, options.name, None);
+    let (queued, held) = task::make::<Named, F, T>(hub.id, extra, closure);
+    let gate =
+        if target.is_plain() { hub.push(queued, from) } else { hub.push_to(target, queued, from) };
+    if gate == Gate::Closed {
+        take_back(hub, &held);
+    }
+    TaskHandle::new(held)
+}
+
+/// As [`enqueue`], for a task that is tied to a token, a time or a worker.
+#[cold]
+fn enqueue_planned<Named, F, T>(
+    hub: &Arc<Hub>,
+    from: Option<usize>,
+    permit: Option<Permit>,
+    options: Options,
+    closure: F,
+) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if let Some(outcome) = options.too_late() {
+        return settle_unqueued(hub, outcome, closure);
+    }
+    let Options { name, target, start_by, run_for, token } = options;
+    let plan = Plan { worker: target.worker, start_by, run_for, ..Plan::default() };
+    let extra = extra_for(hub, permit, name, Some(Box::new(plan)));
+    let (queued, held) = task::make::<Named, F, T>(hub.id, extra, closure);
+    let gate = hub.push_to(target, queued, from);
+    let mut ended = None;
+    if let Some(token) = token {
+        if held.tie::<ById>(&token, Meaning::Stop).is_err() {
+            ended = Some(Outcome::Cancelled);
+        }
+    }
+    if let Some(start_by) = start_by {
+        let deadline = CancelToken::with_deadline(start_by);
+        if held.tie::<ById>(&deadline, Meaning::TooLate).is_err() {
+            ended = ended.or(Some(Outcome::Expired));
+        }
+    }
+    if let Some(outcome) = ended {
+        if held.settle_unrun(outcome).is_some() {
+            hub.note_settled_in_queue(outcome);
+        } else if outcome == Outcome::Cancelled {
+            held.request_cancel();
+        }
+    }
+    if gate == Gate::Closed {
         take_back(hub, &held);
     }
     TaskHandle::new(held)
@@ -156,20 +253,51 @@ fn take_back<T>(hub: &Hub, held: &HeldTask<T>) {
 }
 
 #[inline]
-fn extra_for(hub: &Hub, permit: Option<Permit>, options: Options) -> Option<Extra> {
-    if permit.is_none() && hub.times.is_none() && options.name.is_none() {
+fn extra_for(
+    hub: &Hub,
+    permit: Option<Permit>,
+    name: Option<Arc<str>>,
+    plan: Option<Box<Plan>>,
+) -> Option<Extra> {
+    if permit.is_none() && hub.times.is_none() && name.is_none() && plan.is_none() {
         return None;
     }
     let accepted = hub.times.as_ref().map(|_| clock::now());
-    Some(Extra::new(accepted, hub.next_age(), options.name, permit))
+    let extra = Extra { accepted, age: hub.next_age(), name, plan, ..Extra::default() };
+    Some(extra.with_permit(permit))
 }
 
-/// The closure's drop is user code, and a refusal is not to be seen as a panic.
+/// A task that no queue will see. The closure's drop is user code, and this is not to be seen as a panic.
 #[cold]
-fn refuse<F, T>(hub: &Hub, closure: F) -> TaskHandle<T> {
+fn settle_unqueued<F, T>(hub: &Hub, outcome: Outcome, closure: F) -> TaskHandle<T> {
     unwind::quietly(|| drop(closure));
-    count_refusal(hub);
-    TaskHandle::new(HeldTask::refused(hub.id))
+    hub.count_unqueued();
+    hub.count_unrun(outcome);
+    TaskHandle::new(HeldTask::settled_unrun(hub.id, outcome))
+}
+
+/// The queue is full, and the caller does the work.
+#[cold]
+fn run_here<Named, F, T>(
+    hub: &Arc<Hub>,
+    from: Option<usize>,
+    options: &Options,
+    closure: F,
+) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if let Some(outcome) = options.too_late() {
+        return settle_unqueued(hub, outcome, closure);
+    }
+    let token = match (&options.token, options.run_for) {
+        (token, None) => token.clone(),
+        (None, Some(run_for)) => Some(CancelToken::with_timeout(run_for)),
+        (Some(token), Some(run_for)) => Some(token.child_with_timeout(run_for)),
+    };
+    let name = options.name.as_deref();
+    TaskHandle::new(worker::run_in_caller::<Named, F, T>(hub, from, name, token, closure))
 }
 
 /// A refusal that gives the closure back.
@@ -185,7 +313,7 @@ fn count_refusal(hub: &Hub) {
 }
 
 /// A bounded pool's answer, by its policy.
-fn admit(hub: &Hub, admission: &Arc<Admission>) -> Admitted {
+fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Admitted {
     loop {
         if let Some(permit) = admission.try_enter() {
             return Admitted::Queue(Some(permit));
@@ -195,9 +323,12 @@ fn admit(hub: &Hub, admission: &Arc<Admission>) -> Admitted {
             WhenFull::CallerRuns => Admitted::RunHere,
             WhenFull::Block if worker::is_inside(hub.id) => Admitted::RunHere,
             WhenFull::Block if hub.is_copy() => Admitted::Refused,
-            WhenFull::Block => match block_for_room(admission) {
-                Some(permit) => Admitted::Queue(Some(permit)),
-                None => Admitted::Refused,
+            WhenFull::Block => match block_for_room(admission, options.patience()) {
+                Room::Place(permit) => Admitted::Queue(Some(permit)),
+                Room::Closed => Admitted::Refused,
+                Room::TooLate => {
+                    Admitted::TooLate(options.too_late().unwrap_or(Outcome::Cancelled))
+                }
             },
             WhenFull::DropOldest if hub.drop_oldest() => continue,
             WhenFull::DropOldest => Admitted::Refused,
@@ -205,39 +336,52 @@ fn admit(hub: &Hub, admission: &Arc<Admission>) -> Admitted {
     }
 }
 
-/// Blocks until there is room; `None` if the pool is closed first.
-fn block_for_room(admission: &Arc<Admission>) -> Option<Permit> {
+/// Blocks until there is room, or the token ends.
+fn block_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Room {
+    let mut wait = WaitForRoom::new(admission, token);
     parker::with_current(|parker, waker| {
-        let mut entry = admission.enter(waker);
         loop {
-            match entry {
-                Entry::Permit(permit) => return Some(permit),
-                Entry::Closed => return None,
-                Entry::Wait(in_line) => {
-                    parker.park();
-                    entry = in_line.check(waker);
-                }
+            if let Poll::Ready(room) = wait.poll(waker) {
+                return room;
             }
+            parker.park();
         }
     })
 }
 
-async fn wait_for_room(admission: &Arc<Admission>) -> Option<Permit> {
-    let mut standing: Option<InLine> = None;
-    poll_fn(move |cx| {
-        let waker: &Waker = cx.waker();
-        let entry = match standing.take() {
-            None => admission.enter(waker),
+async fn wait_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Room {
+    let mut wait = WaitForRoom::new(admission, token);
+    poll_fn(move |cx| wait.poll(cx.waker())).await
+}
+
+/// A stand in the line for room, that may be left early.
+struct WaitForRoom<'a> {
+    admission: &'a Arc<Admission>,
+    standing: Option<InLine>,
+    ended: Option<UntilCancelled>,
+}
+
+impl<'a> WaitForRoom<'a> {
+    fn new(admission: &'a Arc<Admission>, token: Option<CancelToken>) -> Self {
+        let ended = token.map(|token| token.cancelled());
+        Self { admission, standing: None, ended }
+    }
+
+    fn poll(&mut self, waker: &Waker) -> Poll<Room> {
+        let entry = match self.standing.take() {
+            None => self.admission.enter(waker),
             Some(in_line) => in_line.check(waker),
         };
         match entry {
-            Entry::Permit(permit) => Poll::Ready(Some(permit)),
-            Entry::Closed => Poll::Ready(None),
-            Entry::Wait(in_line) => {
-                standing = Some(in_line);
-                Poll::Pending
-            }
+            Entry::Permit(permit) => return Poll::Ready(Room::Place(permit)),
+            Entry::Closed => return Poll::Ready(Room::Closed),
+            Entry::Wait(in_line) => self.standing = Some(in_line),
         }
-    })
-    .await
+        let mut context = Context::from_waker(waker);
+        let ended = self.ended.as_mut().map(|ended| Pin::new(ended).poll(&mut context));
+        match ended {
+            Some(Poll::Ready(_)) => Poll::Ready(Room::TooLate),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    }
 }

@@ -2,11 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::submit::{self, Options};
+use crate::cancel::CancelToken;
+use crate::clock;
+use crate::config::Priority;
 use crate::error::SpawnError;
 use crate::handle::TaskHandle;
 use crate::hub::Hub;
+use crate::id::WorkerId;
 use crate::task::TaskContext;
 
 /// Describes one task; made by [`WorkerPool::task`](crate::WorkerPool::task).
@@ -28,6 +33,103 @@ impl<'pool> TaskBuilder<'pool> {
     /// in which function it was written.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.options.name = Some(name.into());
+        self
+    }
+
+    /// Says how urgent the task is; [`Priority`] says what that means.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.options.target.priority = priority;
+        self
+    }
+
+    /// Has the task run on this worker and on no other. It waits until that worker is free, and needs no room in a bounded queue.
+    ///
+    /// A task that waits for it does not run it in place, unless it is on that worker. Two workers whose tasks wait for tasks
+    /// placed on one another would so wait for ever; that is the one way to get there by waiting for handles.
+    ///
+    /// # Panics
+    /// If the pool has no such worker.
+    ///
+    /// ```
+    /// use corepool::WorkerId;
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let worker = pool.task().on_worker(1).spawn_with(|cx| cx.worker());
+    /// assert_eq!(worker.join()?, Some(WorkerId::from(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_worker(mut self, worker: impl Into<WorkerId>) -> Self {
+        let (index, workers) = (worker.into().index(), self.hub.config.workers);
+        assert!(index < workers, "worker {index} was asked for, the pool has {workers}");
+        self.options.target.worker = Some(index);
+        self
+    }
+
+    /// Gives the task up if it has not started by then: it never runs, and its handle says
+    /// [`Expired`](crate::TaskError::Expired), at that time.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let late = pool.task().deadline(Instant::now()).spawn(|| unreachable!("it is too late"));
+    /// assert!(matches!(late.join(), Err(corepool::TaskError::Expired)));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn deadline(mut self, start_by: Instant) -> Self {
+        self.options.start_by = Some(start_by);
+        self
+    }
+
+    /// As [`deadline`](Self::deadline), counted from now.
+    pub fn start_within(self, time: Duration) -> Self {
+        self.deadline(clock::after(time))
+    }
+
+    /// Asks the task to stop when it has run for so long. The time counts from its start.
+    ///
+    /// The task sees that by [`TaskContext::is_cancelled`]; one that does not look goes on.
+    ///
+    /// ```
+    /// use corepool::CancelReason;
+    /// use std::time::Duration;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.task().run_for(Duration::from_millis(1)).spawn_with(|cx| {
+    ///     while !cx.is_cancelled() {
+    ///         std::hint::spin_loop();
+    ///     }
+    ///     cx.cancel_reason()
+    /// });
+    /// assert_eq!(task.join()?, Some(CancelReason::DeadlinePassed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_for(mut self, time: Duration) -> Self {
+        self.options.run_for = Some(time);
+        self
+    }
+
+    /// Ties the task to a token: when that ends, a task that has not started is cancelled at once, and one that runs is
+    /// asked to stop.
+    ///
+    /// ```
+    /// use corepool::{CancelToken, TaskError};
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let request = CancelToken::new();
+    /// let running = pool.task().cancel_token(&request).spawn_with(|cx| {
+    ///     while !cx.is_cancelled() {
+    ///         std::hint::spin_loop();
+    ///     }
+    ///     "stopped"
+    /// });
+    /// while pool.workers()[0].running.is_none() {
+    ///     std::thread::yield_now();
+    /// }
+    /// let queued = pool.task().cancel_token(&request).spawn(|| unreachable!("it never starts"));
+    /// request.cancel();
+    /// assert!(matches!(queued.join(), Err(TaskError::Cancelled)));
+    /// assert_eq!(running.join()?, "stopped");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel_token(mut self, token: &CancelToken) -> Self {
+        self.options.token = Some(token.clone());
         self
     }
 

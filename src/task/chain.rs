@@ -141,6 +141,8 @@ impl<T> HeldTask<T> {
 
 impl Pinned {
     /// Runs the task at the bottom in place, if nobody has started it. Says how that ended.
+    ///
+    /// Not if it may run on another worker only.
     pub(crate) fn run_bottom(
         &self,
         worker: Option<WorkerId>,
@@ -150,7 +152,11 @@ impl Pinned {
         let bottom = self.bottom;
         // SAFETY: the link in front of it keeps its handle.
         let header = unsafe { Header::of(bottom) };
-        if header.state.phase() != Phase::Queued || !header.state.claim() {
+        // SAFETY: as above.
+        let plan = unsafe { raw::extra(bottom) }.and_then(|extra| extra.plan.as_deref());
+        let only_on = plan.and_then(|plan| plan.worker);
+        let elsewhere = only_on.is_some_and(|only| worker.map(WorkerId::index) != Some(only));
+        if elsewhere || header.state.phase() != Phase::Queued || !header.state.claim() {
             return None;
         }
         // SAFETY: as above.

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use super::raw::{EndWorker, Header};
+use crate::cancel::{CancelReason, CancelToken};
 use crate::error::Cancelled;
 use crate::id::WorkerId;
 
@@ -18,6 +19,8 @@ use crate::id::WorkerId;
 pub struct TaskContext {
     /// None for work that runs in the caller without a task of its own.
     task: Option<NonNull<Header>>,
+    /// What stops such work.
+    token: Option<CancelToken>,
     worker: Option<WorkerId>,
 }
 
@@ -25,15 +28,16 @@ impl TaskContext {
     /// For a task that is about to run. The caller keeps the task's reference until the run is over;
     /// the context goes to the closure by reference, so it cannot outlive the run.
     pub(super) const fn new(task: NonNull<Header>, worker: Option<WorkerId>) -> Self {
-        Self { task: Some(task), worker }
+        Self { task: Some(task), token: None, worker }
     }
 
     /// For a closure that runs at once in its caller.
-    pub(crate) const fn without_task(worker: Option<WorkerId>) -> Self {
-        Self { task: None, worker }
+    pub(crate) const fn without_task(worker: Option<WorkerId>, token: Option<CancelToken>) -> Self {
+        Self { task: None, token, worker }
     }
 
-    /// Tells whether somebody called [`cancel`](crate::TaskHandle::cancel) on this task while it runs.
+    /// Tells whether the task is to stop: somebody called [`cancel`](crate::TaskHandle::cancel) on it while it runs, its
+    /// [token](crate::TaskBuilder::cancel_token) has ended, or its [time](crate::TaskBuilder::run_for) is over.
     ///
     /// Costs one relaxed load: ask as often as you like.
     ///
@@ -56,8 +60,11 @@ impl TaskContext {
     #[must_use]
     #[inline]
     pub fn is_cancelled(&self) -> bool {
-        // SAFETY: whoever made this context holds a reference to the task until the run is over.
-        self.task.is_some_and(|task| unsafe { Header::of(task) }.state.is_cancel_requested())
+        match self.task {
+            // SAFETY: whoever made this context holds a reference to the task until the run is over.
+            Some(task) => unsafe { Header::of(task) }.state.is_cancel_requested(),
+            None => self.token.as_ref().is_some_and(CancelToken::is_cancelled),
+        }
     }
 
     /// Returns early with `?` from a task that was asked to stop.
@@ -81,6 +88,23 @@ impl TaskContext {
     #[inline]
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled::new()) } else { Ok(()) }
+    }
+
+    /// Says why the task was asked to stop: by its token, because its time is over, or by its handle.
+    ///
+    /// `None` while it was not.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        if !self.is_cancelled() {
+            return None;
+        }
+        // SAFETY: as in `is_cancelled`.
+        let extra = self.task.and_then(|task| unsafe { super::raw::extra(task) });
+        let told = match &self.token {
+            Some(token) => token.reason(),
+            None => extra.and_then(|extra| extra.plan.as_ref()).and_then(|plan| plan.reason()),
+        };
+        Some(told.unwrap_or(CancelReason::Asked))
     }
 
     /// Names the worker that runs the task; `None` in a thread that is no worker, which is where

@@ -42,9 +42,9 @@ impl<T> HeldTask<T> {
         Self { task, value: PhantomData }
     }
 
-    /// A task that was refused, so that even a refusal has a handle.
-    pub(crate) fn refused(pool: PoolId) -> Self {
-        Self::new(raw::allocate_settled(pool, Outcome::Rejected, ()))
+    /// A task that never got into a queue: even a refusal has a handle.
+    pub(crate) fn settled_unrun(pool: PoolId, outcome: Outcome) -> Self {
+        Self::new(raw::allocate_settled(pool, outcome, ()))
     }
 
     /// A task whose closure has run already; also says what came of it.
@@ -262,6 +262,11 @@ impl<T> HeldTask<T> {
     /// Whether the task carries the optional part.
     pub(crate) fn is_extended(&self) -> bool {
         self.state().is_extended()
+    }
+
+    /// The index of the only worker that may run it, if there is such a one.
+    pub(crate) fn only_on(&self) -> Option<usize> {
+        self.extra()?.plan.as_ref()?.worker
     }
 
     /// Whether the task is settled with a value.

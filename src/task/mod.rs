@@ -15,6 +15,7 @@ mod raw;
 mod running;
 mod state;
 mod strip;
+mod token;
 
 use core::ptr::NonNull;
 
@@ -24,12 +25,13 @@ use crate::queue::{Link, Linked};
 pub(crate) use body::{Body, Stop};
 pub(crate) use chain::{Pinned, Released, Turn, make_link};
 pub use context::TaskContext;
-pub(crate) use extra::Extra;
+pub(crate) use extra::{Extra, Plan};
 pub(crate) use held::{HeldTask, Ran};
 use raw::{Header, Table};
 pub(crate) use running::RunningName;
 pub(crate) use state::{ClaimedAt, Outcome};
 use state::{SettledBy, State};
+pub(crate) use token::{Ledger, Meaning};
 
 /// A task by its address, for whoever knows that it is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

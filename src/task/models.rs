@@ -81,7 +81,8 @@ impl Seen {
     }
 
     fn task_with(&self, permit: Option<Permit>, panics: bool) -> (QueuedTask, HeldTask<Token>) {
-        let extra = Extra::new(None, 0, Some(Arc::clone(&self.name)), permit);
+        let name = Some(Arc::clone(&self.name));
+        let extra = Extra { name, ..Extra::default() }.with_permit(permit);
         let captured = Token::new(&self.closures_dropped);
         let seen = self.clone();
         make::<(), _, _>(PoolId::next(), Some(extra), move |_cx| {

@@ -15,6 +15,7 @@ use super::context::TaskContext;
 use super::extra::Extra;
 use super::state::{Outcome, State};
 use super::strip::{self, Kind, Place};
+use super::token;
 use crate::error::{TaskError, panic_message};
 use crate::id::PoolId;
 use crate::queue::Link;
@@ -310,9 +311,35 @@ impl Drop for Header {
 #[inline]
 pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended {
     // SAFETY: the claimant holds a reference.
-    let run = unsafe { Header::of(task) }.table.run;
+    let header = unsafe { Header::of(task) };
+    if header.state.is_extended() {
+        // SAFETY: the caller's promise.
+        return unsafe { run_extended(task, context) };
+    }
     // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
-    unsafe { run(task, context) }
+    unsafe { (header.table.run)(task, context) }
+}
+
+/// As [`run`], for a task that may be late, or has its time limited.
+///
+/// # Safety
+/// - As for [`run`].
+unsafe fn run_extended(task: NonNull<Header>, context: &TaskContext) -> Ended {
+    // SAFETY: the claimant holds a reference.
+    let header = unsafe { Header::of(task) };
+    // SAFETY: the caller's promise.
+    if !unsafe { token::begin(task) } {
+        // SAFETY: it was claimed, and is not run.
+        unsafe { drop_closure(task) };
+        return Ended { outcome: Outcome::Expired, passed_on: true };
+    }
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    let ended = unsafe { (header.table.run)(task, context) };
+    // SAFETY: as above.
+    if let Some(extra) = unsafe { extra(task) } {
+        extra.untie();
+    }
+    ended
 }
 
 /// The task that a link waits for; see [`Body::before`].

@@ -4,11 +4,12 @@
 //! Now and then the shared queue comes first all the same: else two tasks that spawn one another for
 //! ever would starve a third. The bound: a task at the head of the shared queue is taken by a worker
 //! after at most [`FAIRNESS`] tasks that this worker finds in its own inbox; one at the head of another
-//! worker's inbox after at most [`CHARITY`] tasks of each worker that is not stuck.
+//! worker's inbox after at most [`CHARITY`] tasks of each worker that is not stuck. Priorities are served by
+//! [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
 #![forbid(unsafe_code)]
 
 use super::{Found, Worker};
-use crate::config::Dispatch;
+use crate::config::{Dispatch, Priority};
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
 
@@ -17,6 +18,11 @@ const FAIRNESS: u32 = 61;
 /// And before it looks at the others' inboxes, though it has work of its own: their owners may be
 /// stuck in a task, and all other workers as busy as this one.
 const CHARITY: u32 = 251;
+/// Each so many looks begin with the normal tasks, and each so many with the low ones, though urgent ones may wait.
+const NORMAL_TURN: u32 = 16;
+const LOW_TURN: u32 = 64;
+/// The low ones' turn stands between two of the normal ones.
+const LOW_PLACE: u32 = 8;
 /// How many tasks a worker takes at once from the shared queue or from another worker.
 const BATCH: usize = 32;
 
@@ -25,6 +31,14 @@ impl Worker {
     #[inline]
     pub(super) fn find_near(&mut self) -> Option<QueuedTask> {
         self.looks = self.looks.wrapping_add(1);
+        if self.hub.has_lanes() {
+            return self.find_in_lanes();
+        }
+        self.find_normal()
+    }
+
+    #[inline]
+    fn find_normal(&mut self) -> Option<QueuedTask> {
         if self.hub.config.dispatch == Dispatch::RoundRobin {
             return self.find_dealt();
         }
@@ -35,6 +49,28 @@ impl Worker {
         } else {
             self.find_own().or_else(|| self.find_shared())
         }
+    }
+
+    /// By priority, with a turn for the lesser ones now and then.
+    #[cold]
+    fn find_in_lanes(&mut self) -> Option<QueuedTask> {
+        use Priority::{High, Low, Normal};
+        let order = if self.looks % LOW_TURN == LOW_PLACE {
+            [Low, High, Normal]
+        } else if self.looks % NORMAL_TURN == 0 {
+            [Normal, High, Low]
+        } else {
+            [High, Normal, Low]
+        };
+        order.into_iter().find_map(|priority| self.find_of(priority))
+    }
+
+    fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
+        let own = pop(self.slot().own.of(priority));
+        own.or_else(|| match priority {
+            Priority::Normal => self.find_normal(),
+            Priority::High | Priority::Low => pop(self.hub.lanes.of(priority)),
+        })
     }
 
     /// A task from another worker's inbox; more of them move to this one's.

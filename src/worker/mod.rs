@@ -169,6 +169,9 @@ impl Worker {
         if hub.board.open() > 0 {
             return true;
         }
+        if hub.has_lanes() && !(hub.lanes.look_empty() && self.slot().own.look_empty()) {
+            return true;
+        }
         match hub.config.dispatch {
             Dispatch::FreeWorker => {
                 !hub.shared.looks_empty() || hub.slots.iter().any(|slot| !slot.inbox.looks_empty())
@@ -207,6 +210,9 @@ impl Worker {
 
     /// The last look: every queue that this worker may take from.
     fn sees_work(&self) -> bool {
+        if self.slot().own.has_item() {
+            return true;
+        }
         match self.hub.config.dispatch {
             Dispatch::FreeWorker => self.hub.has_work(),
             Dispatch::RoundRobin => self.slot().dealt.has_item() || self.hub.board.open() > 0,
@@ -223,7 +229,7 @@ impl Worker {
             }
             return Next::Run(found);
         }
-        if self.hub.is_drained() {
+        if self.hub.is_drained(self.index) {
             if searching == Searching::Yes {
                 self.stop_searching();
             }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::{Worker, current};
+use crate::cancel::CancelToken;
 use crate::clock;
 use crate::error::{TaskError, panic_message};
 use crate::fork::{self, Kind, Stack};
@@ -106,6 +107,9 @@ fn run_where_it_stands<T>(
     index: Option<usize>,
     task: HeldTask<T>,
 ) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    if task.only_on().is_some_and(|only| index != Some(only)) {
+        return Err(task);
+    }
     match task.pin_chain() {
         None => run_beside_queue(hub, index, task),
         Some(chain) => {
@@ -201,6 +205,7 @@ pub(crate) fn run_in_caller<Named, F, T>(
     hub: &Hub,
     index: Option<usize>,
     name: Option<&str>,
+    token: Option<CancelToken>,
     closure: F,
 ) -> HeldTask<T>
 where
@@ -210,7 +215,7 @@ where
     let worker = index.map(WorkerId::from);
     let started = hub.times.as_ref().map(|_| clock::now());
     fork::look();
-    let result = unwind::catch(|| closure(&TaskContext::without_task(worker)));
+    let result = unwind::catch(|| closure(&TaskContext::without_task(worker, token)));
     hub.note_end(started);
     let message = result.as_ref().err().map(|payload| panic_message(&**payload).to_owned());
     let (task, outcome) = HeldTask::finished(hub.id, result);

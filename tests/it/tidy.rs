@@ -23,6 +23,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "waiter",
             "parker",
+            "timer",
             "cancel",
             "queue",
             "metrics",
@@ -31,7 +32,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "admission",
             "spin",
             "habit",
-            "timer",
         ],
     ),
     ("meeting", &["signal", "idle", "offer"]),

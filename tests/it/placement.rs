@@ -1,0 +1,125 @@
+//! A task that is meant for one worker runs there and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use corepool::{Dispatch, Priority, WorkerId, WorkerPool};
+
+use crate::support::{PATIENCE, occupy, within};
+
+#[test]
+fn it_runs_on_its_worker_though_others_are_free() {
+    within(PATIENCE, || {
+        for dispatch in [Dispatch::FreeWorker, Dispatch::RoundRobin] {
+            let pool = WorkerPool::builder().workers(4).dispatch(dispatch).build().unwrap();
+            for round in 0..400 {
+                let worker = round % 4;
+                let task = pool.task().on_worker(worker).spawn_with(|cx| cx.worker());
+                assert_eq!(task.join().unwrap(), Some(WorkerId::from(worker)));
+            }
+        }
+    });
+}
+
+#[test]
+fn it_waits_for_its_worker_and_others_do_not_take_it() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let busy = occupy(&pool, 1);
+        let infos = pool.workers();
+        let at_work = infos.iter().position(|info| info.running.is_some()).unwrap();
+        let task = pool.task().on_worker(at_work).spawn_with(|cx| cx.worker());
+        pool.spawn(|| ()).join().unwrap();
+        let task = task.join_timeout(Duration::from_millis(20)).unwrap_err();
+        busy.release();
+        assert_eq!(task.join().unwrap(), Some(WorkerId::from(at_work)));
+    });
+}
+
+#[test]
+fn the_urgent_ones_of_a_worker_come_first() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let busy = occupy(&pool, 1);
+        let (saying, said) = std::sync::mpsc::channel();
+        let tasks: Vec<_> = [Priority::Low, Priority::Normal, Priority::High]
+            .map(|priority| {
+                let saying = saying.clone();
+                let task = pool.task().on_worker(0).priority(priority);
+                task.spawn(move || saying.send(priority).unwrap())
+            })
+            .into();
+        busy.release();
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        let order: Vec<_> = said.try_iter().collect();
+        assert_eq!(order.len(), 3);
+        assert_ne!(order[2], Priority::High);
+    });
+}
+
+#[test]
+fn a_task_that_waits_runs_it_in_place_only_on_its_own_worker() {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+        for _ in 0..100 {
+            let inner = Arc::clone(&pool);
+            let outer = pool.task().on_worker(0).spawn_with(move |cx| {
+                let here = inner.task().on_worker(0).spawn_with(|cx| cx.worker());
+                let there = inner.task().on_worker(1).spawn_with(|cx| cx.worker());
+                (cx.worker(), here.join().unwrap(), there.join().unwrap())
+            });
+            let [zero, one] = [0, 1].map(|index| Some(WorkerId::from(index)));
+            assert_eq!(outer.join().unwrap(), (zero, zero, one));
+        }
+    });
+}
+
+#[test]
+fn it_is_run_before_the_end_though_its_worker_was_busy_when_the_pool_closed() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let busy = occupy(&pool, 2);
+        let tasks: Vec<_> = (0..20)
+            .map(|n| pool.task().on_worker(n % 2).spawn_with(move |cx| (n, cx.worker())))
+            .collect();
+        pool.close();
+        busy.release();
+        pool.shutdown();
+        for task in tasks {
+            let (n, worker) = task.join().unwrap();
+            assert_eq!(worker, Some(WorkerId::from(n % 2)));
+        }
+    });
+}
+
+#[test]
+fn it_survives_the_end_of_its_workers_thread() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let lost = pool.task().on_worker(1).spawn_with(|cx| cx.end_worker());
+        let tasks: Vec<_> =
+            (0..10).map(|_| pool.task().on_worker(1).spawn_with(|cx| cx.worker())).collect();
+        assert!(matches!(lost.join(), Err(corepool::TaskError::Lost)));
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), Some(WorkerId::from(1)));
+        }
+    });
+}
+
+#[test]
+fn it_needs_no_room() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(1).queue_capacity(0).build().unwrap();
+        let busy = occupy(&pool, 1);
+        let task = pool.task().on_worker(0).try_spawn(|| 1).unwrap();
+        busy.release();
+        assert_eq!(task.join().unwrap(), 1);
+    });
+}
+
+#[test]
+#[should_panic(expected = "worker 2 was asked for, the pool has 2")]
+fn a_worker_that_is_not_there_is_a_slip() {
+    let pool = WorkerPool::with_workers(2).unwrap();
+    pool.task().on_worker(2).spawn(|| ()).detach();
+}
