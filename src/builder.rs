@@ -17,6 +17,8 @@ use crate::worker::{self, Readiness};
 
 /// Room for our own frames, a panic's machinery and a small task.
 const LEAST_STACK: usize = 64 << 10;
+/// As many spare workers as others, within these bounds.
+const SPARES: (usize, usize) = (4, 64);
 /// More than any machine maps for a thread; larger numbers are slips, and overflow inside the system.
 const MOST_STACK: usize = usize::MAX >> 16;
 
@@ -44,6 +46,7 @@ pub struct Builder {
     queue_capacity: Option<usize>,
     when_full: WhenFull,
     dispatch: Dispatch,
+    spares: Option<usize>,
     record_timing: bool,
     on_worker_start: Option<Hook>,
     on_worker_exit: Option<Hook>,
@@ -67,6 +70,7 @@ impl Builder {
             queue_capacity: None,
             when_full: WhenFull::default(),
             dispatch: Dispatch::default(),
+            spares: None,
             record_timing: false,
             on_worker_start: None,
             on_worker_exit: None,
@@ -130,6 +134,16 @@ impl Builder {
         self
     }
 
+    /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4 and at most 64.
+    ///
+    /// A worker whose task waits, in [`blocking`](crate::blocking) or for another task, lends its core: if there is work a spare
+    /// worker does it meanwhile, on that core. Spare workers are numbered behind the others, get the same hooks, and end when
+    /// nobody has needed them for some seconds. With 0 a worker that waits keeps its core.
+    pub fn spare_workers(mut self, most: usize) -> Self {
+        self.spares = Some(most);
+        self
+    }
+
     /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because it
     /// reads the clock three times a task.
     pub fn record_timing(mut self, record: bool) -> Self {
@@ -158,7 +172,7 @@ impl Builder {
     /// What cannot be had, with what was asked for and what is possible: see [`BuildError`]. Nothing is left behind then.
     pub fn build(self) -> Result<WorkerPool, BuildError> {
         let (config, lease) = self.check()?;
-        let hub = Hub::new(config, lease);
+        let hub = Hub::new(config, lease, worker::start_spare);
         let pool = WorkerPool::from_hub(hub.clone());
         // From here on an error drops the pool, which joins the threads that have started.
         name_threads(&hub)?;
@@ -185,6 +199,7 @@ impl Builder {
         let lease = lease_cores(&self.pinning, self.workers, workers, &usable)?;
         let config = Config {
             workers,
+            spares: self.spares.unwrap_or(workers.clamp(SPARES.0, SPARES.1)).min(MAX_WORKERS),
             cores: lease.cores().to_vec(),
             usable_cores: usable.cores,
             name_thread: self.name_thread,
@@ -209,6 +224,7 @@ impl fmt::Debug for Builder {
             .field("queue_capacity", &self.queue_capacity)
             .field("when_full", &self.when_full)
             .field("dispatch", &self.dispatch)
+            .field("spares", &self.spares)
             .field("record_timing", &self.record_timing)
             .finish_non_exhaustive()
     }
@@ -284,7 +300,7 @@ fn name_threads(hub: &Hub) -> Result<(), BuildError> {
 }
 
 fn start_workers(hub: &Arc<Hub>) -> Result<(), BuildError> {
-    let workers = hub.slots.len();
+    let workers = hub.worker_count();
     let ready = Arc::new(Readiness::default());
     for index in 0..workers {
         hub.lives.begin_serving();

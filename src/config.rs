@@ -86,6 +86,8 @@ pub(crate) type Hook = Arc<dyn Fn(&WorkerInfo) + Send + Sync>;
 /// The choices, validated and complete.
 pub(crate) struct Config {
     pub(crate) workers: usize,
+    /// How many spare workers there may be at once.
+    pub(crate) spares: usize,
     /// The core of each worker; none where workers are not pinned.
     pub(crate) cores: Vec<usize>,
     /// All cores the process may use, to undo a mask that a new thread has inherited.

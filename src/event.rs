@@ -100,6 +100,8 @@ pub enum PoolEvent {
 pub enum ExitReason {
     /// The pool was closed, and nothing was left to do.
     Shutdown,
+    /// It was a spare worker, and nobody had needed it for some seconds.
+    NotNeeded,
     /// A task ended it: see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
     EndedByTask,
 }

@@ -125,12 +125,14 @@ mod pool;
 mod builder;
 mod global;
 
+mod blocking;
 mod install;
 mod join;
 mod scope;
 mod slice;
 pub mod promise;
 
+pub use blocking::blocking;
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
 pub use config::{Dispatch, Pinning, Priority, WhenFull};

@@ -242,7 +242,7 @@ impl Stack<'_> {
         if !self.can_be_helped() {
             return;
         }
-        if hunger.open >= self.hub().slots.len() {
+        if hunger.open >= self.hub().worker_count() {
             // Enough hangs there, but whoever was to take it may have found something else.
             if hunger.sleeps {
                 self.hub().wake_helper();
@@ -266,7 +266,7 @@ impl Stack<'_> {
         let others = self.hub().board.guests();
         let taken = if self.is_guest() && self.listens() { others } else { others + 1 };
         // Whoever waits for what this thread runs may help with it.
-        self.hub().slots.len() > taken || self.current().is_some()
+        self.hub().worker_count() > taken || self.current().is_some()
     }
 }
 

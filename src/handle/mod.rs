@@ -289,15 +289,10 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
             return;
         }
         while !held.is_settled() {
-            match end {
-                None => parker.park(),
-                Some(end) => {
-                    if !parker.park_until(end) {
-                        // Settled or not, the slot is emptied; the caller looks at the state once more.
-                        let _unsettled = held.clear_waker();
-                        return;
-                    }
-                }
+            if !worker::park_lending(parker, end) {
+                // Settled or not, the slot is emptied; the caller looks at the state once more.
+                let _unsettled = held.clear_waker();
+                return;
             }
         }
     });

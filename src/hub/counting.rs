@@ -67,11 +67,17 @@ impl Hub {
     }
 
     pub(crate) fn workers(&self) -> Vec<WorkerInfo> {
-        self.slots.iter().map(super::Slot::info).collect()
+        let infos = self.slots.iter().enumerate();
+        infos
+            .filter(|(index, slot)| self.is_shown(*index, slot))
+            .map(|(_, slot)| slot.info())
+            .collect()
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        let workers: Vec<_> = self.slots.iter().map(super::Slot::metrics).collect();
+        let slots = self.slots.iter().enumerate();
+        let shown = slots.filter(|(index, slot)| self.is_shown(*index, slot));
+        let workers: Vec<_> = shown.map(|(_, slot)| slot.metrics()).collect();
         let own = |count: fn(&super::Slot) -> u64| self.slots.iter().map(count).sum::<u64>();
         let rejected = self.counters.rejected.get();
         Metrics {
@@ -98,6 +104,11 @@ impl Hub {
             wait_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.wait)),
             run_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.run)),
         }
+    }
+
+    /// Spare workers are only to be seen while they have a thread.
+    fn is_shown(&self, index: usize, slot: &super::Slot) -> bool {
+        index < self.config.workers || slot.is_online()
     }
 
     /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an inbox

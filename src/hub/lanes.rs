@@ -104,8 +104,11 @@ impl Hub {
     /// Wakes a worker that has got a task of its own. Comes after the push.
     pub(super) fn wake_for(&self, index: usize) -> Gate {
         handshake();
-        if self.slots[index].asleep.load(Ordering::SeqCst) && self.idle.take(index) {
-            self.unpark(index);
+        let slot = &self.slots[index];
+        if slot.asleep.load(Ordering::SeqCst) && self.idle.take(index) {
+            self.unpark_worker(index);
+        } else if slot.lends.load(Ordering::SeqCst) {
+            self.wake_deputy(index);
         }
         if self.idle.look().is_closed() { Gate::Closed } else { Gate::Open }
     }

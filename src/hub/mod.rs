@@ -4,6 +4,7 @@
 mod counting;
 mod help;
 mod lanes;
+mod lend;
 mod lives;
 mod registry;
 mod slot;
@@ -27,6 +28,8 @@ pub(crate) use counting::ById;
 use help::Help;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
+use lend::Spares;
+pub(crate) use lend::{Order, StartSpare};
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
@@ -43,7 +46,10 @@ pub(crate) struct Hub {
     /// Those that are more or less urgent. Normal ones stand in `shared`.
     pub(crate) lanes: Lanes,
     lanes_used: Used,
+    /// The workers, and behind them the spare ones.
     pub(crate) slots: Box<[Slot]>,
+    spares: Spares,
+    slots_used: AtomicUsize,
     pub(crate) idle: IdleList,
     /// Parts of fork-join calls that anybody may run.
     pub(crate) board: Board,
@@ -78,7 +84,7 @@ pub(crate) enum Gate {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Config, lease: Lease) -> Arc<Self> {
+    pub(crate) fn new(config: Config, lease: Lease, start_spare: StartSpare) -> Arc<Self> {
         let events = Arc::new(Events::new());
         let admission = config.queue_capacity.map(|capacity| {
             let events = Arc::clone(&events);
@@ -94,7 +100,9 @@ impl Hub {
             shared: Queue::new(),
             lanes: Lanes::new(),
             lanes_used: Used::default(),
-            slots: (0..config.workers).map(Slot::new).collect(),
+            slots: (0..config.workers + config.spares).map(Slot::new).collect(),
+            slots_used: AtomicUsize::new(config.workers),
+            spares: Spares::new(config.workers, config.spares, start_spare),
             idle: IdleList::new(),
             board: Board::new(),
             help: Help::default(),
@@ -154,7 +162,7 @@ impl Hub {
     /// Whose turn it is to be dealt a task.
     fn next_turn(&self) -> usize {
         // ORDERING: only the number matters.
-        self.turn.fetch_add(1, Ordering::Relaxed) % self.slots.len()
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.config.workers
     }
 
     /// Wakes the most recently freed worker that suits the caller's habit.
@@ -163,6 +171,8 @@ impl Hub {
         let prefer = habit::wakes();
         let here = self.core_here();
         let fits = |index: usize| match (here, prefer) {
+            // A core that is lent is the last resort.
+            _ if index >= self.slots.len() => false,
             (None, _) => true,
             (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
             (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
@@ -225,7 +235,15 @@ impl Hub {
         }
     }
 
+    /// Wakes a worker that was taken from the free list, or finds one for a lent core that was.
     fn unpark(&self, index: usize) {
+        match index.checked_sub(self.slots.len()) {
+            None => self.unpark_worker(index),
+            Some(lender) => self.employ(lender),
+        }
+    }
+
+    fn unpark_worker(&self, index: usize) {
         self.counters.wakes.raise();
         self.slots[index].parker.unpark();
     }
@@ -244,6 +262,7 @@ impl Hub {
         while let Some(index) = self.idle.take_any() {
             self.unpark(index);
         }
+        self.wake_resting_spares();
         first
     }
 
@@ -266,7 +285,7 @@ impl Hub {
     pub(crate) fn has_tasks(&self) -> bool {
         self.shared.has_item()
             || self.lanes.has_item()
-            || self.slots.iter().any(|slot| slot.inbox.has_item())
+            || self.used_slots().iter().any(|slot| slot.inbox.has_item())
     }
 
     /// Whether nothing is left in any queue that this worker takes from, and no pusher under way either.
@@ -330,12 +349,12 @@ impl Hub {
     }
 
     fn queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
-        self.common_queues().chain(self.slots.iter().flat_map(Self::own_queues))
+        self.common_queues().chain(self.used_slots().iter().flat_map(Self::own_queues))
     }
 
     /// Those that anybody empties in the end.
     fn common_queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
-        let of_workers = self.slots.iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
+        let of_workers = self.used_slots().iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
         std::iter::once(&self.shared).chain(self.lanes.all()).chain(of_workers)
     }
 }

@@ -11,7 +11,7 @@ use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
 use crate::parker::Parker;
 use crate::queue::Queue;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::{QueuedTask, RunningName};
 
 /// Outlives the worker's threads: a new one finds everything here.
@@ -37,6 +37,12 @@ pub(crate) struct Slot {
     /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the task
     /// that waited.
     pub(crate) ending: AtomicBool,
+    /// Whose own tasks its thread does: its own, or those of the worker that a spare one stands in for.
+    pub(crate) home: AtomicUsize,
+    /// Set while the worker waits and lends its core: see `lend.rs`.
+    pub(crate) lends: AtomicBool,
+    /// Told to a spare worker that is to rest.
+    pub(crate) relieved: AtomicBool,
     pub(crate) thread: Mutex<ThreadFacts>,
 }
 
@@ -75,6 +81,9 @@ impl Slot {
             running: RunningName::new(),
             helping: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            home: AtomicUsize::new(index),
+            lends: AtomicBool::new(false),
+            relieved: AtomicBool::new(false),
             thread: Mutex::new(ThreadFacts::default()),
         }
     }
@@ -102,6 +111,10 @@ impl Slot {
             parks: self.counters.parks.get(),
             busy_time: self.thread.lock().busy(),
         }
+    }
+
+    pub(crate) fn is_online(&self) -> bool {
+        self.thread.lock().life == Life::Online
     }
 
     /// Whether the worker runs a task or a part of a call.

@@ -119,6 +119,16 @@ impl IdleList {
         handshake();
     }
 
+    /// As [`enter`](Self::enter), for one that is to be taken only when nobody else is free.
+    pub(crate) fn enter_last(&self, worker: usize) {
+        let mut free = self.free.lock();
+        free.insert(0, worker);
+        // SeqCst: as in `enter`.
+        self.word.fetch_add(Word::ONE_FREE, Ordering::SeqCst);
+        drop(free);
+        handshake();
+    }
+
     /// The last look found work: the worker takes itself off the list.
     pub(crate) fn retract(&self, worker: usize) -> Retract {
         if cfg!(corepool_mutant = "retract_stays") || self.take(worker) {

@@ -194,7 +194,7 @@ impl WorkerPool {
 impl fmt::Debug for WorkerPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool")
-            .field("workers", &self.hub.slots.len())
+            .field("workers", &self.hub.worker_count())
             .field("is_closed", &self.hub.is_closed())
             .finish_non_exhaustive()
     }

@@ -26,6 +26,7 @@ use crate::clock;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 use crate::parker;
+use crate::worker;
 pub use rule::{All, AllSettled, Any, Race, Rule};
 use watch::Watch;
 
@@ -175,15 +176,11 @@ impl<R: Rule> Promise<R> {
                 if let Poll::Ready(output) = self.advance(waker) {
                     return Some(output);
                 }
-                match end {
-                    None => parker.park(),
-                    Some(end) if parker.park_until(end) => {}
-                    Some(_) => {
-                        return match self.advance(waker) {
-                            Poll::Ready(output) => Some(output),
-                            Poll::Pending => None,
-                        };
-                    }
+                if !worker::park_lending(parker, end) {
+                    return match self.advance(waker) {
+                        Poll::Ready(output) => Some(output),
+                        Poll::Pending => None,
+                    };
                 }
             }
         })

@@ -142,10 +142,11 @@ impl<T> HeldTask<T> {
 impl Pinned {
     /// Runs the task at the bottom in place, if nobody has started it. Says how that ended.
     ///
-    /// Not if it may run on another worker only.
+    /// Not if it may run on another worker only than the one whose own tasks are done here, `home`.
     pub(crate) fn run_bottom(
         &self,
         worker: Option<WorkerId>,
+        home: Option<usize>,
         started: impl FnOnce(Option<&Extra>),
         panicked: impl FnOnce(String, &str),
     ) -> Option<Outcome> {
@@ -155,7 +156,7 @@ impl Pinned {
         // SAFETY: as above.
         let plan = unsafe { raw::extra(bottom) }.and_then(|extra| extra.plan.as_deref());
         let only_on = plan.and_then(|plan| plan.worker);
-        let elsewhere = only_on.is_some_and(|only| worker.map(WorkerId::index) != Some(only));
+        let elsewhere = only_on.is_some_and(|only| home != Some(only));
         if elsewhere || header.state.phase() != Phase::Queued || !header.state.claim() {
             return None;
         }

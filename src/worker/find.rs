@@ -66,7 +66,7 @@ impl Worker {
     }
 
     fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
-        let own = pop(self.slot().own.of(priority));
+        let own = pop(self.home().own.of(priority));
         own.or_else(|| match priority {
             Priority::Normal => self.find_normal(),
             Priority::High | Priority::Low => pop(self.hub.lanes.of(priority)),
@@ -75,7 +75,7 @@ impl Worker {
 
     /// A task from another worker's inbox; more of them move to this one's.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
-        let slots = &self.hub.slots;
+        let slots = self.hub.used_slots();
         let own = &slots[self.index];
         let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
         for other in others.filter(|other| !other.inbox.looks_empty()) {
@@ -99,7 +99,7 @@ impl Worker {
 
     /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.
     pub(super) fn find_left_behind(&self) -> Option<QueuedTask> {
-        self.hub.slots.iter().find_map(|slot| pop(&slot.dealt))
+        self.hub.used_slots().iter().find_map(|slot| pop(&slot.dealt))
     }
 
     fn find_own(&self) -> Option<QueuedTask> {
@@ -107,7 +107,7 @@ impl Worker {
     }
 
     fn find_dealt(&self) -> Option<QueuedTask> {
-        pop(&self.slot().dealt)
+        pop(&self.home().dealt)
     }
 
     fn find_shared(&self) -> Option<QueuedTask> {

@@ -7,6 +7,7 @@ mod link;
 mod ready;
 mod run;
 mod shyness;
+mod spare;
 mod start;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) use link::ByPool;
 pub(crate) use ready::Readiness;
 pub(crate) use run::{run_in_caller, run_in_place};
 use shyness::Shyness;
+pub(crate) use spare::{lend, park_lending, start_spare};
 pub(crate) use start::start;
 
 /// One worker, on its thread.
@@ -32,6 +34,8 @@ pub(crate) use start::start;
 struct Worker {
     hub: Arc<Hub>,
     index: usize,
+    /// Whose own tasks it takes: a spare worker's are those of the one it stands in for.
+    home: usize,
     /// Counts looks for work, for fairness.
     looks: u32,
     patience: Patience,
@@ -43,6 +47,8 @@ struct Worker {
 enum Ended {
     Closed,
     ByTask,
+    /// A spare worker is not needed any more.
+    Relieved,
 }
 
 /// Something to run.
@@ -62,32 +68,45 @@ enum Next {
 impl Worker {
     fn work(&mut self, stack: &Stack<'_>) -> Ended {
         loop {
-            let task = match self.find_near() {
-                Some(task) => task,
+            let found = match self.find_near() {
+                Some(task) => Found::Task(task),
                 None => {
                     stack.unlisten();
                     match self.find_or_rest() {
-                        Some(Found::Task(task)) => task,
-                        Some(Found::Part(taken)) => {
-                            self.run_part(stack, taken);
-                            if self.is_ending() {
-                                return Ended::ByTask;
-                            }
-                            continue;
-                        }
-                        None => return Ended::Closed,
+                        Some(found) => found,
+                        None => return self.why_it_stops(),
                     }
                 }
             };
-            if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
-                return Ended::ByTask;
+            if let Some(ended) = self.run_found(stack, found) {
+                return ended;
             }
         }
     }
 
+    /// Says if that was the last.
+    #[inline]
+    fn run_found(&mut self, stack: &Stack<'_>, found: Found) -> Option<Ended> {
+        let outcome = match found {
+            Found::Task(task) => self.run(task),
+            Found::Part(taken) => {
+                self.run_part(stack, taken);
+                None
+            }
+        };
+        if outcome == Some(Outcome::Lost) || self.is_ending() {
+            return Some(Ended::ByTask);
+        }
+        self.is_relieved().then_some(Ended::Relieved)
+    }
+
     /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
     fn find_or_rest(&mut self) -> Option<Found> {
-        let mut searching = self.hub.idle.start_search();
+        let searching = self.hub.idle.start_search();
+        self.search_or_rest(searching)
+    }
+
+    fn search_or_rest(&mut self, mut searching: Searching) -> Option<Found> {
         loop {
             match self.search(searching) {
                 Next::Run(found) => return Some(found),
@@ -98,6 +117,12 @@ impl Worker {
     }
 
     fn search(&mut self, searching: Searching) -> Next {
+        if self.is_relieved() {
+            if searching == Searching::Yes {
+                self.stop_searching();
+            }
+            return Next::Leave;
+        }
         if searching == Searching::Yes {
             if let Some(found) = self.look_around() {
                 self.stop_searching();
@@ -169,14 +194,15 @@ impl Worker {
         if hub.board.open() > 0 {
             return true;
         }
-        if hub.has_lanes() && !(hub.lanes.look_empty() && self.slot().own.look_empty()) {
+        if hub.has_lanes() && !(hub.lanes.look_empty() && self.home().own.look_empty()) {
             return true;
         }
         match hub.config.dispatch {
             Dispatch::FreeWorker => {
-                !hub.shared.looks_empty() || hub.slots.iter().any(|slot| !slot.inbox.looks_empty())
+                !hub.shared.looks_empty()
+                    || hub.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
             }
-            Dispatch::RoundRobin => !self.slot().dealt.looks_empty(),
+            Dispatch::RoundRobin => !self.home().dealt.looks_empty(),
         }
     }
 
@@ -198,10 +224,14 @@ impl Worker {
         slot.asleep.store(true, Ordering::SeqCst);
         self.hub.idle.enter(self.index, searching);
         self.hub.board.poke_all();
-        let stay_up = self.sees_work() || self.hub.is_closed();
+        let stay_up = self.sees_work() || self.hub.is_closed() || self.is_relieved();
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
             slot.counters.parks.raise();
             slot.parker.park();
+            // A spare worker may be woken once too often, at the end of the pool.
+            while self.is_spare() && self.hub.idle.lists(self.index) {
+                slot.parker.park();
+            }
         }
         slot.asleep.store(false, Ordering::SeqCst);
         // Whoever took this worker off the list, it counts as searching now.
@@ -210,12 +240,12 @@ impl Worker {
 
     /// The last look: every queue that this worker may take from.
     fn sees_work(&self) -> bool {
-        if self.slot().own.has_item() {
+        if self.home().own.has_item() {
             return true;
         }
         match self.hub.config.dispatch {
             Dispatch::FreeWorker => self.hub.has_work(),
-            Dispatch::RoundRobin => self.slot().dealt.has_item() || self.hub.board.open() > 0,
+            Dispatch::RoundRobin => self.home().dealt.has_item() || self.hub.board.open() > 0,
         }
     }
 
@@ -229,7 +259,7 @@ impl Worker {
             }
             return Next::Run(found);
         }
-        if self.hub.is_drained(self.index) {
+        if self.hub.is_drained(self.home) {
             if searching == Searching::Yes {
                 self.stop_searching();
             }
@@ -263,5 +293,11 @@ impl Worker {
     #[inline]
     fn slot(&self) -> &Slot {
         &self.hub.slots[self.index]
+    }
+
+    /// The place of the worker whose own tasks it takes.
+    #[inline]
+    fn home(&self) -> &Slot {
+        &self.hub.slots[self.home]
     }
 }

@@ -107,7 +107,7 @@ fn run_where_it_stands<T>(
     index: Option<usize>,
     task: HeldTask<T>,
 ) -> Result<Result<T, TaskError>, HeldTask<T>> {
-    if task.only_on().is_some_and(|only| index != Some(only)) {
+    if task.only_on().is_some_and(|only| index.map(|index| hub.home_of(index)) != Some(only)) {
         return Err(task);
     }
     match task.pin_chain() {
@@ -132,7 +132,8 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
         }
     };
     let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
-    if let Some(outcome) = chain.run_bottom(worker, on_start, on_panic) {
+    let home = index.map(|index| hub.home_of(index));
+    if let Some(outcome) = chain.run_bottom(worker, home, on_start, on_panic) {
         hub.note_claimed_in_queue();
         hub.note_end(started);
         note_run(hub, index, outcome);

@@ -35,6 +35,15 @@ pub(crate) fn start(
     ready: Option<Arc<Readiness>>,
     quick_deaths: u32,
 ) -> io::Result<()> {
+    start_thread(hub, index, move |worker| live(worker, ready, quick_deaths))
+}
+
+/// Starts a thread for a worker of this index, as the pool's threads are to be.
+pub(super) fn start_thread(
+    hub: &Arc<Hub>,
+    index: usize,
+    live: impl FnOnce(Worker) + Send + 'static,
+) -> io::Result<()> {
     let name = {
         let facts = hub.slots[index].thread.lock();
         facts.name.clone()
@@ -50,11 +59,12 @@ pub(crate) fn start(
     let worker = Worker {
         hub: Arc::clone(hub),
         index,
+        home: index,
         looks: 0,
         patience: Patience::searching(),
         shyness: Shyness::new(),
     };
-    hub.lives.start_thread(|| builder.spawn(move || live(worker, ready, quick_deaths)))
+    hub.lives.start_thread(|| builder.spawn(move || live(worker)))
 }
 
 /// The whole life of one of a worker's threads.
@@ -86,11 +96,11 @@ fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
 
 impl Worker {
     /// Goes to its core, and notes where the kernel really put it.
-    fn settle_in(&self) {
+    pub(super) fn settle_in(&self) {
         // ORDERING: written and read by this worker's own threads, one after another.
         self.slot().ending.store(false, Ordering::Relaxed);
         affinity::unpin_current_thread(&self.hub.config.usable_cores);
-        let wanted = self.hub.config.cores.get(self.index).copied();
+        let wanted = self.hub.config.cores.get(self.home).copied();
         let pinned = wanted.map(|core| (core, affinity::pin_current_thread(core)));
         let core = match pinned {
             Some((_, Pinned::To(core))) => Some(core),
@@ -107,11 +117,11 @@ impl Worker {
         facts.life = Life::Online;
     }
 
-    fn start_hook(&self) -> Word {
+    pub(super) fn start_hook(&self) -> Word {
         self.call_hook(self.hub.config.on_worker_start.as_ref())
     }
 
-    fn exit_hook(&self) {
+    pub(super) fn exit_hook(&self) {
         let _told_by_event = self.call_hook(self.hub.config.on_worker_exit.as_ref());
     }
 
@@ -127,7 +137,7 @@ impl Worker {
         })
     }
 
-    fn go_online(&self) {
+    pub(super) fn go_online(&self) {
         let slot = self.slot();
         let (generation, core) = {
             let facts = slot.thread.lock();
@@ -149,7 +159,7 @@ impl Worker {
             facts.generation
         };
         let reason = match ended {
-            Ended::Closed => ExitReason::Shutdown,
+            Ended::Closed | Ended::Relieved => ExitReason::Shutdown,
             Ended::ByTask => ExitReason::EndedByTask,
         };
         self.hub.events.tell(PoolEvent::WorkerExited { worker: slot.id, generation, reason });

@@ -2,6 +2,7 @@
 
 mod admission;
 mod await_handles;
+mod blocking;
 mod builder;
 mod cancel;
 mod cancel_token;

@@ -1,0 +1,32 @@
+//! Saying that a task is about to wait, so that its core is not idle meanwhile.
+#![forbid(unsafe_code)]
+
+use crate::worker;
+
+/// Runs a closure that will wait, for a file, a lock, a channel or another process, and lends the worker's core
+/// meanwhile.
+///
+/// If the pool has work, a spare worker takes the core over for that time; there is a bound on
+/// their number, see [`Builder::spare_workers`](crate::Builder::spare_workers). When the closure returns, the task goes on at once, and
+/// the spare worker rests as soon as it has run the task that it is at. What waits by itself lends its core without this: a handle's
+/// `join`, a promise, a set of tasks.
+///
+/// On a thread that is no worker it only calls the closure.
+///
+/// # Panics
+/// If the closure does.
+///
+/// ```
+/// use std::sync::mpsc;
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// let (sender, receiver) = mpsc::channel();
+/// let waits = pool.spawn(move || corepool::blocking(|| receiver.recv().unwrap()));
+/// // The only worker waits; all the same this one runs.
+/// pool.spawn(move || sender.send("hello").unwrap()).detach();
+/// assert_eq!(waits.join()?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn blocking<R>(closure: impl FnOnce() -> R) -> R {
+    let _lent = worker::lend();
+    closure()
+}

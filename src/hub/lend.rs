@@ -1,0 +1,268 @@
+//! Cores that are lent: a worker that waits leaves its core to a spare worker for that time.
+//!
+//! `lend.md` beside this file has the words and the steps. A core that is lent stands on the free list, by a number of its
+//! own behind those of all workers, so that submitters find it where they look anyway and lending wakes nobody by
+//! itself. Only when somebody takes it from there a spare worker is woken, or its thread started.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Hub, Slot, registry};
+use crate::sync::{Ordering, handshake};
+
+/// Starts the thread of a spare worker. Given by the floor above.
+pub(crate) type StartSpare = fn(&Arc<Hub>, usize) -> io::Result<()>;
+
+/// The spare workers of a pool, and who lends a core just now.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    start: StartSpare,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What each spare worker does; their slots stand behind those of the others.
+    duties: Vec<Duty>,
+    /// Whether it was given a count as searching that it has not taken yet.
+    counted: Vec<bool>,
+    /// How many have asked for each worker's core to be lent.
+    lends: Vec<u32>,
+}
+
+/// What a spare worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// It has no thread.
+    Off,
+    /// Its thread sleeps, and is on no list.
+    Resting,
+    /// It works on the core of this worker.
+    For(usize),
+    /// It did so, and is to rest as soon as it has run what it runs.
+    Relieved(usize),
+}
+
+/// What a spare worker that has rested is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Work in the place of this worker.
+    Serve {
+        home: usize,
+        /// It counts as searching already.
+        counted: bool,
+    },
+    Rest,
+    /// End the thread.
+    Leave,
+}
+
+impl Spares {
+    pub(super) fn new(workers: usize, spares: usize, start: StartSpare) -> Self {
+        let state = State {
+            duties: vec![Duty::Off; spares],
+            counted: vec![false; spares],
+            lends: vec![0; workers + spares],
+        };
+        Self { start, state: Mutex::new(state) }
+    }
+}
+
+impl Hub {
+    /// How many workers the pool was made with; the slots behind them are those of spare ones.
+    pub(crate) fn worker_count(&self) -> usize {
+        self.config.workers
+    }
+
+    /// The slots that any worker has used so far: those of spare ones come into it when they are first needed.
+    pub(crate) fn used_slots(&self) -> &[Slot] {
+        // ORDERING: acquire, partner of the release in `employ`: who sees a spare worker's task sees its slot.
+        &self.slots[..self.slots_used.load(Ordering::Acquire)]
+    }
+
+    /// Whose own tasks are done by this worker: a spare one does those of the worker that it stands in for.
+    pub(crate) fn home_of(&self, index: usize) -> usize {
+        // ORDERING: written by the worker's own thread before it serves.
+        self.slots[index].home.load(Ordering::Relaxed)
+    }
+
+    /// The number of a worker's core on the free list.
+    fn lent(&self, index: usize) -> usize {
+        self.slots.len() + index
+    }
+
+    /// Leaves a worker's core to whoever wants it, until [`take_core_back`](Self::take_core_back).
+    pub(crate) fn lend_core(&self, index: usize) {
+        let mut state = self.spares.state.lock();
+        if state.duties.is_empty() {
+            return;
+        }
+        state.lends[index] += 1;
+        if state.lends[index] > 1 {
+            return;
+        }
+        self.slots[index].lends.store(true, Ordering::SeqCst);
+        if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::Relieved(index)) {
+            // It still has the core, and keeps it.
+            state.duties[spare] = Duty::For(index);
+            self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
+            return;
+        }
+        self.idle.enter_last(self.lent(index));
+        drop(state);
+        // As a worker does that is about to sleep: after it is on the list it looks whether there is work.
+        let home = &self.slots[self.home_of(index)];
+        if home.own.has_item() || home.dealt.has_item() {
+            self.wake_deputy(index);
+        } else if self.has_tasks() {
+            let _gate = self.wake_one();
+        }
+    }
+
+    /// The worker goes on. A spare one in its place is relieved: it still ends the task that it runs.
+    pub(crate) fn take_core_back(&self, index: usize) {
+        let mut state = self.spares.state.lock();
+        if state.duties.is_empty() {
+            return;
+        }
+        state.lends[index] -= 1;
+        if state.lends[index] > 0 {
+            return;
+        }
+        self.slots[index].lends.store(false, Ordering::SeqCst);
+        if self.idle.take(self.lent(index)) {
+            drop(state);
+            self.stop_search();
+            return;
+        }
+        let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) else {
+            return;
+        };
+        state.duties[spare] = Duty::Relieved(index);
+        let slot = self.config.workers + spare;
+        self.slots[slot].relieved.store(true, Ordering::SeqCst);
+        handshake();
+        // It may be asleep on the list; awake it sees by itself that it is relieved.
+        if self.idle.take(slot) {
+            self.unpark_worker(slot);
+        }
+    }
+
+    /// Wakes whoever stands in for a worker that lends its core, for a task that is that worker's own.
+    pub(super) fn wake_deputy(&self, index: usize) {
+        if self.idle.take(self.lent(index)) {
+            self.employ(index);
+            return;
+        }
+        let state = self.spares.state.lock();
+        let spare = state.duties.iter().position(|duty| *duty == Duty::For(index));
+        drop(state);
+        let Some(slot) = spare.map(|spare| self.config.workers + spare) else { return };
+        if self.idle.take(slot) {
+            self.unpark_worker(slot);
+        } else if self.slots[slot].lends.load(Ordering::SeqCst) {
+            // It waits itself.
+            self.wake_deputy(slot);
+        }
+    }
+
+    /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as searching already.
+    #[cold]
+    pub(super) fn employ(&self, index: usize) {
+        let mut state = self.spares.state.lock();
+        let is_wanted = state.lends[index] > 0
+            && !state.duties.contains(&Duty::For(index))
+            && !(self.is_closed() && !self.has_tasks());
+        let found = is_wanted
+            .then(|| {
+                let resting = state.duties.iter().position(|duty| *duty == Duty::Resting);
+                resting.or_else(|| state.duties.iter().position(|duty| *duty == Duty::Off))
+            })
+            .flatten();
+        let Some(spare) = found else {
+            drop(state);
+            self.stop_search();
+            return;
+        };
+        let slot = self.config.workers + spare;
+        let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
+        state.counted[spare] = true;
+        self.slots[slot].relieved.store(false, Ordering::SeqCst);
+        // ORDERING: release, partner of the acquire in `used_slots`.
+        self.slots_used.fetch_max(slot + 1, Ordering::AcqRel);
+        if before == Duty::Resting {
+            drop(state);
+            self.unpark_worker(slot);
+        } else if !self.start_spare(slot) {
+            state.duties[spare] = Duty::Off;
+            state.counted[spare] = false;
+            drop(state);
+            self.stop_search();
+        }
+    }
+
+    fn start_spare(&self, slot: usize) -> bool {
+        let Some(hub) = registry::find(self.id) else { return false };
+        self.lives.begin_serving();
+        let started = (self.spares.start)(&hub, slot).is_ok();
+        if !started {
+            // Nothing is left to settle: whoever calls this is still there.
+            self.lives.end_serving(|| {});
+        }
+        started
+    }
+
+    /// A count as searching is given up. If nobody else searches, there may be work that counted on it.
+    fn stop_search(&self) {
+        let word = self.idle.end_search();
+        if word.wants_a_searcher() && self.has_tasks() {
+            let _gate = self.wake_one();
+        }
+    }
+
+    /// What a spare worker is to do that has rested, or was relieved. `slot` is its own.
+    pub(crate) fn next_order(&self, slot: usize, is_patient: bool) -> Order {
+        let mut state = self.spares.state.lock();
+        let spare = slot - self.config.workers;
+        let counted = std::mem::take(&mut state.counted[spare]);
+        let (duty, order) = match state.duties[spare] {
+            Duty::For(home) => (Duty::For(home), Order::Serve { home, counted }),
+            _ if is_patient && !self.is_closed() => (Duty::Resting, Order::Rest),
+            _ => (Duty::Off, Order::Leave),
+        };
+        state.duties[spare] = duty;
+        drop(state);
+        if counted && !matches!(order, Order::Serve { .. }) {
+            // Hired and relieved before it was awake.
+            self.stop_search();
+        }
+        order
+    }
+
+    /// A spare worker's thread ends, whatever it was at.
+    pub(crate) fn spare_ends(&self, slot: usize) {
+        let mut state = self.spares.state.lock();
+        let duty = &mut state.duties[slot - self.config.workers];
+        if let Duty::For(index) = std::mem::replace(duty, Duty::Off) {
+            // The core is to be had again.
+            self.idle.enter_last(self.lent(index));
+            drop(state);
+            if self.has_tasks() {
+                let _gate = self.wake_one();
+            }
+        }
+    }
+
+    /// The pool is closed: who rests has to see it.
+    pub(super) fn wake_resting_spares(&self) {
+        let state = self.spares.state.lock();
+        for (spare, duty) in state.duties.iter().enumerate() {
+            if *duty == Duty::Resting {
+                self.slots[self.config.workers + spare].parker.unpark();
+            }
+        }
+    }
+}

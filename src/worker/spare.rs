@@ -1,0 +1,201 @@
+//! Spare workers: they do the work of one that waits, on its core, and rest when it goes on.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Ended, Worker, current, start};
+use crate::clock;
+use crate::event::{ExitReason, PoolEvent};
+use crate::fork::{self, Kind, Stack};
+use crate::hub::{Hub, Life, Order};
+use crate::idle::Searching;
+use crate::parker::Parker;
+use crate::sync::Ordering;
+use crate::task::Outcome;
+use crate::unwind::{self, AbortOnPanic};
+
+/// A spare worker ends when nobody has needed it for so long.
+const REST: Duration = Duration::from_secs(5);
+
+/// A wait that is over sooner is not worth a spare worker's waking.
+const MOMENT: Duration = Duration::from_micros(50);
+
+/// The calling worker's core is lent while this lives.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    hub: Arc<Hub>,
+    index: usize,
+}
+
+/// Lends the core of the worker that the calling thread is, if it is one, because it is about to wait.
+pub(crate) fn lend() -> Option<Lent> {
+    let index = current::place()?.index;
+    let hub = current::with_hub(Arc::clone);
+    hub.lend_core(index);
+    Some(Lent { hub, index })
+}
+
+/// Sleeps until the token comes or the time is over; says whether it came. A worker that sleeps for longer than a short moment lends its core.
+pub(crate) fn park_lending(parker: &Parker, end: Option<Instant>) -> bool {
+    if current::place().is_some() {
+        let soon = clock::after(MOMENT);
+        if end.is_none_or(|end| soon < end) {
+            if parker.park_until(soon) {
+                return true;
+            }
+            let _lent = lend();
+            return park(parker, end);
+        }
+    }
+    park(parker, end)
+}
+
+fn park(parker: &Parker, end: Option<Instant>) -> bool {
+    match end {
+        Some(end) => parker.park_until(end),
+        None => {
+            parker.park();
+            true
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.hub.take_core_back(self.index);
+    }
+}
+
+/// Starts the thread of a spare worker. It counts as searching.
+///
+/// # Errors
+/// What the system said when it refused the thread.
+pub(crate) fn start_spare(hub: &Arc<Hub>, index: usize) -> io::Result<()> {
+    name(hub, index);
+    start::start_thread(hub, index, |worker| live(worker))
+}
+
+/// The naming closure is the user's, and was not called for this worker when the pool was built.
+fn name(hub: &Hub, index: usize) {
+    let slot = &hub.slots[index];
+    let is_named = !slot.thread.lock().name.is_empty();
+    if !is_named {
+        let named = unwind::catch(|| (hub.config.name_thread)(slot.id));
+        slot.thread.lock().name = named.unwrap_or_else(|payload| {
+            unwind::drop_payload(payload);
+            format!("corepool-{}", slot.id)
+        });
+    }
+}
+
+/// The whole life of a spare worker's thread.
+fn live(mut worker: Worker) {
+    let abort = AbortOnPanic;
+    let entered = current::enter(&worker.hub, worker.index);
+    let hub = Arc::clone(&worker.hub);
+    let mut is_online = false;
+    let ended = fork::enter(&hub, Kind::Worker, |stack| {
+        let mut is_patient = true;
+        loop {
+            match hub.next_order(worker.index, is_patient) {
+                Order::Serve { home, counted } => {
+                    is_patient = true;
+                    worker.go_to(home, &mut is_online);
+                    match worker.stand_in(stack, counted) {
+                        Ended::Relieved => worker.leave_nothing_behind(stack),
+                        ended => return ended,
+                    }
+                }
+                Order::Rest => {
+                    is_patient = worker.slot().parker.park_until(clock::after(REST));
+                }
+                Order::Leave => return Ended::Relieved,
+            }
+        }
+    });
+    worker.exit_hook();
+    worker.end_as_spare(ended);
+    drop(entered);
+    drop(worker);
+    drop(abort);
+}
+
+impl Worker {
+    /// Whether it is a spare one.
+    #[inline]
+    pub(super) fn is_spare(&self) -> bool {
+        self.index >= self.hub.config.workers
+    }
+
+    /// Whether it is to rest.
+    #[inline]
+    pub(super) fn is_relieved(&self) -> bool {
+        self.is_spare() && self.slot().relieved.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn why_it_stops(&self) -> Ended {
+        if self.is_relieved() { Ended::Relieved } else { Ended::Closed }
+    }
+
+    /// Goes to the core of the worker that it stands in for.
+    fn go_to(&mut self, lender: usize, is_online: &mut bool) {
+        let home = self.hub.home_of(lender);
+        let is_there = *is_online && self.home == home;
+        self.home = home;
+        // ORDERING: read by those whom this thread wakes or hires later.
+        self.slot().home.store(home, Ordering::Relaxed);
+        if !is_there {
+            self.settle_in();
+        }
+        if !*is_online {
+            *is_online = true;
+            let _told_by_event = self.start_hook();
+            self.go_online();
+        }
+    }
+
+    fn stand_in(&mut self, stack: &Stack<'_>, counted: bool) -> Ended {
+        if counted {
+            let found = self.search_or_rest(Searching::Yes);
+            let Some(found) = found else { return self.why_it_stops() };
+            if let Some(ended) = self.run_found(stack, found) {
+                return ended;
+            }
+        }
+        self.work(stack)
+    }
+
+    /// What it had taken for itself is for others to take now.
+    fn leave_nothing_behind(&self, stack: &Stack<'_>) {
+        stack.unlisten();
+        if self.slot().inbox.has_item() {
+            let _gate = self.hub.wake_one();
+        }
+    }
+
+    fn end_as_spare(&self, ended: Ended) {
+        let slot = self.slot();
+        let generation = {
+            let mut facts = slot.thread.lock();
+            facts.life = Life::Exited;
+            facts.end_clock();
+            facts.generation
+        };
+        let reason = match ended {
+            Ended::Closed => ExitReason::Shutdown,
+            Ended::ByTask => ExitReason::EndedByTask,
+            Ended::Relieved if self.hub.is_closed() => ExitReason::Shutdown,
+            Ended::Relieved => ExitReason::NotNeeded,
+        };
+        self.hub.events.tell(PoolEvent::WorkerExited { worker: slot.id, generation, reason });
+        if self.slot().inbox.has_item() {
+            let _gate = self.hub.wake_one();
+        }
+        self.hub.spare_ends(self.index);
+        self.hub.lives.end_serving(|| {
+            self.hub.settle_waiting(Outcome::Rejected);
+        });
+    }
+}
