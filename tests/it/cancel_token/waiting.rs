@@ -175,7 +175,7 @@ fn threads_wait_until_somebody_cancels() {
         });
         (0..4).for_each(|_| started.recv().unwrap());
         token.cancel_because("go home");
-        waiters.map(|waiter| waiter.join().unwrap());
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
 }
 
