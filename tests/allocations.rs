@@ -3,6 +3,8 @@
 
 #[path = "allocations/scopes.rs"]
 mod scopes;
+#[path = "allocations/tokens.rs"]
+mod tokens;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

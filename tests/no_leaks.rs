@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Builder, Dispatch, TaskContext, WorkerPool};
+use corepool::{Builder, CancelToken, Dispatch, TaskContext, WorkerPool};
 
 /// How many threads and file descriptors this process has.
 fn holdings() -> (usize, usize) {
@@ -224,4 +224,40 @@ fn a_shutdown_joins_threads_that_are_just_being_replaced() {
         pool.shutdown();
         assert_eq!(left.load(Ordering::SeqCst), came.load(Ordering::SeqCst));
     }
+}
+
+/// The names of this process's threads, as the kernel has them.
+fn thread_names() -> Vec<String> {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
+    threads.filter_map(|thread| name(thread.unwrap())).map(|name| name.trim().to_owned()).collect()
+}
+
+fn timers() -> usize {
+    thread_names().iter().filter(|name| *name == "corepool-timer").count()
+}
+
+#[test]
+fn deadlines_share_one_thread_that_ends_and_nothing_else_starts_it() {
+    if child::is_child() {
+        let before = holdings();
+        let token = CancelToken::new();
+        let past = CancelToken::with_timeout(Duration::ZERO);
+        assert!(!token.child().wait_timeout(Duration::from_millis(1)) && past.is_cancelled());
+        token.cancel();
+        assert_eq!(timers(), 0);
+        for _ in 0..2 {
+            let far: Vec<_> = (1..100)
+                .map(|n| CancelToken::with_timeout(Duration::from_secs(n * 1_000)))
+                .collect();
+            CancelToken::with_timeout(Duration::from_millis(1)).wait();
+            assert_eq!(timers(), 1);
+            // Called off long before their time, they keep the thread no longer.
+            drop(far);
+            until_holdings(before);
+            assert_eq!(timers(), 0);
+        }
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
 }

@@ -6,8 +6,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use corepool::{BuildError, Pinning, PoolEvent, TaskContext, TaskError, TaskHandle, WorkerPool};
+use corepool::{
+    BuildError, CancelReason, CancelToken, Pinning, PoolEvent, TaskContext, TaskError, TaskHandle,
+    WorkerPool,
+};
 
 use crate::child::{self, Ended};
 
@@ -252,4 +256,19 @@ fn the_most_workers_possible_are_a_pool() {
         return;
     }
     child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_deadline_whose_thread_is_refused_comes_when_another_is_granted() {
+    if in_child() {
+        allow_threads(threads());
+        let refused = CancelToken::with_timeout(Duration::from_millis(1));
+        assert!(!refused.wait_timeout(Duration::from_millis(20)), "nobody is there to ring");
+        allow_threads(1000);
+        let granted = CancelToken::with_timeout(Duration::from_secs(3600));
+        assert_eq!(refused.wait(), CancelReason::DeadlinePassed);
+        assert!(!granted.is_cancelled());
+        return;
+    }
+    expect_success();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use corepool::{TaskHandle, WorkerPool};
+use corepool::{CancelReason, CancelToken, TaskHandle, WorkerPool};
 
 use crate::child;
 
@@ -120,6 +120,30 @@ fn a_forked_child_that_leaves_the_pool_alone_is_fine() {
             std::mem::forget(pool);
             i32::from(looks != 1)
         });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// The timer's thread stays in the parent; the child's deadlines need one of its own.
+#[test]
+fn a_forked_child_has_deadlines_of_its_own() {
+    if child::is_child() {
+        let soon = Duration::from_millis(5);
+        let far = CancelToken::with_timeout(Duration::from_secs(3600));
+        assert_eq!(CancelToken::with_timeout(soon).wait(), CancelReason::DeadlinePassed);
+        let mut copy = Some(far.clone());
+        let ended = in_fork(|| {
+            let rings = CancelToken::with_timeout(soon).wait() == CancelReason::DeadlinePassed;
+            let nested =
+                in_fork(|| i32::from(!CancelToken::with_timeout(soon).wait_timeout(Duration::MAX)));
+            // A copy of the parent's can be dropped, though its thread is not here.
+            drop(copy.take());
+            i32::from(!rings || nested != Some(0))
+        });
+        assert_eq!(ended, Some(0), "the forked child hangs");
+        assert!(!far.is_cancelled());
+        assert_eq!(far.child_with_timeout(soon).wait(), CancelReason::DeadlinePassed);
+        return;
     }
     child::run_again(|_| {}).expect_success();
 }
