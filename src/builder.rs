@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::affinity::{self, Lease, Usable};
-use crate::config::{Config, Dispatch, Hook, NameThread, Pinning, WhenFull};
+use crate::config::{Config, Dispatch, Hook, NameThread, Pinning, WhenFull, WhenStuck};
 use crate::error::BuildError;
 use crate::hub::Hub;
 use crate::id::WorkerId;
@@ -48,6 +49,8 @@ pub struct Builder {
     dispatch: Dispatch,
     spares: Option<usize>,
     record_timing: bool,
+    watchdog: Option<Duration>,
+    when_stuck: WhenStuck,
     on_worker_start: Option<Hook>,
     on_worker_exit: Option<Hook>,
 }
@@ -72,6 +75,8 @@ impl Builder {
             dispatch: Dispatch::default(),
             spares: None,
             record_timing: false,
+            watchdog: None,
+            when_stuck: WhenStuck::default(),
             on_worker_start: None,
             on_worker_exit: None,
         }
@@ -151,6 +156,19 @@ impl Builder {
         self
     }
 
+    /// Tells by [`PoolEvent::TaskStuck`](crate::PoolEvent::TaskStuck) of each task that runs for longer than this. Default: off, because it
+    /// reads the clock once a task.
+    pub fn watchdog(mut self, bound: Duration) -> Self {
+        self.watchdog = Some(bound);
+        self
+    }
+
+    /// Says what else happens then. Default: [`WhenStuck::Report`].
+    pub fn when_stuck(mut self, policy: WhenStuck) -> Self {
+        self.when_stuck = policy;
+        self
+    }
+
     /// Runs a hook on each worker's thread before its first task, also when the thread is a replacement.
     ///
     /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is told by an event and
@@ -208,6 +226,7 @@ impl Builder {
             when_full: self.when_full,
             dispatch: self.dispatch,
             record_timing: self.record_timing,
+            watchdog: self.watchdog.map(|bound| (bound, self.when_stuck)),
             on_worker_start: self.on_worker_start,
             on_worker_exit: self.on_worker_exit,
         };

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::WorkerId;
 use crate::metrics::WorkerInfo;
@@ -38,6 +39,18 @@ pub enum WhenFull {
     CallerRuns,
     /// The task that has waited longest is refused, and the new one takes its place.
     DropOldest,
+}
+
+/// What happens when a task runs for longer than [`watchdog`](crate::Builder::watchdog) allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenStuck {
+    /// An event tells of it. The default.
+    #[default]
+    Report,
+    /// An event tells of it, and a [spare worker](crate::Builder::spare_workers) serves in its worker's place until the task ends.
+    /// Both share that worker's core.
+    Replace,
 }
 
 /// How tasks find a worker.
@@ -98,6 +111,8 @@ pub(crate) struct Config {
     pub(crate) when_full: WhenFull,
     pub(crate) dispatch: Dispatch,
     pub(crate) record_timing: bool,
+    /// How long a task may run unnoticed, and what happens then.
+    pub(crate) watchdog: Option<(Duration, WhenStuck)>,
     pub(crate) on_worker_start: Option<Hook>,
     pub(crate) on_worker_exit: Option<Hook>,
 }

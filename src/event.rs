@@ -79,6 +79,15 @@ pub enum PoolEvent {
         /// The text of the panic.
         message: String,
     },
+    /// A task runs for longer than the [watchdog's](crate::Builder::watchdog) bound. Told once for each task.
+    TaskStuck {
+        /// The worker on which it runs.
+        worker: WorkerId,
+        /// The task's name, or its closure's type.
+        task: String,
+        /// How long it has run by now.
+        running_for: Duration,
+    },
     /// A hook panicked; the panic went no further.
     HookPanicked {
         /// The worker on which it happened.

@@ -129,7 +129,7 @@ where
 
 /// What a task of a bounded or timed pool carries; but no place, for it takes none.
 fn extra(hub: &Hub) -> Option<Extra> {
-    let is_extended = hub.admission.is_some() || hub.times.is_some();
+    let is_extended = hub.admission.is_some() || hub.measures_tasks();
     let accepted = hub.times.as_ref().map(|_| clock::now());
     is_extended.then(|| Extra { accepted, age: hub.next_age(), ..Extra::default() })
 }

@@ -135,7 +135,7 @@ pub mod promise;
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
-pub use config::{Dispatch, Pinning, Priority, WhenFull};
+pub use config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
 pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
 pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -38,6 +39,12 @@ pub(crate) fn at(when: Instant, waker: Waker) -> Alarm {
 pub(crate) struct Alarm {
     timer: &'static Timer,
     key: Key,
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm").field(&self.key.0).finish()
+    }
 }
 
 /// When, and a number that tells alarms of one time apart.

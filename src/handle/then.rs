@@ -111,11 +111,11 @@ impl<T: Send + 'static> TaskHandle<T> {
     }
 }
 
-/// A pool that records times does so for continuations too.
+/// A pool that measures tasks does so for continuations too.
 #[cold]
 fn extra_like<T>(before: &HeldTask<T>) -> Option<Extra> {
     let hub = hub::find(before.pool())?;
-    hub.times.is_some().then(|| Extra { age: hub.next_age(), ..Extra::default() })
+    hub.measures_tasks().then(|| Extra { age: hub.next_age(), ..Extra::default() })
 }
 
 /// When a continuation's closure is called. Else it only passes the result on.

@@ -8,6 +8,7 @@ mod lend;
 mod lives;
 mod registry;
 mod slot;
+mod watchdog;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub(crate) use lend::{Order, StartSpare};
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
+use watchdog::Watchdog;
 
 /// One pool's common state. It knows tasks and queues; what a worker does is a floor above.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub(crate) struct Hub {
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
+    watchdog: Option<Watchdog>,
     pub(crate) lives: Arc<Lives>,
     /// Whose turn it is to be dealt a task.
     turn: AtomicUsize,
@@ -110,6 +113,7 @@ impl Hub {
             events,
             counters: Counters::default(),
             times,
+            watchdog: config.watchdog.map(|(bound, when)| Watchdog::new(bound, when)),
             lives: Arc::default(),
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(0),
@@ -118,6 +122,12 @@ impl Hub {
         });
         registry::add(&hub);
         hub
+    }
+
+    /// Whether each task is to carry the optional part, because something is measured of it.
+    #[inline]
+    pub(crate) fn measures_tasks(&self) -> bool {
+        self.times.is_some() || self.watchdog.is_some()
     }
 
     /// Puts a task where a worker will find it, and wakes one if that is needed. `from` is the

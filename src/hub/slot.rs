@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::lanes::Lanes;
+use super::watchdog::Watched;
 use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
 use crate::parker::Parker;
@@ -32,6 +33,8 @@ pub(crate) struct Slot {
     pub(crate) hurried: AtomicBool,
     pub(crate) counters: WorkerCounters,
     pub(crate) running: RunningName,
+    /// How long it has been at its task, if somebody wants to know.
+    pub(super) watched: Watched,
     /// Whether the worker runs a part of somebody's fork-join call.
     pub(crate) helping: AtomicBool,
     /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the task
@@ -79,6 +82,7 @@ impl Slot {
             hurried: AtomicBool::new(false),
             counters: WorkerCounters::default(),
             running: RunningName::new(),
+            watched: Watched::default(),
             helping: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             home: AtomicUsize::new(index),

@@ -259,7 +259,7 @@ fn extra_for(
     name: Option<Arc<str>>,
     plan: Option<Box<Plan>>,
 ) -> Option<Extra> {
-    if permit.is_none() && hub.times.is_none() && name.is_none() && plan.is_none() {
+    if permit.is_none() && !hub.measures_tasks() && name.is_none() && plan.is_none() {
         return None;
     }
     let accepted = hub.times.as_ref().map(|_| clock::now());

@@ -44,8 +44,8 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Has the task run on this worker and on no other. It waits until that worker is free, and needs no room in a bounded queue.
     ///
-    /// A task that waits for it does not run it in place, unless it is on that worker. Two workers whose tasks wait for tasks
-    /// placed on one another would so wait for ever; that is the one way to get there by waiting for handles.
+    /// A task that waits for it does not run it in place, unless it is on that worker. Tasks that wait in a circle for tasks
+    /// placed on one another's workers need a [spare worker](crate::Builder::spare_workers) each; without one they wait for ever.
     ///
     /// # Panics
     /// If the pool has no such worker.

@@ -53,7 +53,7 @@ fn who_waits_sees_each_of_two_tasks_settle() {
         let (watch, done) = (Watch::new(2), done(2));
         let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
         wait(&watch, &done, 2);
-        tasks.map(|task| task.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     });
 }
 
@@ -64,7 +64,7 @@ fn who_waits_leaves_while_tasks_settle() {
         let (watch, done) = (Watch::new(2), done(2));
         let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
         drop(watch);
-        tasks.map(|task| task.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     });
 }
 
@@ -75,7 +75,7 @@ fn a_task_that_wakes_twice_is_on_the_list_once() {
         let watch = Watch::new(1);
         let wakers = [watch.waker(0), watch.waker(0)];
         let threads = wakers.map(|waker| thread::spawn(move || waker.wake()));
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         let mut times = 0;
         watch.take(|_| times += 1);
         assert_eq!(times, 1);

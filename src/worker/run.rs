@@ -25,12 +25,16 @@ impl Worker {
         };
         let slot = self.slot();
         slot.running.set(&claimed);
-        let started = claimed.extra().and_then(|extra| self.hub.note_start(extra));
+        let started = claimed.extra().and_then(|extra| {
+            self.hub.watch(self.index);
+            self.hub.note_start(extra)
+        });
         let ran = claimed.run(Some(slot.id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
         count(&self.hub, slot, outcome);
         if let Some(extra) = ran.claimed().extra() {
+            self.hub.watch_no_more(self.index);
             self.hub.note_end(started);
             // Before the handle knows: who joins and spawns again finds the room.
             extra.give_place_back();

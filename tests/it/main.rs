@@ -29,4 +29,5 @@ mod stress;
 mod support;
 mod then;
 mod tidy;
+mod watchdog;
 mod workers;

@@ -1,0 +1,143 @@
+//! The watchdog: tells of tasks that run for longer than a bound, and may put a spare worker in their worker's place.
+//!
+//! It needs no thread of its own, and none of its clock's ticks while nothing runs: the first task that begins while it is off duty sets
+//! an alarm, and each alarm sets the next as long as some task is watched.
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::{Hub, Slot, registry};
+use crate::clock;
+use crate::config::WhenStuck;
+use crate::event::PoolEvent;
+use crate::sync::{AtomicBool, Ordering, handshake};
+use crate::timer::{self, Alarm};
+
+/// What a pool with a bound keeps for it.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    bound: Duration,
+    when_stuck: WhenStuck,
+    on_duty: AtomicBool,
+    alarm: Mutex<Option<Alarm>>,
+}
+
+/// What is watched of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    state: Mutex<Run>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    began: Option<Instant>,
+    is_told: bool,
+    /// Its core is lent because of this.
+    is_replaced: bool,
+}
+
+/// What an alarm wakes.
+struct Bell(Weak<Hub>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.look_for_stuck_tasks();
+        }
+    }
+}
+
+impl Watchdog {
+    pub(super) fn new(bound: Duration, when_stuck: WhenStuck) -> Self {
+        Self { bound, when_stuck, on_duty: AtomicBool::new(false), alarm: Mutex::new(None) }
+    }
+}
+
+impl Hub {
+    /// A worker begins a task.
+    pub(crate) fn watch(&self, index: usize) {
+        let Some(watchdog) = &self.watchdog else { return };
+        let now = clock::now();
+        *self.slots[index].watched.state.lock() = Run { began: Some(now), ..Run::default() };
+        handshake();
+        if !watchdog.on_duty.load(Ordering::SeqCst)
+            && !watchdog.on_duty.swap(true, Ordering::SeqCst)
+        {
+            self.set_alarm(watchdog, now);
+        }
+    }
+
+    /// It has ended it.
+    pub(crate) fn watch_no_more(&self, index: usize) {
+        if self.watchdog.is_some() {
+            let run = std::mem::take(&mut *self.slots[index].watched.state.lock());
+            if run.is_replaced {
+                self.take_core_back(index);
+            }
+        }
+    }
+
+    fn set_alarm(&self, watchdog: &Watchdog, oldest: Instant) {
+        let Some(hub) = registry::find(self.id) else { return };
+        let bell = Arc::new(Bell(Arc::downgrade(&hub)));
+        let when =
+            oldest.checked_add(watchdog.bound).unwrap_or_else(|| clock::after(Duration::MAX));
+        let alarm = timer::at(when, Waker::from(bell));
+        let before = watchdog.alarm.lock().replace(alarm);
+        drop(before);
+    }
+
+    fn look_for_stuck_tasks(&self) {
+        let Some(watchdog) = &self.watchdog else { return };
+        let mut next = self.tell_of_stuck_tasks(watchdog);
+        if next.is_none() {
+            watchdog.on_duty.store(false, Ordering::SeqCst);
+            handshake();
+            // A task that began since has seen the watchdog on duty, and set no alarm.
+            next = self.tell_of_stuck_tasks(watchdog);
+            if next.is_none() || watchdog.on_duty.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+        if let Some(oldest) = next {
+            self.set_alarm(watchdog, oldest);
+        }
+    }
+
+    /// Gives the beginning of the longest run that is not told of yet.
+    fn tell_of_stuck_tasks(&self, watchdog: &Watchdog) -> Option<Instant> {
+        let now = clock::now();
+        let slots = self.used_slots().iter().enumerate();
+        slots.filter_map(|(index, slot)| self.look_at_run(watchdog, index, slot, now)).min()
+    }
+
+    /// Gives the run's beginning if it is still to be watched.
+    fn look_at_run(
+        &self,
+        watchdog: &Watchdog,
+        index: usize,
+        slot: &Slot,
+        now: Instant,
+    ) -> Option<Instant> {
+        let mut run = slot.watched.state.lock();
+        let began = run.began.filter(|_| !run.is_told)?;
+        let running_for = now.saturating_duration_since(began);
+        if running_for < watchdog.bound {
+            return Some(began);
+        }
+        run.is_told = true;
+        let task = slot.running.get().unwrap_or_default();
+        if watchdog.when_stuck == WhenStuck::Replace {
+            run.is_replaced = true;
+            // Under the lock: the worker takes its core back only after it has seen that it was lent.
+            self.lend_core(index);
+        }
+        drop(run);
+        self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
+        None
+    }
+}

@@ -1,0 +1,77 @@
+//! The watchdog tells of a task that runs too long, once, and may put a spare worker in its place.
+
+use std::time::Duration;
+
+use corepool::{PoolEvent, WhenStuck, WorkerId, WorkerPool};
+
+use crate::support::{Gate, PATIENCE, within};
+
+const BOUND: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_task_that_runs_too_long_is_told_once_with_its_name_and_worker() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(1).watchdog(BOUND).build().unwrap();
+        let events = pool.events();
+        let gate = Gate::default();
+        for _ in 0..100 {
+            pool.spawn(|| ()).join().unwrap();
+        }
+        let held = gate.clone();
+        let stuck = pool.task().name("stuck here").spawn(move || held.wait());
+        let told = events.iter().find_map(|event| match event {
+            PoolEvent::TaskStuck { worker, task, running_for } => Some((worker, task, running_for)),
+            _ => None,
+        });
+        let (worker, task, running_for) = told.unwrap();
+        assert_eq!((worker, task.as_str()), (WorkerId::from(0), "stuck here"));
+        assert!(running_for >= BOUND);
+        std::thread::sleep(4 * BOUND);
+        gate.open();
+        stuck.join().unwrap();
+        pool.shutdown();
+        let again = events.try_iter().filter(|event| matches!(event, PoolEvent::TaskStuck { .. }));
+        assert_eq!(again.count(), 0);
+    });
+}
+
+#[test]
+fn it_comes_back_on_duty_after_the_pool_was_idle() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(2).watchdog(BOUND).build().unwrap();
+        let events = pool.events();
+        for round in 0..5 {
+            let gate = Gate::default();
+            let held = gate.clone();
+            let stuck = pool.task().name(format!("round {round}")).spawn(move || held.wait());
+            let told = events.iter().find_map(|event| match event {
+                PoolEvent::TaskStuck { task, .. } => Some(task),
+                _ => None,
+            });
+            assert_eq!(told.unwrap(), format!("round {round}"));
+            gate.open();
+            stuck.join().unwrap();
+            std::thread::sleep(3 * BOUND);
+        }
+    });
+}
+
+#[test]
+fn a_spare_worker_serves_in_the_place_of_a_stuck_one() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder()
+            .workers(1)
+            .watchdog(BOUND)
+            .when_stuck(WhenStuck::Replace)
+            .build()
+            .unwrap();
+        let gate = Gate::default();
+        let held = gate.clone();
+        let stuck = pool.spawn(move || held.wait());
+        // Runs though the only worker is stuck, and lets it go on.
+        pool.spawn(move || gate.open()).join().unwrap();
+        stuck.join().unwrap();
+        let on_worker = pool.task().on_worker(0).spawn(|| 1);
+        assert_eq!(on_worker.join().unwrap(), 1);
+    });
+}
