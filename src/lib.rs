@@ -36,6 +36,7 @@
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
+//! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
 //! # Guarantees
@@ -127,6 +128,7 @@ mod join;
 mod scope;
 mod slice;
 pub mod promise;
+mod worker_local;
 
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};
@@ -142,6 +144,7 @@ pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
+pub use worker_local::WorkerLocal;
 
 #[cfg(doctest)]
 mod borrows;

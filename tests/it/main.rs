@@ -23,4 +23,5 @@ mod slices;
 mod stress;
 mod support;
 mod tidy;
+mod worker_local;
 mod workers;
