@@ -36,6 +36,7 @@
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
+//! - **A count that many tasks add to:** [`shared::Counter`].
 //! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!

@@ -69,6 +69,7 @@ const _: () = {
     free::<AbandonedTask>();
     free::<ShutdownReport>();
     free::<JoinContext>();
+    free::<corepool::shared::Counter>();
     error::<BuildError>();
     error::<Cancelled>();
     error::<TaskError>();
