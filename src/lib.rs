@@ -32,7 +32,7 @@
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
 //!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
-//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
+//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool, [`shutdown_async`](WorkerPool::shutdown_async) to await it.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
@@ -140,7 +140,7 @@ pub use handle::TaskHandle;
 pub use id::WorkerId;
 pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
-pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
+pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
 pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};

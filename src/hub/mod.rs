@@ -6,6 +6,7 @@ mod help;
 mod lives;
 mod registry;
 mod slot;
+mod watchers;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use help::Help;
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
+pub(crate) use watchers::Watcher;
 
 /// One pool's common state. It knows tasks and queues; what a worker does is a floor above.
 #[derive(Debug)]

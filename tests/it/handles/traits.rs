@@ -12,7 +12,7 @@ use std::sync::MutexGuard;
 
 use corepool::{
     AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, JoinContext,
-    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownReport,
+    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownAsync, ShutdownReport,
     SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo,
     WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
 };
@@ -69,6 +69,7 @@ const _: () = {
     free::<AbandonedTask>();
     free::<ShutdownReport>();
     free::<JoinContext>();
+    free::<ShutdownAsync>();
     free::<corepool::shared::Counter>();
     error::<BuildError>();
     error::<Cancelled>();
