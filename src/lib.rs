@@ -32,10 +32,12 @@
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
 //!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
-//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
+//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool, [`shutdown_async`](WorkerPool::shutdown_async) to await it.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
+//! - **A count that many tasks add to:** [`shared::Counter`].
+//! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
 //! # Guarantees
@@ -131,6 +133,7 @@ mod join;
 mod scope;
 mod slice;
 pub mod promise;
+mod worker_local;
 
 pub use blocking::blocking;
 pub use builder::Builder;
@@ -143,11 +146,12 @@ pub use handle::TaskHandle;
 pub use id::WorkerId;
 pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
-pub use pool::{AbandonedTask, ShutdownReport, TaskBuilder, WorkerPool};
+pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
 pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
+pub use worker_local::WorkerLocal;
 
 #[cfg(doctest)]
 mod borrows;

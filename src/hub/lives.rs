@@ -3,10 +3,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::task::Waker;
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::watchers::{Watcher, Watchers, discard, wake_each};
 
 /// How many ended threads are kept for `shutdown` to join.
 const SPENT_THREADS: usize = 32;
@@ -26,6 +29,12 @@ struct State {
     /// A shutdown with a deadline has left tasks behind.
     given_up: bool,
     threads: Vec<JoinHandle<()>>,
+    /// The threads that somebody joins just now.
+    joining: Vec<ThreadId>,
+    /// Whether a thread was started to join the others, for those who must not block.
+    has_joiner: bool,
+    /// Who waits for the end of all threads without blocking.
+    watchers: Watchers,
 }
 
 impl Lives {
@@ -64,7 +73,9 @@ impl Lives {
             state = self.state.lock();
         }
         state.serving -= 1;
-        self.changed.notify_all();
+        if state.serving == 0 {
+            self.tell_all(state);
+        }
     }
 
     /// Marks the pool closed. Says whether this call did it.
@@ -115,10 +126,11 @@ impl Lives {
     /// it runs the destructors of the user's thread-locals, and those may take as long as they like.
     pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) {
         let lives = Arc::clone(self);
+        let me = thread::current().id();
         let joined = Arc::new((Mutex::new(false), Condvar::new()));
         let told = Arc::clone(&joined);
-        let joiner = std::thread::Builder::new().spawn(move || {
-            lives.join_threads();
+        let joiner = thread::Builder::new().spawn(move || {
+            lives.join_threads_but(me, |_| ());
             *told.0.lock() = true;
             told.1.notify_one();
         });
@@ -131,14 +143,93 @@ impl Lives {
 
     /// Joins the threads that nobody joined yet, but for the calling one.
     pub(crate) fn join_threads(&self) {
-        let threads = std::mem::take(&mut self.state.lock().threads);
-        let me = std::thread::current().id();
-        for thread in threads {
-            if thread.thread().id() != me {
-                // A worker's thread ends without a panic, or the process has aborted. What a thread
-                // killed from outside leaves behind makes `join` panic; there is nothing to save then.
-                let _ended = crate::unwind::catch(|| thread.join());
-            }
+        let me = thread::current().id();
+        self.join_threads_but(me, |_| ());
+        let mut state = self.state.lock();
+        while state.has_joiner && !state.joining.contains(&me) {
+            self.changed.wait(&mut state);
         }
+    }
+
+    /// Joins the threads but for this one, and changes the state when that is done.
+    fn join_threads_but(&self, me: ThreadId, at_end: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        let mut threads = std::mem::take(&mut state.threads);
+        threads.retain(|thread| thread.thread().id() != me);
+        let names: Vec<_> = threads.iter().map(|thread| thread.thread().id()).collect();
+        state.joining.extend(&names);
+        // Who waits in a destructor of one of these threads has to learn that it must not.
+        self.tell_all(state);
+        for thread in threads {
+            // A worker's thread ends without a panic, or the process has aborted. What a thread
+            // killed from outside leaves behind makes `join` panic; there is nothing to save then.
+            let _ended = crate::unwind::catch(|| thread.join());
+        }
+        let mut state = self.state.lock();
+        state.joining.retain(|name| !names.contains(name));
+        at_end(&mut state);
+        self.tell_all(state);
+    }
+
+    /// Wakes everybody who waits, whether blocked or not.
+    fn tell_all(&self, mut state: MutexGuard<'_, State>) {
+        let watchers = state.watchers.take_all();
+        drop(state);
+        self.changed.notify_all();
+        wake_each(watchers);
+    }
+
+    /// Says whether all threads have ended; if not, the waker is woken when it is time to ask again. Does not block:
+    /// what the threads' destructors take is waited for by a thread of its own.
+    pub(crate) fn have_ended(self: &Arc<Self>, place: &mut Option<Watcher>, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let me = thread::current().id();
+        let mut state = self.state.lock();
+        let wants_joiner = state.wants_joiner(me);
+        if !wants_joiner && !state.is_to_be_waited_for(me) {
+            drop(state);
+            discard(Some(waker));
+            return true;
+        }
+        let unneeded = state.watchers.stand(place, waker);
+        state.has_joiner |= wants_joiner;
+        drop(state);
+        discard(unneeded);
+        if wants_joiner {
+            self.start_joiner(me);
+        }
+        false
+    }
+
+    /// Lets go of the waker that [`have_ended`](Self::have_ended) has kept.
+    pub(crate) fn stop_waiting(&self, watcher: Watcher) {
+        let unneeded = self.state.lock().watchers.step_out(watcher);
+        discard(unneeded);
+    }
+
+    fn start_joiner(self: &Arc<Self>, me: ThreadId) {
+        let join = {
+            let lives = Arc::clone(self);
+            move || lives.join_threads_but(me, |state| state.has_joiner = false)
+        };
+        if thread::Builder::new().spawn(join.clone()).is_err() {
+            // The system gives no thread to wait in; mostly there is next to nothing to wait for.
+            join();
+        }
+    }
+}
+
+impl State {
+    /// Whether somebody has to join the threads, and that must not be this one.
+    fn wants_joiner(&self, me: ThreadId) -> bool {
+        let is_left = |thread: &JoinHandle<()>| thread.thread().id() != me;
+        self.serving == 0 && !self.has_joiner && self.threads.iter().any(is_left)
+    }
+
+    /// Whether there is somebody to wait for. The destructors of a thread that is being joined must not wait
+    /// for the others: those who join wait for it.
+    fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
+        let is_joined = self.has_joiner || !self.joining.is_empty();
+        self.serving > 0 || is_joined && !self.joining.contains(&me)
     }
 }

@@ -9,6 +9,7 @@ mod lives;
 mod registry;
 mod slot;
 mod watchdog;
+mod watchers;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub(crate) use lives::Lives;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
 use watchdog::Watchdog;
+pub(crate) use watchers::Watcher;
 
 /// One pool's common state. It knows tasks and queues; what a worker does is a floor above.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod shutdown;
+mod shutdown_async;
 mod submit;
 mod task_builder;
 
@@ -19,6 +20,7 @@ use crate::task::TaskContext;
 use crate::worker;
 
 pub use shutdown::{AbandonedTask, ShutdownReport};
+pub use shutdown_async::ShutdownAsync;
 pub(crate) use submit::{Options, spawn_on};
 pub use task_builder::TaskBuilder;
 

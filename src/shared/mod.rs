@@ -3,6 +3,8 @@
 //! It is what `SharedArrayBuffer` and `Atomics` are in JavaScript: [`SharedArray`] is the buffer together with its
 //! typed view, and [`wait`](fn@wait), [`notify`] and [`wait_async`] work on any atomic integer, in such an array or not.
 //!
+//! [`Counter`] is for what many threads count and few read.
+//!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
 //! use corepool::shared::{self, SharedArray, WaitResult};
@@ -40,6 +42,7 @@
 
 mod array;
 mod atomic;
+mod counter;
 mod future;
 mod line;
 mod memory;
@@ -47,5 +50,6 @@ mod wait;
 
 pub use array::SharedArray;
 pub use atomic::Atomic;
+pub use counter::Counter;
 pub use future::{WaitAsync, wait_async};
 pub use wait::{WaitResult, notify, wait};

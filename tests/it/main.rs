@@ -30,4 +30,5 @@ mod support;
 mod then;
 mod tidy;
 mod watchdog;
+mod worker_local;
 mod workers;

@@ -1,6 +1,7 @@
-//! Shared memory: the array, and waiting on its cells as `Atomics` does.
+//! Shared memory: the array, waiting on its cells as `Atomics` does, and the counter.
 
 mod array;
+mod counter;
 mod dropped;
 mod futures;
 mod stress;

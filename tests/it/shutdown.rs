@@ -1,5 +1,6 @@
 //! The end of a pool: whoever ends it, how often, and from where, every accepted task settles.
 
+mod awaited;
 mod inside;
 mod racing;
 mod timed;

@@ -75,6 +75,37 @@ fn a_forked_child_shuts_the_pool_down() {
 }
 
 #[test]
+fn a_forked_child_awaits_the_shutdown() {
+    if child::is_child() {
+        return with_forked(|pool| {
+            pollster::block_on(pool.shutdown_async());
+            i32::from(!pool.is_closed())
+        });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
+fn a_forked_child_awaits_what_the_parent_began() {
+    if child::is_child() {
+        let pool = quiet_pool();
+        let (gate, wait) = std::sync::mpsc::channel::<()>();
+        let held = pool.spawn(move || wait.recv());
+        let mut ending = Some(pool.shutdown_async());
+        let ended = in_fork(|| {
+            pollster::block_on(ending.take().expect("the child has a copy"));
+            0
+        });
+        drop(gate);
+        let _released = held.join();
+        pollster::block_on(ending.expect("the parent has its own"));
+        assert_eq!(ended, Some(0), "the forked child hangs");
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+#[test]
 fn a_forked_child_shuts_the_pool_down_with_a_limit() {
     if child::is_child() {
         return with_forked(|pool| {

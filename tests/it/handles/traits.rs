@@ -12,9 +12,9 @@ use std::sync::MutexGuard;
 
 use corepool::{
     AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, JoinContext,
-    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownReport, SpawnError,
-    TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo, WorkerMetrics,
-    WorkerPool, WorkerState,
+    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownAsync, ShutdownReport,
+    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo,
+    WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -69,6 +69,8 @@ const _: () = {
     free::<AbandonedTask>();
     free::<ShutdownReport>();
     free::<JoinContext>();
+    free::<ShutdownAsync>();
+    free::<corepool::shared::Counter>();
     error::<BuildError>();
     error::<Cancelled>();
     error::<TaskError>();
@@ -89,6 +91,12 @@ lacks!(TaskHandle<Neither>: Sync);
 lacks!(TaskHandle<OnlySync>: Send);
 lacks!(TaskHandle<OnlySync>: Sync);
 lacks!(TaskHandle<u8>: Clone);
+
+// Each value is one thread's at a time, so a local may be shared where the value may just be sent.
+const _: () = {
+    free::<WorkerLocal<u8>>();
+    free::<WorkerLocal<OnlySend>>();
+};
 
 // A refused closure is what it was before.
 const _: () = {

@@ -206,3 +206,25 @@ fn a_shutdown_waits_for_the_workers_thread_locals() {
         });
     });
 }
+
+#[test]
+fn a_destructor_of_a_workers_thread_local_does_not_wait_for_its_own_thread() {
+    struct Ends(Arc<WorkerPool>, mpsc::Sender<bool>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let report = self.0.shutdown_timeout(Duration::MAX);
+            self.1.send(report.is_clean()).unwrap();
+        }
+    }
+    thread_local! {
+        static ENDS: RefCell<Option<Ends>> = const { RefCell::new(None) };
+    }
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let (told, hears) = mpsc::channel();
+        let ends = Ends(Arc::clone(&pool), told);
+        pool.spawn(move || ENDS.set(Some(ends))).join().unwrap();
+        pool.close();
+        assert_eq!(hears.recv(), Ok(true));
+    });
+}

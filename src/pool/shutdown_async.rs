@@ -1,0 +1,104 @@
+//! The end of a pool, waited for in async code.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::WorkerPool;
+use crate::hub::{Lives, Watcher};
+use crate::id::PoolId;
+use crate::worker;
+
+impl WorkerPool {
+    /// Closes the pool at once, and gives a future that waits until what is queued has run and the threads have ended.
+    ///
+    /// It is [`shutdown`](Self::shutdown) for async code, on any runtime or none. The pool is closed when this call returns,
+    /// whether the future is polled or not; the future only waits. It never blocks: the destructors of the threads' own thread-locals are waited for
+    /// in a thread that is started for that (if the system refuses one, then in place).
+    ///
+    /// May be called more than once, at once, and beside the other ways to end a pool. The future borrows nothing: it can be spawned on a runtime. Inside one
+    /// of the pool's own tasks it can't wait for itself: there, and in a forked child, it is ready at once.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let task = pool.spawn(|| 7);
+    /// pollster::block_on(pool.shutdown_async());
+    /// assert!(task.is_finished());
+    /// # assert_eq!(task.join().unwrap(), 7);
+    /// // There is nothing left to wait for, so this does not block.
+    /// drop(pool);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn shutdown_async(&self) -> ShutdownAsync {
+        self.hub.close();
+        let lives = (!self.hub.is_copy()).then(|| Arc::clone(&self.hub.lives));
+        ShutdownAsync { pool: self.hub.id, process: std::process::id(), lives, watcher: None }
+    }
+}
+
+/// The future that [`WorkerPool::shutdown_async`] gives.
+///
+/// The last waker wins. After the end it stays ready. **Dropping** it part way is fine: the pool stays closed, runs what is queued and
+/// ends; dropping the pool then waits for the rest.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// let ending: corepool::ShutdownAsync = pool.shutdown_async();
+/// assert!(pool.is_closed());
+/// pollster::block_on(ending);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[must_use = "the pool is closed, but nobody waits for its end until this is awaited"]
+pub struct ShutdownAsync {
+    pool: PoolId,
+    process: u32,
+    /// None when there is nothing left to wait for.
+    lives: Option<Arc<Lives>>,
+    /// Who we are among those who wait, from the first wait on.
+    watcher: Option<Watcher>,
+}
+
+impl ShutdownAsync {
+    /// Whether waiting here would be waiting for oneself, or for threads that are not there.
+    fn must_not_wait(&self) -> bool {
+        worker::is_inside(self.pool) || std::process::id() != self.process
+    }
+
+    fn stop_waiting(&mut self) {
+        if let (Some(lives), Some(watcher)) = (self.lives.take(), self.watcher.take()) {
+            lives.stop_waiting(watcher);
+        }
+    }
+}
+
+impl Future for ShutdownAsync {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let is_over = match &this.lives {
+            Some(lives) if !this.must_not_wait() => lives.have_ended(&mut this.watcher, cx.waker()),
+            _ => true,
+        };
+        if !is_over {
+            return Poll::Pending;
+        }
+        this.stop_waiting();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for ShutdownAsync {
+    fn drop(&mut self) {
+        self.stop_waiting();
+    }
+}
+
+impl fmt::Debug for ShutdownAsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShutdownAsync").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
