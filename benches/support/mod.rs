@@ -7,6 +7,7 @@ pub(crate) mod options;
 pub(crate) mod rival;
 pub(crate) mod rivals;
 pub(crate) mod slices;
+pub(crate) mod trips;
 pub(crate) mod usage;
 pub(crate) mod verdict;
 pub(crate) mod work;
