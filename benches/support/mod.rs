@@ -1,5 +1,6 @@
 //! What the benches share: the contestants, the workloads, the measuring and the writing down.
 
+pub(crate) mod awaited;
 pub(crate) mod forks;
 pub(crate) mod interleave;
 pub(crate) mod json;
