@@ -41,6 +41,10 @@ type Handles = Vec<TaskHandle<u64>>;
 /// Waits for handles whose tasks return their numbers: the sum of all, or the number of one.
 type Collect = fn(Handles) -> u64;
 
+/// Does something with so many tasks, and says how long that took.
+type Timed = fn(u64) -> Duration;
+
+/// A row of ways to wait.
 struct Question {
     row: Row,
     tasks_run: Run,
@@ -68,20 +72,21 @@ const ROUNDS: usize = 21;
 /// A sample is so many waits, each for this many handles.
 const WAITS: u32 = 10;
 const HANDLES: u64 = 10_000;
-const CANCELLED: u64 = 100_000;
-
-const CANCEL: Row = Row { bench: "combinators", name: "cancel_queued", metrics: &["ns a task"] };
+const MANY: u64 = 100_000;
 
 const QUESTIONS: &[Question] = &[
-    Question::new("all_settled_before", Run::Before, Wanted::Sum, ALL),
+    Question::new("all_ready", Run::Before, Wanted::Sum, ALL),
     Question::new("all_running", Run::Meanwhile, Wanted::Sum, ALL),
-    Question::new("all_settled_settled_before", Run::Before, Wanted::Sum, ALL_SETTLED),
+    Question::new("all_settled_ready", Run::Before, Wanted::Sum, ALL_SETTLED),
     Question::new("all_settled_running", Run::Meanwhile, Wanted::Sum, ALL_SETTLED),
-    Question::new("any_settled_before", Run::Before, Wanted::One, ANY),
+    Question::new("any_ready", Run::Before, Wanted::One, ANY),
     Question::new("any_running", Run::Meanwhile, Wanted::One, ANY),
-    Question::new("race_settled_before", Run::Before, Wanted::One, RACE),
+    Question::new("race_ready", Run::Before, Wanted::One, RACE),
     Question::new("race_running", Run::Meanwhile, Wanted::One, RACE),
 ];
+
+/// Rows of ways that hold the clock themselves.
+const TIMED: &[(&str, &[Way<Timed>])] = &[("cancel_queued", CANCEL)];
 
 const ALL: &[Way<Collect>] = &[
     Way::new("loop", Role::Baseline, |handles| {
@@ -121,8 +126,8 @@ const RACE: &[Way<Collect>] = &[
     }),
 ];
 
-/// Each says how long it took to cancel so many tasks, while none of them can start.
-const CANCELS: &[Way<fn(u64) -> Duration>] = &[
+/// Cancels tasks while none of them can start.
+const CANCEL: &[Way<Timed>] = &[
     Way::new("corepool", Role::Ours, cancel_ours),
     Way::new("tokio", Role::Pool, cancel_tokio),
     Way::new("async-executor", Role::Pool, cancel_executor),
@@ -135,13 +140,8 @@ fn main() {
     for question in QUESTIONS.iter().filter(|question| options.wants(question.row.name)) {
         question.side_by_side(&options, &mut journal, &mut verdict);
     }
-    if options.wants(CANCEL.name) {
-        let tasks = options.size(1_000, CANCELLED);
-        let ways = options.among(CANCELS.iter().collect(), |_| true);
-        interleave(CANCEL, &ways, options.rounds(ROUNDS), |way| {
-            vec![(way.run)(tasks).as_nanos() as f64 / tasks as f64]
-        })
-        .report(&options, &mut journal);
+    for (name, ways) in TIMED.iter().filter(|(name, _)| options.wants(name)) {
+        timed(name, ways, &options, &mut journal, &mut verdict);
     }
     if !options.test {
         verdict.print();
@@ -213,6 +213,24 @@ impl Question {
         held.into_iter().flatten().for_each(|task| assert_eq!(task.join().ok(), Some(0)));
         took
     }
+}
+
+/// Everybody in turn, with so many tasks.
+fn timed(
+    name: &'static str,
+    ways: &'static [Way<Timed>],
+    options: &Options,
+    journal: &mut Journal,
+    verdict: &mut Verdict,
+) {
+    let row = Row { bench: "combinators", name, metrics: &["ns a task"] };
+    let tasks = options.size(1_000, MANY);
+    let ways = options.among(ways.iter().collect(), |_| true);
+    let measured = interleave(row, &ways, options.rounds(ROUNDS), |way| {
+        vec![(way.run)(tasks).as_nanos() as f64 / tasks as f64]
+    });
+    measured.report(options, journal);
+    verdict.note(&measured);
 }
 
 /// Has a task stand before the gate on each worker.
