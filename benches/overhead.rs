@@ -19,11 +19,11 @@ use criterion::{Criterion, Throughput};
 #[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
-use support::interleave::{Row, interleave, quantile, sorted};
+use support::interleave::{Row, interleave};
 use support::json::Journal;
 use support::options::{Options, refuse};
 use support::rival::{Rival, Role, Running};
-use support::usage;
+use support::trips::{self, TRIP};
 use support::work::Work;
 
 /// One row of the table: the workload and how it is measured.
@@ -47,7 +47,6 @@ enum Measure {
 const ROUNDS: usize = 21;
 
 const NS: &[&str] = &["ns a task"];
-const TRIP: &[&str] = &["p50 ns", "p99 ns", "sleeps a trip", "cpu us a trip"];
 
 const QUESTIONS: &[Question] = &[
     Question::throughput("burst", Work::Burst, 200_000),
@@ -87,8 +86,8 @@ impl Question {
     }
 
     fn contestants(&self, options: &Options) -> Vec<Rival> {
-        let trips = matches!(self.measured_by, Measure::Trips(_));
-        options.contestants(|rival| trips || rival.role != Role::TripsOnly)
+        let by_trips = matches!(self.measured_by, Measure::Trips(_));
+        options.contestants(|rival| by_trips || rival.role != Role::TripsOnly)
     }
 
     /// One value a metric.
@@ -99,7 +98,10 @@ impl Question {
                 pool(work(tasks));
                 vec![start.elapsed().as_nanos() as f64 / tasks as f64]
             }
-            Measure::Trips(pause) => trips(pool, pause, tasks),
+            Measure::Trips(pause) => {
+                let nanos = |value| trip(pool, pause, value).as_nanos() as f64;
+                trips::said_of(|| (0..tasks).map(nanos).collect())
+            }
         }
     }
 
@@ -153,18 +155,6 @@ fn trip(pool: &Running, pause: Duration, value: u64) -> Duration {
     let start = Instant::now();
     pool(Work::Trip(value));
     start.elapsed()
-}
-
-/// Median, 99th percentile, sleeps and CPU a trip. The submitter's own sleeps count too: with a
-/// pause the least possible is three, one for the pause, one to wait, one of the worker.
-fn trips(pool: &Running, pause: Duration, count: u64) -> Vec<f64> {
-    let before = usage::process();
-    let times: Vec<f64> =
-        (0..count).map(|value| trip(pool, pause, value).as_nanos() as f64).collect();
-    let used = usage::process() - before;
-    let times = sorted(times);
-    let at = |part| quantile(&times, part).unwrap_or(f64::NAN);
-    vec![at(0.5), at(0.99), used.sleeps / count as f64, used.cpu / count as f64]
 }
 
 /// Runs exactly this many tasks, with no warm-up, so that two runs can be subtracted.

@@ -52,6 +52,14 @@ for example in "${examples[@]}"; do
     refuses dir_sizes src 3 surplus
     refuses dir_sizes no/such/place
     ;;
+  async_service)
+    works async_service 4 5
+    # Nobody is in time: all the same it answers, and ends.
+    works async_service 8 5 1
+    refuses async_service four
+    refuses async_service 0
+    refuses async_service 4 5 1 surplus
+    ;;
   *) fail "say here how to run the example '$example', with right and with wrong input" ;;
   esac
 done

@@ -40,6 +40,9 @@
 //! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
+//! Two pages in the repository go further: `docs/with_tokio.md`, which work belongs into the runtime and which to the pool, and
+//! `docs/coming_from_node.md`, what `worker_threads`, `Atomics` and promises are called here.
+//!
 //! # Guarantees
 //!
 //! **Ordering.** What happened before a spawn is seen by the task, and what the task did is seen by whoever got its
@@ -160,3 +163,13 @@ mod borrows;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
+
+/// The same for the pages in `docs/`.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming_from_node.md")]
+struct ComingFromNodeDoctests;
+
+/// As above.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/with_tokio.md")]
+struct WithTokioDoctests;

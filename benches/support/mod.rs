@@ -1,5 +1,6 @@
 //! What the benches share: the contestants, the workloads, the measuring and the writing down.
 
+pub(crate) mod awaited;
 pub(crate) mod forks;
 pub(crate) mod interleave;
 pub(crate) mod json;
@@ -7,6 +8,7 @@ pub(crate) mod options;
 pub(crate) mod rival;
 pub(crate) mod rivals;
 pub(crate) mod slices;
+pub(crate) mod trips;
 pub(crate) mod usage;
 pub(crate) mod verdict;
 pub(crate) mod work;

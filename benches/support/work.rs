@@ -140,12 +140,14 @@ impl Gate {
         0
     }
 
-    fn wait_until_held(&self, workers: usize) {
+    /// Waits until so many tasks stand before it.
+    pub(crate) fn wait_until_held(&self, workers: usize) {
         let state = self.state.lock().unwrap();
         drop(self.changed.wait_while(state, |(held, _)| *held < workers).unwrap());
     }
 
-    fn open(&self) {
+    /// Lets them all go on.
+    pub(crate) fn open(&self) {
         self.state.lock().unwrap().1 = true;
         self.changed.notify_all();
     }

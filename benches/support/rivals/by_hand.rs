@@ -11,7 +11,7 @@ use crate::support::{WORKERS, work::burst};
 
 pub(crate) use super::rayon_oneshot::join;
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Pool {
     jobs: Option<Sender<Job>>,
@@ -19,6 +19,10 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    pub(crate) fn send(&self, job: Job) {
+        self.jobs().send(job).expect("the workers listen");
+    }
+
     fn jobs(&self) -> &Sender<Job> {
         self.jobs.as_ref().expect("only drop takes the sender")
     }

@@ -1,0 +1,309 @@
+//! What it costs to wait for ten thousand handles as one, and to cancel a hundred thousand tasks that are queued.
+//!
+//! ```text
+//! cargo bench --bench combinators                         all rows: about a minute
+//! cargo bench --bench combinators -- --quick --rows all_  fewer rounds, some rows
+//! ```
+//!
+//! Each promise stands beside the plain loop that one writes without it, and beside the like in `futures-util`, on the
+//! same handles. They settle before somebody waits for them, or while: then the workers begin when the wait does.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use corepool::{TaskError, TaskHandle, WorkerPool, promise};
+use futures_util::future::{join_all, select_all, select_ok, try_join_all};
+
+#[expect(dead_code, reason = "the other benches use the rest")]
+mod support;
+
+use support::WORKERS;
+use support::awaited::TwoThreads;
+use support::interleave::{Contestant, Row, interleave};
+use support::json::Journal;
+use support::options::Options;
+use support::rival::{self, Role};
+use support::rivals::{ours, tokio_blocking};
+use support::verdict::Verdict;
+use support::work::Gate;
+
+/// A way to do what the row asks for.
+struct Way<F> {
+    name: &'static str,
+    role: Role,
+    run: F,
+}
+
+type Handles = Vec<TaskHandle<u64>>;
+
+/// Waits for handles whose tasks return their numbers: the sum of all, or the number of one.
+type Collect = fn(Handles) -> u64;
+
+/// Does something with so many tasks, and says how long that took.
+type Timed = fn(u64) -> Duration;
+
+/// A row of ways to wait.
+struct Question {
+    row: Row,
+    tasks_run: Run,
+    wanted: Wanted,
+    ways: &'static [Way<Collect>],
+}
+
+/// When the tasks run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Before,
+    Meanwhile,
+}
+
+/// What must come out.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The sum of all numbers.
+    Sum,
+    /// Any one of them.
+    One,
+}
+
+const ROUNDS: usize = 21;
+/// A sample is so many waits, each for this many handles.
+const WAITS: u32 = 10;
+const HANDLES: u64 = 10_000;
+const MANY: u64 = 100_000;
+
+const QUESTIONS: &[Question] = &[
+    Question::new("all_ready", Run::Before, Wanted::Sum, ALL),
+    Question::new("all_running", Run::Meanwhile, Wanted::Sum, ALL),
+    Question::new("all_settled_ready", Run::Before, Wanted::Sum, ALL_SETTLED),
+    Question::new("all_settled_running", Run::Meanwhile, Wanted::Sum, ALL_SETTLED),
+    Question::new("any_ready", Run::Before, Wanted::One, ANY),
+    Question::new("any_running", Run::Meanwhile, Wanted::One, ANY),
+    Question::new("race_ready", Run::Before, Wanted::One, RACE),
+    Question::new("race_running", Run::Meanwhile, Wanted::One, RACE),
+];
+
+/// Rows of ways that hold the clock themselves.
+const TIMED: &[(&str, &[Way<Timed>])] = &[("cancel_queued", CANCEL)];
+
+const ALL: &[Way<Collect>] = &[
+    Way::new("loop", Role::Baseline, |handles| {
+        let values: Result<Vec<u64>, TaskError> =
+            handles.into_iter().map(TaskHandle::join).collect();
+        sum(values)
+    }),
+    Way::new("corepool", Role::Ours, |handles| sum(promise::all(handles).join())),
+    Way::new("futures-util", Role::Pool, |handles| sum(pollster::block_on(try_join_all(handles)))),
+];
+
+const ALL_SETTLED: &[Way<Collect>] = &[
+    Way::new("loop", Role::Baseline, |handles| {
+        sum_of_results(handles.into_iter().map(TaskHandle::join).collect())
+    }),
+    Way::new("corepool", Role::Ours, |handles| {
+        sum_of_results(promise::all_settled(handles).join())
+    }),
+    Way::new("futures-util", Role::Pool, |handles| {
+        sum_of_results(pollster::block_on(join_all(handles)))
+    }),
+];
+
+const ANY: &[Way<Collect>] = &[
+    Way::new("the first handle", Role::Baseline, the_first),
+    Way::new("corepool", Role::Ours, |handles| promise::any(handles).join().expect("all succeed")),
+    Way::new("futures-util", Role::Pool, |handles| {
+        pollster::block_on(select_ok(handles)).expect("all succeed").0
+    }),
+];
+
+const RACE: &[Way<Collect>] = &[
+    Way::new("the first handle", Role::Baseline, the_first),
+    Way::new("corepool", Role::Ours, |handles| promise::race(handles).join().expect("it ran")),
+    Way::new("futures-util", Role::Pool, |handles| {
+        pollster::block_on(select_all(handles)).0.expect("it ran")
+    }),
+];
+
+/// Cancels tasks while none of them can start.
+const CANCEL: &[Way<Timed>] = &[
+    Way::new("corepool", Role::Ours, cancel_ours),
+    Way::new("tokio", Role::Pool, cancel_tokio),
+    Way::new("async-executor", Role::Pool, cancel_executor),
+];
+
+fn main() {
+    let options = Options::read();
+    let mut journal = options.journal();
+    let mut verdict = Verdict::default();
+    for question in QUESTIONS.iter().filter(|question| options.wants(question.row.name)) {
+        question.side_by_side(&options, &mut journal, &mut verdict);
+    }
+    for (name, ways) in TIMED.iter().filter(|(name, _)| options.wants(name)) {
+        timed(name, ways, &options, &mut journal, &mut verdict);
+    }
+    if !options.test {
+        verdict.print();
+    }
+}
+
+impl<F> Way<F> {
+    const fn new(name: &'static str, role: Role, run: F) -> Self {
+        Self { name, role, run }
+    }
+}
+
+impl<F> Contestant for &Way<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn role(&self) -> Role {
+        self.role
+    }
+}
+
+impl Question {
+    const fn new(
+        name: &'static str,
+        tasks_run: Run,
+        wanted: Wanted,
+        ways: &'static [Way<Collect>],
+    ) -> Self {
+        let row = Row { bench: "combinators", name, metrics: &["ns a handle"] };
+        Self { row, tasks_run, wanted, ways }
+    }
+
+    fn side_by_side(&self, options: &Options, journal: &mut Journal, verdict: &mut Verdict) {
+        let handles = options.size(1_000, HANDLES);
+        let waits = options.size(1, WAITS);
+        let ways = options.among(self.ways.iter().collect(), |_| true);
+        let measured = interleave(self.row, &ways, options.rounds(ROUNDS), |way| {
+            rival::alone(ours::start, |pool| {
+                self.wait(pool, handles, way.run); // To get warm.
+                let took: Duration = (0..waits).map(|_| self.wait(pool, handles, way.run)).sum();
+                vec![took.as_nanos() as f64 / f64::from(waits) / handles as f64]
+            })
+        });
+        measured.report(options, journal);
+        verdict.note(&measured);
+    }
+
+    /// How long one wait took.
+    fn wait(&self, pool: &WorkerPool, tasks: u64, collect: Collect) -> Duration {
+        let gate = Arc::new(Gate::default());
+        let held = (self.tasks_run == Run::Meanwhile)
+            .then(|| hold(&gate, |gate| pool.spawn(move || gate.pass())));
+        let handles: Handles = (0..tasks).map(|value| pool.spawn(move || value)).collect();
+        if self.tasks_run == Run::Before {
+            while !handles.iter().all(TaskHandle::is_finished) {
+                thread::yield_now();
+            }
+        }
+        let start = Instant::now();
+        gate.open();
+        let value = black_box(collect(handles));
+        let took = start.elapsed();
+        let right = match self.wanted {
+            Wanted::Sum => value == (0..tasks).sum(),
+            Wanted::One => value < tasks,
+        };
+        assert!(right, "a wait for {tasks} handles gave {value}");
+        held.into_iter().flatten().for_each(|task| assert_eq!(task.join().ok(), Some(0)));
+        took
+    }
+}
+
+/// Everybody in turn, with so many tasks.
+fn timed(
+    name: &'static str,
+    ways: &'static [Way<Timed>],
+    options: &Options,
+    journal: &mut Journal,
+    verdict: &mut Verdict,
+) {
+    let row = Row { bench: "combinators", name, metrics: &["ns a task"] };
+    let tasks = options.size(1_000, MANY);
+    let ways = options.among(ways.iter().collect(), |_| true);
+    let measured = interleave(row, &ways, options.rounds(ROUNDS), |way| {
+        vec![(way.run)(tasks).as_nanos() as f64 / tasks as f64]
+    });
+    measured.report(options, journal);
+    verdict.note(&measured);
+}
+
+/// Has a task stand before the gate on each worker.
+fn hold<H>(gate: &Arc<Gate>, spawn: impl Fn(Arc<Gate>) -> H) -> Vec<H> {
+    let held = (0..WORKERS).map(|_| spawn(Arc::clone(gate))).collect();
+    gate.wait_until_held(WORKERS);
+    held
+}
+
+fn sum(values: Result<Vec<u64>, TaskError>) -> u64 {
+    values.expect("no task fails").into_iter().sum()
+}
+
+fn sum_of_results(results: Vec<Result<u64, TaskError>>) -> u64 {
+    results.into_iter().map(|result| result.expect("no task fails")).sum()
+}
+
+/// What one does without a combinator: whoever comes first is not known, so it is the first in order.
+fn the_first(handles: Handles) -> u64 {
+    let first = handles.into_iter().next().expect("there are handles");
+    first.join().expect("no task fails")
+}
+
+fn cancel_ours(tasks: u64) -> Duration {
+    rival::alone(ours::start, |pool| {
+        let gate = Arc::new(Gate::default());
+        let held = hold(&gate, |gate| pool.spawn(move || gate.pass()));
+        let handles: Handles = (0..tasks).map(|value| pool.spawn(move || value)).collect();
+        let start = Instant::now();
+        let cancelled = handles.iter().filter(|handle| handle.cancel()).count();
+        let took = start.elapsed();
+        assert_eq!(cancelled as u64, tasks, "a queued task was not cancelled");
+        assert!(handles.iter().all(TaskHandle::is_finished), "a cancelled task is not settled");
+        gate.open();
+        held.into_iter().for_each(|task| assert_eq!(task.join().ok(), Some(0)));
+        let settled = |handle: TaskHandle<u64>| handle.join().is_err_and(|why| why.is_cancelled());
+        assert!(handles.into_iter().all(settled), "a cancelled task ran");
+        took
+    })
+}
+
+/// The tasks settle later, when a thread of the runtime comes upon them.
+fn cancel_tokio(tasks: u64) -> Duration {
+    rival::alone(tokio_blocking::start, |runtime| {
+        let gate = Arc::new(Gate::default());
+        let _held = hold(&gate, |gate| runtime.spawn_blocking(move || gate.pass()));
+        let handles: Vec<_> =
+            (0..tasks).map(|value| runtime.spawn_blocking(move || value)).collect();
+        let start = Instant::now();
+        handles.iter().for_each(tokio::task::JoinHandle::abort);
+        let took = start.elapsed();
+        gate.open();
+        for handle in handles {
+            let stopped = pollster::block_on(handle).is_err_and(|why| why.is_cancelled());
+            assert!(stopped, "an aborted task ran");
+        }
+        took
+    })
+}
+
+/// Dropping a task cancels it; the executor drops its future when a thread comes upon it.
+fn cancel_executor(tasks: u64) -> Duration {
+    rival::alone(TwoThreads::start, |threads| {
+        let executor = &threads.executor;
+        let gate = Arc::new(Gate::default());
+        let held = hold(&gate, |gate| executor.spawn(async move { gate.pass() }));
+        let handles: Vec<_> =
+            (0..tasks).map(|value| executor.spawn(async move { value })).collect();
+        let start = Instant::now();
+        drop(handles);
+        let took = start.elapsed();
+        gate.open();
+        held.into_iter().for_each(|task| assert_eq!(pollster::block_on(task), 0));
+        took
+    })
+}

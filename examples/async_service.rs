@@ -1,0 +1,149 @@
+//! A login service on a single async thread, which stays responsive because it stretches passwords on a pool.
+//!
+//! ```text
+//! cargo run --release --example async_service [CLIENTS] [LOGINS] [LIMIT_MS]
+//! ```
+//!
+//! CLIENTS (1 to 1000, by default 8) connect over TCP and make LOGINS (1 to 100000, by default 50) each, one after
+//! another. Who has no answer after LIMIT_MS (1 to 60000, by default 1000) is told that it took too long. All of it runs
+//! twice: first the runtime's thread does the stretching itself, then it awaits the pool. A ticker shows the difference.
+
+use std::env;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use corepool::WorkerPool;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{interval, timeout};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const PASSWORD: &str = "correct horse battery staple";
+const TOO_LATE: &str = "too late";
+/// Logins that may wait for a worker; further ones wait for a place in this queue.
+const QUEUE: usize = 4;
+
+struct Load {
+    clients: u64,
+    logins: u64,
+    limit: Duration,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = run().await.inspect_err(|failure| eprintln!("async_service: {failure}"));
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn load() -> Result<Load, String> {
+    let words: Vec<String> =
+        env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
+    let number = |at: usize, name: &str, usual: u64, most: u64| {
+        let Some(word) = words.get(at) else { return Ok(usual) };
+        let number = word.parse().ok().filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| format!("{name} is a number from 1 to {most}, not {word:?}"))
+    };
+    if let Some(surplus) = words.get(3) {
+        return Err(format!("three numbers are enough: what is {surplus:?}?"));
+    }
+    Ok(Load {
+        clients: number(0, "CLIENTS", 8, 1_000)?,
+        logins: number(1, "LOGINS", 50, 100_000)?,
+        limit: Duration::from_millis(number(2, "LIMIT_MS", 1_000, 60_000)?),
+    })
+}
+
+async fn run() -> Result<(), Failure> {
+    let load = load()?;
+    measure("on the runtime's own thread", &load, None).await?;
+    let pool = Arc::new(WorkerPool::builder().queue_capacity(QUEUE).build()?);
+    measure("on a pool", &load, Some(Arc::clone(&pool))).await?;
+    println!("tasks cancelled before they began: {}", pool.metrics().cancelled);
+    // A shutdown blocks the thread that waits for it: not this one.
+    let end = move || pool.shutdown_timeout(Duration::from_secs(10));
+    println!("shutdown: {}", spawn_blocking(end).await?);
+    Ok(())
+}
+
+/// Serves all clients, and prints how it went and how long the runtime's thread was not to be had.
+async fn measure(title: &str, load: &Load, pool: Option<Arc<WorkerPool>>) -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let service = tokio::spawn(serve(listener, pool, load.limit));
+    let hash = stretch(PASSWORD);
+    let start = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..load.clients {
+        clients.spawn(client(address, load.logins, hash.clone()));
+    }
+    let (mut late, mut last, mut gap) = (0, Instant::now(), Duration::ZERO);
+    let mut ticker = interval(Duration::from_millis(1));
+    loop {
+        tokio::select! {
+            done = clients.join_next() => match done {
+                Some(client) => late += client??,
+                None => break,
+            },
+            _ = ticker.tick() => gap = gap.max(last.elapsed()),
+        }
+        last = Instant::now();
+    }
+    service.abort();
+    let (logins, took) = (load.clients * load.logins, start.elapsed());
+    println!("{title}: {logins} logins in {took:.1?}, {late} too late; largest gap {gap:.1?}");
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, pool: Option<Arc<WorkerPool>>, limit: Duration) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            while let Ok(Some(password)) = lines.next_line().await {
+                let hash = timeout(limit, hash(pool.as_deref(), password)).await;
+                let answer = hash.unwrap_or_else(|_elapsed| TOO_LATE.to_owned());
+                if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// Dropped part way, it leaves the line before the queue, or cancels the task if that has not begun.
+async fn hash(pool: Option<&WorkerPool>, password: String) -> String {
+    let Some(pool) = pool else { return stretch(&password) };
+    match pool.spawn_async(move || stretch(&password)).await {
+        Ok(task) => task.cancel_on_drop().await.unwrap_or_else(|why| why.to_string()),
+        Err(refused) => refused.to_string(),
+    }
+}
+
+/// Says how many of its logins took too long.
+async fn client(address: SocketAddr, logins: u64, hash: String) -> io::Result<u64> {
+    let (read, mut write) = TcpStream::connect(address).await?.into_split();
+    let mut answers = BufReader::new(read).lines();
+    let mut late = 0;
+    for _ in 0..logins {
+        write.write_all(format!("{PASSWORD}\n").as_bytes()).await?;
+        let answer = answers.next_line().await?.unwrap_or_default();
+        late += u64::from(answer == TOO_LATE);
+        if answer != hash && answer != TOO_LATE {
+            return Err(io::Error::other(format!("the service answered {answer:?}")));
+        }
+    }
+    Ok(late)
+}
+
+/// Some milliseconds of work. It stands for a real key derivation, such as argon2: it keeps no secret.
+fn stretch(password: &str) -> String {
+    let round = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = (0..50_000).fold(1, |hash, _| password.bytes().fold(hash, round));
+    format!("{hash:016x}")
+}
