@@ -94,8 +94,8 @@ mutants="
   chunk_unacquired           scope::models
   roll_unreleased            scope::models::the_scopes_thread
   roll_unacquired            scope::models::the_scopes_thread
-  watch_unreleased           promise::models
-  watch_waits_unsaid         promise::models::who_waits_sees
+  watch_unreleased           watch::models
+  watch_waits_unsaid         watch::models::who_waits_sees
   chunk_empty_relaxed        scope::models::a_full_chunk
 "
 

@@ -102,6 +102,7 @@ mod admission;
 mod event;
 mod metrics;
 pub mod shared;
+mod watch;
 
 mod idle;
 mod offer;

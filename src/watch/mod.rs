@@ -6,6 +6,9 @@
 //! The list is pushed by many and taken as a whole by one, so there is no ABA. A push that comes after the
 //! taker's last look finds the waiter's waker: the taker leaves that before it looks (`Watch::wait`).
 
+#[cfg(all(test, corepool_loom))]
+mod models;
+
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
@@ -40,7 +43,7 @@ struct Slot {
 }
 
 /// Watches so many tasks.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     head: NonNull<Head>,
 }
 
@@ -58,9 +61,9 @@ fn layout(slots: usize) -> (Layout, usize) {
 impl Watch {
     /// # Panics
     /// For four thousand million handles.
-    pub(super) fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         let count = u32::try_from(slots).ok().filter(|count| *count < OFF);
-        let count = count.expect("a promise waits for less than 4,294,967,294 handles");
+        let count = count.expect("less than 4,294,967,294 handles are watched");
         let (layout, offset) = layout(slots);
         // SAFETY: the head has a size.
         let memory = unsafe { alloc(layout) };
@@ -91,7 +94,7 @@ impl Watch {
     }
 
     /// The waker of one task.
-    pub(super) fn waker(&self, number: usize) -> Waker {
+    pub(crate) fn waker(&self, number: usize) -> Waker {
         assert!(number < self.head().slots as usize, "there is a slot for each handle");
         // SAFETY: this is an owner, and one more owner is counted for the waker.
         unsafe { count_owner(self.head) };
@@ -102,7 +105,7 @@ impl Watch {
     }
 
     /// Takes all that has settled since the last time, in that order.
-    pub(super) fn take(&self, mut each: impl FnMut(usize)) {
+    pub(crate) fn take(&self, mut each: impl FnMut(usize)) {
         // Acquire, partner of the push: whoever settled did it before.
         let mut next = self.head().newest.swap(END, Ordering::SeqCst);
         // The newest comes first; turned round it is the order of settling.
@@ -131,7 +134,7 @@ impl Watch {
     }
 
     /// Leaves the waker of who waits. Says whether something has settled already: then nobody may wake it.
-    pub(super) fn wait(&self, waker: &Waker) -> bool {
+    pub(crate) fn wait(&self, waker: &Waker) -> bool {
         let head = self.head();
         let old = head.waiter.lock().replace(waker.clone());
         drop(old);

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use loom::thread;
 
-use super::watch::Watch;
+use super::Watch;
 use crate::parker::Parker;
 use crate::sync::{UnsafeCell, explore};
 
