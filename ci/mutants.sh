@@ -96,6 +96,7 @@ mutants="
   roll_unacquired            scope::models::the_scopes_thread
   watch_unreleased           watch::models
   watch_waits_unsaid         watch::models::who_waits_sees
+  watch_listed_relaxed       watch::models::a_late_waker
   chunk_empty_relaxed        scope::models::a_full_chunk
 "
 
