@@ -35,6 +35,7 @@
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
+//! - **Results as they finish:** [`TaskSet`].
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
@@ -78,7 +79,7 @@
 //!
 //! # Features
 //!
-//! There are none yet.
+//! - `stream`: a [`TaskSet`] is a stream (`futures_core::Stream`). Without it there is [`TaskSet::next_async`].
 //!
 //! # Related crates
 //!
@@ -128,10 +129,11 @@ mod join;
 mod scope;
 mod slice;
 pub mod promise;
+mod task_set;
 
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};
-pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
+pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError, TimedOut};
 pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;
 pub use handle::TaskHandle;
@@ -143,6 +145,7 @@ pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
+pub use task_set::{NextAsync, TaskSet};
 
 #[cfg(doctest)]
 mod borrows;

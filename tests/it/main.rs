@@ -22,5 +22,6 @@ mod shutdown;
 mod slices;
 mod stress;
 mod support;
+mod task_set;
 mod tidy;
 mod workers;

@@ -44,7 +44,16 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("doors", &["builder", "global"]),
     (
         "shapes",
-        &["scope", "join", "install", "slice", "borrows", "promise", "task_set", "worker_local"],
+        &[
+            "scope",
+            "join",
+            "install",
+            "slice",
+            "borrows",
+            "promise",
+            "task_set",
+            "worker_local",
+        ],
     ),
     ("face", &["lib"]),
 ];
