@@ -35,7 +35,8 @@
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
-//! - **Results as they finish:** [`TaskSet`].
+//! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and [`map_unordered`](WorkerPool::map_unordered)
+//!   for the items of any iterator, a few in flight at a time.
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
 //!
@@ -79,7 +80,8 @@
 //!
 //! # Features
 //!
-//! - `stream`: a [`TaskSet`] is a stream (`futures_core::Stream`). Without it there is [`TaskSet::next_async`].
+//! - `stream`: [`TaskSet`], [`MapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
+//!   over in a thread, and a set awaited by [`TaskSet::next_async`].
 //!
 //! # Related crates
 //!
@@ -130,6 +132,7 @@ mod scope;
 mod slice;
 pub mod promise;
 mod task_set;
+mod windowed;
 
 pub use builder::Builder;
 pub use config::{Dispatch, Pinning, WhenFull};
@@ -146,6 +149,7 @@ pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
 pub use task_set::{NextAsync, TaskSet};
+pub use windowed::{MapOrdered, MapUnordered};
 
 #[cfg(doctest)]
 mod borrows;

@@ -57,6 +57,18 @@ where
     enqueue::<Named, F, T>(hub, from, permit, options, closure)
 }
 
+/// Spawns without a place, and so without waiting for one: for those who bound their tasks themselves.
+pub(crate) fn spawn_without_place<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if hub.is_closed() {
+        return refuse(hub, closure);
+    }
+    enqueue::<Named, F, T>(hub, worker::index_in(hub.id), None, Options::default(), closure)
+}
+
 /// Spawns if there is room now.
 pub(super) fn try_spawn_on<F, T>(
     hub: &Arc<Hub>,
@@ -157,7 +169,8 @@ fn take_back<T>(hub: &Hub, held: &HeldTask<T>) {
 
 #[inline]
 fn extra_for(hub: &Hub, permit: Option<Permit>, options: Options) -> Option<Extra> {
-    if permit.is_none() && hub.times.is_none() && options.name.is_none() {
+    // In a bounded pool a task without a place has an age all the same: it stands among those that have one.
+    if hub.admission.is_none() && hub.times.is_none() && options.name.is_none() {
         return None;
     }
     let accepted = hub.times.as_ref().map(|_| clock::now());

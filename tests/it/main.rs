@@ -12,6 +12,7 @@ mod in_task;
 mod install;
 mod join;
 mod lifetime;
+mod map_ordered;
 mod memory_layout;
 mod metrics;
 mod panics;

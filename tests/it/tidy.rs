@@ -52,6 +52,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "borrows",
             "promise",
             "task_set",
+            "windowed",
             "worker_local",
         ],
     ),
@@ -66,6 +67,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("shared", "parker"),
     ("watch", "parker"),
     ("offer", "idle"),
+    ("windowed", "task_set"),
 ];
 
 /// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
