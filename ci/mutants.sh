@@ -95,8 +95,9 @@ mutants="
   chunk_unacquired           scope::models
   roll_unreleased            scope::models::the_scopes_thread
   roll_unacquired            scope::models::the_scopes_thread
-  watch_unreleased           promise::models
-  watch_waits_unsaid         promise::models::who_waits_sees
+  watch_unreleased           watch::models
+  watch_waits_unsaid         watch::models::who_waits_sees
+  watch_listed_relaxed       watch::models::a_late_waker
   chunk_empty_relaxed        scope::models::a_full_chunk
   cancel_claims_unlocked     cancel::models::a_listener_goes
   cancel_never_leaves        cancel::models::a_listener_goes

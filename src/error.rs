@@ -5,6 +5,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -66,6 +67,38 @@ impl TaskError {
         matches!(self, Self::Cancelled)
     }
 }
+
+/// No task of a [`TaskSet`](crate::TaskSet) finished in the time that was given to
+/// [`next_timeout`](crate::TaskSet::next_timeout).
+///
+/// ```
+/// use corepool::{TaskSet, WorkerPool};
+/// use std::time::Duration;
+/// let pool = WorkerPool::with_workers(1)?;
+/// let (go, wait) = std::sync::mpsc::channel::<()>();
+/// let mut set = TaskSet::from_iter([pool.spawn(move || wait.recv())]);
+/// let error = set.next_timeout(Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(error.to_string(), "no task finished within 1ms, of 1 that were waited for");
+/// # drop(go);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimedOut {
+    /// How long the wait was to be at most.
+    pub timeout: Duration,
+    /// How many tasks were waited for.
+    pub unfinished: usize,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { timeout, unfinished } = self;
+        write!(f, "no task finished within {timeout:?}, of {unfinished} that were waited for")
+    }
+}
+
+impl Error for TimedOut {}
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

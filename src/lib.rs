@@ -35,6 +35,8 @@
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool, [`shutdown_async`](WorkerPool::shutdown_async) to await it.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
+//! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and [`map_unordered`](WorkerPool::map_unordered)
+//!   for the items of any iterator, a few in flight at a time.
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A count that many tasks add to:** [`shared::Counter`].
 //! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
@@ -83,7 +85,8 @@
 //!
 //! # Features
 //!
-//! There are none yet.
+//! - `stream`: [`TaskSet`], [`MapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
+//!   over in a thread, and a set awaited by [`TaskSet::next_async`].
 //!
 //! # Related crates
 //!
@@ -110,6 +113,7 @@ mod admission;
 mod event;
 mod metrics;
 pub mod shared;
+mod watch;
 
 mod idle;
 mod offer;
@@ -137,12 +141,14 @@ mod scope;
 mod slice;
 pub mod promise;
 mod worker_local;
+mod task_set;
+mod windowed;
 
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
 pub use config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
-pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError};
+pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError, TimedOut};
 pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;
 pub use handle::TaskHandle;
@@ -154,6 +160,8 @@ pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
+pub use task_set::{NextAsync, TaskSet};
+pub use windowed::{MapOrdered, MapUnordered};
 pub use worker_local::WorkerLocal;
 
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -23,6 +23,8 @@ thread_local! {
     /// What the calling thread has learnt about joins.
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
+
+const SPENT: &str = "the handle was polled after it had given its result";
 
 /// A task's result, now or later.
 ///
@@ -169,8 +171,47 @@ impl<T> TaskHandle<T> {
         self
     }
 
+    /// Whether it has given its result already, as a future.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// Runs the task here and now, if the calling thread does a pool's work and nobody has started the task.
+    pub(crate) fn run_in_place(&mut self) -> Option<Result<T, TaskError>> {
+        if !worker::runs_in_place() {
+            return None;
+        }
+        match worker::run_in_place(self.take_held()) {
+            Ok(result) => Some(result),
+            Err(running) => {
+                self.held = Some(running);
+                None
+            }
+        }
+    }
+
+    /// As `poll`, but never runs the task.
+    pub(crate) fn poll_elsewhere(&mut self, waker: &Waker) -> Poll<Result<T, TaskError>> {
+        let held = self.held.as_mut().expect(SPENT);
+        // If the user's waker panics in its clone, nothing is lost.
+        if !held.is_settled() && !held.set_waker(waker) {
+            if is_copy(held) {
+                return Poll::Ready(Err(TaskError::Lost));
+            }
+            return Poll::Pending;
+        }
+        match self.held.take().map(HeldTask::try_take) {
+            Some(Ok(result)) => Poll::Ready(result),
+            _ => unreachable!("a settled task has a result"),
+        }
+    }
+
     fn into_held(mut self) -> HeldTask<T> {
-        self.held.take().expect("the handle was polled after it had given its result")
+        self.take_held()
+    }
+
+    fn take_held(&mut self) -> HeldTask<T> {
+        self.held.take().expect(SPENT)
     }
 }
 
@@ -195,25 +236,9 @@ impl<T> Future for TaskHandle<T> {
     /// If the future has given its result before.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let _core_is_wanted = habit::waits();
-        let mut held =
-            self.held.take().expect("the handle was polled after it had given its result");
-        if worker::runs_in_place() {
-            match worker::run_in_place(held) {
-                Ok(result) => return Poll::Ready(result),
-                Err(running) => held = running,
-            }
-        }
-        // Put back first: if the user's waker panics in its clone, nothing is lost.
-        let held = self.held.insert(held);
-        if !held.is_settled() && !held.set_waker(cx.waker()) {
-            if is_copy(held) {
-                return Poll::Ready(Err(TaskError::Lost));
-            }
-            return Poll::Pending;
-        }
-        match self.held.take().map(HeldTask::try_take) {
-            Some(Ok(result)) => Poll::Ready(result),
-            _ => unreachable!("a settled task has a result"),
+        match self.run_in_place() {
+            Some(result) => Poll::Ready(result),
+            None => self.poll_elsewhere(cx.waker()),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::worker;
 
 pub use shutdown::{AbandonedTask, ShutdownReport};
 pub use shutdown_async::ShutdownAsync;
-pub(crate) use submit::{Options, spawn_on};
+pub(crate) use submit::{Options, spawn_on, spawn_without_place};
 pub use task_builder::TaskBuilder;
 
 /// A fixed set of worker threads for CPU-bound tasks.

@@ -100,6 +100,18 @@ where
     enqueue::<Named, F, T>(hub, from, permit, options, closure)
 }
 
+/// Spawns without a place, and so without waiting for one: for those who bound their tasks themselves.
+pub(crate) fn spawn_without_place<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if hub.is_closed() {
+        return settle_unqueued(hub, Outcome::Rejected, closure);
+    }
+    enqueue::<Named, F, T>(hub, worker::index_in(hub.id), None, Options::default(), closure)
+}
+
 /// Spawns if there is room now.
 pub(super) fn try_spawn_on<F, T>(
     hub: &Arc<Hub>,
@@ -259,7 +271,8 @@ fn extra_for(
     name: Option<Arc<str>>,
     plan: Option<Box<Plan>>,
 ) -> Option<Extra> {
-    if permit.is_none() && !hub.measures_tasks() && name.is_none() && plan.is_none() {
+    // In a bounded pool a task without a place has an age all the same: it stands among those that have one.
+    if hub.admission.is_none() && !hub.measures_tasks() && name.is_none() && plan.is_none() {
         return None;
     }
     let accepted = hub.times.as_ref().map(|_| clock::now());

@@ -10,11 +10,9 @@
 //! assert_eq!(squares.join()?, [1, 4, 9, 16]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![forbid(unsafe_code)]
 
-#[cfg(all(test, corepool_loom))]
-mod models;
 mod rule;
-mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -26,9 +24,9 @@ use crate::clock;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 use crate::parker;
+use crate::watch::Watch;
 use crate::worker;
 pub use rule::{All, AllSettled, Any, Race, Rule};
-use watch::Watch;
 
 /// Waits for all: their values in the order of the handles, or the first failure, at once.
 ///

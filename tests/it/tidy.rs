@@ -32,6 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "admission",
             "spin",
             "habit",
+            "watch",
         ],
     ),
     ("meeting", &["signal", "idle", "offer"]),
@@ -53,6 +54,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "borrows",
             "promise",
             "task_set",
+            "windowed",
             "worker_local",
         ],
     ),
@@ -68,7 +70,9 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("timer", "parker"),
     ("cancel", "parker"),
     ("cancel", "timer"),
+    ("watch", "parker"),
     ("offer", "idle"),
+    ("windowed", "task_set"),
 ];
 
 /// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
@@ -92,7 +96,7 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
     ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
-    ("src/promise/", "a waker for each handle, all in one piece of memory"),
+    ("src/watch/", "a waker for each handle, all in one piece of memory"),
     ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];

@@ -6,9 +6,9 @@ use std::task::Waker;
 
 use loom::thread;
 
-use super::watch::Watch;
+use super::Watch;
 use crate::parker::Parker;
-use crate::sync::{UnsafeCell, explore};
+use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
 
 /// What each task has done before it settled.
 type Done = Arc<[UnsafeCell<()>]>;
@@ -79,5 +79,64 @@ fn a_task_that_wakes_twice_is_on_the_list_once() {
         let mut times = 0;
         watch.take(|_| times += 1);
         assert_eq!(times, 1);
+    });
+}
+
+/// The second one's slot lies in a block that was added later.
+fn grown() -> Watch {
+    let mut watch = Watch::new(1);
+    watch.grow(2);
+    watch
+}
+
+#[test]
+fn who_waits_sees_tasks_of_two_blocks_settle() {
+    explore(|| {
+        let (watch, done) = (grown(), done(2));
+        let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
+        wait(&watch, &done, 2);
+        tasks.map(|task| task.join().unwrap());
+    });
+}
+
+/// The later block's last owner frees the first one too, if that has no other.
+#[test]
+fn who_waits_leaves_while_a_task_of_the_later_block_settles() {
+    explore(|| {
+        let (watch, done) = (grown(), done(2));
+        let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
+        drop(watch);
+        tasks.map(|task| task.join().unwrap());
+    });
+}
+
+/// A waker of the task before is woken late, when the slot is another task's already.
+#[test]
+fn a_late_waker_does_not_hide_the_next_task_of_its_slot() {
+    explore(|| {
+        let watch = Watch::new(1);
+        let settled = Arc::new(AtomicBool::new(false));
+        let late = watch.waker(0);
+        let late = thread::spawn(move || late.wake());
+        let (waker, settling) = (watch.waker(0), Arc::clone(&settled));
+        let task = thread::spawn(move || {
+            settling.store(true, Ordering::Release);
+            waker.wake();
+        });
+        let parker = Arc::new(Parker::new());
+        let waker = Waker::from(Arc::clone(&parker));
+        loop {
+            let mut seen = false;
+            watch.take(|_| seen |= settled.load(Ordering::Acquire));
+            if seen {
+                break;
+            }
+            if !watch.wait(&waker) {
+                parker.park();
+            }
+        }
+        for thread in [late, task] {
+            thread.join().unwrap();
+        }
     });
 }

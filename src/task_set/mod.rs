@@ -1,0 +1,316 @@
+//! Many tasks as one set, which gives their results as they finish.
+#![forbid(unsafe_code)]
+
+mod next_async;
+mod seats;
+mod source;
+#[cfg(feature = "stream")]
+mod stream;
+
+use std::fmt;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::{TaskError, TimedOut};
+use crate::habit;
+use crate::handle::TaskHandle;
+use crate::parker;
+use crate::spin::Patience;
+pub use next_async::NextAsync;
+use seats::Seats;
+use source::Source;
+
+/// Tasks whose results are taken as they finish.
+///
+/// Take it where results are wanted as soon as they are there, or where there are so many that keeping them all
+/// would be too much: each result leaves the set as it is handed out, and its task's memory goes with it. To have all results
+/// together, in the order of the handles, take [`promise::all`](crate::promise::all).
+///
+/// As an [`Iterator`] it **blocks** until the next task has finished, and ends when the set is empty; more can be
+/// [pushed](Self::push) at any time, after its end too. In async code there is [`next_async`](Self::next_async), on
+/// any runtime or none, and with the feature `stream` the set is a `Stream`. (Where the extension traits of streams are in scope a bare
+/// `set.next()` may mean either; name the one that is meant.)
+///
+/// It costs the same for each task, however many there are: what has not finished is not looked at.
+///
+/// **Inside a task** taking a result makes progress on a pool of one worker too: what has finished comes first, and if there is
+/// nothing, a task that nobody has started is run in place, one for each result.
+///
+/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked for.
+///
+/// ```
+/// use corepool::{TaskSet, WorkerPool};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let mut lengths: TaskSet<usize> =
+///     ["one", "two", "three"].map(|word| pool.spawn(move || word.len())).into_iter().collect();
+/// let mut sum = 0;
+/// while let Some(length) = lengths.next() {
+///     sum += length?;
+///     if sum == 11 {
+///         lengths.push(pool.spawn(|| 100));
+///     }
+/// }
+/// assert_eq!(sum, 111);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a set that is dropped detaches its tasks"]
+pub struct TaskSet<T> {
+    seats: Seats<T>,
+    /// What was learnt about waiting for this set.
+    patience: Patience,
+    cancels_on_drop: bool,
+}
+
+impl<T> TaskSet<T> {
+    /// Makes an empty set. Allocates nothing.
+    pub const fn new() -> Self {
+        Self { seats: Seats::new(), patience: Patience::joining(), cancels_on_drop: false }
+    }
+
+    /// Adds a task. Never blocks.
+    ///
+    /// Its own [`cancel_on_drop`](TaskHandle::cancel_on_drop), if it was asked for, holds in the set too.
+    ///
+    /// # Panics
+    /// If the handle was awaited to its end before.
+    pub fn push(&mut self, handle: TaskHandle<T>) {
+        assert!(!handle.is_spent(), "the handle was polled after it had given its result");
+        self.seats.add(Source::One(handle));
+    }
+
+    /// Tells how many results have not been taken yet, of tasks that have finished and others.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seats.left()
+    }
+
+    /// Tells whether every result has been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a result if one is there: `None` if no task has finished, or the set is empty.
+    ///
+    /// Never blocks, and runs no task.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<u32>();
+    /// let mut set = TaskSet::from_iter([pool.spawn(move || wait.recv().unwrap())]);
+    /// assert!(set.try_next().is_none() && !set.is_empty());
+    /// go.send(7)?;
+    /// assert_eq!(set.next().unwrap()?, 7);
+    /// assert!(set.try_next().is_none() && set.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_next(&mut self) -> Option<Result<T, TaskError>> {
+        self.seats.take_finished()
+    }
+
+    /// As the iterator's `next`, but gives up when the time is over. **Blocks** for as long.
+    ///
+    /// The inner value is that of `next`: a task's result, or `None` if the set is empty. Inside a task it may take longer: a
+    /// task that is run in place is not cut short. With no time at all it runs none.
+    ///
+    /// # Errors
+    /// [`TimedOut`], if no task finished in time. Nothing is lost; ask again.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// use std::time::Duration;
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<u32>();
+    /// let mut set = TaskSet::from_iter([pool.spawn(move || wait.recv().unwrap())]);
+    /// let timed_out = set.next_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(timed_out.unfinished, 1);
+    /// go.send(7)?;
+    /// match set.next_timeout(Duration::from_secs(60))? {
+    ///     Some(result) => assert_eq!(result?, 7),
+    ///     None => unreachable!("the set was not empty"),
+    /// }
+    /// assert!(set.next_timeout(Duration::ZERO)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<Result<T, TaskError>>, TimedOut> {
+        let next = match self.take_or_end() {
+            Poll::Pending if !timeout.is_zero() => self.wait(Some(clock::after(timeout))),
+            next => next,
+        };
+        match next {
+            Poll::Ready(next) => Ok(next),
+            Poll::Pending => Err(TimedOut { timeout, unfinished: self.len() }),
+        }
+    }
+
+    /// Waits in async code for the next result, on any runtime or none; `None` if the set is empty.
+    ///
+    /// Dropping the future part way is safe, and loses nothing. Of several wakers the last one wins. Polled on a worker of a
+    /// pool it runs what nobody has started, as described [above](Self).
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(2)?;
+    /// let mut squares: TaskSet<u32> = (1..=4).map(|n| pool.spawn(move || n * n)).collect();
+    /// let sum = pollster::block_on(async {
+    ///     let mut sum = 0;
+    ///     while let Some(square) = squares.next_async().await {
+    ///         sum += square?;
+    ///     }
+    ///     Ok::<_, corepool::TaskError>(sum)
+    /// });
+    /// assert_eq!(sum?, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_async(&mut self) -> NextAsync<'_, T> {
+        NextAsync::new(self)
+    }
+
+    /// [Cancels](TaskHandle::cancel) every task that has not finished. Their results still come out, as
+    /// [`Cancelled`](TaskError::Cancelled) if they were not running.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// let set: TaskSet<u32> = (0..10).map(|n| pool.spawn(move || n)).collect();
+    /// set.cancel_all();
+    /// assert!(set.into_iter().all(|result| result.unwrap_err().is_cancelled()));
+    /// # drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn cancel_all(&self) {
+        self.seats.cancel_all();
+    }
+
+    /// Makes dropping the set cancel what has not finished by then.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancels_on_drop = true;
+        self
+    }
+
+    /// Takes a result if one is there, and tells an empty set from one whose tasks have not finished.
+    fn take_or_end(&mut self) -> Poll<Option<Result<T, TaskError>>> {
+        match self.seats.take_finished() {
+            Some(result) => Poll::Ready(Some(result)),
+            None if self.is_empty() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// As [`take_or_end`](Self::take_or_end), but runs a task in place where that is due.
+    fn advance(&mut self) -> Poll<Option<Result<T, TaskError>>> {
+        match self.take_or_end() {
+            Poll::Pending => match self.seats.run_one_here() {
+                Some(result) => Poll::Ready(Some(result)),
+                None => Poll::Pending,
+            },
+            ready => ready,
+        }
+    }
+
+    fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Result<T, TaskError>>> {
+        let _core_is_wanted = habit::waits();
+        loop {
+            let next = self.advance();
+            if next.is_ready() || !self.seats.wait(waker) {
+                return next;
+            }
+        }
+    }
+
+    /// Waits for the next result, or until the time is over.
+    #[cold]
+    fn wait(&mut self, end: Option<Instant>) -> Poll<Option<Result<T, TaskError>>> {
+        let mut core_is_wanted = habit::waits();
+        parker::with_current(|parker, waker| {
+            loop {
+                let next = self.advance();
+                if next.is_ready() {
+                    return next;
+                }
+                let sleeps_at_once = std::mem::take(&mut core_is_wanted);
+                if !sleeps_at_once && self.look_again() || self.seats.wait(waker) {
+                    continue;
+                }
+                match end {
+                    None => parker.park(),
+                    Some(end) if parker.park_until(end) => {}
+                    Some(_) => return self.take_or_end(),
+                }
+            }
+        })
+    }
+
+    /// Pauses before the sleep. Says whether something has finished meanwhile.
+    fn look_again(&mut self) -> bool {
+        let mut pause = self.patience.pause();
+        while pause.turn() && self.seats.is_quiet() {}
+        let came = !self.seats.is_quiet();
+        self.patience.learn(came);
+        came
+    }
+}
+
+/// Gives the results as their tasks finish, and **blocks** until one has.
+///
+/// More can be pushed after the end, so the iterator is not fused.
+impl<T> Iterator for TaskSet<T> {
+    type Item = Result<T, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = match self.take_or_end() {
+            Poll::Pending => self.wait(None),
+            next => next,
+        };
+        match next {
+            Poll::Ready(next) => next,
+            Poll::Pending => unreachable!("a wait without an end came back without a result"),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl<T> Default for TaskSet<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Extend<TaskHandle<T>> for TaskSet<T> {
+    fn extend<I: IntoIterator<Item = TaskHandle<T>>>(&mut self, handles: I) {
+        handles.into_iter().for_each(|handle| self.push(handle));
+    }
+}
+
+impl<T> FromIterator<TaskHandle<T>> for TaskSet<T> {
+    fn from_iter<I: IntoIterator<Item = TaskHandle<T>>>(handles: I) -> Self {
+        let mut set = Self::new();
+        set.extend(handles);
+        set
+    }
+}
+
+impl<T> Drop for TaskSet<T> {
+    fn drop(&mut self) {
+        if self.cancels_on_drop {
+            self.cancel_all();
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskSet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! A seat for each source of results, and whose turn it is to be looked at.
+//!
+//! A source is looked at when it is new, and then only after its waker was woken. Its seat's number names its slot in the watch as
+//! well. A seat is given to the next source when its own is empty; should the waker of the one before be woken late, the next one
+//! is looked at once in vain.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use super::source::Source;
+use crate::error::TaskError;
+use crate::watch::Watch;
+use crate::worker;
+
+/// A set that becomes empty keeps this many seats, so that a few tasks at a time allocate nothing.
+const KEPT: usize = 1_024;
+/// The first watch has room for so many.
+const FIRST_WATCH: usize = 8;
+
+pub(super) struct Seats<T> {
+    seats: Vec<Seat<T>>,
+    /// Seats without a source.
+    free: Vec<u32>,
+    /// Seats whose sources were woken. They come first, or a set that is always given more might never get to them.
+    woken: VecDeque<u32>,
+    /// Seats whose sources were not looked at yet.
+    new: VecDeque<u32>,
+    /// Seats whose sources may have a task that nobody has started, each once.
+    unstarted: VecDeque<u32>,
+    /// Results that have not been taken.
+    left: usize,
+    /// From the first time that a source had to be waited for.
+    watch: Option<Watch>,
+}
+
+struct Seat<T> {
+    source: Option<Source<T>>,
+    is_in_unstarted: bool,
+}
+
+impl<T> Seats<T> {
+    pub(super) const fn new() -> Self {
+        Self {
+            seats: Vec::new(),
+            free: Vec::new(),
+            woken: VecDeque::new(),
+            new: VecDeque::new(),
+            unstarted: VecDeque::new(),
+            left: 0,
+            watch: None,
+        }
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    pub(super) fn add(&mut self, source: Source<T>) {
+        let left = source.left();
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.seats[number as usize].source = Some(source);
+                number
+            }
+            None => {
+                let number = u32::try_from(self.seats.len());
+                let number = number.expect("a set has less than 4,294,967,296 seats");
+                self.seats.push(Seat { source: Some(source), is_in_unstarted: false });
+                number
+            }
+        };
+        self.left += left;
+        self.new.push_back(number);
+    }
+
+    /// Takes a result that is there. If there is none, every source has a waker afterwards.
+    pub(super) fn take_finished(&mut self) -> Option<Result<T, TaskError>> {
+        while let Some(number) = self.next_to_look_at() {
+            let result = self.look(number);
+            if result.is_some() {
+                return result;
+            }
+        }
+        None
+    }
+
+    /// Runs a task that nobody has started, if this thread is one that runs in place what it waits for.
+    pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
+        if !worker::runs_in_place() {
+            return None;
+        }
+        while let Some(number) = self.unstarted.pop_front() {
+            let seat = &mut self.seats[number as usize];
+            seat.is_in_unstarted = false;
+            let result = seat.source.as_mut().and_then(Source::run_one_here);
+            if result.is_some() {
+                self.note_taken(number);
+                return result;
+            }
+        }
+        None
+    }
+
+    /// Whether nothing was woken since the last look, as far as can be seen.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.watch.as_ref().is_none_or(Watch::is_quiet)
+    }
+
+    /// Leaves the waker of who waits. Says whether something was woken already: then nobody may wake it.
+    pub(super) fn wait(&self, waker: &Waker) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.wait(waker))
+    }
+
+    pub(super) fn cancel_all(&self) {
+        self.seats.iter().filter_map(|seat| seat.source.as_ref()).for_each(Source::cancel);
+    }
+
+    fn next_to_look_at(&mut self) -> Option<u32> {
+        let Self { watch, woken, new, .. } = self;
+        if let (true, Some(watch)) = (woken.is_empty(), watch) {
+            if !watch.is_quiet() {
+                watch.take(|number| woken.push_back(number as u32));
+            }
+        }
+        woken.pop_front().or_else(|| new.pop_front())
+    }
+
+    fn look(&mut self, number: u32) -> Option<Result<T, TaskError>> {
+        let seats = self.seats.len();
+        let seat = &mut self.seats[number as usize];
+        // None if a late waker was woken.
+        let source = seat.source.as_mut()?;
+        let watch = &mut self.watch;
+        let waker = || watch_for(watch, seats).waker(number as usize);
+        match source.poll(waker) {
+            Poll::Ready(result) => {
+                self.note_taken(number);
+                Some(result)
+            }
+            Poll::Pending => {
+                if !std::mem::replace(&mut seat.is_in_unstarted, true) {
+                    self.unstarted.push_back(number);
+                }
+                None
+            }
+        }
+    }
+
+    /// A result of this source was taken.
+    fn note_taken(&mut self, number: u32) {
+        self.left -= 1;
+        if self.left == 0 && self.seats.len() > KEPT {
+            *self = Self::new();
+            return;
+        }
+        let seat = &mut self.seats[number as usize];
+        if seat.source.as_ref().is_some_and(|source| source.left() > 0) {
+            self.new.push_back(number);
+        } else {
+            seat.source = None;
+            self.free.push(number);
+        }
+    }
+}
+
+/// The watch, with room for so many.
+fn watch_for(watch: &mut Option<Watch>, seats: usize) -> &Watch {
+    let watch = watch.get_or_insert_with(|| Watch::new(seats.max(FIRST_WATCH)));
+    watch.grow(seats);
+    watch
+}

@@ -1,0 +1,67 @@
+//! Where the tasks of a map come from: pulls an item when there is room, and spawns its task.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::handle::TaskHandle;
+use crate::hub::Hub;
+use crate::pool::spawn_without_place;
+use crate::task::TaskContext;
+
+pub(super) struct Feed<I, F> {
+    hub: Arc<Hub>,
+    /// None when it has ended.
+    items: Option<I>,
+    function: Arc<F>,
+    /// How many tasks may be in flight, at least one.
+    window: usize,
+    /// The iterator panicked when it was asked last.
+    has_panicked: bool,
+}
+
+impl<I, F> Feed<I, F> {
+    pub(super) fn new(hub: &Arc<Hub>, items: I, window: usize, function: F) -> Self {
+        Self {
+            hub: Arc::clone(hub),
+            items: Some(items),
+            function: Arc::new(function),
+            window: window.max(1),
+            has_panicked: false,
+        }
+    }
+
+    /// Pulls an item and spawns its task, if there is room beside those in flight and the source has one.
+    pub(super) fn spawn<R>(&mut self, in_flight: usize) -> Option<TaskHandle<R>>
+    where
+        I: Iterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        // After a panic, results first: an iterator that panics each time must not keep them back.
+        if in_flight >= self.window || self.has_panicked && in_flight > 0 {
+            return None;
+        }
+        let items = self.items.as_mut()?;
+        self.has_panicked = true;
+        let item = items.next();
+        self.has_panicked = false;
+        let Some(item) = item else {
+            self.items = None;
+            return None;
+        };
+        let function = Arc::clone(&self.function);
+        let closure = move |_: &TaskContext| function(item);
+        Some(spawn_without_place::<F, _, R>(&self.hub, closure))
+    }
+
+    /// How many results there will be, beside so many that are in flight.
+    pub(super) fn size_hint(&self, in_flight: usize) -> (usize, Option<usize>)
+    where
+        I: Iterator,
+    {
+        let (least, most) = self.items.as_ref().map_or((0, Some(0)), I::size_hint);
+        let most = most.and_then(|most| most.checked_add(in_flight));
+        (least.saturating_add(in_flight), most)
+    }
+}
