@@ -116,6 +116,7 @@ mod fork;
 mod worker;
 
 mod handle;
+mod batch;
 
 mod pool;
 

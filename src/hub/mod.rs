@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+mod errand;
 mod help;
 mod lives;
 mod registry;
@@ -22,6 +23,8 @@ use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
 
+pub(crate) use errand::Backlog;
+use errand::Backlogs;
 use help::Help;
 pub(crate) use lives::Lives;
 pub(crate) use registry::find;
@@ -46,6 +49,7 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
     pub(crate) lives: Arc<Lives>,
+    pub(crate) backlogs: Backlogs,
     /// Whose turn it is to be dealt a task.
     turn: AtomicUsize,
     /// How many tasks were accepted that carry their age.
@@ -94,6 +98,7 @@ impl Hub {
             counters: Counters::default(),
             times,
             lives: Arc::default(),
+            backlogs: Backlogs::default(),
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(0),
             config,
@@ -269,10 +274,13 @@ impl Hub {
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
-        let mut settled = 0;
+        let mut settled = self.backlogs.settle_waiting(self, outcome);
         for queue in self.queues() {
             while let Some(task) = pop_patiently(queue) {
-                if task.settle_unrun(outcome) {
+                if task.is_errand() && !task.is_claimed() {
+                    self.note_errand_taken();
+                    drop(task);
+                } else if task.settle_unrun(outcome) {
                     self.count_unrun(outcome);
                     settled += 1;
                 } else {

@@ -22,6 +22,7 @@ use crate::queue::{Link, Linked};
 pub use context::TaskContext;
 pub(crate) use extra::Extra;
 pub(crate) use held::{HeldTask, Ran};
+pub(crate) use raw::ends_worker;
 use raw::{Header, Table};
 pub(crate) use running::RunningName;
 pub(crate) use state::Outcome;
@@ -39,6 +40,16 @@ where
     T: Send + 'static,
 {
     let task = raw::allocate::<Named, F, T>(pool, extra, closure);
+    (QueuedTask { task }, HeldTask::new(task))
+}
+
+/// Makes an errand: it stands in a queue and is run like a task, but it is none. It has no value, nobody counts
+/// it, and it must not panic. The handle is there to take it back.
+pub(crate) fn make_errand<Named, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
+where
+    F: FnOnce(&TaskContext) + Send + 'static,
+{
+    let task = raw::allocate_errand::<Named, F>(pool, closure);
     (QueuedTask { task }, HeldTask::new(task))
 }
 
@@ -95,6 +106,12 @@ impl QueuedTask {
         // SAFETY: we hold the owner's reference.
         let extra = unsafe { raw::extra(self.task) };
         extra.filter(|_| !self.is_claimed()).map(|extra| extra.age)
+    }
+
+    /// Whether this is an errand, which is not counted.
+    pub(crate) fn is_errand(&self) -> bool {
+        // SAFETY: we hold the owner's reference.
+        unsafe { Header::of(self.task) }.table.is_errand()
     }
 
     /// Whether this is the other half of a handle's task.

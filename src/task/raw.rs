@@ -44,6 +44,7 @@ pub(super) struct Table {
     contents_offset: usize,
     extra_offset: usize,
     name: fn() -> &'static str,
+    is_errand: bool,
 }
 
 /// A task without the optional part.
@@ -73,6 +74,10 @@ impl Table {
     pub(super) fn type_name(&self) -> &'static str {
         (self.name)()
     }
+
+    pub(super) fn is_errand(&self) -> bool {
+        self.is_errand
+    }
 }
 
 /// Thrown by a task that wants its worker's thread to end; see `TaskContext::end_worker`.
@@ -93,7 +98,12 @@ where
             contents_offset: core::mem::offset_of!(Self, contents),
             extra_offset: core::mem::offset_of!(Extended<F, T>, extra),
             name: type_name::<Named>,
+            is_errand: false,
         }
+    }
+
+    const fn errand_table<Named>() -> Table {
+        Table { run: Self::run_errand, is_errand: true, ..Self::table::<Named>() }
     }
 
     /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
@@ -134,6 +144,18 @@ where
                 Outcome::Panicked
             }
         }
+    }
+
+    /// Ends as if it had been cancelled: so it has no value, and workers do not count it among what they
+    /// ran. An errand's panic is a bug of ours, and goes on to the worker's loop.
+    ///
+    /// # Safety
+    /// - As for [`run`](Self::run).
+    unsafe fn run_errand(task: NonNull<Header>, context: &TaskContext) -> Outcome {
+        // SAFETY: as in `run`.
+        let closure = unsafe { take_contents::<F>(task) };
+        closure(context);
+        Outcome::Cancelled
     }
 
     /// # Safety
@@ -203,6 +225,18 @@ where
     }
 }
 
+/// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to the caller.
+pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Header>
+where
+    F: FnOnce(&TaskContext),
+{
+    let contents = Contents { closure: ManuallyDrop::new(closure) };
+    let mut plain =
+        Plain::<F, ()>::new::<Named>(State::queued(false), pool, Place::NONE, contents);
+    plain.header.table = const { &Plain::<F, ()>::errand_table::<Named>() };
+    NonNull::from(Box::leak(Box::new(plain))).cast()
+}
+
 /// Allocates a task that is settled already, with what its outcome says it holds. The handle's
 /// reference belongs to the caller.
 pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> NonNull<Header> {
@@ -215,7 +249,7 @@ pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> N
 }
 
 /// Whether a panic is a task's wish that its worker's thread end.
-pub(super) fn ends_worker(payload: &Payload) -> bool {
+pub(crate) fn ends_worker(payload: &Payload) -> bool {
     payload.is::<EndWorker>()
 }
 

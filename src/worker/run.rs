@@ -1,6 +1,7 @@
 //! Running one task: on a worker's own turn, in place of waiting for it, or in its spawner.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Worker, current};
@@ -8,7 +9,7 @@ use crate::clock;
 use crate::error::{TaskError, panic_message};
 use crate::fork::{self, Kind, Stack};
 use crate::hub::{self, Hub, Slot};
-use crate::id::WorkerId;
+use crate::id::{PoolId, WorkerId};
 use crate::offer::Taken;
 use crate::sync::Ordering;
 use crate::task::{Extra, HeldTask, Outcome, QueuedTask, Ran, TaskContext};
@@ -84,20 +85,38 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
         // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
         // here: else two pools that wait for one another would do so for ever.
         match hub::find(task.pool()) {
-            Some(hub) => {
-                // As good as one of its workers: its shutdown waits for this run.
-                hub.lives.begin_serving();
-                let guest = fork::visit(hub.id);
-                let result = fork::enter(&hub, Kind::Guest, |_| run_beside_queue(&hub, None, task));
-                drop(guest);
-                hub.lives.end_serving(|| {
-                    hub.settle_waiting(Outcome::Rejected);
-                });
-                result
-            }
+            Some(hub) => as_guest(&hub, || run_beside_queue(&hub, None, task)),
             None => Err(task),
         }
     }
+}
+
+/// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and which of its
+/// workers this is. `None` if the pool is gone.
+pub(crate) fn beside<R>(
+    pool: PoolId,
+    run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R,
+) -> Option<R> {
+    if let Some(index) = super::index_in(pool) {
+        fork::look();
+        Some(current::with_hub(|hub| run(hub, Some(index))))
+    } else {
+        let hub = hub::find(pool)?;
+        Some(as_guest(&hub, || run(&hub, None)))
+    }
+}
+
+/// Runs something on a thread that is none of the pool's workers.
+fn as_guest<R>(hub: &Arc<Hub>, run: impl FnOnce() -> R) -> R {
+    // As good as one of its workers: its shutdown waits for this run.
+    hub.lives.begin_serving();
+    let guest = fork::visit(hub.id);
+    let result = fork::enter(hub, Kind::Guest, |_| run());
+    drop(guest);
+    hub.lives.end_serving(|| {
+        hub.settle_waiting(Outcome::Rejected);
+    });
+    result
 }
 
 fn run_beside_queue<T>(
@@ -174,11 +193,13 @@ where
     task
 }
 
+/// Counts what a worker ran. An errand ends as `Cancelled`, and is no task.
 #[inline]
-fn count(slot: &Slot, outcome: Outcome) {
+pub(crate) fn count(slot: &Slot, outcome: Outcome) {
     match outcome {
+        Outcome::Value => slot.counters.completed.raise(),
         Outcome::Panicked => slot.counters.panicked.raise(),
         Outcome::Lost => slot.counters.lost.raise(),
-        _ => slot.counters.completed.raise(),
+        Outcome::Cancelled | Outcome::Expired | Outcome::Rejected => {}
     }
 }

@@ -38,7 +38,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("common", &["hub"]),
     ("fork", &["fork"]),
     ("worker", &["worker"]),
-    ("handle", &["handle"]),
+    ("handle", &["handle", "batch"]),
     ("pool", &["pool"]),
     ("doors", &["builder", "global"]),
     (
@@ -74,6 +74,8 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
     ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
+    ("src/batch/slot.rs", "closure and result in one place; the state word says which, and whose"),
+    ("src/batch/mod.rs", "a forbid here would hold for the slots below it"),
     ("src/promise/", "a waker for each handle, all in one piece of memory"),
     ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),

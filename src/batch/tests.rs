@@ -1,0 +1,2 @@
+//! What a batch promises, on real pools.
+#![forbid(unsafe_code)]
