@@ -20,8 +20,9 @@ const DETACHED: u32 = 2;
 
 /// No range is longer.
 const LONGEST_RANGE: u32 = 32;
-/// Each runner is to find its way to the cursor so many times at least.
-const RANGES_EACH: u32 = 4;
+/// Each runner is to find its way to the cursor so many times at least. A model has few items, and ranges of
+/// several all the same.
+const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
     slots: Vec<Slot<F, T>>,

@@ -32,9 +32,7 @@ use taker::Taker;
 /// Whether a pool can run batches. Others need what single tasks have: a place in a bounded queue, the time of
 /// their spawn, a worker that was chosen.
 pub(crate) fn suits(hub: &Hub) -> bool {
-    hub.admission.is_none()
-        && hub.times.is_none()
-        && hub.config.dispatch == Dispatch::FreeWorker
+    hub.admission.is_none() && hub.times.is_none() && hub.config.dispatch == Dispatch::FreeWorker
 }
 
 /// Spawns all closures at once, on a pool that [suits]. Never blocks.
@@ -42,10 +40,7 @@ pub(crate) fn suits(hub: &Hub) -> bool {
 /// # Panics
 /// As the iterator does; then nothing was spawned, and what it gave before is dropped. And for four thousand
 /// million closures.
-pub(crate) fn submit<F, T>(
-    hub: &Arc<Hub>,
-    closures: impl IntoIterator<Item = F>,
-) -> BatchSource<T>
+pub(crate) fn submit<F, T>(hub: &Arc<Hub>, closures: impl IntoIterator<Item = F>) -> BatchSource<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,

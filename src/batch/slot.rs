@@ -66,7 +66,8 @@ impl<F, T> Slot<F, T> {
         // whether somebody waits; see `Items::harvest` for the other half. The closure was there before
         // anybody heard of the batch.
         // ORDERING: relaxed on failure, because the loser touches nothing.
-        let claim = self.state.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
+        let claim =
+            self.state.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
         #[cfg(corepool_mutant = "batch_claim_twice")]
         let claim = claim.or_else(|now| if now == RUNNING { Ok(now) } else { Err(now) });
         claim.is_ok().then_some(Claimed { slot: self })
@@ -86,10 +87,9 @@ impl<F, T> Slot<F, T> {
     /// Moves the result out, if it is there and nobody else has taken it.
     #[inline]
     pub(super) fn take(&self) -> Option<Result<T, TaskError>> {
-        // ORDERING: acquire, partner of the release in `Claimed::settle`: the contents are visible.
-        let order =
-            planted(cfg!(corepool_mutant = "batch_take_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        let state = self.state.load(order);
+        // ORDERING: acquire, partner of the release in `Claimed::settle`: the contents are visible. (They are
+        // already, to who has the item from the list or from `has_result`.)
+        let state = self.state.load(Ordering::Acquire);
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
         }
@@ -245,10 +245,13 @@ unsafe fn take_panic<F, T>(contents: &mut Contents<F, T>) -> PanicPayload {
 /// that came when nobody was left to take them.
 impl<F, T> Drop for Slot<F, T> {
     fn drop(&mut self) {
+        // Glances first: an exchange for each item would cost as much as all the rest here.
         if let Some(result) = self.take() {
             unwind::quietly(|| drop(result));
-        } else if let Some(claimed) = self.claim() {
-            claimed.settle_unrun(Outcome::Rejected, || ());
+        } else if self.looks_waiting() {
+            if let Some(claimed) = self.claim() {
+                claimed.settle_unrun(Outcome::Rejected, || ());
+            }
         }
     }
 }

@@ -90,7 +90,8 @@ impl Taker {
     /// Leaves a waker, to be woken when a result is there. Says whether one is there already, or none will
     /// ever be: then nobody may wake it.
     pub(super) fn wait<F, T>(&mut self, items: &Items<F, T>, waker: &Waker) -> bool {
-        if self.left == 0 || !self.run.is_empty() || self.runs != NOWHERE || !self.early.is_empty() {
+        if self.left == 0 || !self.run.is_empty() || self.runs != NOWHERE || !self.early.is_empty()
+        {
             return true;
         }
         items.begin_wait(waker);

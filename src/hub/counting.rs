@@ -106,7 +106,7 @@ impl Hub {
             + self.slots.iter().map(own).sum::<u64>()
             + self.counters.unqueued.get())
         // An errand is no task. It is counted before it is pushed.
-        .saturating_sub(self.counters.errands.get())
+        .saturating_sub(self.counters.errands_shared.get())
     }
 
     /// Tasks that wait: those in queues, and the items of batches.

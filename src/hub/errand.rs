@@ -53,6 +53,11 @@ impl Backlogs {
         self.known.lock().all.values().filter_map(Weak::upgrade).collect()
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.lock().all.is_empty()
+    }
+
     /// How many items wait.
     pub(super) fn waiting(&self) -> usize {
         self.all().iter().map(|backlog| backlog.waiting()).sum()
@@ -80,10 +85,12 @@ impl Hub {
     ) -> Gate {
         let goes_on = from.is_none() && habit::goes_on();
         for errand in errands {
-            self.note_errand();
             match from {
-                Some(index) => self.slots[index].inbox.push_alone(errand),
-                None => self.shared.push(errand),
+                Some(index) => {
+                    self.counters.errands_queued.raise();
+                    self.slots[index].inbox.push_alone(errand);
+                }
+                None => self.share_errand(errand),
             }
         }
         if goes_on {
@@ -95,15 +102,16 @@ impl Hub {
     /// Puts an errand of a worker of this pool behind all that waits in the shared queue. Also when the pool
     /// is closed: that worker will look there.
     pub(crate) fn push_errand_back(&self, errand: QueuedTask) {
-        self.note_errand();
-        self.shared.push(errand);
+        self.share_errand(errand);
         let _gate = self.wake_one();
     }
 
-    /// Before the push: a reading in between shows one task less rather than one that was never spawned.
-    fn note_errand(&self) {
-        self.counters.errands.raise();
+    fn share_errand(&self, errand: QueuedTask) {
+        // What this queue sees counts as spawned, but for these. Counted before the push: a reading in
+        // between shows one task less rather than one that nobody has spawned.
+        self.counters.errands_shared.raise();
         self.counters.errands_queued.raise();
+        self.shared.push(errand);
     }
 
     /// An errand left its queue.

@@ -20,8 +20,8 @@ pub(crate) struct Counters {
     pub(crate) unqueued: Shared,
     /// Tasks that stand in a queue, but somebody else has claimed.
     pub(crate) claimed_in_queue: Shared,
-    /// Errands ever pushed: they stand in queues, and are no tasks.
-    pub(crate) errands: Shared,
+    /// Errands ever pushed into the shared queue: they are no tasks.
+    pub(crate) errands_shared: Shared,
     /// Errands that stand in a queue now.
     pub(crate) errands_queued: Shared,
 }

@@ -231,8 +231,7 @@ where
     F: FnOnce(&TaskContext),
 {
     let contents = Contents { closure: ManuallyDrop::new(closure) };
-    let mut plain =
-        Plain::<F, ()>::new::<Named>(State::queued(false), pool, Place::NONE, contents);
+    let mut plain = Plain::<F, ()>::new::<Named>(State::queued(false), pool, Place::NONE, contents);
     plain.header.table = const { &Plain::<F, ()>::errand_table::<Named>() };
     NonNull::from(Box::leak(Box::new(plain))).cast()
 }
