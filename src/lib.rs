@@ -116,7 +116,6 @@ mod fork;
 mod worker;
 
 mod handle;
-mod batch;
 
 mod pool;
 
@@ -127,6 +126,7 @@ mod install;
 mod join;
 mod scope;
 mod slice;
+mod batch;
 pub mod promise;
 
 pub use builder::Builder;

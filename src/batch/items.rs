@@ -260,7 +260,9 @@ impl<F, T> Items<F, T> {
     /// From the end of each range: an item that its owner has claimed was claimed after the ones before it
     /// were finished. So either this look sees those, or their owner sees that somebody waits.
     pub(super) fn harvest(&self, lane: usize, found: &mut Vec<u32>) {
-        let items = self.in_hand(&self.lanes[lane]).rev();
+        let items = self.in_hand(&self.lanes[lane]);
+        #[cfg(not(corepool_mutant = "batch_harvest_forward"))]
+        let items = items.rev();
         found.extend(items.filter(|item| self.slot(*item).has_result()));
     }
 

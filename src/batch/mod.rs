@@ -8,7 +8,7 @@ mod items;
 mod models;
 mod runner;
 mod slot;
-#[cfg(test)]
+#[cfg(all(test, not(corepool_loom)))]
 mod scratch;
 mod taker;
 #[cfg(all(test, not(corepool_loom)))]

@@ -12,9 +12,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::{BatchSource, submit, suits};
+use crate::config::Dispatch;
 use crate::error::TaskError;
+use crate::event::PoolEvent;
+use crate::metrics::Metrics;
 use crate::parker;
-use crate::{Dispatch, Metrics, PoolEvent, WorkerPool};
+use crate::pool::WorkerPool;
 
 /// Fails instead of hanging.
 fn within<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {

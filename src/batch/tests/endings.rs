@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::{Drops, Gate, all, assert_adds_up, next, throw, until, within};
 use crate::batch::{BatchSource, submit};
 use crate::error::TaskError;
+use crate::event::PoolEvent;
+use crate::pool::WorkerPool;
 use crate::task::TaskContext;
-use crate::{PoolEvent, WorkerPool};
 
 /// A batch on a pool of one worker that stands in its first item until the gate is opened.
 fn stuck(pool: &WorkerPool, size: usize, gate: &Gate, drops: &Drops) -> BatchSource<usize> {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::{Drops, assert_adds_up, next, throw, within};
-use crate::WorkerPool;
 use crate::batch::submit;
+use crate::pool::WorkerPool;
 
 /// What one thread does with one batch. Gives how many results it has seen.
 fn one_batch(
