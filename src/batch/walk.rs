@@ -82,7 +82,7 @@ impl Walk {
         F: FnOnce() -> T,
     {
         let mut run = Run::default();
-        while let Some(item) = self.rest.next() {
+        for item in self.rest.by_ref() {
             let Some(claimed) = items.slot(item).claim() else { continue };
             // After the claim, which tells a taker that looks that the items before are finished.
             if items.is_watched() {
