@@ -8,8 +8,6 @@ mod items;
 mod models;
 mod runner;
 mod slot;
-#[cfg(all(test, not(corepool_loom)))]
-mod scratch;
 mod taker;
 #[cfg(all(test, not(corepool_loom)))]
 mod tests;
