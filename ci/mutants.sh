@@ -103,6 +103,13 @@ mutants="
   cancel_never_leaves        cancel::models::a_listener_goes
   cancel_last_reason         cancel::models::two_cancel
   cancel_flag_early          cancel::models::who_sees
+  batch_claim_twice          batch::models::a_cancel
+  batch_settle_relaxed       batch::models::a_long_item
+  batch_publish_unreleased   batch::models::a_taker_gets
+  batch_waits_unsaid         batch::models::a_taker_gets
+  batch_lane_late            batch::models::a_runner_that_finds
+  batch_detach_handshake     batch::models::a_taker_leaves
+  batch_harvest_forward      batch::models::a_long_item
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"

@@ -139,6 +139,7 @@ mod install;
 mod join;
 mod scope;
 mod slice;
+mod batch;
 pub mod promise;
 mod worker_local;
 mod task_set;

@@ -53,6 +53,11 @@ impl Hub {
         self.counters.unqueued.raise();
     }
 
+    /// Counts the items of a batch, which never see a queue either.
+    pub(crate) fn count_batch(&self, items: usize) {
+        self.counters.unqueued.raise_by(items);
+    }
+
     /// Tells of a panic: by event, because nobody may ever look at the handle.
     #[cold]
     pub(crate) fn tell_panic(&self, worker: Option<WorkerId>, task: String, message: &str) {
@@ -93,9 +98,7 @@ impl Hub {
             wakes: self.counters.wakes.get(),
             jobs_offered: self.counters.jobs_offered.get(),
             jobs_taken: self.counters.jobs_taken.get(),
-            queue_depth: self
-                .queued()
-                .saturating_sub(self.counters.claimed_in_queue.get() as usize),
+            queue_depth: self.depth(),
             queue_depth_high: self.queued_as(Priority::High),
             queue_depth_low: self.queued_as(Priority::Low),
             waiting_for_room: self.admission.as_ref().map_or(0, |admission| admission.waiting()),
@@ -117,10 +120,18 @@ impl Hub {
         let own = |slot: &super::Slot| {
             slot.dealt.pushed() as u64 + slot.own.pushed() as u64 + slot.counters.spawned.get()
         };
-        self.shared.pushed() as u64
+        (self.shared.pushed() as u64
             + self.lanes.pushed() as u64
             + self.slots.iter().map(own).sum::<u64>()
-            + self.counters.unqueued.get()
+            + self.counters.unqueued.get())
+        // An errand is no task. It is counted before it is pushed.
+        .saturating_sub(self.counters.errands_shared.get())
+    }
+
+    /// Tasks that wait: those in queues, and the items of batches.
+    fn depth(&self) -> usize {
+        let others = self.counters.claimed_in_queue.get() + self.counters.errands_queued.get();
+        self.queued().saturating_sub(others as usize) + self.backlogs.waiting()
     }
 
     /// Tasks in all queues, dead ones included.

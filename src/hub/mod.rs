@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+mod errand;
 mod help;
 mod lanes;
 mod lend;
@@ -27,6 +28,8 @@ use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use counting::ById;
+pub(crate) use errand::Backlog;
+use errand::Backlogs;
 use help::Help;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
@@ -64,6 +67,7 @@ pub(crate) struct Hub {
     pub(crate) times: Option<Times>,
     watchdog: Option<Watchdog>,
     pub(crate) lives: Arc<Lives>,
+    pub(crate) backlogs: Backlogs,
     /// Whose turn it is to be dealt a task.
     turn: AtomicUsize,
     /// How many tasks were accepted that carry their age.
@@ -117,6 +121,7 @@ impl Hub {
             times,
             watchdog: config.watchdog.map(|(bound, when)| Watchdog::new(bound, when)),
             lives: Arc::default(),
+            backlogs: Backlogs::default(),
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(0),
             config,
@@ -311,10 +316,13 @@ impl Hub {
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
-        let mut settled = 0;
+        let mut settled = self.backlogs.settle_waiting(self, outcome);
         for queue in self.queues() {
             while let Some(task) = pop_patiently(queue) {
-                if task.settle_unrun(outcome) {
+                if task.is_errand() && !task.is_claimed() {
+                    self.note_errand_taken();
+                    drop(task);
+                } else if task.settle_unrun(outcome) {
                     self.count_unrun(outcome);
                     settled += 1;
                 } else {

@@ -21,6 +21,10 @@ pub(crate) struct Counters {
     pub(crate) unqueued: Shared,
     /// Tasks that stand in a queue, but somebody else has claimed.
     pub(crate) claimed_in_queue: Shared,
+    /// Errands ever pushed into the shared queue: they are no tasks.
+    pub(crate) errands_shared: Shared,
+    /// Errands that stand in a queue now.
+    pub(crate) errands_queued: Shared,
 }
 
 /// Counts that only the worker's own thread raises.
@@ -68,6 +72,11 @@ impl Shared {
         // Wrapping: where one thread raises and another lowers, the lower may come first.
         // ORDERING: a statistic, read on its own.
         (self.0.fetch_add(1, Ordering::Relaxed) as u64).wrapping_add(1)
+    }
+
+    pub(crate) fn raise_by(&self, count: usize) {
+        // ORDERING: a statistic, read on its own.
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(crate) fn lower(&self) {

@@ -27,6 +27,7 @@ pub(crate) use chain::{Pinned, Released, Turn, make_link};
 pub use context::TaskContext;
 pub(crate) use extra::{Extra, Plan};
 pub(crate) use held::{HeldTask, Ran};
+pub(crate) use raw::ends_worker;
 use raw::{Header, Table};
 pub(crate) use running::RunningName;
 pub(crate) use state::{ClaimedAt, Outcome};
@@ -49,6 +50,16 @@ where
     T: Send + 'static,
 {
     let task = raw::allocate::<Named, F, T>(pool, State::queued, extra, closure);
+    (QueuedTask { task }, HeldTask::new(task))
+}
+
+/// Makes an errand: it stands in a queue and is run like a task, but it is none. It has no value, nobody counts
+/// it, and it must not panic. The handle is there to take it back.
+pub(crate) fn make_errand<Named, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
+where
+    F: FnOnce(&TaskContext) + Send + 'static,
+{
+    let task = raw::allocate_errand::<Named, F>(pool, closure);
     (QueuedTask { task }, HeldTask::new(task))
 }
 
@@ -110,6 +121,12 @@ impl QueuedTask {
     pub(crate) fn pool(&self) -> PoolId {
         // SAFETY: we hold the owner's reference.
         unsafe { Header::of(self.task) }.pool()
+    }
+
+    /// Whether this is an errand, which is not counted.
+    pub(crate) fn is_errand(&self) -> bool {
+        // SAFETY: we hold the owner's reference.
+        unsafe { Header::of(self.task) }.table.is_errand()
     }
 
     /// Whether this is the other half of a handle's task.
@@ -195,6 +212,12 @@ pub(crate) struct RanTask {
 impl RanTask {
     pub(crate) fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// Whether the outcome is not this task's own.
+    #[inline]
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.passed_on
     }
 
     pub(crate) fn claimed(&self) -> &ClaimedTask {

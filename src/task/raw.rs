@@ -49,6 +49,7 @@ pub(super) struct Table {
     contents_offset: usize,
     extra_offset: usize,
     name: fn() -> &'static str,
+    is_errand: bool,
 }
 
 /// A task without the optional part.
@@ -77,6 +78,10 @@ impl Table {
     /// The name of the closure's type, which says in which function it was written.
     pub(super) fn type_name(&self) -> &'static str {
         (self.name)()
+    }
+
+    pub(super) fn is_errand(&self) -> bool {
+        self.is_errand
     }
 }
 
@@ -108,7 +113,12 @@ where
             contents_offset: core::mem::offset_of!(Self, contents),
             extra_offset: core::mem::offset_of!(Extended<F, T>, extra),
             name: type_name::<Named>,
+            is_errand: false,
         }
+    }
+
+    const fn errand_table<Named>() -> Table {
+        Table { run: Self::run_errand, is_errand: true, ..Self::table::<Named>() }
     }
 
     /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
@@ -170,6 +180,20 @@ where
     unsafe fn passes_on(task: NonNull<Header>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { with_contents::<F, _>(task, F::passes_on) }
+    }
+
+    /// Ends as if it had been cancelled: so it has no value, and workers do not count it among what they
+    /// ran. An errand's panic is a bug of ours, and goes on to the worker's loop.
+    ///
+    /// # Safety
+    /// - As for [`run`](Self::run).
+    unsafe fn run_errand(task: NonNull<Header>, context: &TaskContext) -> Ended {
+        // SAFETY: as in `run`.
+        let errand = unsafe { take_contents::<F>(task) };
+        if let Err(Stop::Threw(payload)) = errand.call(context) {
+            std::panic::resume_unwind(payload);
+        }
+        Ended { outcome: Outcome::Cancelled, passed_on: false }
     }
 
     /// # Safety
@@ -240,6 +264,17 @@ where
     }
 }
 
+/// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to the caller.
+pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Header>
+where
+    F: Body<()>,
+{
+    let contents = Contents { closure: ManuallyDrop::new(closure) };
+    let mut plain = Plain::<F, ()>::new::<Named>(State::queued(false), pool, Place::NONE, contents);
+    plain.header.table = const { &Plain::<F, ()>::errand_table::<Named>() };
+    NonNull::from(Box::leak(Box::new(plain))).cast()
+}
+
 /// Allocates a task that is settled already, with what its outcome says it holds. The handle's
 /// reference belongs to the caller.
 pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> NonNull<Header> {
@@ -252,7 +287,7 @@ pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> N
 }
 
 /// Whether a panic is a task's wish that its worker's thread end.
-pub(super) fn ends_worker(payload: &Payload) -> bool {
+pub(crate) fn ends_worker(payload: &Payload) -> bool {
     payload.is::<EndWorker>()
 }
 

@@ -4,6 +4,7 @@
 mod next_async;
 mod seats;
 mod source;
+mod spawn;
 #[cfg(feature = "stream")]
 mod stream;
 
@@ -11,12 +12,14 @@ use std::fmt;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::batch::BatchSource;
 use crate::clock;
 use crate::error::{TaskError, TimedOut};
 use crate::habit;
 use crate::handle::TaskHandle;
 use crate::parker;
 use crate::spin::Patience;
+use crate::worker;
 pub use next_async::NextAsync;
 use seats::Seats;
 use source::Source;
@@ -63,6 +66,14 @@ pub struct TaskSet<T> {
 }
 
 impl<T> TaskSet<T> {
+    fn of_batch(batch: BatchSource<T>) -> Self {
+        let mut set = Self::new();
+        if batch.left() > 0 {
+            set.seats.add(Source::Many(batch));
+        }
+        set
+    }
+
     /// Makes an empty set. Allocates nothing.
     pub const fn new() -> Self {
         Self { seats: Seats::new(), patience: Patience::joining(), cancels_on_drop: false }
@@ -240,10 +251,8 @@ impl<T> TaskSet<T> {
                 if !sleeps_at_once && self.look_again() || self.seats.wait(waker) {
                     continue;
                 }
-                match end {
-                    None => parker.park(),
-                    Some(end) if parker.park_until(end) => {}
-                    Some(_) => return self.take_or_end(),
+                if !worker::park_lending(parker, end) {
+                    return self.take_or_end();
                 }
             }
         })

@@ -3,12 +3,14 @@
 
 use std::task::{Poll, Waker};
 
+use crate::batch::BatchSource;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
 /// Gives one result or more, and then is empty.
 pub(super) enum Source<T> {
     One(TaskHandle<T>),
+    Many(BatchSource<T>),
 }
 
 impl<T> Source<T> {
@@ -17,6 +19,10 @@ impl<T> Source<T> {
         match self {
             Self::One(handle) if handle.is_finished() => handle.poll_elsewhere(Waker::noop()),
             Self::One(handle) => handle.poll_elsewhere(&waker()),
+            Self::Many(batch) => match batch.try_take() {
+                Some(result) => Poll::Ready(result),
+                None => wait_for_batch(batch, &waker()),
+            },
         }
     }
 
@@ -24,6 +30,8 @@ impl<T> Source<T> {
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         match self {
             Self::One(handle) => handle.run_in_place(),
+            // It may be another result that comes out; each is as good.
+            Self::Many(batch) => batch.run_one_here().then(|| batch.try_take()).flatten(),
         }
     }
 
@@ -31,6 +39,7 @@ impl<T> Source<T> {
     pub(super) fn left(&self) -> usize {
         match self {
             Self::One(handle) => usize::from(!handle.is_spent()),
+            Self::Many(batch) => batch.left(),
         }
     }
 
@@ -40,6 +49,16 @@ impl<T> Source<T> {
             Self::One(handle) => {
                 handle.cancel();
             }
+            Self::Many(batch) => batch.cancel(),
         }
     }
+}
+
+fn wait_for_batch<T>(batch: &mut BatchSource<T>, waker: &Waker) -> Poll<Result<T, TaskError>> {
+    while batch.set_waker(waker) {
+        if let Some(result) = batch.try_take() {
+            return Poll::Ready(result);
+        }
+    }
+    Poll::Pending
 }

@@ -24,7 +24,7 @@ use crate::task::{Outcome, QueuedTask};
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
 pub(crate) use link::ByPool;
 pub(crate) use ready::Readiness;
-pub(crate) use run::{run_in_caller, run_in_place};
+pub(crate) use run::{beside, count, run_in_caller, run_in_place};
 use shyness::Shyness;
 pub(crate) use spare::{lend, park_lending, start_spare};
 pub(crate) use start::start;

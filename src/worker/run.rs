@@ -1,6 +1,7 @@
 //! Running one task: on a worker's own turn, in place of waiting for it, or in its spawner.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Worker, current};
@@ -9,7 +10,7 @@ use crate::clock;
 use crate::error::{TaskError, panic_message};
 use crate::fork::{self, Kind, Stack};
 use crate::hub::{self, Hub, Slot};
-use crate::id::WorkerId;
+use crate::id::{PoolId, WorkerId};
 use crate::offer::Taken;
 use crate::sync::Ordering;
 use crate::task::{Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, Released, TaskContext};
@@ -32,7 +33,7 @@ impl Worker {
         let ran = claimed.run(Some(slot.id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
-        count(&self.hub, slot, outcome);
+        count(&self.hub, slot, outcome, ran.is_passed_on());
         if let Some(extra) = ran.claimed().extra() {
             self.hub.watch_no_more(self.index);
             self.hub.note_end(started);
@@ -89,18 +90,7 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
         // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
         // here: else two pools that wait for one another would do so for ever.
         match hub::find(task.pool()) {
-            Some(hub) => {
-                // As good as one of its workers: its shutdown waits for this run.
-                hub.lives.begin_serving();
-                let guest = fork::visit(hub.id);
-                let result =
-                    fork::enter(&hub, Kind::Guest, |_| run_where_it_stands(&hub, None, task));
-                drop(guest);
-                hub.lives.end_serving(|| {
-                    hub.settle_waiting(Outcome::Rejected);
-                });
-                result
-            }
+            Some(hub) => as_guest(&hub, || run_where_it_stands(&hub, None, task)),
             None => Err(task),
         }
     }
@@ -153,6 +143,34 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     }
 }
 
+/// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and which of its
+/// workers this is. `None` if the pool is gone.
+pub(crate) fn beside<R>(
+    pool: PoolId,
+    run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R,
+) -> Option<R> {
+    if let Some(index) = super::index_in(pool) {
+        fork::look();
+        Some(current::with_hub(|hub| run(hub, Some(index))))
+    } else {
+        let hub = hub::find(pool)?;
+        Some(as_guest(&hub, || run(&hub, None)))
+    }
+}
+
+/// Runs something on a thread that is none of the pool's workers.
+fn as_guest<R>(hub: &Arc<Hub>, run: impl FnOnce() -> R) -> R {
+    // As good as one of its workers: its shutdown waits for this run.
+    hub.lives.begin_serving();
+    let guest = fork::visit(hub.id);
+    let result = fork::enter(hub, Kind::Guest, |_| run());
+    drop(guest);
+    hub.lives.end_serving(|| {
+        hub.settle_waiting(Outcome::Rejected);
+    });
+    result
+}
+
 fn run_beside_queue<T>(
     hub: &Hub,
     index: Option<usize>,
@@ -195,7 +213,7 @@ fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
     match index {
         Some(index) => {
             let slot = &hub.slots[index];
-            count(hub, slot, outcome);
+            count(hub, slot, outcome, true);
             if outcome == Outcome::Lost {
                 // ORDERING: read by this very thread, when the task that waits has ended.
                 slot.ending.store(true, Ordering::Relaxed);
@@ -233,13 +251,15 @@ where
     task
 }
 
+/// Counts what a worker ran. An errand ends as `Cancelled`, and is no task.
 #[inline]
-fn count(hub: &Hub, slot: &Slot, outcome: Outcome) {
+pub(crate) fn count(hub: &Hub, slot: &Slot, outcome: Outcome, passed_on: bool) {
     match outcome {
         Outcome::Value => slot.counters.completed.raise(),
         Outcome::Panicked => slot.counters.panicked.raise(),
         Outcome::Lost => slot.counters.lost.raise(),
-        // What a continuation passed on.
-        other => hub.count_unrun(other),
+        // What a continuation passed on, or a task that was late.
+        other if passed_on => hub.count_unrun(other),
+        _ => {}
     }
 }

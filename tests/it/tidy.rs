@@ -55,6 +55,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "promise",
             "task_set",
             "windowed",
+            "slice",
+            "borrows",
+            "batch",
+            "promise",
+            "task_set",
             "worker_local",
         ],
     ),
@@ -72,6 +77,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("cancel", "timer"),
     ("watch", "parker"),
     ("offer", "idle"),
+    ("task_set", "batch"),
     ("windowed", "task_set"),
 ];
 
@@ -97,6 +103,9 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
     ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
     ("src/watch/", "a waker for each handle, all in one piece of memory"),
+    ("src/batch/slot.rs", "closure and result in one place; the state word says which, and whose"),
+    ("src/batch/mod.rs", "a forbid here would hold for the slots below it"),
+    ("src/promise/", "a waker for each handle, all in one piece of memory"),
     ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];

@@ -1,0 +1,211 @@
+//! Models of a batch: runners, the taker, a cancel and a farewell, with items that notice a second run.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use loom::thread;
+
+use super::items::Items;
+use super::slot::Slot;
+use super::taker::Taker;
+use super::walk::{Books, Turn, Walk};
+use crate::error::{PanicPayload, TaskError};
+use crate::parker::Parker;
+use crate::sync::{UnsafeCell, explore};
+use crate::task::Outcome;
+
+/// What an item has done. Touched by its run and then by whoever gets the result; a model sees two at once.
+type Trace = Arc<UnsafeCell<u32>>;
+/// Not `Send`: the model itself sees to it that no two threads touch one.
+type Closure = Box<dyn FnOnce() -> Value>;
+
+/// An item's value; counts its drop.
+struct Value {
+    item: usize,
+    trace: Trace,
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        touch(&self.trace);
+    }
+}
+
+fn touch(trace: &Trace) {
+    // As a cell of the model: an access at the same time as another one is a failure of the model.
+    trace.with_mut(|_| ());
+}
+
+struct NoBooks;
+
+impl Books for NoBooks {
+    fn note(&self, _outcome: Outcome, _panic: Option<&PanicPayload>) {}
+
+    fn is_wanted(&self) -> bool {
+        false
+    }
+}
+
+type Shared = Arc<Items<Closure, Value>>;
+
+fn items(count: usize, lanes: usize) -> Shared {
+    let slots = (0..count).map(|item| {
+        let trace: Trace = Arc::new(UnsafeCell::new(0));
+        let closure: Closure = Box::new(move || {
+            touch(&trace);
+            Value { item, trace }
+        });
+        Slot::new(closure)
+    });
+    Arc::new(Items::new(slots.collect(), lanes))
+}
+
+/// A runner on a thread of its own.
+fn runner(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
+    let items = Arc::clone(items);
+    thread::spawn(move || assert_eq!(Walk::new(lane).turn(&*items, &NoBooks), Turn::Done))
+}
+
+/// As [`runner`]. When it leaves, no item is left behind that could still be started.
+fn thorough(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
+    let items = Arc::clone(items);
+    thread::spawn(move || {
+        assert_eq!(Walk::new(lane).turn(&*items, &NoBooks), Turn::Done);
+        let left = (0..items.len()).filter(|item| items.slot(*item).claim().is_some());
+        assert_eq!(left.count(), 0, "a runner left while an item waited");
+    })
+}
+
+/// Takes all results, and sleeps in between. Says how many were values.
+fn take_all(items: &Shared) -> usize {
+    let parker = Arc::new(Parker::new());
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut taker = Taker::of(items);
+    let mut seen = vec![false; items.len() as usize];
+    let mut cancelled = 0;
+    while taker.left() > 0 {
+        match taker.take(items) {
+            Some(Ok(value)) => {
+                assert!(!std::mem::replace(&mut seen[value.item], true), "a result comes once");
+            }
+            Some(Err(TaskError::Cancelled)) => cancelled += 1,
+            Some(Err(error)) => panic!("{error}"),
+            None if taker.wait(items, &waker) => {}
+            None => parker.park(),
+        }
+    }
+    let values = seen.iter().filter(|seen| **seen).count();
+    assert_eq!(values + cancelled, seen.len());
+    values
+}
+
+#[test]
+fn a_taker_gets_both_results_of_a_range() {
+    explore(|| {
+        let items = items(2, 1);
+        let runner = runner(&items, 0);
+        assert_eq!(take_all(&items), 2);
+        runner.join().unwrap();
+    });
+}
+
+/// The second item waits until the first one's result was taken, so that has to come before the range ends.
+#[test]
+fn a_long_item_does_not_keep_back_the_result_before_it() {
+    explore(|| {
+        let taken = Arc::new(Parker::new());
+        let wait = Arc::clone(&taken);
+        let first: Box<dyn FnOnce() -> u32 + Send> = Box::new(|| 1);
+        let second: Box<dyn FnOnce() -> u32 + Send> = Box::new(move || {
+            wait.park();
+            2
+        });
+        let items = Arc::new(Items::new(vec![Slot::new(first), Slot::new(second)], 1));
+        let runner = {
+            let items = Arc::clone(&items);
+            thread::spawn(move || assert_eq!(Walk::new(0).turn(&*items, &NoBooks), Turn::Done))
+        };
+        let parker = Arc::new(Parker::new());
+        let waker = Waker::from(Arc::clone(&parker));
+        let mut taker = Taker::of(&items);
+        for expected in [1, 2] {
+            let result = loop {
+                match taker.take(&items) {
+                    Some(result) => break result,
+                    None if taker.wait(&items, &waker) => {}
+                    None => parker.park(),
+                }
+            };
+            assert_eq!(result.ok(), Some(expected));
+            taken.unpark();
+        }
+        runner.join().unwrap();
+    });
+}
+
+/// The taker does not sleep here: with three threads that would take minutes, and `publish` is the same.
+#[test]
+fn two_runners_run_each_item_once() {
+    explore(|| {
+        let items = items(2, 2);
+        let runners = [runner(&items, 0), runner(&items, 1)];
+        let mut taker = Taker::of(&items);
+        let mut seen = Vec::new();
+        seen.extend(taker.take(&items));
+        runners.map(|runner| runner.join().unwrap());
+        seen.extend(std::iter::from_fn(|| taker.take(&items)));
+        let mut numbers: Vec<_> = seen.into_iter().map(|value| value.unwrap().item).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1]);
+    });
+}
+
+#[test]
+fn a_runner_that_finds_nothing_leaves_nothing_behind() {
+    explore(|| {
+        let items = items(1, 2);
+        let runners = [thorough(&items, 0), thorough(&items, 1)];
+        runners.map(|runner| runner.join().unwrap());
+    });
+}
+
+#[test]
+fn a_cancel_races_with_a_runner() {
+    explore(|| {
+        let items = items(2, 1);
+        let runner = runner(&items, 0);
+        let mut noted = 0;
+        let settled = items.settle_unclaimed(Outcome::Cancelled, || noted += 1);
+        assert_eq!(settled, noted);
+        assert_eq!(take_all(&items), 2 - settled);
+        runner.join().unwrap();
+    });
+}
+
+#[test]
+fn a_taker_helps_where_it_waits() {
+    explore(|| {
+        let items = items(2, 1);
+        let runner = runner(&items, 0);
+        if let Some((item, claimed)) = items.claim_one() {
+            let outcome = super::walk::run_one(&items, item, claimed, &NoBooks);
+            assert_eq!(outcome, Outcome::Value);
+        }
+        assert_eq!(take_all(&items), 2);
+        runner.join().unwrap();
+    });
+}
+
+/// Nobody takes the results: each is dropped by the runner or by the one who left.
+#[test]
+fn a_taker_leaves_while_a_runner_finishes() {
+    explore(|| {
+        let items = items(2, 1);
+        let runner = runner(&items, 0);
+        Taker::of(&items).detach(&items);
+        runner.join().unwrap();
+        let kept = (0..2).filter(|item| items.slot(*item).has_result());
+        assert_eq!(kept.count(), 0, "a result was dropped by nobody");
+    });
+}

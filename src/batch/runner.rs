@@ -1,0 +1,183 @@
+//! A batch in its pool: what runs it, counts it, and settles what nobody else will run.
+#![forbid(unsafe_code)]
+
+use std::any::type_name;
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::items::Items;
+use super::walk::{Books, Turn, Walk};
+use crate::error::PanicPayload;
+use crate::hub::{Backlog, Hub};
+use crate::id::{PoolId, WorkerId};
+use crate::sync::{AtomicUsize, Ordering};
+use crate::task::{self, HeldTask, Outcome, QueuedTask, TaskContext};
+use crate::worker;
+
+/// The items and their pool. Runners hold it, and whoever takes the results.
+pub(super) struct Batch<F, T> {
+    pub(super) items: Items<F, T>,
+    pub(super) pool: PoolId,
+    /// Weak, as in a handle: results that nobody has taken do not keep a pool.
+    hub: Weak<Hub>,
+    /// Runners that have not ended, queued ones included.
+    runners: AtomicUsize,
+    /// Its number among the pool's backlogs.
+    number: OnceLock<u64>,
+}
+
+impl<F, T> Batch<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    /// With as many runners, which the caller makes.
+    pub(super) fn new(hub: &Arc<Hub>, items: Items<F, T>, runners: usize) -> Arc<Self> {
+        let batch = Arc::new(Self {
+            items,
+            pool: hub.id,
+            hub: Arc::downgrade(hub),
+            runners: AtomicUsize::new(runners),
+            number: OnceLock::new(),
+        });
+        if runners > 0 {
+            let backlog: Weak<dyn Backlog> = Arc::<Self>::downgrade(&batch);
+            let _first = batch.number.set(hub.backlogs.add(backlog));
+        }
+        batch
+    }
+
+    /// Makes an errand of the runner with this number, and a hold on it to take it back.
+    pub(super) fn runner(self: &Arc<Self>, lane: usize) -> (QueuedTask, HeldTask<()>) {
+        Runner { batch: Arc::clone(self), walk: Walk::new(lane) }.into_errand()
+    }
+
+    /// Refuses all of them: the pool is closed.
+    pub(super) fn reject(&self) {
+        self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Rejected);
+    }
+
+    /// Settles as cancelled all that nobody has started.
+    pub(super) fn cancel(&self) {
+        self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Cancelled);
+    }
+
+    fn settle_unclaimed(&self, hub: Option<&Hub>, outcome: Outcome) -> usize {
+        self.items.settle_unclaimed(outcome, || {
+            if let Some(hub) = hub {
+                hub.count_unrun(outcome);
+            }
+        })
+    }
+}
+
+impl<F, T> Backlog for Batch<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn waiting(&self) -> usize {
+        self.items.unclaimed()
+    }
+
+    fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize {
+        self.settle_unclaimed(Some(hub), outcome)
+    }
+}
+
+/// Goes through the items on a worker; between its turns it stands in a queue.
+///
+/// Dropped, it is one less; the last one settles what nobody has started.
+struct Runner<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    batch: Arc<Batch<F, T>>,
+    walk: Walk,
+}
+
+impl<F, T> Runner<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn into_errand(self) -> (QueuedTask, HeldTask<()>) {
+        let pool = self.batch.pool;
+        task::make_errand::<F, _>(pool, move |_: &TaskContext| self.turn())
+    }
+
+    fn turn(mut self) {
+        let Some(hub) = self.batch.hub.upgrade() else { return };
+        hub.note_errand_taken();
+        let index = worker::index_in(hub.id);
+        let books = PoolBooks::of::<F>(&hub, index);
+        let turn = self.walk.turn(&self.batch.items, &books);
+        if turn == Turn::Done {
+            return;
+        }
+        if turn == Turn::EndWorker {
+            books.end_worker();
+        }
+        let (errand, _detached) = self.into_errand();
+        hub.push_errand_back(errand);
+    }
+}
+
+impl<F, T> Drop for Runner<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn drop(&mut self) {
+        let batch = &self.batch;
+        // ORDERING: release and acquire among the runners: the last one sees where the others have been.
+        if batch.runners.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let hub = batch.hub.upgrade();
+        batch.settle_unclaimed(hub.as_deref(), Outcome::Rejected);
+        if let (Some(hub), Some(&number)) = (&hub, batch.number.get()) {
+            hub.backlogs.remove(number);
+        }
+    }
+}
+
+/// The pool's counters, as the thread that runs items may raise them.
+pub(super) struct PoolBooks<'a> {
+    hub: &'a Hub,
+    /// The worker that this thread is.
+    index: Option<usize>,
+    name: fn() -> &'static str,
+}
+
+impl<'a> PoolBooks<'a> {
+    pub(super) fn of<F>(hub: &'a Hub, index: Option<usize>) -> Self {
+        Self { hub, index, name: type_name::<F> }
+    }
+
+    /// An item asked for it: the worker's thread ends after what it runs now.
+    pub(super) fn end_worker(&self) {
+        if let Some(index) = self.index {
+            // ORDERING: read by this very thread, when the task or errand that it runs has ended.
+            self.hub.slots[index].ending.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Books for PoolBooks<'_> {
+    #[inline]
+    fn note(&self, outcome: Outcome, panic: Option<&PanicPayload>) {
+        match self.index {
+            Some(index) => worker::count(self.hub, &self.hub.slots[index], outcome, true),
+            None => self.hub.count_settled(outcome),
+        }
+        if let Some(panic) = panic {
+            let worker = self.index.map(WorkerId::from);
+            self.hub.tell_panic(worker, (self.name)().to_owned(), panic.message());
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.hub.looks_busy()
+    }
+}

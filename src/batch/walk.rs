@@ -1,0 +1,118 @@
+//! A runner's way through the items: range by range, and then what others have in hand.
+#![forbid(unsafe_code)]
+
+use core::ops::Range;
+
+use super::items::{Items, Run};
+use super::slot::Claimed;
+use crate::error::PanicPayload;
+use crate::task::Outcome;
+
+/// So many items a runner goes through before it lets others have a turn.
+pub(super) const TURN: u32 = 1_024;
+
+/// Who counts what became of the items, and knows whether others wait.
+pub(super) trait Books {
+    /// An item ended like this; nobody sees its result yet.
+    fn note(&self, outcome: Outcome, panic: Option<&PanicPayload>);
+
+    /// Whether other work waits for this thread.
+    fn is_wanted(&self) -> bool;
+}
+
+/// Where one runner is.
+#[derive(Debug)]
+pub(super) struct Walk {
+    lane: usize,
+    /// What is left of a range whose items could not all be run.
+    rest: Range<u32>,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Turn {
+    /// No item is left that nobody has started.
+    Done,
+    /// Others are to have a turn.
+    Yield,
+    /// An item wants this worker's thread to end.
+    EndWorker,
+}
+
+impl Walk {
+    pub(super) fn new(lane: usize) -> Self {
+        Self { lane, rest: 0..0 }
+    }
+
+    /// Runs items until none is left or it is somebody else's turn. All that finished is on the list then.
+    pub(super) fn turn<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Turn
+    where
+        F: FnOnce() -> T,
+    {
+        let mut left = TURN;
+        while let Some(range) = self.next_range(items) {
+            left = left.saturating_sub(range.end - range.start);
+            self.rest = range;
+            if self.run_range(items, books) == Outcome::Lost {
+                return Turn::EndWorker;
+            }
+            if left == 0 {
+                if books.is_wanted() {
+                    return Turn::Yield;
+                }
+                left = TURN;
+            }
+        }
+        while let Some((item, claimed)) = items.claim_in_hand() {
+            if run_one(items, item, claimed, books) == Outcome::Lost {
+                return Turn::EndWorker;
+            }
+        }
+        Turn::Done
+    }
+
+    fn next_range<F, T>(&mut self, items: &Items<F, T>) -> Option<Range<u32>> {
+        if self.rest.is_empty() { items.next_range(self.lane) } else { Some(self.rest.clone()) }
+    }
+
+    /// Runs the range, but for what others take out of it. Says `Lost` if it came to an early end.
+    fn run_range<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Outcome
+    where
+        F: FnOnce() -> T,
+    {
+        let mut run = Run::default();
+        for item in self.rest.by_ref() {
+            let Some(claimed) = items.slot(item).claim() else { continue };
+            // After the claim, which tells a taker that looks that the items before are finished.
+            if items.is_watched() {
+                run.publish(items);
+            }
+            let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
+            run.add(items, item);
+            if outcome == Outcome::Lost {
+                run.publish(items);
+                return outcome;
+            }
+        }
+        run.publish(items);
+        Outcome::Value
+    }
+}
+
+/// Runs an item that stands alone.
+pub(super) fn run_one<F, T>(
+    items: &Items<F, T>,
+    item: u32,
+    claimed: Claimed<'_, F, T>,
+    books: &impl Books,
+) -> Outcome
+where
+    F: FnOnce() -> T,
+{
+    let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
+    let mut run = Run::default();
+    run.add(items, item);
+    run.publish(items);
+    outcome
+}

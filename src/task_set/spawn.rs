@@ -1,0 +1,75 @@
+//! Spawning many tasks at once: a batch of closures, or one closure on every worker.
+#![forbid(unsafe_code)]
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use super::TaskSet;
+use crate::batch;
+use crate::hub::Target;
+use crate::metrics::WorkerInfo;
+use crate::pool::{Options, WorkerPool, spawn_on};
+use crate::task::TaskContext;
+use crate::worker;
+
+impl WorkerPool {
+    /// Spawns many closures of one type at once; their results come out of the set as they finish.
+    ///
+    /// Far cheaper than as many [`spawn`](Self::spawn)s: all tasks lie in one piece of memory, and the workers are woken once. Tasks that
+    /// are spawned later get their turns between those of a large batch. Never blocks, except that on a bounded pool it is as many
+    /// `spawn`s as there are closures; so it is, too, where tasks are timed, watched or dealt in turn.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let squares = pool.spawn_batch((1..=1_000_u64).map(|n| move || n * n));
+    /// let sum: u64 = squares.map(|square| square.unwrap()).sum();
+    /// assert_eq!(sum, 333_833_500);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the iterator does; then nothing of the batch was spawned, or on such a pool not all of it.
+    pub fn spawn_batch<I, F, T>(&self, closures: I) -> TaskSet<T>
+    where
+        I: IntoIterator<Item = F>,
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if batch::suits(self.hub()) {
+            TaskSet::of_batch(batch::submit(self.hub(), closures))
+        } else {
+            closures.into_iter().map(|closure| self.spawn(closure)).collect()
+        }
+    }
+
+    /// Runs a closure on every worker, once on each; their results come out of the set as they finish.
+    ///
+    /// A worker that is busy runs it when it is free. Needs no room in a bounded queue, and never blocks. Spare workers are not
+    /// among those that get it, but one may stand in for a worker that waits.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(3)?;
+    /// let mut ids: Vec<_> = pool.broadcast(|worker| worker.id.index()).map(Result::unwrap).collect();
+    /// ids.sort();
+    /// assert_eq!(ids, [0, 1, 2]);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn broadcast<F, T>(&self, closure: F) -> TaskSet<T>
+    where
+        F: Fn(&WorkerInfo) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let closure = Arc::new(closure);
+        let name: Arc<str> = Arc::from(type_name::<F>());
+        let tell = |index: usize| {
+            let target = Target { worker: Some(index), ..Target::default() };
+            let options = Options { name: Some(Arc::clone(&name)), target, ..Options::default() };
+            let closure = Arc::clone(&closure);
+            spawn_on::<F, _, T>(self.hub(), options, move |_: &TaskContext| {
+                let info = worker::with_hub(|hub| hub.slots[index].info());
+                closure(&info)
+            })
+        };
+        (0..self.hub().worker_count()).map(tell).collect()
+    }
+}
