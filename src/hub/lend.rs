@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Hub, Slot, registry};
+use crate::id::WorkerId;
 use crate::sync::{Ordering, handshake};
 
 /// Starts the thread of a spare worker. Given by the floor above.
@@ -87,6 +88,11 @@ impl Hub {
     pub(crate) fn home_of(&self, index: usize) -> usize {
         // ORDERING: written by the worker's own thread before it serves.
         self.slots[index].home.load(Ordering::Relaxed)
+    }
+
+    /// The worker that tasks which run here are told of.
+    pub(crate) fn worker_at(&self, index: usize) -> WorkerId {
+        WorkerId::from(self.home_of(index))
     }
 
     /// The number of a worker's core on the free list.

@@ -107,7 +107,7 @@ impl TaskContext {
         Some(told.unwrap_or(CancelReason::Asked))
     }
 
-    /// Names the worker that runs the task; `None` in a thread that is no worker, which is where
+    /// Names the worker that runs the task, or that a [spare worker](crate::Builder::spare_workers) stands in for; `None` in a thread that is no worker, which is where
     /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run it.
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {

@@ -6,6 +6,7 @@
 
 mod body;
 mod chain;
+mod contents;
 mod context;
 mod extra;
 mod held;

@@ -11,6 +11,8 @@ use core::task::Waker;
 
 use super::TaskRef;
 use super::body::{Body, Stop};
+pub(super) use super::contents::take_contents;
+use super::contents::{drop_contents, put_contents, with_contents};
 use super::context::TaskContext;
 use super::extra::Extra;
 use super::state::{Outcome, State};
@@ -34,7 +36,7 @@ pub(super) struct Header {
     waiter: UnsafeCell<MaybeUninit<Waker>>,
     /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no size
     /// in a real build.
-    contents: UnsafeCell<()>,
+    pub(super) contents: UnsafeCell<()>,
 }
 
 /// What differs between types of tasks.
@@ -46,7 +48,7 @@ pub(super) struct Table {
     drop_closure: unsafe fn(NonNull<Header>),
     drop_value: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
-    contents_offset: usize,
+    pub(super) contents_offset: usize,
     extra_offset: usize,
     name: fn() -> &'static str,
     is_errand: bool,
@@ -426,54 +428,6 @@ pub(super) unsafe fn drop_result(task: NonNull<Header>, outcome: Outcome) {
         Outcome::Panicked => unwind::drop_payload(unsafe { take_contents(task) }),
         Outcome::Cancelled | Outcome::Expired | Outcome::Rejected | Outcome::Lost => {}
     }
-}
-
-/// Moves the closure, the value or the payload out of a task.
-///
-/// # Safety
-/// - The contents are an `X` now, and the caller's.
-#[inline]
-pub(super) unsafe fn take_contents<X>(task: NonNull<Header>) -> X {
-    // SAFETY: the caller holds a reference.
-    let header = unsafe { Header::of(task) };
-    // SAFETY: the offset is that of the task's own type.
-    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller owns the contents and moves them out once.
-    header.contents.with_mut(|_| unsafe { place.read() })
-}
-
-/// # Safety
-/// - The contents are empty, the caller's, and may be an `X`.
-#[inline]
-unsafe fn put_contents<X>(task: NonNull<Header>, contents: X) {
-    // SAFETY: the caller holds a reference.
-    let header = unsafe { Header::of(task) };
-    // SAFETY: the offset is that of the task's own type.
-    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller owns the place, which has room for this type.
-    header.contents.with_mut(|_| unsafe { place.write(contents) });
-}
-
-/// # Safety
-/// - The contents are an `X` now, and stay where they are meanwhile.
-unsafe fn with_contents<X, R>(task: NonNull<Header>, look: impl FnOnce(&X) -> R) -> R {
-    // SAFETY: the caller holds a reference.
-    let header = unsafe { Header::of(task) };
-    // SAFETY: the offset is that of the task's own type.
-    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller's promise.
-    header.contents.with(|_| look(unsafe { place.as_ref() }))
-}
-
-/// # Safety
-/// - The contents are an `X` now, and the caller's.
-unsafe fn drop_contents<X>(task: NonNull<Header>) {
-    // SAFETY: the caller holds a reference.
-    let header = unsafe { Header::of(task) };
-    // SAFETY: the offset is that of the task's own type.
-    let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller owns the contents; they are dropped in place because they may be large.
-    header.contents.with_mut(|_| unsafe { place.drop_in_place() });
 }
 
 /// Shows the name of a task that panicked, and the text of the panic, before it is settled.

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::error::{TaskError, panic_message};
 use crate::fork::{self, Kind, Stack};
 use crate::hub::{self, Hub, Slot};
-use crate::id::{PoolId, WorkerId};
+use crate::id::PoolId;
 use crate::offer::Taken;
 use crate::sync::Ordering;
 use crate::task::{Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, Released, TaskContext};
@@ -30,7 +30,7 @@ impl Worker {
             self.hub.watch(self.index);
             self.hub.note_start(extra)
         });
-        let ran = claimed.run(Some(slot.id));
+        let ran = claimed.run(Some(self.home().id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
         count(&self.hub, slot, outcome, ran.is_passed_on());
@@ -41,7 +41,9 @@ impl Worker {
             extra.give_place_back();
         }
         if outcome == Outcome::Panicked {
-            ran.with_panic(|task, message| self.hub.tell_panic(Some(slot.id), task, message));
+            ran.with_panic(|task, message| {
+                self.hub.tell_panic(Some(self.home().id), task, message)
+            });
         }
         ran.settle();
         Some(outcome)
@@ -117,7 +119,7 @@ fn run_where_it_stands<T>(
 /// waits for. Nothing else waits for any of them, so none is a stranger's.
 #[cold]
 fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
-    let worker = index.map(WorkerId::from);
+    let worker = index.map(|index| hub.worker_at(index));
     let mut started = None;
     let on_start = |extra: Option<&Extra>| {
         if let Some(extra) = extra {
@@ -188,7 +190,7 @@ fn run_beside_queue<T>(
             extra.give_place_back();
         }
     };
-    let worker = index.map(WorkerId::from);
+    let worker = index.map(|index| hub.worker_at(index));
     let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
     let ran = match queued {
         Some(queued) => task
@@ -235,7 +237,7 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    let worker = index.map(WorkerId::from);
+    let worker = index.map(|index| hub.worker_at(index));
     let started = hub.times.as_ref().map(|_| clock::now());
     fork::look();
     let result = unwind::catch(|| closure(&TaskContext::without_task(worker, token)));
