@@ -98,6 +98,7 @@ mutants="
   watch_unreleased           watch::models
   watch_waits_unsaid         watch::models::who_waits_sees
   watch_listed_relaxed       watch::models::a_late_waker
+  watch_taken_unacquired     watch::models::a_late_waker
   chunk_empty_relaxed        scope::models::a_full_chunk
   cancel_claims_unlocked     cancel::models::a_listener_goes
   cancel_never_leaves        cancel::models::a_listener_goes

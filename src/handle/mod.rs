@@ -190,20 +190,27 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// As `poll`, but never runs the task.
+    /// As `poll`, but never runs the task, and waits in a forked child too: ask [`is_lost`](Self::is_lost) before a sleep.
     pub(crate) fn poll_elsewhere(&mut self, waker: &Waker) -> Poll<Result<T, TaskError>> {
         let held = self.held.as_mut().expect(SPENT);
         // If the user's waker panics in its clone, nothing is lost.
         if !held.is_settled() && !held.set_waker(waker) {
-            if is_copy(held) {
-                return Poll::Ready(Err(TaskError::Lost));
-            }
             return Poll::Pending;
         }
         match self.held.take().map(HeldTask::try_take) {
             Some(Ok(result)) => Poll::Ready(result),
             _ => unreachable!("a settled task has a result"),
         }
+    }
+
+    /// Lets the task go, as if it had given its result.
+    pub(crate) fn give_up(&mut self) {
+        self.held = None;
+    }
+
+    /// Whether the task is a parent process's, so that nobody will settle it here. Costs a system call.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.is_settled() && is_copy(held))
     }
 
     fn into_held(mut self) -> HeldTask<T> {
@@ -238,7 +245,10 @@ impl<T> Future for TaskHandle<T> {
         let _core_is_wanted = habit::waits();
         match self.run_in_place() {
             Some(result) => Poll::Ready(result),
-            None => self.poll_elsewhere(cx.waker()),
+            None => match self.poll_elsewhere(cx.waker()) {
+                Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
+                polled => polled,
+            },
         }
     }
 }

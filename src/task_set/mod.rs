@@ -231,8 +231,14 @@ impl<T> TaskSet<T> {
         let _core_is_wanted = habit::waits();
         loop {
             let next = self.advance();
-            if next.is_ready() || !self.seats.wait(waker) {
+            if next.is_ready() {
                 return next;
+            }
+            if let Some(lost) = self.seats.take_lost() {
+                return Poll::Ready(Some(lost));
+            }
+            if !self.seats.wait(waker) {
+                return Poll::Pending;
             }
         }
     }
@@ -248,7 +254,13 @@ impl<T> TaskSet<T> {
                     return next;
                 }
                 let sleeps_at_once = std::mem::take(&mut core_is_wanted);
-                if !sleeps_at_once && self.look_again() || self.seats.wait(waker) {
+                if !sleeps_at_once && self.look_again() {
+                    continue;
+                }
+                if let Some(lost) = self.seats.take_lost() {
+                    return Poll::Ready(Some(lost));
+                }
+                if self.seats.wait(waker) {
                     continue;
                 }
                 if !worker::park_lending(parker, end) {

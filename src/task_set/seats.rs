@@ -30,6 +30,8 @@ pub(super) struct Seats<T> {
     unstarted: VecDeque<u32>,
     /// Results that have not been taken.
     left: usize,
+    /// A seat that had a source when it was asked last.
+    witness: usize,
     /// From the first time that a source had to be waited for.
     watch: Option<Watch>,
 }
@@ -48,6 +50,7 @@ impl<T> Seats<T> {
             new: VecDeque::new(),
             unstarted: VecDeque::new(),
             left: 0,
+            witness: 0,
             watch: None,
         }
     }
@@ -100,6 +103,20 @@ impl<T> Seats<T> {
             }
         }
         None
+    }
+
+    /// Before a sleep: one of the sources that are left is asked whether its tasks are a parent process's. If so, a
+    /// result is given up.
+    pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
+        let seats = self.seats.len();
+        let from = self.witness;
+        let is_taken = |number: &usize| self.seats[*number].source.is_some();
+        // The same one as last time, for as long as it is there.
+        let number = (from..seats).chain(0..from.min(seats)).find(is_taken)?;
+        self.witness = number;
+        let result = self.seats[number].source.as_mut()?.take_lost()?;
+        self.note_taken(number as u32);
+        Some(result)
     }
 
     /// Whether nothing was woken since the last look, as far as can be seen.

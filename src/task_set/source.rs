@@ -35,6 +35,17 @@ impl<T> Source<T> {
         }
     }
 
+    /// Takes a result that nobody will give any more: the task is a parent process's. Costs a system call.
+    pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
+        match self {
+            Self::One(handle) if handle.is_lost() => {
+                handle.give_up();
+                Some(Err(TaskError::Lost))
+            }
+            Self::One(_) => None,
+        }
+    }
+
     /// How many results are still to be taken.
     pub(super) fn left(&self) -> usize {
         match self {

@@ -215,6 +215,11 @@ impl Slot {
     fn take_off(&self) {
         // ORDERING: acquire what every waker's task did that found the slot listed; release the link, which the
         // next one writes.
-        self.listed.swap(false, Ordering::AcqRel);
+        let order = planted(
+            cfg!(corepool_mutant = "watch_taken_unacquired"),
+            Ordering::AcqRel,
+            Ordering::Release,
+        );
+        self.listed.swap(false, order);
     }
 }
