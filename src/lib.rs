@@ -101,6 +101,7 @@ mod error;
 mod id;
 mod clock;
 mod in_turn;
+mod spans;
 mod affinity;
 
 mod parker;

@@ -19,7 +19,7 @@ use std::task::Waker;
 
 use crate::config::Dispatch;
 use crate::error::TaskError;
-use crate::hub::{Gate, Hub};
+use crate::hub::{self, Gate, Hub};
 use crate::task::Outcome;
 use crate::worker;
 use items::Items;
@@ -104,6 +104,11 @@ impl<T> BatchSource<T> {
         self.inner.cancel();
     }
 
+    /// Takes a result that nobody will give any more: the batch is a parent process's. Costs a system call.
+    pub(crate) fn take_lost(&mut self) -> Option<TaskError> {
+        self.inner.take_lost().then_some(TaskError::Lost)
+    }
+
     /// Runs an item that nobody has started on the calling thread. `false` if there is none. For threads that
     /// [run in place](worker::runs_in_place).
     pub(crate) fn run_one_here(&mut self) -> bool {
@@ -123,6 +128,7 @@ trait Source<T>: Send + Sync {
     fn set_waker(&mut self, waker: &Waker) -> bool;
     fn left(&self) -> usize;
     fn cancel(&self);
+    fn take_lost(&mut self) -> bool;
     fn run_one_here(&mut self) -> bool;
 }
 
@@ -154,6 +160,15 @@ where
 
     fn cancel(&self) {
         self.batch.cancel();
+    }
+
+    fn take_lost(&mut self) -> bool {
+        let is_lost =
+            self.taker.left() > 0 && hub::find(self.batch.pool).is_some_and(|hub| hub.is_copy());
+        if is_lost {
+            self.taker.lose_one();
+        }
+        is_lost
     }
 
     fn run_one_here(&mut self) -> bool {

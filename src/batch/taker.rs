@@ -108,6 +108,11 @@ impl Taker {
         !self.early.is_empty()
     }
 
+    /// One of the results will never come.
+    pub(super) fn lose_one(&mut self) {
+        self.left -= 1;
+    }
+
     /// Nobody wants the results any more: drops those that are there.
     pub(super) fn detach<F, T>(&mut self, items: &Items<F, T>) {
         while let Some(result) = self.take(items) {

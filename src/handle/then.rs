@@ -9,6 +9,7 @@ use super::{TaskHandle, cancel};
 use crate::error::TaskError;
 use crate::hub;
 use crate::in_turn;
+use crate::spans::Caller;
 use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
 use crate::unwind;
 use crate::worker::ByPool;
@@ -104,6 +105,8 @@ impl<T: Send + 'static> TaskHandle<T> {
         let _unsettled = before.clear_waker();
         let extra = before.is_extended().then(|| extra_like(&before)).flatten();
         let place = before.task_ref();
+        let caller = Caller::here();
+        let step = move |result| caller.run(|| step(result));
         let link = Link { before: Some(before), when, step: Some(step) };
         let held = task::make_link::<ByPool, Named, _, U>(place, extra, link);
         held.cancel_on_drop(cancel_on_drop);

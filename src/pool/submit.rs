@@ -15,6 +15,7 @@ use crate::error::SpawnError;
 use crate::handle::TaskHandle;
 use crate::hub::{ById, Gate, Hub, Target};
 use crate::parker;
+use crate::spans::Caller;
 use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, TaskContext};
 use crate::unwind;
 use crate::worker;
@@ -196,12 +197,14 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
+    let caller = Caller::here();
+    let closure = move |context: &TaskContext| caller.run(|| closure(context));
     if !options.are_plain() {
-        return enqueue_planned::<Named, F, T>(hub, from, permit, options, closure);
+        return enqueue_planned::<Named, _, T>(hub, from, permit, options, closure);
     }
     let target = options.target;
     let extra = extra_for(hub, permit, options.name, None);
-    let (queued, held) = task::make::<Named, F, T>(hub.id, extra, closure);
+    let (queued, held) = task::make::<Named, _, T>(hub.id, extra, closure);
     let gate =
         if target.is_plain() { hub.push(queued, from) } else { hub.push_to(target, queued, from) };
     if gate == Gate::Closed {

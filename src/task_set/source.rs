@@ -43,6 +43,7 @@ impl<T> Source<T> {
                 Some(Err(TaskError::Lost))
             }
             Self::One(_) => None,
+            Self::Many(batch) => batch.take_lost().map(Err),
         }
     }
 

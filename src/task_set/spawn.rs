@@ -36,6 +36,9 @@ impl WorkerPool {
         T: Send + 'static,
     {
         if batch::suits(self.hub()) {
+            // Only where spans are, so that elsewhere a batch bears the name of the user's closure.
+            #[cfg(feature = "tracing")]
+            let closures = inside_span(closures);
             TaskSet::of_batch(batch::submit(self.hub(), closures))
         } else {
             closures.into_iter().map(|closure| self.spawn(closure)).collect()
@@ -72,4 +75,18 @@ impl WorkerPool {
         };
         (0..self.hub().worker_count()).map(tell).collect()
     }
+}
+
+/// Has each closure run inside the caller's span.
+#[cfg(feature = "tracing")]
+fn inside_span<I, F, T>(closures: I) -> impl Iterator<Item = impl FnOnce() -> T + Send + 'static>
+where
+    I: IntoIterator<Item = F>,
+    F: FnOnce() -> T + Send + 'static,
+{
+    let caller = crate::spans::Caller::here();
+    closures.into_iter().map(move |closure| {
+        let caller = caller.clone();
+        move || caller.run(closure)
+    })
 }

@@ -17,7 +17,7 @@ use source::Source;
 /// The floors, from the ground up. A module uses only what stands on lower floors; ARCHITECTURE.md
 /// says why. A new module gets its place here.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "unwind", "error", "id", "clock", "in_turn", "affinity"]),
+    ("ground", &["sync", "unwind", "error", "id", "clock", "in_turn", "spans", "affinity"]),
     (
         "parts",
         &[
