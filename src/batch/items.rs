@@ -247,12 +247,17 @@ impl<F, T> Items<F, T> {
 
     /// The taker is gone: from here on runners drop what they make.
     pub(super) fn detach(&self) {
-        let waiter = self.waiter.lock().take();
-        unwind::quietly(|| drop(waiter));
+        self.forget_waiter();
         self.attention.fetch_or(DETACHED, Ordering::SeqCst);
         #[cfg(not(corepool_mutant = "batch_detach_handshake"))]
         handshake();
         self.drop_finished();
+    }
+
+    /// Nobody waits any more. A waker left behind would be dropped with the memory, by a worker.
+    pub(super) fn forget_waiter(&self) {
+        let waiter = self.waiter.lock().take();
+        unwind::quietly(|| drop(waiter));
     }
 
     /// Finds results of ranges in hand that are not on the list yet, because an item behind them is long.
@@ -260,9 +265,7 @@ impl<F, T> Items<F, T> {
     /// From the end of each range: an item that its owner has claimed was claimed after the ones before it
     /// were finished. So either this look sees those, or their owner sees that somebody waits.
     pub(super) fn harvest(&self, lane: usize, found: &mut Vec<u32>) {
-        let items = self.in_hand(&self.lanes[lane]);
-        #[cfg(not(corepool_mutant = "batch_harvest_forward"))]
-        let items = items.rev();
+        let items = self.in_hand(&self.lanes[lane]).rev();
         found.extend(items.filter(|item| self.slot(*item).has_result()));
     }
 

@@ -120,6 +120,8 @@ impl Taker {
         }
         if self.left > 0 {
             items.detach();
+        } else {
+            items.forget_waiter();
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{BatchSource, submit, suits};
 use crate::config::Dispatch;
 use crate::error::TaskError;
 use crate::event::PoolEvent;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, WorkerState};
 use crate::parker;
 use crate::pool::WorkerPool;
 
@@ -154,6 +154,20 @@ fn counters_hold_the_items_and_not_the_runners_as_soon_as_the_results_are_there(
             assert_adds_up(&metrics);
             let run: u64 = metrics.workers.iter().map(|worker| worker.tasks_run).sum();
             assert_eq!(run, total);
+        }
+    });
+}
+
+#[test]
+fn a_batch_wakes_each_worker_once_at_most() {
+    within(|| {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for _ in 0..20 {
+            until(|| pool.workers().iter().all(|worker| worker.state == WorkerState::Parked));
+            let before = pool.metrics().wakes;
+            all(submit(pool.hub(), (0..2_000).map(|n| move || n)));
+            let wakes = pool.metrics().wakes - before;
+            assert!(wakes <= 2, "{wakes} wake-ups");
         }
     });
 }
