@@ -1,4 +1,5 @@
-//! What it costs to wait for ten thousand handles as one, and to cancel a hundred thousand tasks that are queued.
+//! What it costs to wait for ten thousand handles as one, to cancel a hundred thousand queued tasks, to chain
+//! them by `then`, and to hand them over as one batch.
 //!
 //! ```text
 //! cargo bench --bench combinators                         all rows: about a minute
@@ -25,9 +26,9 @@ use support::interleave::{Contestant, Row, interleave};
 use support::json::Journal;
 use support::options::Options;
 use support::rival::{self, Role};
-use support::rivals::{ours, tokio_blocking};
+use support::rivals::{ours, rayon_oneshot, tokio_blocking};
 use support::verdict::Verdict;
-use support::work::Gate;
+use support::work::{Gate, burst};
 
 /// A way to do what the row asks for.
 struct Way<F> {
@@ -86,7 +87,12 @@ const QUESTIONS: &[Question] = &[
 ];
 
 /// Rows of ways that hold the clock themselves.
-const TIMED: &[(&str, &[Way<Timed>])] = &[("cancel_queued", CANCEL)];
+const TIMED: &[(&str, &[Way<Timed>])] = &[
+    ("cancel_queued", CANCEL),
+    ("then_each", THEN_EACH),
+    ("then_chain", THEN_CHAIN),
+    ("spawn_batch", BATCH),
+];
 
 const ALL: &[Way<Collect>] = &[
     Way::new("loop", Role::Baseline, |handles| {
@@ -131,6 +137,24 @@ const CANCEL: &[Way<Timed>] = &[
     Way::new("corepool", Role::Ours, cancel_ours),
     Way::new("tokio", Role::Pool, cancel_tokio),
     Way::new("async-executor", Role::Pool, cancel_executor),
+];
+
+/// Two steps each, half as many times: `then` against a second spawn.
+const THEN_EACH: &[Way<Timed>] = &[
+    Way::new("two spawns", Role::Baseline, two_spawns_each),
+    Way::new("corepool", Role::Ours, then_each),
+];
+
+/// Each step waits for the one before: a link against a task that nobody has to wait for.
+const THEN_CHAIN: &[Way<Timed>] = &[
+    Way::new("spawns", Role::Baseline, spawns_in_turn),
+    Way::new("corepool", Role::Ours, then_chain),
+];
+
+const BATCH: &[Way<Timed>] = &[
+    Way::new("spawns", Role::Baseline, spawns_in_turn),
+    Way::new("corepool", Role::Ours, spawn_batch),
+    Way::new("rayon", Role::Pool, rayon_spawns),
 ];
 
 fn main() {
@@ -304,6 +328,76 @@ fn cancel_executor(tasks: u64) -> Duration {
         let took = start.elapsed();
         gate.open();
         held.into_iter().for_each(|task| assert_eq!(pollster::block_on(task), 0));
+        took
+    })
+}
+
+/// How long the work takes on a warm pool; checks what it comes to.
+fn on_ours(sum: u64, work: impl Fn(&WorkerPool) -> u64) -> Duration {
+    rival::alone(ours::start, |pool| {
+        assert_eq!(work(pool), sum, "the warm-up gave something else");
+        let start = Instant::now();
+        let came_to = black_box(work(pool));
+        let took = start.elapsed();
+        assert_eq!(came_to, sum, "a result is wrong");
+        took
+    })
+}
+
+fn joined(handles: impl IntoIterator<Item = TaskHandle<u64>>) -> u64 {
+    handles.into_iter().map(|handle| handle.join().expect("no task fails")).sum()
+}
+
+fn then_each(tasks: u64) -> Duration {
+    let pairs = tasks / 2;
+    on_ours((0..pairs).sum::<u64>() + pairs, |pool| {
+        let two = |value| pool.spawn(move || value).then(|value| value + 1);
+        joined((0..pairs).map(two).collect::<Handles>())
+    })
+}
+
+fn two_spawns_each(tasks: u64) -> Duration {
+    let pairs = tasks / 2;
+    on_ours((0..pairs).sum::<u64>() + pairs, |pool| {
+        let two = |value| [pool.spawn(move || value), pool.spawn(|| 1)];
+        joined((0..pairs).flat_map(two).collect::<Handles>())
+    })
+}
+
+fn then_chain(tasks: u64) -> Duration {
+    on_ours(tasks - 1, |pool| {
+        let first = pool.spawn(|| 0);
+        let last = (1..tasks).fold(first, |link, _| link.then(|value| value + 1));
+        last.join().expect("no link fails")
+    })
+}
+
+fn spawns_in_turn(tasks: u64) -> Duration {
+    // In a chain all links but the first add one.
+    on_ours(tasks - 1, |pool| {
+        let one = |value: u64| pool.spawn(move || u64::from(value > 0));
+        joined((0..tasks).map(one).collect::<Handles>())
+    })
+}
+
+fn spawn_batch(tasks: u64) -> Duration {
+    on_ours((0..tasks).sum(), |pool| {
+        let results = pool.spawn_batch((0..tasks).map(|value| move || value));
+        results.map(|result| result.expect("no task fails")).sum()
+    })
+}
+
+fn rayon_spawns(tasks: u64) -> Duration {
+    rival::alone(rayon_oneshot::start, |pool| {
+        let work = || {
+            let spawn = |value| rayon_oneshot::spawn(pool, move || value);
+            burst(tasks, spawn, rayon_oneshot::join)
+        };
+        assert_eq!(work(), (0..tasks).sum());
+        let start = Instant::now();
+        let came_to = black_box(work());
+        let took = start.elapsed();
+        assert_eq!(came_to, (0..tasks).sum(), "a result is wrong");
         took
     })
 }
