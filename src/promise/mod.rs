@@ -207,13 +207,17 @@ impl<R: Rule> Promise<R> {
         if self.left == 0 {
             return self.finish();
         }
-        let watch = Watch::new(self.handles.len());
-        for number in 0..self.handles.len() {
-            if let Some(output) = self.look_at(number, &watch) {
-                return Some(output);
+        let many = self.handles.len();
+        let mut watch = None;
+        for number in 0..many {
+            let watch = &mut watch;
+            let output =
+                self.look_at(number, move || watch.get_or_insert_with(|| Watch::new(many)));
+            if output.is_some() {
+                return output;
             }
         }
-        self.watch = Some(watch);
+        self.watch = watch;
         None
     }
 
@@ -222,21 +226,33 @@ impl<R: Rule> Promise<R> {
         let mut output = None;
         watch.take(|number| {
             if output.is_none() {
-                output = self.look_at(number, &watch);
+                output = self.look_at(number, || &watch);
             }
         });
         self.watch = Some(watch);
         output
     }
 
-    /// Takes this one's result if it is there. Gives the output if that decides it.
-    fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
-        let handle = self.handles[number].as_mut()?;
-        let waker = watch.waker(number);
-        let Poll::Ready(result) = Pin::new(handle).poll(&mut Context::from_waker(&waker)) else {
-            return None;
+    /// Takes this one's result if it is there; else has it watched. Gives the output if that decides it.
+    fn look_at<'w>(
+        &mut self,
+        number: usize,
+        watch: impl FnOnce() -> &'w Watch,
+    ) -> Option<R::Output> {
+        let result = match self.handles[number].take()?.try_join() {
+            // What has settled needs no waker, which would be counted twice.
+            Ok(result) => result,
+            Err(mut unsettled) => {
+                let waker = watch().waker(number);
+                match Pin::new(&mut unsettled).poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => {
+                        self.handles[number] = Some(unsettled);
+                        return None;
+                    }
+                }
+            }
         };
-        self.handles[number] = None;
         self.left -= 1;
         let is_decided = self.rule.as_mut()?.take(number, result);
         if is_decided || self.left == 0 { self.finish() } else { None }
