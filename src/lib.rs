@@ -23,15 +23,18 @@
 //!   [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only one.
 //! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle. [`try_spawn`](WorkerPool::try_spawn) never blocks and
 //!   gives the closure back; [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
-//!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) names it.
+//!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) gives it a name, a
+//!   [`Priority`], a worker, a deadline, a time to run, a [`CancelToken`].
+//! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type, [`broadcast`](WorkerPool::broadcast) for one on every worker.
 //! - **Two closures at once:** [`join`](fn@join), on borrowed data, as deep as you like; [`join_context`](fn@join_context) also tells who moved.
 //! - **Any number of closures at once:** [`scope`](fn@scope), on borrowed data.
 //! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut), [`map_reduce`](fn@map_reduce), over slices and ranges.
 //! - **A certain thread:** [`install`](WorkerPool::install) runs a closure on a worker and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
+//! - **What comes after it:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover), [`finally`](TaskHandle::finally), which hold no worker meanwhile.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
-//!   [`TaskContext::check`] inside it; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
+//!   [`TaskContext::check`] inside it, a [`CancelToken`] for many; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool, [`shutdown_async`](WorkerPool::shutdown_async) to await it.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
@@ -40,7 +43,8 @@
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A count that many tasks add to:** [`shared::Counter`].
 //! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
-//! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`].
+//! - **A wait for something else inside a task:** [`blocking`](fn@blocking) lends the core to a spare worker meanwhile.
+//! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`], [`Builder::watchdog`].
 //!
 //! Two pages in the repository go further: `docs/with_tokio.md`, which work belongs into the runtime and which to the pool, and
 //! `docs/coming_from_node.md`, what `worker_threads`, `Atomics` and promises are called here.
@@ -52,8 +56,8 @@
 //! spawned. Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
 //!
 //! **Waiting.** A task that waits for another's handle makes progress, on a pool of one worker too: what nobody has started
-//! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task. Tasks that wait
-//! for one another in a circle wait for ever.
+//! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task; a [spare worker](Builder::spare_workers) does
+//! what is queued on its core meanwhile. Tasks that wait for one another in a circle wait for ever.
 //!
 //! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) that waits for a part which another thread runs helps with parts of
 //! that part, and with nothing else. So a lock may be held across such a call, as long as nothing inside wants it.
@@ -87,6 +91,7 @@
 //!
 //! - `stream`: [`TaskSet`], [`MapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
 //!   over in a thread, and a set awaited by [`TaskSet::next_async`].
+//! - `tracing`: a task, a continuation and each closure of a batch run inside the span that their submitter was in.
 //!
 //! # Related crates
 //!
@@ -159,6 +164,7 @@ pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
 pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
+#[doc(inline)]
 pub use shared::SharedArray;
 pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
 pub use task::TaskContext;
