@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use crate::handle::TaskHandle;
-use crate::pool::{self, Options, WorkerPool};
+use crate::pool::{self, WorkerPool};
+use crate::task::TaskContext;
 use crate::worker;
 
 static GLOBAL: OnceLock<WorkerPool> = OnceLock::new();
@@ -53,9 +54,7 @@ where
     T: Send + 'static,
 {
     if worker::place().is_some() {
-        worker::with_hub(|hub| {
-            pool::spawn_on::<F, _, T>(hub, Options::default(), move |_| closure())
-        })
+        worker::with_hub(|hub| pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure()))
     } else {
         WorkerPool::global().spawn(closure)
     }

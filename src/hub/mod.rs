@@ -62,6 +62,8 @@ pub(crate) struct Hub {
     pub(crate) board: Board,
     pub(crate) help: Help,
     pub(crate) admission: Option<Arc<Admission>>,
+    /// Whether a task that nothing special is asked of may do without the optional part.
+    pub(crate) has_plain_tasks: bool,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
@@ -115,6 +117,9 @@ impl Hub {
             idle: IdleList::new(),
             board: Board::new(),
             help: Help::default(),
+            has_plain_tasks: admission.is_none()
+                && !config.record_timing
+                && config.watchdog.is_none(),
             admission,
             events,
             counters: Counters::default(),

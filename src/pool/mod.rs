@@ -21,7 +21,7 @@ use crate::worker;
 
 pub use shutdown::{AbandonedTask, ShutdownReport};
 pub use shutdown_async::ShutdownAsync;
-pub(crate) use submit::{Options, spawn_on, spawn_without_place};
+pub(crate) use submit::{Options, spawn_on, spawn_plain, spawn_without_place};
 pub use task_builder::TaskBuilder;
 
 /// A fixed set of worker threads for CPU-bound tasks.
@@ -74,7 +74,7 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_on::<F, _, T>(&self.hub, Options::default(), move |_: &TaskContext| closure())
+        spawn_plain::<F, _, T>(&self.hub, move |_: &TaskContext| closure())
     }
 
     /// As [`spawn`](Self::spawn), for a closure that wants to know about its task: whether it was
@@ -92,7 +92,7 @@ impl WorkerPool {
         F: FnOnce(&TaskContext) -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_on::<F, F, T>(&self.hub, Options::default(), closure)
+        spawn_plain::<F, F, T>(&self.hub, closure)
     }
 
     /// Runs a closure on a worker if there is room now; never blocks, whatever [`WhenFull`](crate::WhenFull) says.

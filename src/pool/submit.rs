@@ -76,8 +76,39 @@ enum Room {
     TooLate,
 }
 
-/// Spawns as the pool's policy says; a refusal is a settled handle.
+/// As [`spawn_on`], for a task of which nothing special is asked: by far the most.
 #[inline]
+pub(crate) fn spawn_plain<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if !hub.has_plain_tasks {
+        return spawn_on::<Named, F, T>(hub, Options::default(), closure);
+    }
+    if hub.is_closed() {
+        return settle_unqueued(hub, Outcome::Rejected, closure);
+    }
+    enqueue_plain::<Named, F, T>(hub, closure)
+}
+
+/// Makes and pushes a task without the optional part.
+#[inline]
+fn enqueue_plain<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let caller = Caller::here();
+    let closure = move |context: &TaskContext| caller.run(|| closure(context));
+    let (queued, held) = task::make::<Named, _, T>(hub.id, None, closure);
+    if hub.push(queued, worker::index_in(hub.id)) == Gate::Closed {
+        take_back(hub, &held);
+    }
+    TaskHandle::new(held)
+}
+
+/// Spawns as the pool's policy says; a refusal is a settled handle.
 pub(crate) fn spawn_on<Named, F, T>(hub: &Arc<Hub>, options: Options, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
@@ -185,7 +216,6 @@ where
 }
 
 /// Makes the task and pushes it.
-#[inline]
 fn enqueue<Named, F, T>(
     hub: &Arc<Hub>,
     from: Option<usize>,
@@ -267,7 +297,6 @@ fn take_back<T>(hub: &Hub, held: &HeldTask<T>) {
     }
 }
 
-#[inline]
 fn extra_for(
     hub: &Hub,
     permit: Option<Permit>,

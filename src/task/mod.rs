@@ -184,6 +184,21 @@ impl ClaimedTask {
         RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
     }
 
+    #[inline]
+    pub(crate) fn is_extended(&self) -> bool {
+        self.header().state.is_extended()
+    }
+
+    /// As [`run`](Self::run), for a task without the optional part.
+    #[inline]
+    pub(crate) fn run_plain(self, worker: Option<WorkerId>) -> RanTask {
+        debug_assert!(!self.is_extended(), "the optional part has a say in the run");
+        let context = TaskContext::new(self.task, worker);
+        // SAFETY: this value is the claim, and it is used up here.
+        let ended = unsafe { raw::run_plain(self.task, &context) };
+        RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
+    }
+
     /// Drops the closure and settles the task with the reason why there is no value.
     pub(crate) fn settle_unrun(self, outcome: Outcome) {
         // SAFETY: this value is the claim, and it is used up here.

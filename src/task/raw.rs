@@ -220,6 +220,11 @@ where
         // SAFETY: as above.
         let (_, place) = PoolId::unpack(unsafe { task.as_ref() }.tag);
         if extended {
+            // SAFETY: as above.
+            if let Some(extra) = unsafe { extra(task) } {
+                // Before anything of it goes: a token may look at the state until then.
+                extra.untie();
+            }
             // SAFETY: the bit was set when this came from a box of this type.
             drop(unsafe { Box::from_raw(task.cast::<Extended<F, T>>().as_ptr()) });
         } else if let (Some(kind), true) = (Self::KIND, Place::from_bits(place) != Place::NONE) {
@@ -353,8 +358,20 @@ pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended 
         // SAFETY: the caller's promise.
         return unsafe { run_extended(task, context) };
     }
+    // SAFETY: the caller's promise.
+    unsafe { run_plain(task, context) }
+}
+
+/// As [`run`], without a look at the optional part.
+///
+/// # Safety
+/// - As for [`run`].
+#[inline]
+pub(super) unsafe fn run_plain(task: NonNull<Header>, context: &TaskContext) -> Ended {
+    // SAFETY: the claimant holds a reference.
+    let run = unsafe { Header::of(task) }.table.run;
     // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
-    unsafe { (header.table.run)(task, context) }
+    unsafe { run(task, context) }
 }
 
 /// As [`run`], for a task that may be late, or has its time limited.

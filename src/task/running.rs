@@ -21,32 +21,41 @@ impl RunningName {
         Self { table: AtomicPtr::new(ptr::null_mut()), given: Mutex::new(None) }
     }
 
-    #[inline]
     pub(crate) fn set(&self, task: &ClaimedTask) {
         if let Some(extra) = task.extra() {
             *self.given.lock() = extra.name.as_deref().map(str::to_owned);
         }
+        self.set_type(task);
+    }
+
+    pub(crate) fn clear(&self, task: &ClaimedTask) {
+        if task.extra().is_some() {
+            *self.given.lock() = None;
+        }
+        self.clear_type();
+    }
+
+    /// As [`set`](Self::set), for a task that has no other name than its closure's type.
+    #[inline]
+    pub(crate) fn set_type(&self, task: &ClaimedTask) {
         // ORDERING: a hint for people; the pointer is to a constant, so nothing has to be seen with it.
         self.table.store(ptr::from_ref(task.table()).cast_mut(), Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn clear(&self, task: &ClaimedTask) {
-        if task.extra().is_some() {
-            *self.given.lock() = None;
-        }
-        // ORDERING: as in `set`.
+    pub(crate) fn clear_type(&self) {
+        // ORDERING: as in `set_type`.
         self.table.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        // ORDERING: as in `set`.
+        // ORDERING: as in `set_type`.
         !self.table.load(Ordering::Relaxed).is_null()
     }
 
     /// The name of the running task, or of its closure's type.
     pub(crate) fn get(&self) -> Option<String> {
-        // ORDERING: as in `set`.
+        // ORDERING: as in `set_type`.
         let table = self.table.load(Ordering::Relaxed);
         // SAFETY: null, or a constant's address from `set`.
         let table = unsafe { table.as_ref() }?;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::config::Dispatch;
 use crate::fork::Stack;
 use crate::hub::{Hub, Slot};
+use crate::id::WorkerId;
 use crate::idle::{Retract, Searching};
 use crate::offer::Taken;
 use crate::spin::{Patience, Spin};
@@ -36,6 +37,9 @@ struct Worker {
     index: usize,
     /// Whose own tasks it takes: a spare worker's are those of the one it stands in for.
     home: usize,
+    /// The number that its tasks are told of: that of the same worker.
+    home_id: WorkerId,
+    is_spare: bool,
     /// Counts looks for work, for fairness.
     looks: u32,
     patience: Patience,
@@ -68,24 +72,31 @@ enum Next {
 impl Worker {
     fn work(&mut self, stack: &Stack<'_>) -> Ended {
         loop {
-            let found = match self.find_near() {
-                Some(task) => Found::Task(task),
+            let task = match self.find_near() {
+                Some(task) => task,
                 None => {
                     stack.unlisten();
                     match self.find_or_rest() {
-                        Some(found) => found,
+                        Some(Found::Task(task)) => task,
+                        Some(found) => match self.run_found(stack, found) {
+                            Some(ended) => return ended,
+                            None => continue,
+                        },
                         None => return self.why_it_stops(),
                     }
                 }
             };
-            if let Some(ended) = self.run_found(stack, found) {
-                return ended;
+            if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
+                return Ended::ByTask;
+            }
+            if self.is_spare && self.is_relieved() {
+                return Ended::Relieved;
             }
         }
     }
 
     /// Says if that was the last.
-    #[inline]
+    #[cold]
     fn run_found(&mut self, stack: &Stack<'_>, found: Found) -> Option<Ended> {
         let outcome = match found {
             Found::Task(task) => self.run(task),
@@ -229,7 +240,7 @@ impl Worker {
             slot.counters.parks.raise();
             slot.parker.park();
             // A spare worker may be woken once too often, at the end of the pool.
-            while self.is_spare() && self.hub.idle.lists(self.index) {
+            while self.is_spare && self.hub.idle.lists(self.index) {
                 slot.parker.park();
             }
         }

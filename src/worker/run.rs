@@ -13,7 +13,9 @@ use crate::hub::{self, Hub, Slot};
 use crate::id::PoolId;
 use crate::offer::Taken;
 use crate::sync::Ordering;
-use crate::task::{Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, Released, TaskContext};
+use crate::task::{
+    ClaimedTask, Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, RanTask, Released, TaskContext,
+};
 use crate::unwind;
 
 impl Worker {
@@ -24,29 +26,49 @@ impl Worker {
             self.hub.counters.claimed_in_queue.lower();
             return None;
         };
+        if claimed.is_extended() {
+            return Some(self.run_extended(claimed));
+        }
+        let slot = self.slot();
+        slot.running.set_type(&claimed);
+        let ran = claimed.run_plain(Some(self.home_id));
+        slot.running.clear_type();
+        let outcome = ran.outcome();
+        count(&self.hub, slot, outcome, ran.is_passed_on());
+        if outcome == Outcome::Panicked {
+            self.tell_panic(&ran);
+        }
+        ran.settle();
+        Some(outcome)
+    }
+
+    /// A task with the optional part: it may have a name, a place to give back, a time to be measured or kept.
+    #[cold]
+    fn run_extended(&self, claimed: ClaimedTask) -> Outcome {
         let slot = self.slot();
         slot.running.set(&claimed);
-        let started = claimed.extra().and_then(|extra| {
-            self.hub.watch(self.index);
-            self.hub.note_start(extra)
-        });
-        let ran = claimed.run(Some(self.home().id));
+        self.hub.watch(self.index);
+        let started = claimed.extra().and_then(|extra| self.hub.note_start(extra));
+        let ran = claimed.run(Some(self.home_id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
         count(&self.hub, slot, outcome, ran.is_passed_on());
+        self.hub.watch_no_more(self.index);
+        self.hub.note_end(started);
         if let Some(extra) = ran.claimed().extra() {
-            self.hub.watch_no_more(self.index);
-            self.hub.note_end(started);
             // Before the handle knows: who joins and spawns again finds the room.
             extra.give_place_back();
         }
         if outcome == Outcome::Panicked {
-            ran.with_panic(|task, message| {
-                self.hub.tell_panic(Some(self.home().id), task, message)
-            });
+            self.tell_panic(&ran);
         }
         ran.settle();
-        Some(outcome)
+        outcome
+    }
+
+    #[cold]
+    fn tell_panic(&self, ran: &RanTask) {
+        ran.with_panic(|task, message| self.hub.tell_panic(Some(self.home_id), task, message));
     }
 
     /// Runs a part of a fork-join call. Its panic goes to whoever made that call.

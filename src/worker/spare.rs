@@ -123,16 +123,10 @@ fn live(mut worker: Worker) {
 }
 
 impl Worker {
-    /// Whether it is a spare one.
-    #[inline]
-    pub(super) fn is_spare(&self) -> bool {
-        self.index >= self.hub.config.workers
-    }
-
     /// Whether it is to rest.
     #[inline]
     pub(super) fn is_relieved(&self) -> bool {
-        self.is_spare() && self.slot().relieved.load(Ordering::SeqCst)
+        self.is_spare && self.slot().relieved.load(Ordering::SeqCst)
     }
 
     pub(super) fn why_it_stops(&self) -> Ended {
@@ -144,6 +138,7 @@ impl Worker {
         let home = self.hub.home_of(lender);
         let is_there = *is_online && self.home == home;
         self.home = home;
+        self.home_id = self.hub.slots[home].id;
         // ORDERING: read by those whom this thread wakes or hires later.
         self.slot().home.store(home, Ordering::Relaxed);
         if !is_there {

@@ -60,6 +60,8 @@ pub(super) fn start_thread(
         hub: Arc::clone(hub),
         index,
         home: index,
+        home_id: hub.slots[index].id,
+        is_spare: index >= hub.config.workers,
         looks: 0,
         patience: Patience::searching(),
         shyness: Shyness::new(),
