@@ -203,6 +203,18 @@ impl<T> TaskHandle<T> {
         }
     }
 
+    /// Gives the result if it is there and was not given before; then the handle is spent.
+    #[inline]
+    pub(crate) fn take_if_settled(&mut self) -> Option<Result<T, TaskError>> {
+        match self.held.take()?.try_take() {
+            Ok(result) => Some(result),
+            Err(unsettled) => {
+                self.held = Some(unsettled);
+                None
+            }
+        }
+    }
+
     /// Lets the task go, as if it had given its result.
     pub(crate) fn give_up(&mut self) {
         self.held = None;

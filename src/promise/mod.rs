@@ -96,7 +96,8 @@ pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race
 pub struct Promise<R: Rule> {
     /// None once the output was given.
     rule: Option<R>,
-    handles: Vec<Option<TaskHandle<R::Value>>>,
+    /// Spent ones have given their results.
+    handles: Vec<TaskHandle<R::Value>>,
     /// Handles that have not settled, as far as is known.
     left: usize,
     /// From the first time that something was to be waited for.
@@ -106,7 +107,7 @@ pub struct Promise<R: Rule> {
 
 impl<R: Rule> Promise<R> {
     fn new(handles: impl IntoIterator<Item = TaskHandle<R::Value>>) -> Self {
-        let handles: Vec<_> = handles.into_iter().map(Some).collect();
+        let handles: Vec<_> = handles.into_iter().collect();
         let left = handles.len();
         let rule = Some(R::new(left));
         Self { rule, handles, left, watch: None, cancels_on_drop: false }
@@ -157,7 +158,7 @@ impl<R: Rule> Promise<R> {
 
     /// [Cancels](TaskHandle::cancel) every task that has not settled.
     pub fn cancel(&self) {
-        self.handles.iter().flatten().for_each(|handle| {
+        self.handles.iter().for_each(|handle| {
             handle.cancel();
         });
     }
@@ -204,20 +205,27 @@ impl<R: Rule> Promise<R> {
 
     /// The first look: takes what has settled by now, and has the rest watched.
     fn look_at_all(&mut self) -> Option<R::Output> {
+        let rule = self.rule.as_mut()?;
+        for (number, handle) in self.handles.iter_mut().enumerate() {
+            // What has settled needs no waker, which would be counted twice.
+            if let Some(result) = handle.take_if_settled() {
+                self.left -= 1;
+                if rule.take(number, result) {
+                    return self.finish();
+                }
+            }
+        }
         if self.left == 0 {
             return self.finish();
         }
-        let many = self.handles.len();
-        let mut watch = None;
-        for number in 0..many {
-            let watch = &mut watch;
-            let output =
-                self.look_at(number, move || watch.get_or_insert_with(|| Watch::new(many)));
+        let watch = Watch::new(self.handles.len());
+        for number in 0..self.handles.len() {
+            let output = self.look_at(number, &watch);
             if output.is_some() {
                 return output;
             }
         }
-        self.watch = watch;
+        self.watch = Some(watch);
         None
     }
 
@@ -226,7 +234,7 @@ impl<R: Rule> Promise<R> {
         let mut output = None;
         watch.take(|number| {
             if output.is_none() {
-                output = self.look_at(number, || &watch);
+                output = self.look_at(number, &watch);
             }
         });
         self.watch = Some(watch);
@@ -234,22 +242,18 @@ impl<R: Rule> Promise<R> {
     }
 
     /// Takes this one's result if it is there; else has it watched. Gives the output if that decides it.
-    fn look_at<'w>(
-        &mut self,
-        number: usize,
-        watch: impl FnOnce() -> &'w Watch,
-    ) -> Option<R::Output> {
-        let result = match self.handles[number].take()?.try_join() {
-            // What has settled needs no waker, which would be counted twice.
-            Ok(result) => result,
-            Err(mut unsettled) => {
-                let waker = watch().waker(number);
-                match Pin::new(&mut unsettled).poll(&mut Context::from_waker(&waker)) {
+    fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
+        let handle = &mut self.handles[number];
+        if handle.is_spent() {
+            return None;
+        }
+        let result = match handle.take_if_settled() {
+            Some(result) => result,
+            None => {
+                let waker = watch.waker(number);
+                match Pin::new(handle).poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(result) => result,
-                    Poll::Pending => {
-                        self.handles[number] = Some(unsettled);
-                        return None;
-                    }
+                    Poll::Pending => return None,
                 }
             }
         };

@@ -37,7 +37,7 @@ mod sealed {
 /// The rule of [`all`](super::all).
 #[derive(Debug)]
 pub struct All<T> {
-    values: Vec<Option<T>>,
+    values: InOrder<T>,
     failed: Option<TaskError>,
 }
 
@@ -46,12 +46,12 @@ impl<T> Rule for All<T> {
     type Output = Settled<Vec<T>>;
 
     fn new(handles: usize) -> Self {
-        Self { values: none_of(handles), failed: None }
+        Self { values: InOrder::new(handles), failed: None }
     }
 
     fn take(&mut self, number: usize, result: Settled<T>) -> bool {
         match result {
-            Ok(value) => self.values[number] = Some(value),
+            Ok(value) => self.values.put(number, value),
             Err(error) => self.failed = Some(error),
         }
         self.failed.is_some()
@@ -60,15 +60,52 @@ impl<T> Rule for All<T> {
     fn finish(self) -> (Self::Output, bool) {
         match self.failed {
             Some(error) => (Err(error), true),
-            None => (Ok(self.values.into_iter().flatten().collect()), false),
+            None => (Ok(self.values.into_vec()), false),
         }
+    }
+}
+
+/// What comes in any order, in the order of its numbers. What comes in that order costs a push.
+#[derive(Debug)]
+struct InOrder<X> {
+    many: usize,
+    first: Vec<X>,
+    /// What came before its turn, from the first on that has not come.
+    rest: Vec<Option<X>>,
+}
+
+impl<X> InOrder<X> {
+    fn new(many: usize) -> Self {
+        Self { many, first: Vec::with_capacity(many), rest: Vec::new() }
+    }
+
+    #[inline]
+    fn put(&mut self, number: usize, item: X) {
+        if self.rest.is_empty() && number == self.first.len() {
+            self.first.push(item);
+        } else {
+            self.put_early(number, item);
+        }
+    }
+
+    fn put_early(&mut self, number: usize, item: X) {
+        if self.rest.is_empty() {
+            self.rest = none_of(self.many - self.first.len());
+        }
+        self.rest[number - self.first.len()] = Some(item);
+    }
+
+    fn into_vec(self) -> Vec<X> {
+        let mut all = self.first;
+        all.extend(self.rest.into_iter().flatten());
+        all
     }
 }
 
 /// The rule of [`all_settled`](super::all_settled).
 #[derive(Debug)]
 pub struct AllSettled<T> {
-    results: Vec<Option<Settled<T>>>,
+    results: InOrder<Settled<T>>,
 }
 
 impl<T> Rule for AllSettled<T> {
@@ -76,16 +113,16 @@ impl<T> Rule for AllSettled<T> {
     type Output = Vec<Settled<T>>;
 
     fn new(handles: usize) -> Self {
-        Self { results: none_of(handles) }
+        Self { results: InOrder::new(handles) }
     }
 
     fn take(&mut self, number: usize, result: Settled<T>) -> bool {
-        self.results[number] = Some(result);
+        self.results.put(number, result);
         false
     }
 
     fn finish(self) -> (Self::Output, bool) {
-        (self.results.into_iter().flatten().collect(), false)
+        (self.results.into_vec(), false)
     }
 }
 

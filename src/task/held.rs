@@ -314,9 +314,9 @@ impl<T> fmt::Debug for HeldTask<T> {
     }
 }
 
-/// The owner found a waiter when it settled: wakes it, then gives up the owner's reference.
+/// The owner found a waiter when it settled: takes it, and gives up the owner's reference.
 #[cold]
-pub(super) fn wake_then_release(task: NonNull<Header>) {
+pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the owner's reference is still ours.
     let header = unsafe { Header::of(task) };
     // SAFETY: the slot was filled when we settled the task, so it is ours now.
@@ -329,7 +329,7 @@ pub(super) fn wake_then_release(task: NonNull<Header>) {
     // SAFETY: none; a planted bug.
     #[cfg(corepool_mutant = "waiter_after_release")]
     let waker = unsafe { header.take_waiter() };
-    unwind::quietly(|| waker.wake());
+    waker
 }
 
 /// The owner settled a task whose handle is gone.

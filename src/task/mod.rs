@@ -19,9 +19,11 @@ mod strip;
 mod token;
 
 use core::ptr::NonNull;
+use core::task::Waker;
 
 use crate::id::{PoolId, WorkerId};
 use crate::queue::{Link, Linked};
+use crate::unwind;
 
 pub(crate) use body::{Body, Stop};
 pub(crate) use chain::{Pinned, Released, Turn, make_link};
@@ -248,14 +250,25 @@ impl RanTask {
         }
     }
 
-    /// Tells the handle, and gives up the owner's reference.
+    /// Tells the handle, and gives up the owner's reference. Whoever waits is woken.
     #[inline]
     pub(crate) fn settle(self) {
+        if let Some(waker) = self.settle_but_wake() {
+            unwind::quietly(|| waker.wake());
+        }
+    }
+
+    /// As [`settle`](Self::settle), but leaves it to the caller to wake who waits, which is user code.
+    #[inline]
+    pub(crate) fn settle_but_wake(self) -> Option<Waker> {
         let task = self.claimed.task;
         match self.claimed.header().state.settle_as_owner(self.outcome) {
-            SettledBy::Done => {}
-            SettledBy::Wake => held::wake_then_release(task),
-            SettledBy::Orphan => held::drop_orphan(task, self.outcome),
+            SettledBy::Done => None,
+            SettledBy::Wake => Some(held::take_waker_and_release(task)),
+            SettledBy::Orphan => {
+                held::drop_orphan(task, self.outcome);
+                None
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::worker;
 
 /// A set that becomes empty keeps this many seats, so that a few tasks at a time allocate nothing.
 const KEPT: usize = 1_024;
+/// So many results a batch gives before others are looked at.
+const ROW: u32 = 64;
 /// The first watch has room for so many.
 const FIRST_WATCH: usize = 8;
 
@@ -28,6 +30,8 @@ pub(super) struct Seats<T> {
     new: VecDeque<u32>,
     /// Seats whose sources may have a task that nobody has started, each once.
     unstarted: VecDeque<u32>,
+    /// The batch that gave the last result, and how many it gave in a row: it may have more at hand.
+    at_hand: Option<(u32, u32)>,
     /// Results that have not been taken.
     left: usize,
     /// A seat that had a source when it was asked last.
@@ -49,6 +53,7 @@ impl<T> Seats<T> {
             woken: VecDeque::new(),
             new: VecDeque::new(),
             unstarted: VecDeque::new(),
+            at_hand: None,
             left: 0,
             witness: 0,
             watch: None,
@@ -78,7 +83,30 @@ impl<T> Seats<T> {
     }
 
     /// Takes a result that is there. If there is none, every source has a waker afterwards.
+    #[inline]
     pub(super) fn take_finished(&mut self) -> Option<Result<T, TaskError>> {
+        if let Some((number, row)) = self.at_hand {
+            if row < ROW {
+                let source = self.seats[number as usize].source.as_mut();
+                if let Some((result, has_more)) = source.and_then(Source::take_more) {
+                    if has_more {
+                        self.left -= 1;
+                        self.at_hand = Some((number, row + 1));
+                        return Some(result);
+                    }
+                    self.at_hand = None;
+                    self.note_taken(number);
+                    return Some(result);
+                }
+            }
+            // Others have their turn, and then it again.
+            self.at_hand = None;
+            self.new.push_back(number);
+        }
+        self.take_from_next()
+    }
+
+    fn take_from_next(&mut self) -> Option<Result<T, TaskError>> {
         while let Some(number) = self.next_to_look_at() {
             let result = self.look(number);
             if result.is_some() {
@@ -173,7 +201,11 @@ impl<T> Seats<T> {
         }
         let seat = &mut self.seats[number as usize];
         if seat.source.as_ref().is_some_and(|source| source.left() > 0) {
-            self.new.push_back(number);
+            if self.at_hand.is_none() {
+                self.at_hand = Some((number, 0));
+            } else {
+                self.new.push_back(number);
+            }
         } else {
             seat.source = None;
             self.free.push(number);

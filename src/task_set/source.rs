@@ -26,6 +26,15 @@ impl<T> Source<T> {
         }
     }
 
+    /// One of many more results, if one is at hand; and whether the source has more to give, at some time.
+    #[inline]
+    pub(super) fn take_more(&mut self) -> Option<(Result<T, TaskError>, bool)> {
+        match self {
+            Self::One(_) => None,
+            Self::Many(batch) => batch.try_take().map(|result| (result, batch.left() > 0)),
+        }
+    }
+
     /// Runs one task here and now, if there is one that nobody has started and this thread runs such in place.
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         match self {

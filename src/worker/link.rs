@@ -1,28 +1,82 @@
 //! A continuation whose turn has come: on its way to a worker, or settled where it is.
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::current;
-use crate::hub::{self, Gate};
+use crate::config::Dispatch;
+use crate::hub::{self, Gate, Hub};
+use crate::id::PoolId;
 use crate::in_turn;
 use crate::task::{Outcome, QueuedTask, Turn};
+use crate::unwind;
 
 /// Links go to the pool that their chain began in.
 #[derive(Debug)]
 pub(crate) struct ByPool;
 
 thread_local! {
+    /// Where a worker that has just settled a task catches the link behind it.
+    static CAUGHT: Cell<Catch> = const { Cell::new(Catch::Closed) };
+
     /// Links that are to be settled on this thread, while one is being settled: a chain of a million links that
     /// fails must not need a million frames.
     static TO_SETTLE: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 }
 
+/// What stands ready for a link.
+#[derive(Debug, Default)]
+enum Catch {
+    /// The thread is at something else: links go to the pool's queues.
+    #[default]
+    Closed,
+    /// It is a worker of this pool, and would run the link next.
+    Open(PoolId),
+    Link(QueuedTask),
+}
+
+/// Wakes whoever waits for a task that the calling worker has just settled; gives the link if it was one whose turn came.
+pub(super) fn catch(hub: &Hub, wake: impl FnOnce()) -> Option<QueuedTask> {
+    // More urgent tasks come first, and where tasks are dealt in turn links are too.
+    if !hub.has_lanes() && hub.config.dispatch == Dispatch::FreeWorker {
+        CAUGHT.set(Catch::Open(hub.id));
+    }
+    unwind::quietly(wake);
+    match CAUGHT.take() {
+        Catch::Link(link) => Some(link),
+        Catch::Closed | Catch::Open(_) => None,
+    }
+}
+
+/// Leaves the link to the worker's loop that is on this thread, if it stands ready.
+fn try_throw(link: QueuedTask) -> Option<QueuedTask> {
+    let stands_ready = CAUGHT.try_with(|caught| match caught.take() {
+        Catch::Open(pool) if pool == link.pool() => true,
+        other => {
+            caught.set(other);
+            false
+        }
+    });
+    if stands_ready != Ok(true) {
+        return Some(link);
+    }
+    CAUGHT.set(Catch::Link(link));
+    None
+}
+
+/// A link was cancelled between its turn and its run, and counted as if it had reached a queue.
+pub(super) fn note_cancelled(hub: &Hub) {
+    hub.counters.claimed_in_queue.lower();
+    hub.count_unqueued();
+}
+
 impl Turn for ByPool {
     fn come(link: QueuedTask, passes_on: bool) {
         if passes_on {
-            settle_here(link);
-        } else if let Some(index) = current::index_in(link.pool()) {
+            return settle_here(link);
+        }
+        let Some(link) = try_throw(link) else { return };
+        if let Some(index) = current::index_in(link.pool()) {
             // This worker is there as long as the task that it is running; it will find the link itself, though
             // the pool was closed.
             current::with_hub(|hub| {
@@ -56,9 +110,7 @@ fn settle(link: QueuedTask) {
     let hub = hub::find(link.pool());
     let hub = hub.as_deref();
     let Some(claimed) = link.claim() else {
-        // Cancelled between its turn and here, and counted as if it had reached a queue.
-        hub.inspect(|hub| hub.counters.claimed_in_queue.lower());
-        hub.inspect(|hub| hub.count_unqueued());
+        hub.inspect(|hub| note_cancelled(hub));
         return;
     };
     let ran = claimed.run(None);

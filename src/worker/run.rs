@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
-use super::{Worker, current};
+use super::{Worker, current, link};
 use crate::cancel::CancelToken;
 use crate::clock;
 use crate::error::{TaskError, panic_message};
@@ -18,6 +19,9 @@ use crate::task::{
 };
 use crate::unwind;
 
+/// So many continuations are run one after another before others that wait have their turn.
+const ROW: u32 = 16;
+
 impl Worker {
     /// Runs a task that this worker took from a queue. `None` if somebody else had claimed it.
     #[inline]
@@ -26,8 +30,17 @@ impl Worker {
             self.hub.counters.claimed_in_queue.lower();
             return None;
         };
+        match self.run_claimed(claimed) {
+            (outcome, None) => Some(outcome),
+            (outcome, Some(waker)) => Some(self.wake_and_follow(outcome, waker)),
+        }
+    }
+
+    /// Also gives the waker of who waits for it.
+    #[inline]
+    fn run_claimed(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         if claimed.is_extended() {
-            return Some(self.run_extended(claimed));
+            return self.run_extended(claimed);
         }
         let slot = self.slot();
         slot.running.set_type(&claimed);
@@ -38,13 +51,12 @@ impl Worker {
         if outcome == Outcome::Panicked {
             self.tell_panic(&ran);
         }
-        ran.settle();
-        Some(outcome)
+        (outcome, ran.settle_but_wake())
     }
 
     /// A task with the optional part: it may have a name, a place to give back, a time to be measured or kept.
     #[cold]
-    fn run_extended(&self, claimed: ClaimedTask) -> Outcome {
+    fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         let slot = self.slot();
         slot.running.set(&claimed);
         self.hub.watch(self.index);
@@ -62,7 +74,29 @@ impl Worker {
         if outcome == Outcome::Panicked {
             self.tell_panic(&ran);
         }
-        ran.settle();
+        (outcome, ran.settle_but_wake())
+    }
+
+    /// Wakes who waits. If that is a continuation it is run next, here, where its value is warm; so is the one behind it, some in a row.
+    #[cold]
+    fn wake_and_follow(&self, mut outcome: Outcome, waker: Waker) -> Outcome {
+        let mut waker = Some(waker);
+        for _ in 0..ROW {
+            if outcome == Outcome::Lost || self.is_ending() {
+                break;
+            }
+            let Some(woken) = waker.take() else { return outcome };
+            let Some(link) = link::catch(&self.hub, || woken.wake()) else { return outcome };
+            let Some(claimed) = link.claim() else {
+                link::note_cancelled(&self.hub);
+                return outcome;
+            };
+            self.slot().counters.spawned.raise();
+            (outcome, waker) = self.run_claimed(claimed);
+        }
+        if let Some(waker) = waker {
+            unwind::quietly(|| waker.wake());
+        }
         outcome
     }
 
