@@ -63,7 +63,8 @@ fn spawn_until_caught<'scope>(
 /// Runs the test on a worker, with two others that are busy. The one that is let go is the only one that
 /// can take something.
 fn with_one_worker_to_come(test: impl Fn(&WorkerPool, &mut (dyn FnMut() + Send)) + Sync) {
-    let pool = WorkerPool::with_workers(3).unwrap();
+    // No spare workers: `release` waits for a task, and must not lend its core to one who would take something too.
+    let pool = WorkerPool::builder().workers(3).spare_workers(0).build().unwrap();
     let _busy = occupy(&pool, 1);
     let mut other = Some(occupy(&pool, 1));
     let mut release = || other.take().into_iter().for_each(Busy::release);
