@@ -33,3 +33,12 @@ pub(crate) fn run<X>(line: &'static LocalKey<Line<X>>, item: X, each: impl Fn(X)
     line.with(RefCell::take);
     Ok(())
 }
+
+/// Calls `each` with what waits in the line of this thread: for one who is about to sleep in the midst of an item, because what it
+/// sleeps for may stand there.
+pub(crate) fn run_what_waits<X>(line: &'static LocalKey<Line<X>>, each: impl Fn(X)) {
+    let next = || line.try_with(|line| line.borrow_mut().as_mut().and_then(Vec::pop));
+    while let Ok(Some(item)) = next() {
+        each(item);
+    }
+}

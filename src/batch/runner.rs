@@ -178,6 +178,6 @@ impl Books for PoolBooks<'_> {
     }
 
     fn is_wanted(&self) -> bool {
-        self.hub.looks_busy()
+        self.hub.looks_busy(self.index)
     }
 }

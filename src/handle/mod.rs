@@ -259,7 +259,12 @@ impl<T> Future for TaskHandle<T> {
             Some(result) => Poll::Ready(result),
             None => match self.poll_elsewhere(cx.waker()) {
                 Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
-                polled => polled,
+                Poll::Pending => {
+                    // If it is that, the waker is woken.
+                    then::do_what_waits();
+                    Poll::Pending
+                }
+                ready => ready,
             },
         }
     }
@@ -304,6 +309,7 @@ fn wait<T>(
             Err(running) => held = running,
         }
     }
+    then::do_what_waits();
     if core_is_wanted || !look_again(&held) {
         if is_copy(&held) {
             return Ok(Err(TaskError::Lost));

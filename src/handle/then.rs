@@ -12,7 +12,7 @@ use crate::in_turn;
 use crate::spans::Caller;
 use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
 use crate::unwind;
-use crate::worker::ByPool;
+use crate::worker::{self, ByPool};
 
 /// Continuations run as tasks of the pool that ran the first one. They hold no worker while they wait, need no room in a
 /// bounded queue, and are spawned by whoever settles the task before them. Each is one allocation.
@@ -185,9 +185,17 @@ thread_local! {
 /// Cancels a task that nobody will ask for any more, and what stands before it.
 fn give_up(before: HeldTask<()>) {
     // Where thread-locals are gone it is left to run by itself.
-    let _detached = in_turn::run(&TO_GIVE_UP, before, |held| {
-        cancel(&held);
-    });
+    let _detached = in_turn::run(&TO_GIVE_UP, before, give_up_now);
+}
+
+fn give_up_now(held: HeldTask<()>) {
+    cancel(&held);
+}
+
+/// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for just that.
+pub(super) fn do_what_waits() {
+    in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
+    worker::settle_waiting_links();
 }
 
 impl<T, S> fmt::Debug for Link<T, S> {

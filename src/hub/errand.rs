@@ -119,8 +119,12 @@ impl Hub {
         self.counters.errands_queued.lower();
     }
 
-    /// Whether a task seems to stand in a queue that any worker may take from.
-    pub(crate) fn looks_busy(&self) -> bool {
+    /// Whether a task seems to stand in a queue that the worker of this index may take from.
+    pub(crate) fn looks_busy(&self, index: Option<usize>) -> bool {
+        let has_own = |index| !self.slots[self.home_of(index)].own.look_empty();
+        if self.has_lanes() && (!self.lanes.look_empty() || index.is_some_and(has_own)) {
+            return true;
+        }
         !self.shared.looks_empty() || self.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
     }
 }

@@ -45,6 +45,8 @@ enum Duty {
     For(usize),
     /// It did so, and is to rest as soon as it has run what it runs.
     Relieved(usize),
+    /// Its thread is about to end; until then its place is not free.
+    Leaving,
 }
 
 /// What a spare worker that has rested is to do.
@@ -115,16 +117,43 @@ impl Hub {
             // It still has the core, and keeps it.
             state.duties[spare] = Duty::For(index);
             self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
+            drop(state);
+            // It may wait itself, and what stands in for it may have to be woken.
+            if self.has_own_tasks(index) {
+                self.wake_deputy(index);
+            }
             return;
         }
         self.idle.enter_last(self.lent(index));
         drop(state);
-        // As a worker does that is about to sleep: after it is on the list it looks whether there is work.
-        let home = &self.slots[self.home_of(index)];
-        if home.own.has_item() || home.dealt.has_item() {
+        self.last_look(index);
+    }
+
+    /// As a worker does that is about to sleep: after it is on the list it looks whether there is work.
+    fn last_look(&self, index: usize) {
+        if self.has_own_tasks(index) {
             self.wake_deputy(index);
         } else if self.has_tasks() {
             let _gate = self.wake_one();
+        }
+    }
+
+    fn has_own_tasks(&self, index: usize) -> bool {
+        let home = &self.slots[self.home_of(index)];
+        home.own.has_item() || home.dealt.has_item()
+    }
+
+    /// A spare worker is to be had again: a core that is lent, but neither served nor on the list, goes back there.
+    fn offer_again(&self, state: parking_lot::MutexGuard<'_, State>) {
+        let unserved = (0..state.lends.len()).find(|&index| {
+            state.lends[index] > 0
+                && !state.duties.contains(&Duty::For(index))
+                && !self.idle.lists(self.lent(index))
+        });
+        if let Some(index) = unserved {
+            self.idle.enter_last(self.lent(index));
+            drop(state);
+            self.last_look(index);
         }
     }
 
@@ -139,21 +168,21 @@ impl Hub {
             return;
         }
         self.slots[index].lends.store(false, Ordering::SeqCst);
-        if self.idle.take(self.lent(index)) {
-            drop(state);
-            self.stop_search();
-            return;
+        let was_listed = self.idle.take(self.lent(index));
+        // Also then: an entry that was promised when the core was lent before may have been used for this time.
+        if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) {
+            state.duties[spare] = Duty::Relieved(index);
+            let slot = self.config.workers + spare;
+            self.slots[slot].relieved.store(true, Ordering::SeqCst);
+            handshake();
+            // It may be asleep on the list; awake it sees by itself that it is relieved.
+            if self.idle.take(slot) {
+                self.unpark_worker(slot);
+            }
         }
-        let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) else {
-            return;
-        };
-        state.duties[spare] = Duty::Relieved(index);
-        let slot = self.config.workers + spare;
-        self.slots[slot].relieved.store(true, Ordering::SeqCst);
-        handshake();
-        // It may be asleep on the list; awake it sees by itself that it is relieved.
-        if self.idle.take(slot) {
-            self.unpark_worker(slot);
+        drop(state);
+        if was_listed {
+            self.stop_search();
         }
     }
 
@@ -181,7 +210,8 @@ impl Hub {
         let mut state = self.spares.state.lock();
         let is_wanted = state.lends[index] > 0
             && !state.duties.contains(&Duty::For(index))
-            && !(self.is_closed() && !self.has_tasks());
+            && !(self.is_closed() && !self.has_tasks() && !self.has_own_tasks(index))
+            && !self.is_copy();
         let found = is_wanted
             .then(|| {
                 let resting = state.duties.iter().position(|duty| *duty == Duty::Resting);
@@ -205,8 +235,10 @@ impl Hub {
         } else if !self.start_spare(slot) {
             state.duties[spare] = Duty::Off;
             state.counted[spare] = false;
+            // The next push tries again.
+            self.idle.enter_last(self.lent(index));
             drop(state);
-            self.stop_search();
+            let _word = self.idle.end_search();
         }
     }
 
@@ -222,7 +254,7 @@ impl Hub {
     }
 
     /// A count as searching is given up. If nobody else searches, there may be work that counted on it.
-    fn stop_search(&self) {
+    pub(crate) fn stop_search(&self) {
         let word = self.idle.end_search();
         if word.wants_a_searcher() && self.has_tasks() {
             let _gate = self.wake_one();
@@ -237,10 +269,14 @@ impl Hub {
         let (duty, order) = match state.duties[spare] {
             Duty::For(home) => (Duty::For(home), Order::Serve { home, counted }),
             _ if is_patient && !self.is_closed() => (Duty::Resting, Order::Rest),
-            _ => (Duty::Off, Order::Leave),
+            _ => (Duty::Leaving, Order::Leave),
         };
         state.duties[spare] = duty;
-        drop(state);
+        if order == Order::Rest {
+            self.offer_again(state);
+        } else {
+            drop(state);
+        }
         if counted && !matches!(order, Order::Serve { .. }) {
             // Hired and relieved before it was awake.
             self.stop_search();
@@ -251,15 +287,8 @@ impl Hub {
     /// A spare worker's thread ends, whatever it was at.
     pub(crate) fn spare_ends(&self, slot: usize) {
         let mut state = self.spares.state.lock();
-        let duty = &mut state.duties[slot - self.config.workers];
-        if let Duty::For(index) = std::mem::replace(duty, Duty::Off) {
-            // The core is to be had again.
-            self.idle.enter_last(self.lent(index));
-            drop(state);
-            if self.has_tasks() {
-                let _gate = self.wake_one();
-            }
-        }
+        state.duties[slot - self.config.workers] = Duty::Off;
+        self.offer_again(state);
     }
 
     /// The pool is closed: who rests has to see it.

@@ -321,6 +321,18 @@ impl Hub {
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
+        let mut settled = 0;
+        // What is settled may push what stands behind it, into a queue that has had its turn.
+        loop {
+            let more = self.settle_once(outcome);
+            settled += more;
+            if more == 0 {
+                return settled;
+            }
+        }
+    }
+
+    fn settle_once(&self, outcome: Outcome) -> usize {
         let mut settled = self.backlogs.settle_waiting(self, outcome);
         for queue in self.queues() {
             while let Some(task) = pop_patiently(queue) {

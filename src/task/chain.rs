@@ -40,7 +40,12 @@ where
     let before = unsafe { Header::of(before.0) };
     let task = raw::allocate::<Named, F, T>(before.pool(), State::linked, extra, body);
     let waker = turn_waker::<R>(QueuedTask { task });
-    // SAFETY: the slot is the handle's, and empty.
+    if matches!(before.state.phase(), Phase::Settled(_)) {
+        // The slot may be the settler's, who is about to take a waker of before out of it.
+        waker.wake();
+        return HeldTask::new(task);
+    }
+    // SAFETY: the task was not settled after the slot had been emptied: the slot is the handle's, and empty.
     unsafe { before.put_waiter(waker) };
     if before.state.set_waiter() == Registered::Settled {
         // SAFETY: the bit was not set when the task was settled, so the slot is still the handle's.

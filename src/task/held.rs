@@ -220,7 +220,9 @@ impl<T> HeldTask<T> {
         panicked: impl FnOnce(String, &str),
     ) -> Result<Ran<T>, Self> {
         debug_assert!(queued.is(self.task), "the two halves belong together");
-        if queued.is_claimed() {
+        // A token knows the task as well: against that only a claim helps.
+        let is_ours = if self.is_extended() { self.state().claim() } else { !queued.is_claimed() };
+        if !is_ours {
             return Err(self);
         }
         self.forget_waker();

@@ -66,11 +66,19 @@ impl Worker {
     }
 
     fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
-        let own = pop(self.home().own.of(priority));
-        own.or_else(|| match priority {
+        // By turns, or tasks of this worker's own that spawn one another would starve the others of their priority.
+        if self.looks / LOW_TURN % 2 == 0 {
+            pop(self.home().own.of(priority)).or_else(|| self.find_common(priority))
+        } else {
+            self.find_common(priority).or_else(|| pop(self.home().own.of(priority)))
+        }
+    }
+
+    fn find_common(&mut self, priority: Priority) -> Option<QueuedTask> {
+        match priority {
             Priority::Normal => self.find_normal(),
             Priority::High | Priority::Low => pop(self.hub.lanes.of(priority)),
-        })
+        }
     }
 
     /// A task from another worker's inbox; more of them move to this one's.

@@ -106,6 +106,11 @@ fn settle_here(link: QueuedTask) {
     let _refused = in_turn::run(&TO_SETTLE, link, settle);
 }
 
+/// Settles the links that wait for that on this thread, before it sleeps for one of them.
+pub(crate) fn settle_waiting_links() {
+    in_turn::run_what_waits(&TO_SETTLE, settle);
+}
+
 fn settle(link: QueuedTask) {
     let hub = hub::find(link.pool());
     let hub = hub.as_deref();

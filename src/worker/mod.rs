@@ -23,7 +23,7 @@ use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
-pub(crate) use link::ByPool;
+pub(crate) use link::{ByPool, settle_waiting_links};
 pub(crate) use ready::Readiness;
 pub(crate) use run::{beside, count, run_in_caller, run_in_place};
 use shyness::Shyness;

@@ -100,8 +100,13 @@ fn live(mut worker: Worker) {
         let mut is_patient = true;
         loop {
             match hub.next_order(worker.index, is_patient) {
-                Order::Serve { home, counted } => {
+                Order::Serve { home, mut counted } => {
                     is_patient = true;
+                    if counted && !is_online && hub.config.on_worker_start.is_some() {
+                        // The hook may take its time: meanwhile nobody is to count on this search.
+                        hub.stop_search();
+                        counted = false;
+                    }
                     worker.go_to(home, &mut is_online);
                     match worker.stand_in(stack, counted) {
                         Ended::Relieved => worker.leave_nothing_behind(stack),
@@ -130,7 +135,9 @@ impl Worker {
     }
 
     pub(super) fn why_it_stops(&self) -> Ended {
-        if self.is_relieved() { Ended::Relieved } else { Ended::Closed }
+        // Relieved for a moment and hired again also ends here.
+        let goes_on = self.is_spare && !self.hub.is_closed();
+        if goes_on || self.is_relieved() { Ended::Relieved } else { Ended::Closed }
     }
 
     /// Goes to the core of the worker that it stands in for.

@@ -1,5 +1,7 @@
 //! A worker that waits lends its core: queued work goes on, on a bounded number of spare workers that are retired again.
 
+mod corners;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -216,3 +216,27 @@ fn handles_dropped_awaited_and_cancelled_meet_the_end_of_a_token() {
         assert_eq!(metrics.queue_depth, 0);
     });
 }
+
+#[test]
+fn a_token_that_ends_inside_its_own_task_leaves_that_alone() {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let inner = Arc::clone(&pool);
+        let outer = pool.spawn(move || {
+            let drops = Drops::default();
+            for _ in 0..100 {
+                let token = CancelToken::new();
+                let (own, held) = (token.clone(), drops.token());
+                // Run in place, out of the worker's own queue, with both references in one hand.
+                let task = inner.task().cancel_token(&token).spawn(move || {
+                    own.cancel();
+                    held
+                });
+                drop(task.join().unwrap());
+            }
+            drops.count()
+        });
+        assert_eq!(outer.join().unwrap(), 100, "each is dropped once");
+        assert_eq!(pool.metrics().cancelled, 0);
+    });
+}

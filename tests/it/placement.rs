@@ -123,3 +123,46 @@ fn a_worker_that_is_not_there_is_a_slip() {
     let pool = WorkerPool::with_workers(2).unwrap();
     pool.task().on_worker(2).spawn(|| ()).detach();
 }
+
+#[test]
+fn own_tasks_that_spawn_one_another_do_not_starve_the_rest() {
+    fn again(pool: Arc<WorkerPool>) {
+        let next = Arc::clone(&pool);
+        pool.task().on_worker(0).spawn(move || again(next)).detach();
+    }
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        again(Arc::clone(&pool));
+        again(Arc::clone(&pool));
+        pool.spawn(|| ()).join().unwrap();
+        pool.close();
+    });
+}
+
+#[test]
+fn what_is_urgent_and_what_is_a_workers_own_get_a_turn_in_a_large_batch() {
+    within(PATIENCE, || {
+        for kind in 0..3 {
+            let pool = WorkerPool::with_workers(1).unwrap();
+            let gate = crate::support::Gate::default();
+            let opens = gate.clone();
+            // Ends only when the task behind it has run.
+            let items = 200_000;
+            let batch = pool.spawn_batch((0..items).map(|item| {
+                let gate = gate.clone();
+                move || {
+                    if item == items - 1 {
+                        gate.wait();
+                    }
+                }
+            }));
+            let task = match kind {
+                0 => pool.task(),
+                1 => pool.task().priority(Priority::High),
+                _ => pool.task().on_worker(0),
+            };
+            task.spawn(move || opens.open()).join().unwrap();
+            assert_eq!(batch.filter(Result::is_ok).count(), items);
+        }
+    });
+}

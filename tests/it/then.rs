@@ -314,3 +314,69 @@ fn a_handle_that_was_polled_before_wakes_the_chain_and_nobody_else() {
         assert_eq!(chain.join().unwrap(), 4);
     });
 }
+
+#[test]
+fn a_handle_that_was_polled_is_continued_while_its_task_settles() {
+    within(6 * PATIENCE, || {
+        use std::future::Future;
+        use std::pin::Pin;
+        use std::task::{Context, Waker};
+        let pool = pool(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        for round in 0..if cfg!(corepool_chaos) { 500 } else { 20_000 } {
+            let mut task = pool.spawn(|| 1);
+            if Pin::new(&mut task).poll(&mut cx).is_ready() {
+                continue;
+            }
+            for _ in 0..round % 400 {
+                std::hint::spin_loop();
+            }
+            assert_eq!(task.then(|n| n + 1).join().unwrap(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_that_gives_up_settles_continuations_too() {
+    within(PATIENCE, || {
+        let pool = Arc::new(pool(1));
+        let (go, wait) = mpsc::channel::<()>();
+        let (give, get) = mpsc::channel();
+        let inner = Arc::clone(&pool);
+        let stuck = pool.spawn(move || {
+            give.send(inner.spawn(|| 1).finally(|| ())).unwrap();
+            drop(inner);
+            wait.recv().unwrap();
+        });
+        let end: TaskHandle<u32> = get.recv().unwrap();
+        pool.shutdown_timeout(std::time::Duration::from_millis(5));
+        assert!(end.join().unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        stuck.join().unwrap();
+    });
+}
+
+#[test]
+fn a_drop_inside_a_chain_that_fails_may_wait_for_another_chain() {
+    struct OnDrop<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            self.0.take().unwrap()();
+        }
+    }
+    within(PATIENCE, || {
+        let pool = Arc::new(pool(1));
+        let busy = occupy(&pool, 1);
+        let token = corepool::CancelToken::new();
+        let inner = Arc::clone(&pool);
+        let on_drop = OnDrop(Some(move || {
+            let other = inner.spawn(|| 1);
+            other.cancel();
+            assert!(other.then(|n| n + 1).join().unwrap_err().is_cancelled());
+        }));
+        let end = pool.task().cancel_token(&token).spawn(|| 1).then(move |_| drop(on_drop));
+        token.cancel();
+        assert!(end.join().unwrap_err().is_cancelled());
+        busy.release();
+    });
+}
