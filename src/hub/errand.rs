@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::{Gate, Hub};
 use crate::habit;
+use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
 
 /// Many items that were spawned at once, some of which nobody has started.
@@ -119,8 +120,12 @@ impl Hub {
         self.counters.errands_queued.lower();
     }
 
-    /// Whether a task seems to stand in a queue that the worker of this index may take from.
+    /// Whether a task seems to stand in a queue that the worker of this index may take from, or it is to rest itself.
     pub(crate) fn looks_busy(&self, index: Option<usize>) -> bool {
+        let is_relieved = |index: usize| self.slots[index].relieved.load(Ordering::SeqCst);
+        if index.is_some_and(is_relieved) {
+            return true;
+        }
         let has_own = |index| !self.slots[self.home_of(index)].own.look_empty();
         if self.has_lanes() && (!self.lanes.look_empty() || index.is_some_and(has_own)) {
             return true;

@@ -82,8 +82,8 @@ impl Hub {
 
     /// The slots that any worker has used so far: those of spare ones come into it when they are first needed.
     pub(crate) fn used_slots(&self) -> &[Slot] {
-        // ORDERING: acquire, partner of the release in `employ`: who sees a spare worker's task sees its slot.
-        &self.slots[..self.slots_used.load(Ordering::Acquire)]
+        // SeqCst: a part of the last look before a sleep, whose other half is the push of a spare worker's task.
+        &self.slots[..self.slots_used.load(Ordering::SeqCst)]
     }
 
     /// Whose own tasks are done by this worker: a spare one does those of the worker that it stands in for.
@@ -227,8 +227,7 @@ impl Hub {
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
         state.counted[spare] = true;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
-        // ORDERING: release, partner of the acquire in `used_slots`.
-        self.slots_used.fetch_max(slot + 1, Ordering::AcqRel);
+        self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
         if before == Duty::Resting {
             drop(state);
             self.unpark_worker(slot);

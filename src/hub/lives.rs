@@ -25,6 +25,8 @@ pub(crate) struct Lives {
 struct State {
     /// Workers that will look at the queues again, those whose thread is being replaced included.
     serving: usize,
+    /// How often somebody began to serve.
+    begun: usize,
     closed: bool,
     /// A shutdown with a deadline has left tasks behind.
     given_up: bool,
@@ -59,18 +61,25 @@ impl Lives {
     }
 
     pub(crate) fn begin_serving(&self) {
-        self.state.lock().serving += 1;
+        let mut state = self.state.lock();
+        state.serving += 1;
+        state.begun += 1;
     }
 
     /// A worker is gone for good. Says whether it was the last; what it does with the answer happens
     /// before anybody who waits goes on.
-    pub(crate) fn end_serving(&self, when_last: impl FnOnce()) {
+    pub(crate) fn end_serving(&self, when_last: impl Fn()) {
         let mut state = self.state.lock();
-        if state.serving == 1 {
+        while state.serving == 1 {
+            let begun = state.begun;
             // Without the lock: dropping tasks is user code. Nobody else can become the last.
             drop(state);
             when_last();
             state = self.state.lock();
+            // Who came and went meanwhile, and was not the last, may have left something behind.
+            if state.begun == begun {
+                break;
+            }
         }
         state.serving -= 1;
         if state.serving == 0 {

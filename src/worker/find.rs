@@ -30,7 +30,6 @@ impl Worker {
     /// A task from where nobody has to be disturbed: its own queues and the shared one.
     #[inline]
     pub(super) fn find_near(&mut self) -> Option<QueuedTask> {
-        self.looks = self.looks.wrapping_add(1);
         if self.hub.has_lanes() {
             return self.find_in_lanes();
         }
@@ -39,6 +38,7 @@ impl Worker {
 
     #[inline]
     fn find_normal(&mut self) -> Option<QueuedTask> {
+        self.looks = self.looks.wrapping_add(1);
         if self.hub.config.dispatch == Dispatch::RoundRobin {
             return self.find_dealt();
         }
@@ -54,10 +54,11 @@ impl Worker {
     /// By priority, with a turn for the lesser ones now and then.
     #[cold]
     fn find_in_lanes(&mut self) -> Option<QueuedTask> {
+        self.turns = self.turns.wrapping_add(1);
         use Priority::{High, Low, Normal};
-        let order = if self.looks % LOW_TURN == LOW_PLACE {
+        let order = if self.turns % LOW_TURN == LOW_PLACE {
             [Low, High, Normal]
-        } else if self.looks % NORMAL_TURN == 0 {
+        } else if self.turns % NORMAL_TURN == 0 {
             [Normal, High, Low]
         } else {
             [High, Normal, Low]
@@ -67,7 +68,7 @@ impl Worker {
 
     fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
         // By turns, or tasks of this worker's own that spawn one another would starve the others of their priority.
-        if self.looks / LOW_TURN % 2 == 0 {
+        if self.turns / LOW_TURN % 2 == 0 {
             pop(self.home().own.of(priority)).or_else(|| self.find_common(priority))
         } else {
             self.find_common(priority).or_else(|| pop(self.home().own.of(priority)))

@@ -91,6 +91,16 @@ impl Turn for ByPool {
 fn push_from_outside(link: QueuedTask) {
     // Dropped without a run it is refused.
     let Some(hub) = hub::find(link.pool()) else { return drop(link) };
+    if hub.lives.was_given_up() {
+        // What waited was settled already, and a worker may never come back to look again.
+        if link.settle_unrun(Outcome::Cancelled) {
+            hub.count_unqueued();
+            hub.count_unrun(Outcome::Cancelled);
+        } else {
+            note_cancelled(&hub);
+        }
+        return;
+    }
     if hub.push(link, None) == Gate::Closed {
         // The last worker may be gone; then nobody else settles what waits.
         hub.lives.begin_serving();

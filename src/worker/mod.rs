@@ -40,8 +40,10 @@ struct Worker {
     /// The number that its tasks are told of: that of the same worker.
     home_id: WorkerId,
     is_spare: bool,
-    /// Counts looks for work, for fairness.
+    /// Counts looks for normal tasks, for fairness among the queues that hold them.
     looks: u32,
+    /// Counts looks into lanes, for the turns of the less urgent.
+    turns: u32,
     patience: Patience,
     shyness: Shyness,
 }

@@ -63,6 +63,7 @@ pub(super) fn start_thread(
         home_id: hub.slots[index].id,
         is_spare: index >= hub.config.workers,
         looks: 0,
+        turns: 0,
         patience: Patience::searching(),
         shyness: Shyness::new(),
     };
