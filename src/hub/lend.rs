@@ -113,15 +113,15 @@ impl Hub {
             return;
         }
         self.slots[index].lends.store(true, Ordering::SeqCst);
-        if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::Relieved(index)) {
+        // One that waits itself would be no help, and each could come to stand in for the other.
+        let still_works = |&spare: &usize| {
+            state.duties[spare] == Duty::Relieved(index)
+                && state.lends[self.config.workers + spare] == 0
+        };
+        if let Some(spare) = (0..state.duties.len()).find(still_works) {
             // It still has the core, and keeps it.
             state.duties[spare] = Duty::For(index);
             self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
-            drop(state);
-            // It may wait itself, and what stands in for it may have to be woken.
-            if self.has_own_tasks(index) {
-                self.wake_deputy(index);
-            }
             return;
         }
         self.idle.enter_last(self.lent(index));
