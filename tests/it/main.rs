@@ -18,6 +18,7 @@ mod lifetime;
 mod map_ordered;
 mod memory_layout;
 mod metrics;
+mod model;
 mod panics;
 mod placement;
 mod priorities;
