@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use corepool::{TaskHandle, WorkerPool};
+use corepool::{TaskError, TaskHandle, WorkerPool};
 
 use crate::support::{PATIENCE, within};
 
@@ -111,6 +111,28 @@ fn the_pool_closes_while_chains_are_under_way() {
             closer.join().unwrap();
             let metrics = pool.metrics();
             assert_eq!(metrics.spawned, metrics.completed + metrics.rejected);
+        }
+    });
+}
+
+/// It is pushed by this thread, at about the time at which the last worker has looked for such.
+#[test]
+fn the_last_worker_leaves_while_a_continuation_is_hung_behind_a_settled_task() {
+    within(PATIENCE * 3, || {
+        for round in 0..ROUNDS / 3 {
+            let pool = WorkerPool::with_workers(1).unwrap();
+            let first = pool.spawn(|| 1);
+            while !first.is_finished() {
+                thread::yield_now();
+            }
+            pool.close();
+            for _ in 0..round % 300 * 20 {
+                std::hint::spin_loop();
+            }
+            match first.then(|n| n + 1).join() {
+                Ok(value) => assert_eq!(value, 2),
+                Err(error) => assert!(matches!(error, TaskError::Rejected)),
+            }
         }
     });
 }
