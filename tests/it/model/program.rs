@@ -22,8 +22,20 @@ pub(super) struct Shape {
     pub(super) has_batches: bool,
 }
 
+/// A closed gate that is opened when it is let go, also by a test that fails.
+#[derive(Debug)]
+pub(super) struct Closed(Gate);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Program {
+    /// It holds all workers back. Stands before the pool, whose end waits for them.
+    pub(super) gate: Option<Closed>,
     pub(super) pool: WorkerPool,
     pub(super) shape: Shape,
     pub(super) random: Rng,
@@ -32,8 +44,6 @@ pub(super) struct Program {
     pub(super) sets: Vec<Set>,
     pub(super) bundles: Vec<Bundle>,
     pub(super) tokens: Vec<CancelToken>,
-    /// While it is closed it holds all workers back.
-    pub(super) gate: Option<Gate>,
     pub(super) is_closed: bool,
 }
 
@@ -131,7 +141,7 @@ impl Program {
         // Each worker has settled what it ran before.
         self.book.rest();
         (first..self.book.len()).for_each(|id| self.book.of_mut(id).at = At::Running);
-        self.gate = Some(gate);
+        self.gate = Some(Closed(gate));
     }
 
     /// Waits until every task that was ever spawned has ended.
@@ -146,8 +156,7 @@ impl Program {
     }
 
     fn release(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            gate.open();
+        if self.gate.take().is_some() {
             self.book.release();
         }
     }

@@ -86,16 +86,21 @@ impl Kind {
 impl Bundle {
     /// Whether the output must be there, while all is certain. `None` where it is not.
     fn is_decided(&self, book: &Book) -> Option<bool> {
-        let ats = || self.members.iter().map(|id| book.of(*id).at);
-        if ats().any(|at| at == At::Loose) {
+        let is_value = |id: &usize| match book.ends(*id) {
+            ends if ends.only_how() == Some(How::Value) => Some(true),
+            ends => (!ends.has_how(How::Value)).then_some(false),
+        };
+        let is_certain = |id: &usize| match book.of(*id).at {
+            At::Loose => false,
+            At::Settled => is_value(id).is_some(),
+            _ => true,
+        };
+        if !self.members.iter().all(is_certain) {
             return None;
         }
         let settled = || self.members.iter().filter(|id| book.of(**id).at == At::Settled);
         let all = settled().count() == self.members.len();
-        let has = |is_value: bool| {
-            let is = |id: &usize| (book.ends(*id).only_how() == Some(How::Value)) == is_value;
-            settled().any(is)
-        };
+        let has = |value: bool| settled().any(|id| is_value(id) == Some(value));
         Some(match self.promise {
             Kind::All(_) => all || has(false),
             Kind::Settled(_) => all,
