@@ -3,6 +3,7 @@
 mod admission;
 mod await_handles;
 mod blocking;
+mod broadcast;
 mod builder;
 mod cancel;
 mod cancel_token;
@@ -27,6 +28,9 @@ mod scope;
 mod shared;
 mod shutdown;
 mod slices;
+mod spawn_batch;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stress;
 mod support;
 mod then;
