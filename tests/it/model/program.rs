@@ -271,7 +271,8 @@ impl Program {
     fn expect_sums(&self) {
         let metrics = self.pool.metrics();
         assert_eq!(metrics.spawned, self.book.len() as u64, "{metrics}");
-        assert_eq!((metrics.queue_depth, metrics.waiting_for_room), (0, 0), "{metrics}");
+        let left = (metrics.queue_depth, metrics.waiting_for_room);
+        assert_eq!(left, (0, 0), "{metrics}\n{:#?}", self.book);
         assert_eq!(metrics.lost, 0, "{metrics}");
         let counts = [
             (How::Value, metrics.completed),
