@@ -8,7 +8,7 @@ use super::items::Items;
 use super::walk::{Books, Turn, Walk};
 use crate::error::PanicPayload;
 use crate::hub::{Backlog, Hub};
-use crate::id::{PoolId, WorkerId};
+use crate::id::PoolId;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::task::{self, HeldTask, Outcome, QueuedTask, TaskContext};
 use crate::worker;
@@ -172,7 +172,7 @@ impl Books for PoolBooks<'_> {
             None => self.hub.count_settled(outcome),
         }
         if let Some(panic) = panic {
-            let worker = self.index.map(WorkerId::from);
+            let worker = self.index.map(|index| self.hub.worker_at(index));
             self.hub.tell_panic(worker, (self.name)().to_owned(), panic.message());
         }
     }

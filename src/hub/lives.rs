@@ -25,8 +25,8 @@ pub(crate) struct Lives {
 struct State {
     /// Workers that will look at the queues again, those whose thread is being replaced included.
     serving: usize,
-    /// How often somebody began to serve.
-    begun: usize,
+    /// How often somebody began to.
+    arrivals: u64,
     closed: bool,
     /// A shutdown with a deadline has left tasks behind.
     given_up: bool,
@@ -63,21 +63,21 @@ impl Lives {
     pub(crate) fn begin_serving(&self) {
         let mut state = self.state.lock();
         state.serving += 1;
-        state.begun += 1;
+        state.arrivals += 1;
     }
 
-    /// A worker is gone for good. Says whether it was the last; what it does with the answer happens
-    /// before anybody who waits goes on.
+    /// A worker is gone for good. If it is the last one it does this before anybody who waits goes on.
     pub(crate) fn end_serving(&self, when_last: impl Fn()) {
         let mut state = self.state.lock();
         while state.serving == 1 {
-            let begun = state.begun;
-            // Without the lock: dropping tasks is user code. Nobody else can become the last.
+            let arrivals = state.arrivals;
+            // Without the lock: dropping tasks is user code.
             drop(state);
             when_last();
             state = self.state.lock();
-            // Who came and went meanwhile, and was not the last, may have left something behind.
-            if state.begun == begun {
+            // Who came meanwhile and is here still is the last one. Who came and went was not, because this one
+            // was here, and may have left a task where it had looked before.
+            if state.arrivals == arrivals {
                 break;
             }
         }
@@ -240,5 +240,26 @@ impl State {
     fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
         let is_joined = self.has_joiner || !self.joining.is_empty();
         self.serving > 0 || is_joined && !self.joining.contains(&me)
+    }
+}
+
+#[cfg(all(test, not(corepool_loom)))]
+mod tests {
+    use std::cell::Cell;
+
+    use super::Lives;
+
+    #[test]
+    fn the_last_one_looks_again_if_somebody_came_and_went_meanwhile() {
+        let (lives, looks) = (Lives::default(), Cell::new(0));
+        lives.begin_serving();
+        lives.end_serving(|| {
+            looks.set(looks.get() + 1);
+            if looks.get() == 1 {
+                lives.begin_serving();
+                lives.end_serving(|| panic!("there is one more"));
+            }
+        });
+        assert_eq!(looks.get(), 2);
     }
 }

@@ -322,20 +322,20 @@ impl Hub {
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
         let mut settled = 0;
-        // What is settled may push what stands behind it, into a queue that has had its turn.
-        loop {
-            let more = self.settle_once(outcome);
-            settled += more;
-            if more == 0 {
-                return settled;
-            }
+        // What is settled may bring the continuation behind it to a queue that was emptied before.
+        while let Some(count) = self.settle_round(outcome) {
+            settled += count;
         }
+        settled
     }
 
-    fn settle_once(&self, outcome: Outcome) -> usize {
+    /// Empties each queue once. `None` if there was nothing in any.
+    fn settle_round(&self, outcome: Outcome) -> Option<usize> {
         let mut settled = self.backlogs.settle_waiting(self, outcome);
+        let mut found = settled > 0;
         for queue in self.queues() {
             while let Some(task) = pop_patiently(queue) {
+                found = true;
                 if task.is_errand() && !task.is_claimed() {
                     self.note_errand_taken();
                     drop(task);
@@ -347,7 +347,7 @@ impl Hub {
                 }
             }
         }
-        settled
+        found.then_some(settled)
     }
 
     /// Makes room for a new task by refusing the one that has waited longest. Says whether there was one.

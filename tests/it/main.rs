@@ -3,6 +3,7 @@
 mod admission;
 mod await_handles;
 mod blocking;
+mod broadcast;
 mod builder;
 mod cancel;
 mod cancel_token;
@@ -18,6 +19,7 @@ mod lifetime;
 mod map_ordered;
 mod memory_layout;
 mod metrics;
+mod model;
 mod panics;
 mod placement;
 mod priorities;
@@ -26,6 +28,9 @@ mod scope;
 mod shared;
 mod shutdown;
 mod slices;
+mod spawn_batch;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stress;
 mod support;
 mod then;

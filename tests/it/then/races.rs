@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use corepool::{TaskHandle, WorkerPool};
+use corepool::{Dispatch, TaskError, TaskHandle, WorkerPool};
 
 use crate::support::{PATIENCE, within};
 
@@ -111,6 +111,49 @@ fn the_pool_closes_while_chains_are_under_way() {
             closer.join().unwrap();
             let metrics = pool.metrics();
             assert_eq!(metrics.spawned, metrics.completed + metrics.rejected);
+        }
+    });
+}
+
+/// It is pushed by this thread, at about the time at which the last worker has looked for such.
+#[test]
+fn the_last_worker_leaves_while_a_continuation_is_hung_behind_a_settled_task() {
+    within(PATIENCE * 3, || {
+        for round in 0..ROUNDS / 3 {
+            let pool = WorkerPool::with_workers(1).unwrap();
+            let first = pool.spawn(|| 1);
+            while !first.is_finished() {
+                thread::yield_now();
+            }
+            pool.close();
+            for _ in 0..round % 300 * 20 {
+                std::hint::spin_loop();
+            }
+            match first.then(|n| n + 1).join() {
+                Ok(value) => assert_eq!(value, 2),
+                Err(error) => assert!(matches!(error, TaskError::Rejected)),
+            }
+        }
+    });
+}
+
+/// Whoever settles what is left settles a link, and with it brings the next one to another queue.
+#[test]
+fn the_workers_leave_while_a_chain_is_hung_behind_a_refused_task() {
+    within(PATIENCE * 3, || {
+        for round in 0..ROUNDS / 3 {
+            let pool = WorkerPool::builder().workers(4).dispatch(Dispatch::RoundRobin);
+            let pool = pool.build().unwrap();
+            pool.close();
+            for _ in 0..round % 100 * 4 {
+                std::hint::spin_loop();
+            }
+            let chains: Vec<_> = (0..20)
+                .map(|n| (0..4).fold(pool.spawn(move || n), |link, _| link.finally(|| ())))
+                .collect();
+            for chain in chains {
+                assert!(matches!(chain.join(), Err(TaskError::Rejected)));
+            }
         }
     });
 }

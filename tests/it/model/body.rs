@@ -1,0 +1,92 @@
+//! What a task of a program does, and what it leaves behind for the model to count.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use corepool::TaskContext;
+
+use crate::support::Gate;
+
+/// What really happened to a task.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Life(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    ran: AtomicUsize,
+    dropped: AtomicUsize,
+    asked: AtomicBool,
+}
+
+impl Life {
+    /// How often its closure was called.
+    pub(super) fn ran(&self) -> usize {
+        self.0.ran.load(Ordering::SeqCst)
+    }
+
+    /// How often the token that it holds was dropped.
+    pub(super) fn dropped(&self) -> usize {
+        self.0.dropped.load(Ordering::SeqCst)
+    }
+
+    /// Whether it saw at its end that it was to stop.
+    pub(super) fn was_asked(&self) -> bool {
+        self.0.asked.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn token(&self) -> Token {
+        Token(self.clone())
+    }
+
+    pub(super) fn note_run(&self) {
+        self.0.ran.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What a closure holds, and then its value. Counts its drop.
+#[derive(Debug)]
+pub(super) struct Token(Life);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.0.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What a task gives: which one made it, and the token.
+#[derive(Debug)]
+pub(super) struct Value {
+    pub(super) id: usize,
+    pub(super) token: Token,
+}
+
+/// A task's closure. One with a gate ends when that is opened.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) id: usize,
+    pub(super) panics: bool,
+    pub(super) token: Token,
+    pub(super) gate: Option<Gate>,
+}
+
+impl Body {
+    pub(super) fn run(self, context: Option<&TaskContext>) -> Value {
+        let Self { id, panics, token, gate } = self;
+        token.0.note_run();
+        if let Some(gate) = gate {
+            gate.wait();
+        }
+        let asked = context.is_some_and(TaskContext::is_cancelled);
+        token.0.0.asked.store(asked, Ordering::SeqCst);
+        if panics {
+            resume_unwind(Box::new(panic_text(id)));
+        }
+        Value { id, token }
+    }
+}
+
+/// What a task that panics says.
+pub(super) fn panic_text(id: usize) -> String {
+    format!("task {id} of the program panics")
+}

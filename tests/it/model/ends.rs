@@ -1,0 +1,85 @@
+//! How a task can end, and sets of such ends: what the model allows.
+
+use corepool::TaskError;
+
+/// What comes out of a handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Value,
+    Panicked,
+    Cancelled,
+    Expired,
+    Rejected,
+}
+
+impl How {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Value, Self::Panicked, Self::Cancelled, Self::Expired, Self::Rejected];
+
+    pub(super) fn of(error: &TaskError) -> Self {
+        match error {
+            TaskError::Panicked(_) => Self::Panicked,
+            TaskError::Cancelled => Self::Cancelled,
+            TaskError::Expired => Self::Expired,
+            TaskError::Rejected => Self::Rejected,
+            other => panic!("no task of a program ends like this: {other}"),
+        }
+    }
+}
+
+/// What came of one task: its result, and whether its own closure ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) how: How,
+    pub(super) ran: bool,
+}
+
+/// Ends that are possible.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ends(u16);
+
+impl Ends {
+    pub(super) fn add(&mut self, end: End) {
+        self.0 |= Self::bit(end);
+    }
+
+    pub(super) fn has(self, end: End) -> bool {
+        self.0 & Self::bit(end) != 0
+    }
+
+    pub(super) fn has_how(self, how: How) -> bool {
+        self.has(End { how, ran: true }) || self.has(End { how, ran: false })
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those that fit.
+    pub(super) fn filter(self, fits: impl Fn(End) -> bool) -> Self {
+        let mut ends = Self::default();
+        self.iter().filter(|end| fits(*end)).for_each(|end| ends.add(end));
+        ends
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = End> {
+        let ends = How::ALL.into_iter().flat_map(|how| [true, false].map(|ran| End { how, ran }));
+        ends.filter(move |end| self.has(*end))
+    }
+
+    /// The only result, if there is only one.
+    pub(super) fn only_how(self) -> Option<How> {
+        let mut hows = How::ALL.into_iter().filter(|how| self.has_how(*how));
+        hows.next().filter(|_| hows.next().is_none())
+    }
+
+    fn bit(end: End) -> u16 {
+        1 << (end.how as u16 * 2 + u16::from(end.ran))
+    }
+}
+
+impl std::fmt::Debug for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(|end| (end.how, end.ran))).finish()
+    }
+}

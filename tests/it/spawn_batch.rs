@@ -1,0 +1,277 @@
+//! `spawn_batch`: each closure runs once and gives one result, on every kind of pool and whatever becomes of that.
+
+mod ends;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use corepool::{Dispatch, PoolEvent, TaskError, TaskSet, WhenFull, WorkerId, WorkerPool, blocking};
+
+use crate::support::{Drops, Gate, PATIENCE, occupy, within};
+
+/// A pool of each kind: those that have batches proper, and those that spawn one after another.
+fn each_pool(workers: usize) -> Vec<(&'static str, WorkerPool)> {
+    let builder = || WorkerPool::builder().workers(workers);
+    let full = |policy| builder().queue_capacity(4).when_full(policy);
+    let kinds = [
+        ("plain", builder()),
+        ("round robin", builder().dispatch(Dispatch::RoundRobin)),
+        ("timed", builder().record_timing(true)),
+        ("watched", builder().watchdog(Duration::from_secs(3_600))),
+        ("bounded, blocks", full(WhenFull::Block)),
+        ("bounded, the caller runs", full(WhenFull::CallerRuns)),
+    ];
+    kinds.map(|(name, builder)| (name, builder.build().unwrap())).into()
+}
+
+fn ended(pool: &WorkerPool) -> (u64, u64) {
+    pool.shutdown();
+    let metrics = pool.metrics();
+    assert_eq!(metrics.queue_depth, 0);
+    let ended = metrics.completed + metrics.panicked + metrics.cancelled;
+    (metrics.spawned, ended + metrics.expired + metrics.rejected + metrics.lost)
+}
+
+#[test]
+fn every_closure_runs_once_and_gives_one_result() {
+    within(PATIENCE * 2, || {
+        for workers in [1, 2, 8] {
+            for (kind, pool) in each_pool(workers) {
+                for count in [0_usize, 1, 2, 33, 1_000] {
+                    let ran = Arc::new(AtomicUsize::new(0));
+                    let mut set = pool.spawn_batch((0..count).map(|n| {
+                        let ran = Arc::clone(&ran);
+                        move || {
+                            ran.fetch_add(1, Ordering::SeqCst);
+                            n
+                        }
+                    }));
+                    let mut seen = HashSet::new();
+                    for left in (0..count).rev() {
+                        assert!(seen.insert(set.next().unwrap().unwrap()), "{kind}");
+                        assert_eq!(set.len(), left, "{kind}");
+                    }
+                    assert!(set.next().is_none() && set.try_next().is_none(), "{kind}");
+                    assert_eq!(seen, (0..count).collect(), "{kind}");
+                    assert_eq!(ran.load(Ordering::SeqCst), count, "{kind}");
+                }
+                assert_eq!(ended(&pool), (1_036, 1_036), "{kind}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_hundred_thousand() {
+    within(PATIENCE * 3, || {
+        for workers in [1, 4] {
+            let pool = WorkerPool::with_workers(workers).unwrap();
+            let set = pool.spawn_batch((0..100_000_u64).map(|n| move || n));
+            assert_eq!(set.map(Result::unwrap).sum::<u64>(), 100_000 * 99_999 / 2);
+            pool.shutdown();
+            let metrics = pool.metrics();
+            assert_eq!((metrics.spawned, metrics.completed), (100_000, 100_000));
+        }
+    });
+}
+
+#[test]
+fn results_are_there_for_every_way_to_wait() {
+    within(PATIENCE, || {
+        for (_, pool) in each_pool(2) {
+            let mut set = pool.spawn_batch((0..40_u32).map(|n| move || n));
+            let mut sum = 0;
+            while !set.is_empty() {
+                sum += set.next().unwrap().unwrap();
+                sum += pollster::block_on(set.next_async()).unwrap().unwrap();
+                sum += set.next_timeout(PATIENCE).unwrap().unwrap().unwrap();
+                sum += loop {
+                    if let Some(result) = set.try_next() {
+                        break result.unwrap();
+                    }
+                };
+            }
+            assert_eq!(sum, 40 * 39 / 2);
+        }
+    });
+}
+
+#[test]
+fn a_batch_and_single_tasks_share_a_set() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let mut set = pool.spawn_batch((0..50_u32).map(|n| move || n));
+        set.extend((50..100).map(|n| pool.spawn(move || n)));
+        assert_eq!(set.len(), 100);
+        assert_eq!(set.map(Result::unwrap).collect::<HashSet<_>>(), (0..100).collect());
+    });
+}
+
+#[test]
+fn a_panic_is_one_result_among_others() {
+    within(PATIENCE, || {
+        for (kind, pool) in each_pool(2) {
+            let drops = Drops::default();
+            let set = pool.spawn_batch((0..30_u32).map(|n| {
+                let held = drops.token();
+                move || {
+                    if n % 3 == 0 {
+                        resume_unwind(Box::new("planned"));
+                    }
+                    drop(held);
+                    n
+                }
+            }));
+            let (good, bad): (Vec<_>, Vec<_>) = set.partition(Result::is_ok);
+            assert_eq!((good.len(), bad.len()), (20, 10), "{kind}");
+            for result in bad {
+                let Err(TaskError::Panicked(panic)) = result else { panic!("{kind}: {result:?}") };
+                assert_eq!(panic.message(), "planned");
+            }
+            assert_eq!(drops.count(), 30, "{kind}");
+            pool.shutdown();
+            assert_eq!((pool.metrics().completed, pool.metrics().panicked), (20, 10), "{kind}");
+        }
+    });
+}
+
+#[test]
+fn an_iterator_that_panics_leaves_no_closure_behind() {
+    within(PATIENCE, || {
+        for (kind, pool) in each_pool(2) {
+            let drops = Drops::default();
+            let closures = (0..10_u32).map(|n| {
+                let held = drops.token();
+                if n == 7 {
+                    resume_unwind(Box::new("planned"));
+                }
+                move || drop(held)
+            });
+            let caught = catch_unwind(AssertUnwindSafe(|| pool.spawn_batch(closures)));
+            let payload = caught.unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"planned"), "{kind}");
+            // On some pools seven have been spawned, on others none; all are dropped.
+            let (spawned, ended) = ended(&pool);
+            assert_eq!(spawned, ended, "{kind}");
+            assert_eq!(spawned, if kind == "plain" { 0 } else { 7 }, "{kind}");
+            assert_eq!(drops.count(), 8, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn inside_a_task_it_makes_progress_on_one_worker() {
+    within(PATIENCE, || {
+        for (kind, pool) in each_pool(1) {
+            let pool = Arc::new(pool);
+            let inner = Arc::clone(&pool);
+            let outer = pool.spawn(move || {
+                let set = inner.spawn_batch((0..100_u32).map(|n| move || n));
+                set.map(Result::unwrap).sum::<u32>()
+            });
+            assert_eq!(outer.join().unwrap(), 4_950, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn batches_inside_batches_make_progress_on_one_worker() {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        fn count(pool: &Arc<WorkerPool>, depth: u32) -> u32 {
+            if depth == 0 {
+                return 1;
+            }
+            let child = |_| {
+                let pool = Arc::clone(pool);
+                move || count(&pool, depth - 1)
+            };
+            pool.spawn_batch((0..4).map(child)).map(Result::unwrap).sum()
+        }
+        let inner = Arc::clone(&pool);
+        assert_eq!(pool.spawn(move || count(&inner, 4)).join().unwrap(), 256);
+    });
+}
+
+/// The first ones wait for the last one, which must not wait behind them: on so many workers as there are that wait.
+#[test]
+fn an_item_that_blocks_holds_no_other_up() {
+    within(PATIENCE, || {
+        for (kind, pool) in each_pool(2) {
+            if kind == "round robin" || kind.starts_with("bounded") {
+                // There a worker keeps its own tasks, or the caller may be the one that waits.
+                continue;
+            }
+            let gate = Gate::default();
+            let set: TaskSet<()> = pool.spawn_batch((0..100_u32).map(|n| {
+                let gate = gate.clone();
+                move || match n {
+                    0 => gate.wait(),
+                    99 => gate.open(),
+                    _ => {}
+                }
+            }));
+            assert_eq!(set.filter(Result::is_ok).count(), 100, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn tasks_that_are_spawned_later_get_their_turns() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let busy = occupy(&pool, 1);
+        let ran = Arc::new(AtomicUsize::new(0));
+        let set = pool.spawn_batch((0..50_000).map(|_| {
+            let ran = Arc::clone(&ran);
+            move || ran.fetch_add(1, Ordering::SeqCst)
+        }));
+        let seen = Arc::clone(&ran);
+        let later = pool.spawn(move || seen.load(Ordering::SeqCst));
+        busy.release();
+        let before = later.join().unwrap();
+        assert!(before < 50_000, "all {before} items ran before the task behind them");
+        assert_eq!(set.count(), 50_000);
+    });
+}
+
+#[test]
+fn a_batch_wakes_workers_that_sleep() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for _ in 0..200 {
+            // Each waits for the other, so two workers must come.
+            let (left, right) = (mpsc::channel(), mpsc::channel());
+            let ends = [(left.0, right.1), (right.0, left.1)];
+            let set = pool.spawn_batch(ends.map(|(tell, hear)| {
+                move || {
+                    tell.send(()).unwrap();
+                    hear.recv().unwrap();
+                }
+            }));
+            assert_eq!(set.filter(Result::is_ok).count(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_panic_is_told_of_the_worker_that_a_spare_one_stands_in_for() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let events = pool.events();
+        let (go, wait) = mpsc::channel::<()>();
+        let blocked = pool.spawn(move || blocking(|| wait.recv().unwrap_err()));
+        let set = pool.spawn_batch([|| resume_unwind(Box::new("planned"))]);
+        assert_eq!(set.filter(Result::<(), _>::is_err).count(), 1);
+        drop(go);
+        blocked.join().unwrap();
+        let told = events.iter().find_map(|event| match event {
+            PoolEvent::TaskPanicked { worker, .. } => Some(worker),
+            _ => None,
+        });
+        assert_eq!(told, Some(Some(WorkerId::from(0))));
+    });
+}
