@@ -123,8 +123,10 @@ impl WorkerPool {
         } else if self.hub.lives.wait_for_all(Some(end)) {
             self.hub.lives.join_threads_until(end);
         } else {
-            self.hub.lives.give_up();
             cancelled = self.hub.settle_waiting(Outcome::Cancelled) as u64;
+            // From here on continuations are refused at once; what came between the two is settled too.
+            self.hub.lives.give_up();
+            cancelled += self.hub.settle_waiting(Outcome::Cancelled) as u64;
             abandoned = self.running_tasks();
         }
         let completed = self.hub.metrics().completed - completed_before;

@@ -93,9 +93,9 @@ fn push_from_outside(link: QueuedTask) {
     let Some(hub) = hub::find(link.pool()) else { return drop(link) };
     if hub.lives.was_given_up() {
         // What waited was settled already, and a worker may never come back to look again.
-        if link.settle_unrun(Outcome::Cancelled) {
+        if link.settle_unrun(Outcome::Rejected) {
             hub.count_unqueued();
-            hub.count_unrun(Outcome::Cancelled);
+            hub.count_unrun(Outcome::Rejected);
         } else {
             note_cancelled(&hub);
         }
