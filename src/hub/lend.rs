@@ -208,10 +208,9 @@ impl Hub {
     #[cold]
     pub(super) fn employ(&self, index: usize) {
         let mut state = self.spares.state.lock();
-        let is_wanted = state.lends[index] > 0
-            && !state.duties.contains(&Duty::For(index))
-            && !(self.is_closed() && !self.has_tasks() && !self.has_own_tasks(index))
-            && !self.is_copy();
+        let has_work = !self.is_closed() || self.has_tasks() || self.has_own_tasks(index);
+        let is_served = state.duties.contains(&Duty::For(index));
+        let is_wanted = state.lends[index] > 0 && !is_served && has_work && !self.is_copy();
         let found = is_wanted
             .then(|| {
                 let resting = state.duties.iter().position(|duty| *duty == Duty::Resting);

@@ -74,7 +74,7 @@ impl Drop for Lent {
 /// What the system said when it refused the thread.
 pub(crate) fn start_spare(hub: &Arc<Hub>, index: usize) -> io::Result<()> {
     name(hub, index);
-    start::start_thread(hub, index, |worker| live(worker))
+    start::start_thread(hub, index, live)
 }
 
 /// The naming closure is the user's, and was not called for this worker when the pool was built.

@@ -162,8 +162,9 @@ fn an_item_that_ends_its_worker_is_lost_and_the_others_run() {
     within(|| {
         let pool = WorkerPool::with_workers(1).unwrap();
         let events = pool.events();
-        let closures = (0..100)
-            .map(|n| move || if n == 3 { TaskContext::without_task(None).end_worker() } else { n });
+        let closures = (0..100).map(|n| {
+            move || if n == 3 { TaskContext::without_task(None, None).end_worker() } else { n }
+        });
         let results = all(submit(pool.hub(), closures));
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 99);
         let lost = results.iter().filter(|result| matches!(result, Err(TaskError::Lost)));
