@@ -82,6 +82,16 @@ where
     fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize {
         self.settle_unclaimed(Some(hub), outcome)
     }
+
+    fn helper(self: Arc<Self>) -> Option<QueuedTask> {
+        if !self.items.has_unclaimed() {
+            return None;
+        }
+        // ORDERING: as in the runner's drop. If the last one has ended, nothing is left for this one either.
+        self.runners.fetch_add(1, Ordering::AcqRel);
+        let (errand, _detached) = Runner { batch: self, walk: Walk::helper() }.into_errand();
+        Some(errand)
+    }
 }
 
 /// Goes through the items on a worker; between its turns it stands in a queue.

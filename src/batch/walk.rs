@@ -23,7 +23,8 @@ pub(super) trait Books {
 /// Where one runner is.
 #[derive(Debug)]
 pub(super) struct Walk {
-    lane: usize,
+    /// None for a helper, which takes one item after another.
+    lane: Option<usize>,
     /// What is left of a range whose items could not all be run.
     rest: Range<u32>,
 }
@@ -42,7 +43,12 @@ pub(super) enum Turn {
 
 impl Walk {
     pub(super) fn new(lane: usize) -> Self {
-        Self { lane, rest: 0..0 }
+        Self { lane: Some(lane), rest: 0..0 }
+    }
+
+    /// For one who comes because a runner waits in the midst of its items.
+    pub(super) fn helper() -> Self {
+        Self { lane: None, rest: 0..0 }
     }
 
     /// Runs items until none is left or it is somebody else's turn. All that finished is on the list then.
@@ -50,8 +56,9 @@ impl Walk {
     where
         F: FnOnce() -> T,
     {
+        let Some(lane) = self.lane else { return help(items, books) };
         let mut left = TURN;
-        while let Some(range) = self.next_range(items) {
+        while let Some(range) = self.next_range(items, lane) {
             left = left.saturating_sub(range.end - range.start);
             self.rest = range;
             if self.run_range(items, books) == Outcome::Lost {
@@ -72,8 +79,8 @@ impl Walk {
         Turn::Done
     }
 
-    fn next_range<F, T>(&mut self, items: &Items<F, T>) -> Option<Range<u32>> {
-        if self.rest.is_empty() { items.next_range(self.lane) } else { Some(self.rest.clone()) }
+    fn next_range<F, T>(&mut self, items: &Items<F, T>, lane: usize) -> Option<Range<u32>> {
+        if self.rest.is_empty() { items.next_range(lane) } else { Some(self.rest.clone()) }
     }
 
     /// Runs the range, but for what others take out of it. Says `Lost` if it came to an early end.
@@ -98,6 +105,27 @@ impl Walk {
         run.publish(items);
         Outcome::Value
     }
+}
+
+/// Runs what nobody has started, one by one.
+fn help<F, T>(items: &Items<F, T>, books: &impl Books) -> Turn
+where
+    F: FnOnce() -> T,
+{
+    let mut left = TURN;
+    while let Some((item, claimed)) = items.claim_one() {
+        if run_one(items, item, claimed, books) == Outcome::Lost {
+            return Turn::EndWorker;
+        }
+        left -= 1;
+        if left == 0 {
+            if books.is_wanted() {
+                return Turn::Yield;
+            }
+            left = TURN;
+        }
+    }
+    Turn::Done
 }
 
 /// Runs an item that stands alone.

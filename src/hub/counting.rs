@@ -130,8 +130,11 @@ impl Hub {
 
     /// Tasks that wait: those in queues, and the items of batches.
     fn depth(&self) -> usize {
-        let others = self.counters.claimed_in_queue.get() + self.counters.errands_queued.get();
-        self.queued().saturating_sub(others as usize) + self.backlogs.waiting()
+        let claimed = self.counters.claimed_in_queue.get();
+        let others = claimed.wrapping_add(self.counters.errands_queued.get());
+        // Below nothing for a moment, where who lowers a count comes before who raises it.
+        let others = (others as i64).max(0) as usize;
+        self.queued().saturating_sub(others) + self.backlogs.waiting()
     }
 
     /// Tasks in all queues, dead ones included.

@@ -19,6 +19,9 @@ pub(crate) trait Backlog: Send + Sync {
 
     /// Settles those without a run, and counts them. Says how many they were.
     fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize;
+
+    /// An errand that runs some of them, if there are any: those who are at it may all be waiting.
+    fn helper(self: Arc<Self>) -> Option<QueuedTask>;
 }
 
 /// A pool's backlogs, from the spawn until none of their items waits.
@@ -54,7 +57,6 @@ impl Backlogs {
         self.known.lock().all.values().filter_map(Weak::upgrade).collect()
     }
 
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.known.lock().all.is_empty()
     }
@@ -77,6 +79,18 @@ impl fmt::Debug for Backlogs {
 }
 
 impl Hub {
+    /// A worker is about to wait, perhaps in the midst of a batch: somebody else goes on with what waits there.
+    pub(super) fn send_helpers(&self) {
+        if !self.backlogs.is_empty() {
+            let helpers: Vec<_> =
+                self.backlogs.all().into_iter().filter_map(|backlog| backlog.helper()).collect();
+            if !helpers.is_empty() {
+                // They settle by themselves what nobody runs.
+                let _gate = self.push_errands(helpers, None);
+            }
+        }
+    }
+
     /// Puts errands where workers will find them, and wakes one worker for all of them: who finds one
     /// wakes the next. `from` is as for [`push`](Self::push). Not for a pool that deals its tasks.
     pub(crate) fn push_errands(

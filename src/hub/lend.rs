@@ -126,6 +126,7 @@ impl Hub {
         }
         self.idle.enter_last(self.lent(index));
         drop(state);
+        self.send_helpers();
         self.last_look(index);
     }
 

@@ -122,7 +122,7 @@ where
         None => None,
         // What only one worker may run can neither be run here nor wait for that worker's own room.
         Some(_) if options.target.worker.is_some() => None,
-        Some(admission) => match admit(hub, admission, &options) {
+        Some(admission) => match admit_in_time(hub, admission, &options) {
             Admitted::Queue(permit) => permit,
             Admitted::RunHere => return run_here::<Named, F, T>(hub, from, &options, closure),
             Admitted::Refused => return settle_unqueued(hub, Outcome::Rejected, closure),
@@ -355,6 +355,14 @@ fn closed<F>(hub: &Hub, closure: F) -> SpawnError<F> {
 fn count_refusal(hub: &Hub) {
     hub.count_unqueued();
     hub.count_unrun(Outcome::Rejected);
+}
+
+/// A task that will not start anyway takes nobody's place.
+fn admit_in_time(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Admitted {
+    match options.too_late() {
+        Some(outcome) => Admitted::TooLate(outcome),
+        None => admit(hub, admission, options),
+    }
 }
 
 /// A bounded pool's answer, by its policy.

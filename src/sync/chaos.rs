@@ -81,7 +81,7 @@ macro_rules! noisy {
 
 noisy!(AtomicBool, bool, swap);
 noisy!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
-noisy!(AtomicUsize, usize, fetch_add, fetch_sub);
+noisy!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_max);
 
 /// A pointer's turn: the macro's names cannot carry its type parameter.
 #[derive(Debug)]

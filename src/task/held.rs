@@ -210,7 +210,8 @@ impl<T> HeldTask<T> {
     }
 
     /// As [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well. With both
-    /// references in one hand nobody else can reach the task, and no exchange is needed at all.
+    /// references in one hand nobody else can reach the task, and no exchange is needed at all. Not for a task that
+    /// [may be tied](Self::may_be_tied).
     #[inline]
     pub(crate) fn run_whole(
         mut self,
@@ -220,9 +221,8 @@ impl<T> HeldTask<T> {
         panicked: impl FnOnce(String, &str),
     ) -> Result<Ran<T>, Self> {
         debug_assert!(queued.is(self.task), "the two halves belong together");
-        // A token knows the task as well: against that only a claim helps.
-        let is_ours = if self.is_extended() { self.state().claim() } else { !queued.is_claimed() };
-        if !is_ours {
+        debug_assert!(!self.may_be_tied(), "a token can reach the task");
+        if queued.is_claimed() {
             return Err(self);
         }
         self.forget_waker();
@@ -264,6 +264,11 @@ impl<T> HeldTask<T> {
     /// Whether the task carries the optional part.
     pub(crate) fn is_extended(&self) -> bool {
         self.state().is_extended()
+    }
+
+    /// Whether a token may claim the task, whoever holds its two halves.
+    pub(crate) fn may_be_tied(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.plan.is_some())
     }
 
     /// The index of the only worker that may run it, if there is such a one.

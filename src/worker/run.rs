@@ -249,6 +249,12 @@ fn run_beside_queue<T>(
     let worker = index.map(|index| hub.worker_at(index));
     let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
     let ran = match queued {
+        // A token can reach the task as well, so it has to be claimed.
+        Some(queued) if task.may_be_tied() => {
+            let ran = task.try_run_here(worker, on_start, on_panic);
+            drop(queued);
+            ran.inspect_err(|_| hub.counters.claimed_in_queue.lower())?
+        }
         Some(queued) => task
             .run_whole(queued, worker, on_start, on_panic)
             .inspect_err(|_| hub.counters.claimed_in_queue.lower())?,

@@ -240,3 +240,42 @@ fn a_token_that_ends_inside_its_own_task_leaves_that_alone() {
         assert_eq!(pool.metrics().cancelled, 0);
     });
 }
+
+/// The task waits in the worker's own queue, so whoever waits for it has both halves of it in hand; but not the token.
+#[test]
+fn a_token_ends_while_a_task_that_is_tied_to_it_is_run_in_place() {
+    within(6 * PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let drops = Drops::default();
+        let rounds = if cfg!(corepool_chaos) { 300 } else { 3_000 };
+        for round in 0..rounds {
+            let token = CancelToken::new();
+            let (inner, tied, held) = (Arc::clone(&pool), token.clone(), drops.token());
+            let (starting, started) = mpsc::channel();
+            let outer = pool.spawn(move || {
+                let task = inner.task().cancel_token(&tied).spawn(move || {
+                    for _ in 0..200 {
+                        std::hint::spin_loop();
+                    }
+                    held
+                });
+                starting.send(()).unwrap();
+                task.join().map(drop)
+            });
+            started.recv().unwrap();
+            for _ in 0..round % 100 {
+                std::hint::spin_loop();
+            }
+            token.cancel();
+            if let Err(error) = outer.join().unwrap() {
+                assert!(error.is_cancelled());
+            }
+            assert_eq!(drops.count(), round + 1);
+        }
+        pool.shutdown();
+        let metrics = pool.metrics();
+        assert_eq!(metrics.spawned, 2 * rounds as u64);
+        assert_eq!(metrics.spawned, metrics.completed + metrics.cancelled);
+        assert_eq!(metrics.queue_depth, 0);
+    });
+}

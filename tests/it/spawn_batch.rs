@@ -220,6 +220,23 @@ fn an_item_that_blocks_holds_no_other_up() {
 }
 
 #[test]
+fn on_one_worker_too_if_it_says_that_it_blocks() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let gate = Gate::default();
+        let set = pool.spawn_batch((0..100_u32).map(|n| {
+            let gate = gate.clone();
+            move || match n {
+                0 => blocking(|| gate.wait()),
+                99 => gate.open(),
+                _ => {}
+            }
+        }));
+        assert_eq!(set.filter(Result::is_ok).count(), 100);
+    });
+}
+
+#[test]
 fn tasks_that_are_spawned_later_get_their_turns() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();

@@ -3,6 +3,7 @@
 //! `COREPOOL_SEED` runs the one program of that number; it is printed when a program fails.
 //! `COREPOOL_STRESS` is how many seconds to go on for, by default five.
 
+mod many;
 mod program;
 
 use std::env;

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Instant;
 
-use corepool::{Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{CancelToken, Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, for_each_size};
 use crate::support::{Gate, PATIENCE, occupy, within};
@@ -116,5 +117,19 @@ fn many_submitters_lose_no_task() {
         let metrics = pool.metrics();
         assert_eq!((metrics.spawned, metrics.rejected), (8_000, rejected));
         assert_eq!(metrics.completed, 8_000 - rejected);
+    });
+}
+
+#[test]
+fn a_task_that_is_too_late_displaces_nobody() {
+    within(PATIENCE, || {
+        let pool = bounded(1, 1, WhenFull::DropOldest);
+        let busy = occupy(&pool, 1);
+        let older = pool.spawn(|| 1);
+        let late = pool.task().deadline(Instant::now()).spawn(|| 2);
+        assert!(matches!(late.join(), Err(TaskError::Expired)));
+        assert!(!older.is_finished());
+        busy.release();
+        assert_eq!(older.join().unwrap(), 1);
     });
 }

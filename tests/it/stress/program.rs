@@ -7,33 +7,46 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use corepool::{Dispatch, TaskContext, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{
+    CancelToken, Dispatch, Priority, TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull,
+    WorkerPool, blocking,
+};
+
+use super::many;
 use fastrand::Rng;
 
 use crate::support::{Dropping, Drops};
 
 /// What a task gives: which one it was, and a token that counts its drop.
-type Value = (u64, Dropping);
+pub(super) type Value = (u64, Dropping);
 
 /// What all parts of a program share.
-struct Shared {
+pub(super) struct Shared {
     /// Weak, so that a task never has to drop the pool that runs it.
-    pool: Weak<WorkerPool>,
+    pub(super) pool: Weak<WorkerPool>,
     /// Tasks handed to the pool.
     handed_in: AtomicU64,
+    /// Ends tasks that are tied to it; it is cancelled at some time or never.
+    pub(super) request: CancelToken,
     /// Tokens made, one a closure; each must be dropped once.
     made: AtomicUsize,
+    pub(super) workers: usize,
     drops: Drops,
     /// Workers that may still be ended: each costs the next some back-off.
     ends_left: AtomicUsize,
 }
 
 impl Shared {
-    fn token(&self) -> Dropping {
+    pub(super) fn token(&self) -> Dropping {
         self.made.fetch_add(1, Ordering::SeqCst);
         self.drops.token()
+    }
+
+    /// So many tasks were handed to the pool, refused ones included.
+    pub(super) fn hand_in(&self, count: usize) {
+        self.handed_in.fetch_add(count as u64, Ordering::SeqCst);
     }
 
     fn may_end(&self) -> bool {
@@ -45,11 +58,14 @@ impl Shared {
 pub(super) fn run(seed: u64) {
     let mut random = Rng::with_seed(seed);
     let name = format!("s{:x}-", seed & 0xfff_ffff);
-    let pool = Arc::new(random_pool(&mut random, name.clone()));
+    let workers = random.usize(1..=8);
+    let pool = Arc::new(random_pool(&mut random, workers, name.clone()));
     let shared = Arc::new(Shared {
         pool: Arc::downgrade(&pool),
         handed_in: AtomicU64::new(0),
+        request: CancelToken::new(),
         made: AtomicUsize::new(0),
+        workers,
         drops: Drops::default(),
         ends_left: AtomicUsize::new(random.usize(..3)),
     });
@@ -73,10 +89,10 @@ pub(super) fn run(seed: u64) {
     assert_eq!(shared.drops.count(), shared.made.load(Ordering::SeqCst), "dropped once each");
 }
 
-fn random_pool(random: &mut Rng, name: String) -> WorkerPool {
+fn random_pool(random: &mut Rng, workers: usize, name: String) -> WorkerPool {
     let policies = [WhenFull::Block, WhenFull::Reject, WhenFull::CallerRuns, WhenFull::DropOldest];
     let mut builder = WorkerPool::builder()
-        .workers(random.usize(1..=8))
+        .workers(workers)
         .thread_name(move |id| format!("{name}{id}"))
         .record_timing(random.u8(..4) == 0);
     if random.u8(..3) == 0 {
@@ -97,12 +113,15 @@ fn submit(
 ) -> Vec<(u64, TaskHandle<Value>)> {
     let mut open = Vec::new();
     for _ in 0..random.usize(..150) {
-        if let Some(task) = spawn(shared, pool, &mut random) {
-            open.push(task);
+        match random.u8(..24) {
+            0 => many::spawn(shared, pool, &mut random),
+            1 if random.u8(..16) == 0 => shared.request.cancel(),
+            2 => many::gather(&mut open, &mut random),
+            _ => open.extend(spawn(shared, pool, &mut random)),
         }
         while open.len() > random.usize(1..20) {
             let (id, task) = open.swap_remove(random.usize(..open.len()));
-            open.extend(dispose(id, task, &mut random).map(|task| (id, task)));
+            open.extend(dispose(shared, id, task, &mut random).map(|task| (id, task)));
         }
         if random.u8(..64) == 0 {
             thread::yield_now();
@@ -123,12 +142,12 @@ fn spawn(
     let id = random.u64(..);
     let body = body(shared, id, random.fork());
     // A refusal counts as a task that was handed in, whether the closure comes back or not.
-    let handed_in = || shared.handed_in.fetch_add(1, Ordering::SeqCst);
+    let handed_in = || shared.hand_in(1);
     let count = |task: TaskHandle<Value>| {
         handed_in();
         Some((id, task))
     };
-    match random.u8(..8) {
+    match random.u8(..10) {
         0 => match pool.try_spawn(move || body(None)) {
             Ok(task) => count(task),
             Err(_refused) => {
@@ -156,12 +175,36 @@ fn spawn(
             }
         }
         3 => count(pool.task().name("named").spawn_with(move |cx| body(Some(cx)))),
+        4 | 5 => count(described(shared, pool, random).spawn_with(move |cx| body(Some(cx)))),
         _ => count(pool.spawn_with(move |cx| body(Some(cx)))),
     }
 }
 
+/// A task with some of all that can be asked for.
+fn described<'pool>(
+    shared: &Shared,
+    pool: &'pool WorkerPool,
+    random: &mut Rng,
+) -> TaskBuilder<'pool> {
+    let lanes = [Priority::High, Priority::Normal, Priority::Low];
+    let mut task = pool.task().priority(lanes[random.usize(..3)]);
+    if random.u8(..3) == 0 {
+        task = task.cancel_token(&shared.request);
+    }
+    // Not from inside: tasks that wait in a circle for one another's workers wait for ever.
+    if !pool.is_current() && random.u8(..3) == 0 {
+        task = task.on_worker(random.usize(..shared.workers));
+    }
+    match random.u8(..6) {
+        0 => task.start_within(Duration::from_nanos(random.u64(..100_000))),
+        1 => task.deadline(Instant::now()),
+        2 => task.run_for(Duration::from_nanos(random.u64(..100_000))),
+        _ => task,
+    }
+}
+
 /// What a task does. It owns a token, which goes out with its value or is dropped on the way.
-fn body(
+pub(super) fn body(
     shared: &Arc<Shared>,
     id: u64,
     mut random: Rng,
@@ -173,6 +216,7 @@ fn body(
             1 if cx.is_some() && shared.may_end() => cx.unwrap().end_worker(),
             2..6 => nested(&shared, &mut random),
             6 => thread::yield_now(),
+            8 => blocking(thread::yield_now),
             7 => (0..random.u16(..2_000)).for_each(|_| std::hint::spin_loop()),
             _ => {}
         }
@@ -186,13 +230,18 @@ fn nested(shared: &Arc<Shared>, random: &mut Rng) {
     let children: Vec<_> =
         (0..random.usize(..4)).filter_map(|_| spawn(shared, &pool, random)).collect();
     for (id, task) in children {
-        drop(dispose(id, task, random));
+        drop(dispose(shared, id, task, random));
     }
 }
 
 /// Uses a handle up in a random way, or gives it back.
-fn dispose(id: u64, mut task: TaskHandle<Value>, random: &mut Rng) -> Option<TaskHandle<Value>> {
-    match random.u8(..12) {
+pub(super) fn dispose(
+    shared: &Shared,
+    id: u64,
+    mut task: TaskHandle<Value>,
+    random: &mut Rng,
+) -> Option<TaskHandle<Value>> {
+    match random.u8(..14) {
         0..3 => expect_possible(id, task.join()),
         3 => expect_possible(id, pollster::block_on(task)),
         4 => {
@@ -219,18 +268,20 @@ fn dispose(id: u64, mut task: TaskHandle<Value>, random: &mut Rng) -> Option<Tas
                 expect_possible(id, result);
             }
         }
+        11 | 12 => return Some(many::link(shared, id, task, random)),
         _ => return Some(task),
     }
     None
 }
 
-fn expect_possible(id: u64, result: Result<Value, TaskError>) {
+pub(super) fn expect_possible(id: u64, result: Result<Value, TaskError>) {
     match result {
         Ok((given, _token)) => assert_eq!(given, id, "another task's value"),
         Err(TaskError::Panicked(panic)) => {
             assert_eq!(panic.message(), "a task of the program panics");
         }
-        Err(TaskError::Cancelled | TaskError::Rejected | TaskError::Lost) => {}
+        Err(TaskError::Cancelled | TaskError::Expired) => {}
+        Err(TaskError::Rejected | TaskError::Lost) => {}
         Err(other) => panic!("no task of the program ends like this: {other}"),
     }
 }
