@@ -141,7 +141,7 @@ impl Builder {
 
     /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4 and at most 64.
     ///
-    /// A worker whose task waits, in [`blocking`](crate::blocking) or for another task, lends its core: if there is work a spare
+    /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task, lends its core: if there is work a spare
     /// worker does it meanwhile, on that core. Spare workers are numbered behind the others, get the same hooks, and end when
     /// nobody has needed them for some seconds. With 0 a worker that waits keeps its core.
     pub fn spare_workers(mut self, most: usize) -> Self {

@@ -205,12 +205,13 @@ impl<R: Rule> Promise<R> {
 
     /// The first look: takes what has settled by now, and has the rest watched.
     fn look_at_all(&mut self) -> Option<R::Output> {
+        let many = self.handles.len();
         let rule = self.rule.as_mut()?;
         for (number, handle) in self.handles.iter_mut().enumerate() {
             // What has settled needs no waker, which would be counted twice.
             if let Some(result) = handle.take_if_settled() {
                 self.left -= 1;
-                if rule.take(number, result) {
+                if rule.take(number, many, result) {
                     return self.finish();
                 }
             }
@@ -258,7 +259,7 @@ impl<R: Rule> Promise<R> {
             }
         };
         self.left -= 1;
-        let is_decided = self.rule.as_mut()?.take(number, result);
+        let is_decided = self.rule.as_mut()?.take(number, self.handles.len(), result);
         if is_decided || self.left == 0 { self.finish() } else { None }
     }
 

@@ -15,9 +15,9 @@ pub trait Rule: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn new(handles: usize) -> Self;
 
-    /// One more has settled. Says whether that decides it; the last one does anyway.
+    /// One more of so many has settled. Says whether that decides it; the last one does anyway.
     #[doc(hidden)]
-    fn take(&mut self, number: usize, result: Settled<Self::Value>) -> bool;
+    fn take(&mut self, number: usize, many: usize, result: Settled<Self::Value>) -> bool;
 
     /// The output, and whether what is left is to be cancelled.
     #[doc(hidden)]
@@ -49,9 +49,9 @@ impl<T> Rule for All<T> {
         Self { values: InOrder::new(handles), failed: None }
     }
 
-    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
+    fn take(&mut self, number: usize, many: usize, result: Settled<T>) -> bool {
         match result {
-            Ok(value) => self.values.put(number, value),
+            Ok(value) => self.values.put(number, many, value),
             Err(error) => self.failed = Some(error),
         }
         self.failed.is_some()
@@ -68,31 +68,31 @@ impl<T> Rule for All<T> {
 /// What comes in any order, in the order of its numbers. What comes in that order costs a push.
 #[derive(Debug)]
 struct InOrder<X> {
-    many: usize,
     first: Vec<X>,
     /// What came before its turn, from the first on that has not come.
-    rest: Vec<Option<X>>,
+    rest: Box<[Option<X>]>,
 }
 
 impl<X> InOrder<X> {
     fn new(many: usize) -> Self {
-        Self { many, first: Vec::with_capacity(many), rest: Vec::new() }
+        Self { first: Vec::with_capacity(many), rest: Box::default() }
     }
 
     #[inline]
-    fn put(&mut self, number: usize, item: X) {
+    fn put(&mut self, number: usize, many: usize, item: X) {
         if self.rest.is_empty() && number == self.first.len() {
             self.first.push(item);
         } else {
-            self.put_early(number, item);
+            self.put_early(number, many, item);
         }
     }
 
-    fn put_early(&mut self, number: usize, item: X) {
+    fn put_early(&mut self, number: usize, many: usize, item: X) {
+        let first = self.first.len();
         if self.rest.is_empty() {
-            self.rest = none_of(self.many - self.first.len());
+            self.rest = none_of(many - first).into_boxed_slice();
         }
-        self.rest[number - self.first.len()] = Some(item);
+        self.rest[number - first] = Some(item);
     }
 
     fn into_vec(self) -> Vec<X> {
@@ -116,8 +116,8 @@ impl<T> Rule for AllSettled<T> {
         Self { results: InOrder::new(handles) }
     }
 
-    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
-        self.results.put(number, result);
+    fn take(&mut self, number: usize, many: usize, result: Settled<T>) -> bool {
+        self.results.put(number, many, result);
         false
     }
 
@@ -141,7 +141,7 @@ impl<T> Rule for Any<T> {
         Self { value: None, errors: none_of(handles) }
     }
 
-    fn take(&mut self, number: usize, result: Settled<T>) -> bool {
+    fn take(&mut self, number: usize, _many: usize, result: Settled<T>) -> bool {
         match result {
             Ok(value) => self.value = Some(value),
             Err(error) => self.errors[number] = Some(error),
@@ -169,7 +169,7 @@ impl<T> Rule for Race<T> {
         Self { first: None }
     }
 
-    fn take(&mut self, _number: usize, result: Settled<T>) -> bool {
+    fn take(&mut self, _number: usize, _many: usize, result: Settled<T>) -> bool {
         self.first = Some(result);
         true
     }

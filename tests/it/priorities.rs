@@ -24,8 +24,7 @@ fn order_of(tasks: &[(Priority, usize)], dispatch: Dispatch) -> Vec<(Priority, u
     for handle in handles {
         handle.join().unwrap();
     }
-    let order = order.lock().unwrap().clone();
-    order
+    order.lock().unwrap().clone()
 }
 
 fn row(priority: Priority, count: usize) -> Vec<(Priority, usize)> {

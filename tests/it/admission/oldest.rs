@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use corepool::{CancelToken, Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, for_each_size};
 use crate::support::{Gate, PATIENCE, occupy, within};

@@ -56,6 +56,7 @@ fn wait<R: Rule>(promise: Promise<R>, how: Wait) -> Result<R::Output, Promise<R>
 }
 
 impl Kind {
+    #[expect(clippy::result_large_err, reason = "the promise itself comes back, as from the crate")]
     fn wait(self, how: Wait) -> Result<Output, Self> {
         match self {
             Self::All(promise) => match wait(promise, how) {
