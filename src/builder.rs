@@ -307,7 +307,8 @@ fn lease_cores(
 }
 
 fn name_threads(hub: &Hub) -> Result<(), BuildError> {
-    for slot in &hub.slots {
+    // Spare workers are named when they are first needed.
+    for slot in &hub.slots[..hub.worker_count()] {
         let name = unwind::catch(|| (hub.config.name_thread)(slot.id)).map_err(|payload| {
             let message = crate::error::panic_message(&*payload).to_owned();
             unwind::drop_payload(payload);

@@ -72,17 +72,21 @@ impl Hub {
     }
 
     pub(crate) fn workers(&self) -> Vec<WorkerInfo> {
-        let infos = self.slots.iter().enumerate();
-        infos
-            .filter(|(index, slot)| self.is_shown(*index, slot))
-            .map(|(_, slot)| slot.info())
-            .collect()
+        self.slots[..self.config.workers].iter().map(super::Slot::info).collect()
+    }
+
+    /// Spare workers are only to be seen while they have a thread.
+    pub(crate) fn spare_workers(&self) -> Vec<WorkerInfo> {
+        self.online_spares().map(super::Slot::info).collect()
+    }
+
+    fn online_spares(&self) -> impl Iterator<Item = &super::Slot> {
+        self.slots[self.config.workers..].iter().filter(|slot| slot.is_online())
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        let slots = self.slots.iter().enumerate();
-        let shown = slots.filter(|(index, slot)| self.is_shown(*index, slot));
-        let workers: Vec<_> = shown.map(|(_, slot)| slot.metrics()).collect();
+        let workers = self.slots[..self.config.workers].iter().map(super::Slot::metrics).collect();
+        let spare_workers = self.online_spares().map(super::Slot::metrics).collect();
         let own = |count: fn(&super::Slot) -> u64| self.slots.iter().map(count).sum::<u64>();
         let rejected = self.counters.rejected.get();
         Metrics {
@@ -104,14 +108,10 @@ impl Hub {
             waiting_for_room: self.admission.as_ref().map_or(0, |admission| admission.waiting()),
             events_dropped: self.events.dropped(),
             workers,
+            spare_workers,
             wait_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.wait)),
             run_time: self.times.as_ref().map(|times| LiveHistogram::read(&times.run)),
         }
-    }
-
-    /// Spare workers are only to be seen while they have a thread.
-    fn is_shown(&self, index: usize, slot: &super::Slot) -> bool {
-        index < self.config.workers || slot.is_online()
     }
 
     /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an inbox

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::{Hub, Slot, registry};
 use crate::id::WorkerId;
 use crate::sync::{Ordering, handshake};
+use crate::task::Outcome;
 
 /// Starts the thread of a spare worker. Given by the floor above.
 pub(crate) type StartSpare = fn(&Arc<Hub>, usize) -> io::Result<()>;
@@ -228,17 +229,26 @@ impl Hub {
         state.counted[spare] = true;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
         self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
+        // Without the lock: a thread that starts is named by user code.
+        drop(state);
         if before == Duty::Resting {
-            drop(state);
             self.unpark_worker(slot);
         } else if !self.start_spare(slot) {
-            state.duties[spare] = Duty::Off;
-            state.counted[spare] = false;
+            self.is_not_to_be_had(index, spare);
+        }
+    }
+
+    /// The system refused the thread of a spare worker that was hired.
+    fn is_not_to_be_had(&self, index: usize, spare: usize) {
+        let mut state = self.spares.state.lock();
+        state.duties[spare] = Duty::Off;
+        state.counted[spare] = false;
+        if state.lends[index] > 0 {
             // The next push tries again.
             self.idle.enter_last(self.lent(index));
-            drop(state);
-            let _word = self.idle.end_search();
         }
+        drop(state);
+        let _word = self.idle.end_search();
     }
 
     fn start_spare(&self, slot: usize) -> bool {
@@ -246,8 +256,9 @@ impl Hub {
         self.lives.begin_serving();
         let started = (self.spares.start)(&hub, slot).is_ok();
         if !started {
-            // Nothing is left to settle: whoever calls this is still there.
-            self.lives.end_serving(|| {});
+            self.lives.end_serving(|| {
+                self.settle_waiting(Outcome::Rejected);
+            });
         }
         started
     }

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub events_dropped: u64,
     /// Each worker's share.
     pub workers: Vec<WorkerMetrics>,
+    /// The [spare workers](crate::Builder::spare_workers) that have a thread now.
+    pub spare_workers: Vec<WorkerMetrics>,
     /// From acceptance to start; `None` unless the pool records times.
     pub wait_time: Option<Histogram>,
     /// From start to end; `None` unless the pool records times.

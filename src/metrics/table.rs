@@ -40,7 +40,7 @@ impl fmt::Display for Metrics {
                 write_times(f, name, times)?;
             }
         }
-        write_workers(f, &self.workers)
+        write_workers(f, &self.workers, &self.spare_workers)
     }
 }
 
@@ -54,13 +54,17 @@ fn write_times(f: &mut fmt::Formatter<'_>, name: &str, times: &Histogram) -> fmt
     )
 }
 
-fn write_workers(f: &mut fmt::Formatter<'_>, workers: &[WorkerMetrics]) -> fmt::Result {
+fn write_workers(
+    f: &mut fmt::Formatter<'_>,
+    workers: &[WorkerMetrics],
+    spares: &[WorkerMetrics],
+) -> fmt::Result {
     write!(
         f,
         "{:<8} {:>14} {:>12} {:>12} {:>12}",
         "worker", "tasks run", "stolen", "parks", "busy"
     )?;
-    for worker in workers {
+    for worker in workers.iter().chain(spares) {
         let busy = worker.busy_time.map_or_else(|| "?".to_owned(), short);
         write!(
             f,

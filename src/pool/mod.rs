@@ -169,6 +169,13 @@ impl WorkerPool {
         self.hub.workers()
     }
 
+    /// Tells about each [spare worker](crate::Builder::spare_workers) that has a thread now. Their numbers follow those of the
+    /// workers.
+    #[must_use]
+    pub fn spare_workers(&self) -> Vec<WorkerInfo> {
+        self.hub.spare_workers()
+    }
+
     /// Gives a receiver for what happens in the pool from now on, with the recent past first.
     ///
     /// Every call makes a listener of its own. The pool never waits for a listener: one that falls some

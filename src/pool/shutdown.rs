@@ -137,7 +137,8 @@ impl WorkerPool {
         let named = |worker: WorkerInfo| {
             worker.running.map(|task| AbandonedTask { worker: worker.id, task })
         };
-        self.hub.workers().into_iter().filter_map(named).collect()
+        let all = self.hub.workers().into_iter().chain(self.hub.spare_workers());
+        all.filter_map(named).collect()
     }
 }
 

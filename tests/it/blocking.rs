@@ -162,10 +162,11 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
         let spare = WorkerId::from(1);
         let stands_in_for = Some(WorkerId::from(0));
         assert_eq!(name.join().unwrap(), (stands_in_for, Some("w-1".to_owned())));
-        assert_eq!(pool.workers().len(), 2);
+        assert_eq!((pool.workers().len(), pool.spare_workers().len()), (1, 1));
+        assert_eq!(pool.metrics().spare_workers[0].tasks_run, 1);
         assert_eq!(
             pool.workers()[0].core,
-            pool.workers()[1].core,
+            pool.spare_workers()[0].core,
             "it is on the core that is lent"
         );
         sender.send(()).unwrap();
@@ -176,7 +177,7 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
         };
         let first_exit = events.iter().find_map(exited);
         assert_eq!(first_exit, Some((spare, ExitReason::NotNeeded)));
-        until(|| pool.workers().len() == 1);
+        until(|| pool.spare_workers().is_empty());
         pool.shutdown();
         let said: Vec<_> = heard.try_iter().collect();
         let zero = WorkerId::from(0);

@@ -1,6 +1,6 @@
 //! Lending in its corners: at close, after the end of a spare worker's thread, with all spare workers taken. Each of these once failed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -156,5 +156,31 @@ fn nobody_counts_on_a_spare_worker_that_is_still_in_its_start_hook() {
         let_go.store(true, Ordering::SeqCst);
         go.send(()).unwrap();
         first.join().unwrap();
+    });
+}
+
+#[test]
+fn a_spare_worker_is_named_when_it_is_needed_and_by_default_if_that_fails() {
+    within(PATIENCE, || {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let pool = WorkerPool::builder()
+            .workers(1)
+            .thread_name(move |id| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                match id.index() {
+                    0 => "the only one".to_owned(),
+                    _ => std::panic::resume_unwind(Box::new("no name for that one")),
+                }
+            })
+            .build()
+            .unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "only the workers are named at first");
+        let (sender, receiver) = mpsc::channel();
+        let waits = pool.spawn(move || blocking(|| receiver.recv().unwrap()));
+        let name = pool.spawn(|| thread::current().name().map(str::to_owned));
+        assert_eq!(name.join().unwrap().as_deref(), Some("corepool-1"));
+        sender.send(()).unwrap();
+        waits.join().unwrap();
     });
 }
