@@ -59,6 +59,7 @@ mutants="
   settle_in_place_unacquired task::models
   release_owner_unreleased   task::models
   release_owner_unacquired   task::models
+  release_token_unreleased   task::models::token
   let_go_relaxed             task::models
   let_go_unreleased          task::models
   waiter_unreleased          task::models

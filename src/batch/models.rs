@@ -153,7 +153,7 @@ fn two_runners_run_each_item_once() {
         let mut taker = Taker::of(&items);
         let mut seen = Vec::new();
         seen.extend(taker.take(&items));
-        runners.map(|runner| runner.join().unwrap());
+        runners.into_iter().for_each(|runner| runner.join().unwrap());
         seen.extend(std::iter::from_fn(|| taker.take(&items)));
         let mut numbers: Vec<_> = seen.into_iter().map(|value| value.unwrap().item).collect();
         numbers.sort_unstable();
@@ -166,7 +166,7 @@ fn a_runner_that_finds_nothing_leaves_nothing_behind() {
     explore(|| {
         let items = items(1, 2);
         let runners = [thorough(&items, 0), thorough(&items, 1)];
-        runners.map(|runner| runner.join().unwrap());
+        runners.into_iter().for_each(|runner| runner.join().unwrap());
     });
 }
 
