@@ -190,19 +190,18 @@ impl Hub {
 
     /// Wakes whoever stands in for a worker that lends its core, for a task that is that worker's own.
     pub(super) fn wake_deputy(&self, index: usize) {
-        if self.idle.take(self.lent(index)) {
-            self.employ(index);
-            return;
-        }
         let state = self.spares.state.lock();
         let spare = state.duties.iter().position(|duty| *duty == Duty::For(index));
         drop(state);
-        let Some(slot) = spare.map(|spare| self.config.workers + spare) else { return };
-        if self.idle.take(slot) {
-            self.unpark_worker(slot);
-        } else if self.slots[slot].lends.load(Ordering::SeqCst) {
+        // Who serves already comes first: the core may be on the list all the same, promised twice over, and
+        // whoever took it from there would find that nobody is needed.
+        match spare.map(|spare| self.config.workers + spare) {
+            Some(slot) if self.idle.take(slot) => self.unpark_worker(slot),
             // It waits itself.
-            self.wake_deputy(slot);
+            Some(slot) if self.slots[slot].lends.load(Ordering::SeqCst) => self.wake_deputy(slot),
+            Some(_) => {}
+            None if self.idle.take(self.lent(index)) => self.employ(index),
+            None => {}
         }
     }
 
