@@ -123,6 +123,8 @@ impl Hub {
             // It still has the core, and keeps it.
             state.duties[spare] = Duty::For(index);
             self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
+            drop(state);
+            self.last_look(index);
             return;
         }
         self.idle.enter_last(self.lent(index));

@@ -237,7 +237,8 @@ impl Worker {
         slot.asleep.store(true, Ordering::SeqCst);
         self.hub.idle.enter(self.index, searching);
         self.hub.board.poke_all();
-        let stay_up = self.sees_work() || self.hub.is_closed() || self.is_relieved();
+        // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
+        let stay_up = self.is_relieved() || self.sees_work() || self.hub.is_closed();
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
             slot.counters.parks.raise();
             slot.parker.park();
