@@ -88,6 +88,7 @@ fn a_task_dealt_wakes_its_own_worker_only() {
         let pool = WorkerPool::builder().workers(3).dispatch(Dispatch::RoundRobin).build().unwrap();
         let threads = threads(&pool);
         until_quiet(&pool, &threads);
+        let wakes = pool.metrics().wakes;
         for turn in 0..30 {
             let before: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
             let index = pool.spawn(thread_number).join().unwrap();
@@ -97,6 +98,7 @@ fn a_task_dealt_wakes_its_own_worker_only() {
             {
                 assert_eq!(switches(thread), before[other], "turn {turn}");
             }
+            assert_eq!(pool.metrics().wakes, wakes + turn + 1);
         }
     });
 }

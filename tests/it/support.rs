@@ -154,8 +154,16 @@ pub(crate) fn until_asleep(thread: libc::pid_t) {
         // The state stands behind the name, which ends with the last bracket.
         facts.is_ok_and(|facts| {
             facts.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
-        })
+        }) && has_left_its_core(thread)
     });
+}
+
+/// Whether a thread that is said to sleep has come to it: it says so before it leaves its core, and may
+/// be interrupted in between. The kernel shows the call in which it sleeps, and to show it waits until it does.
+#[cfg(target_os = "linux")]
+fn has_left_its_core(thread: libc::pid_t) -> bool {
+    std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"))
+        .map_or(true, |call| !call.starts_with("running"))
 }
 
 /// How many threads of this process have names that begin like this.
