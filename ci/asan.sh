@@ -21,8 +21,8 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 skipped=(--skip the_stack_asked_for_is_there --skip join::deep:: --skip scope::long::)
 # These forget handles and payloads on purpose, from code that others share: they run without the leak check.
 forgetful=(random_programs_whose_forgotten a_panic_whose_forgotten of_many_panics payloads_may_panic_when)
-cargo test --target "$target" --lib --test it -- "${skipped[@]}" "${forgetful[@]/#/--skip=}" "$@"
+cargo test -p corepool --target "$target" --lib --test it -- "${skipped[@]}" "${forgetful[@]/#/--skip=}" "$@"
 if (($# == 0)); then
   ASAN_OPTIONS="detect_stack_use_after_return=1:detect_leaks=0" \
-    cargo test --target "$target" --test it -- "${forgetful[@]}"
+    cargo test -p corepool --target "$target" --test it -- "${forgetful[@]}"
 fi

@@ -9,4 +9,4 @@ cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/chaos"
 export RUSTFLAGS="--cfg corepool_chaos"
 
-cargo test --test it -- "$@"
+cargo test -p corepool --test it -- "$@"

@@ -9,7 +9,7 @@ mapfile -t features < <(printf "%s" "$names")
 
 check() {
   echo "-- ${*:-default features}"
-  cargo clippy --quiet --all-targets "$@" -- -D warnings
+  cargo clippy --quiet -p corepool --all-targets "$@" -- -D warnings
 }
 
 check --no-default-features
@@ -19,4 +19,4 @@ done
 check --all-features
 
 # What only a feature adds; the plain `cargo test` runs the rest.
-cargo test --all-features --test it -- spans stream
+cargo test -p corepool --all-features --test it -- spans stream

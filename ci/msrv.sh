@@ -34,5 +34,5 @@ clean=(env -i "HOME=$HOME" "PATH=$tools/usr/bin:/usr/bin:/bin" "CARGO_TARGET_DIR
 "${clean[@]}" cargo --version || skip "the cargo that Debian has for Rust $version does not run here"
 "${clean[@]}" rustc --version || skip "the rustc that Debian has for Rust $version does not run here"
 
-"${clean[@]}" cargo check --locked --lib
-"${clean[@]}" cargo check --locked --lib --all-features
+"${clean[@]}" cargo check -p corepool --locked --lib
+"${clean[@]}" cargo check -p corepool --locked --lib --all-features

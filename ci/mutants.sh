@@ -122,7 +122,7 @@ export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 # Builds the models with this bug planted, and names the program. Only the crate is built anew, not
 # what it depends on, because the flag is no part of RUSTFLAGS; and quickly, because it runs for moments.
 build() {
-  cargo rustc --quiet --profile bench --lib --message-format json-render-diagnostics \
+  cargo rustc --quiet -p corepool --profile bench --lib --message-format json-render-diagnostics \
     -- -C opt-level=1 -C debuginfo=0 --cfg "corepool_mutant=\"$1\"" |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 }

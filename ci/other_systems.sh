@@ -22,6 +22,6 @@ export __CARGO_TESTS_ONLY_SRC_ROOT="$library"
 for target in "$@"; do
   echo "-- $target"
   # `cargo rustc` hands the flag to our crate alone: what std warns of is not ours to mend.
-  cargo -Zbuild-std=std,panic_unwind rustc --quiet --lib --profile check --all-features \
+  cargo -Zbuild-std=std,panic_unwind rustc --quiet -p corepool --lib --profile check --all-features \
     --target "$target" -- -D warnings
 done

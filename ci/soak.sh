@@ -15,7 +15,7 @@ end=$((SECONDS + ${MINUTES:-60} * 60))
 logs="${CARGO_TARGET_DIR:-target}/soak"
 mkdir -p "$logs"
 
-binary=$(cargo test --release --test it --no-run --message-format json | python3 -c '
+binary=$(cargo test -p corepool --release --test it --no-run --message-format json | python3 -c '
 import json, sys
 for line in sys.stdin:
     message = json.loads(line)

@@ -23,4 +23,4 @@ export RUSTFLAGS="-Zsanitizer=thread --cfg corepool_tsan"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=0:second_deadlock_stack=1}"
 
 target=$(rustc -vV | sed -n 's/^host: //p')
-cargo -Zbuild-std=std,panic_unwind,test test --target "$target" --lib --test it -- "$@"
+cargo -Zbuild-std=std,panic_unwind,test test -p corepool --target "$target" --lib --test it -- "$@"

@@ -6,11 +6,13 @@ cd "$(dirname "$0")/../.."
 
 cargo metadata --no-deps --format-version 1 | python3 -c '
 import json, sys
-package, what = json.load(sys.stdin)["packages"][0], sys.argv[1]
+packages, what = json.load(sys.stdin)["packages"], sys.argv[1]
 if what == "features":
-    names = set(package["features"]) - {"default"}
+    [crate] = [package for package in packages if package["name"] == "corepool"]
+    names = set(crate["features"]) - {"default"}
 else:
-    names = {target["name"] for target in package["targets"] if what in target["kind"]}
+    targets = (target for package in packages for target in package["targets"])
+    names = {target["name"] for target in targets if what in target["kind"]}
 for name in sorted(names):
     print(name)
 ' "$1"

@@ -1,0 +1,4 @@
+//! Placeholder, replaced in the next commits.
+#![forbid(unsafe_code)]
+
+fn main() {}
