@@ -26,7 +26,7 @@ fn within<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
         let _alive = alive;
         body()
     });
-    let patience = Duration::from_secs(if cfg!(corepool_chaos) { 60 } else { 10 });
+    let patience = Duration::from_secs(if cfg!(corepool_chaos) { 120 } else { 60 });
     if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         panic!("the test hangs");
     }

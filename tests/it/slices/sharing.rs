@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corepool::{WorkerPool, WorkerState};
 
@@ -60,12 +60,17 @@ fn a_few_dear_items_are_run_by_many() {
         let pool = WorkerPool::with_workers(8).unwrap();
         until(|| pool.workers().iter().all(|worker| worker.state == WorkerState::Parked));
         let ran = Ran::default();
+        let threads = || ran.0.lock().unwrap().len();
         pool.for_each(0..16, |_| {
             ran.note();
-            // A sleep, so that it takes no core: this is about threads.
-            thread::sleep(Duration::from_millis(20));
+            // Dear, but takes no core: this is about threads. Until they are there, because on a busy
+            // machine they come late; but not for ever, since work is given away between items too.
+            let begun = Instant::now();
+            while threads() < 6 && begun.elapsed() < Duration::from_millis(500) {
+                thread::sleep(Duration::from_millis(1));
+            }
         });
-        let threads = ran.0.lock().unwrap().len();
+        let threads = threads();
         assert!(threads >= 6, "{threads} threads: {}", pool.metrics());
     });
 }
