@@ -113,6 +113,10 @@ mutants="
   batch_waits_unsaid         batch::models::a_taker_gets
   batch_lane_late            batch::models::a_runner_that_finds
   batch_detach_handshake     batch::models::a_taker_leaves
+  lend_without_a_look        hub::models::a_task_pushed
+  relieved_asleep            hub::models
+  rest_without_an_offer      hub::models::two_lenders
+  count_kept                 hub::models
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"

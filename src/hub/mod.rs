@@ -7,6 +7,8 @@ mod help;
 mod lanes;
 mod lend;
 mod lives;
+#[cfg(all(test, corepool_loom))]
+mod models;
 mod registry;
 mod slot;
 mod watchdog;

@@ -24,7 +24,7 @@ pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 #[cfg(corepool_loom)]
 pub(crate) use model::Mutex;
 #[cfg(all(test, corepool_loom))]
-pub(crate) use model::explore;
+pub(crate) use model::{explore, explore_shallow};
 #[cfg(not(corepool_loom))]
 pub(crate) use parking_lot::Mutex;
 
