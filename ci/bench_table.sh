@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints the README's table, as Markdown, from what was measured: nothing in it but the targets is
+# Prints the table of docs/measured.md, as Markdown, from what was measured: nothing in it but the targets is
 # written by hand.
 #
-#   ci/bench_table.sh              runs the benches and ci/instructions.sh first (about nine minutes)
+#   ci/bench_table.sh              runs the benches and ci/instructions.sh first (about fifteen minutes)
 #   ci/bench_table.sh FILE.json..  takes what `cargo bench -- --json FILE.json` wrote before
 #
 # Arguments for the benches go in BENCH_ARGS, for example BENCH_ARGS=--quick.
@@ -14,7 +14,7 @@ if (($# == 0)); then
   trap 'rm -f "$measured"' EXIT
   read -ra arguments <<<"${BENCH_ARGS:-}"
   # What they print on the way is for the eye; the table alone goes to stdout.
-  for bench in overhead memory idle fork_join slices; do
+  for bench in overhead memory idle fork_join slices async_round_trip combinators; do
     cargo bench --bench "$bench" -- --json "$measured" "${arguments[@]}" >&2
   done
   ci/instructions.sh --json "$measured" corepool rayon threadpool "crossbeam by hand" blocking >&2
@@ -58,6 +58,14 @@ ROWS = [
     ("map of 100 heavy items (1 µs)", "slices", "map_heavy_100", LOOP, "loop", "the best rival's"),
     ("for each of 10,000 heavy items", "slices", "each_heavy_10000", LOOP, "loop", "the best rival's"),
     ("map of 10,000 items, 50 ns, one in a hundred 5 µs", "slices", "map_skewed_10000", LOOP, "loop", "the best rival's"),
+    ("one task awaited on a current-thread runtime, p50", "async_round_trip", "one_at_a_time", TRIP_MEDIAN, "micros", "the best rival's"),
+    ("the same, p99", "async_round_trip", "one_at_a_time", TRIP_TAIL, "micros", "the best rival's"),
+    ("1,000 awaited at once, a task", "async_round_trip", "thousand_at_once", "ns a task", "nanos", "the best rival's"),
+    ("`promise::all` of 10,000 that run, a handle, against a loop of joins", "combinators", "all_running", "ns a handle", "plain", "≤ 1.30"),
+    ("the same of 10,000 that are settled", "combinators", "all_ready", "ns a handle", "plain", "≤ 1.30"),
+    ("a task with one `then`, a step, against two spawns", "combinators", "then_each", "ns a task", "plain", "≤ 1.20"),
+    ("`spawn_batch` of 100,000, a task", "combinators", "spawn_batch", "ns a task", "ratio", "≤ 0.10"),
+    ("cancel of 100,000 queued tasks, a task", "combinators", "cancel_queued", "ns a task", "nanos", "< 100 ns"),
 ]
 
 SHOWN = {
@@ -66,6 +74,7 @@ SHOWN = {
     "count": lambda line: f"{line['median']:,.0f}",
     "tenths": lambda line: f"{line['median']:,.1f}",
     "micros": lambda line: f"{line['median'] / 1e3:,.1f} µs",
+    "nanos": lambda line: f"{line['median']:,.0f} ns",
     "loop": lambda line: f"{line['median']:,.1f} µs",
 }
 
