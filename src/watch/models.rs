@@ -95,7 +95,7 @@ fn who_waits_sees_tasks_of_two_blocks_settle() {
         let (watch, done) = (grown(), done(2));
         let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
         wait(&watch, &done, 2);
-        tasks.map(|task| task.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     });
 }
 
@@ -106,7 +106,7 @@ fn who_waits_leaves_while_a_task_of_the_later_block_settles() {
         let (watch, done) = (grown(), done(2));
         let tasks = [settle(&watch, &done, 0), settle(&watch, &done, 1)];
         drop(watch);
-        tasks.map(|task| task.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     });
 }
 
