@@ -120,7 +120,29 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::try_spawn_on(&self.hub, Options::default(), closure)
+        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| {
+            move |_: &TaskContext| closure()
+        })
+    }
+
+    /// As [`try_spawn`](Self::try_spawn), for a closure that wants to know about its task, as with
+    /// [`spawn_with`](Self::spawn_with).
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is full or closed.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
+    /// let task = pool.try_spawn_with(|cx| cx.is_cancelled()).expect("there is room");
+    /// assert_eq!(task.join()?, false);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_spawn_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| closure)
     }
 
     /// Waits for room without blocking the thread, then runs a closure on a worker.

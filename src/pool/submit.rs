@@ -144,14 +144,17 @@ where
     enqueue::<Named, F, T>(hub, worker::index_in(hub.id), None, Options::default(), closure)
 }
 
-/// Spawns if there is room now.
-pub(super) fn try_spawn_on<F, T>(
+/// Spawns if there is room now. A refused closure is given back as it came, so it is brought into shape only once it is
+/// accepted.
+pub(super) fn try_spawn_on<F, G, T>(
     hub: &Arc<Hub>,
     options: Options,
     closure: F,
+    shape: impl FnOnce(F) -> G,
 ) -> Result<TaskHandle<T>, SpawnError<F>>
 where
-    F: FnOnce() -> T + Send + 'static,
+    F: 'static,
+    G: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     if hub.is_closed() {
@@ -168,13 +171,7 @@ where
             }
         },
     };
-    Ok(enqueue::<F, _, T>(
-        hub,
-        worker::index_in(hub.id),
-        permit,
-        options,
-        move |_: &TaskContext| closure(),
-    ))
+    Ok(enqueue::<F, G, T>(hub, worker::index_in(hub.id), permit, options, shape(closure)))
 }
 
 /// Waits for room without blocking.

@@ -160,7 +160,21 @@ impl<'pool> TaskBuilder<'pool> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::try_spawn_on(self.hub, self.options, closure)
+        submit::try_spawn_on(self.hub, self.options, closure, |closure| {
+            move |_: &TaskContext| closure()
+        })
+    }
+
+    /// Spawns the task, as [`WorkerPool::try_spawn_with`](crate::WorkerPool::try_spawn_with) does.
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is full or closed.
+    pub fn try_spawn_with<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::try_spawn_on(self.hub, self.options, closure, |closure| closure)
     }
 
     /// Spawns the task, as [`WorkerPool::spawn_async`](crate::WorkerPool::spawn_async) does.

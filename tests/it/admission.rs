@@ -87,6 +87,28 @@ fn try_spawn_gives_the_closure_back_whatever_the_policy_and_it_still_works() {
     }
 }
 
+#[test]
+fn try_spawn_with_gives_the_closure_back_or_tells_it_about_its_task() {
+    for_each_size(|workers, capacity| {
+        let pool = bounded(workers, capacity, WhenFull::Block);
+        let busy = occupy(&pool, workers);
+        let waiting: Vec<_> =
+            (0..capacity).map(|_| pool.try_spawn_with(|cx| cx.worker()).unwrap()).collect();
+        let text = String::from("captured");
+        let refused = pool.task().name("one too many").try_spawn_with(move |cx| {
+            assert!(!cx.is_cancelled());
+            text
+        });
+        let refused = refused.expect_err("there is no room");
+        assert!(refused.is_full());
+        busy.release();
+        for task in waiting {
+            assert!(task.join().unwrap().is_some(), "it ran on a worker");
+        }
+        assert_eq!(pool.spawn_with(refused.into_inner()).join().unwrap(), "captured");
+    });
+}
+
 /// Case 50.
 #[test]
 fn caller_runs_runs_the_task_in_the_thread_that_spawns_it() {
