@@ -1,0 +1,88 @@
+//! The work on a pool: bounded, with a deadline, and stopped when nobody wants it any more.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use corepool::{BuildError, CancelReason, CancelToken, Cancelled, Metrics, TaskError, WorkerPool};
+
+use super::job::Job;
+use super::runner::{Refusal, Runner, Running, refused};
+
+/// How the pool is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolOptions {
+    /// By default one for each core.
+    pub(crate) workers: Option<usize>,
+    /// How many requests may wait for a worker.
+    pub(crate) queue: usize,
+    /// How long a request may take, waiting and running together.
+    pub(crate) deadline: Duration,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { workers: None, queue: 64, deadline: Duration::from_secs(5) }
+    }
+}
+
+/// Runs each job as a task of the pool.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    pub(crate) pool: WorkerPool,
+    /// The parent of every request's token.
+    pub(crate) everything: CancelToken,
+    deadline: Duration,
+}
+
+impl Pooled {
+    /// # Errors
+    /// If the system has no threads for us.
+    pub(crate) fn new(options: &PoolOptions) -> Result<Self, BuildError> {
+        let mut builder = WorkerPool::builder()
+            .queue_capacity(options.queue)
+            .record_timing(true)
+            .thread_name(|id| format!("compute-{id}"));
+        if let Some(workers) = options.workers {
+            builder = builder.workers(workers);
+        }
+        let everything = CancelToken::new();
+        Ok(Self { pool: builder.build()?, everything, deadline: options.deadline })
+    }
+}
+
+impl Runner for Pooled {
+    fn name(&self) -> String {
+        format!("a pool of {}", self.pool.workers().len())
+    }
+
+    fn run(&self, job: Job) -> Running {
+        let token = self.everything.child_with_timeout(self.deadline);
+        let task = self.pool.task().name(job.name()).cancel_token(&token);
+        let task = match task.try_spawn_with(move |cx| job.run(|| cx.check())) {
+            Ok(task) => task.cancel_on_drop(),
+            Err(full) if full.is_full() => return refused(Refusal::Full),
+            Err(_) => return refused(Refusal::Ending),
+        };
+        Box::pin(async move { answer(task.await, &token) })
+    }
+
+    fn metrics(&self) -> Option<Metrics> {
+        Some(self.pool.metrics())
+    }
+}
+
+fn answer(
+    result: Result<Result<Bytes, Cancelled>, TaskError>,
+    token: &CancelToken,
+) -> Result<Bytes, Refusal> {
+    match result {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Cancelled { .. })) | Err(TaskError::Cancelled) => match token.reason() {
+            Some(CancelReason::DeadlinePassed) => Err(Refusal::Late),
+            _ => Err(Refusal::Ending),
+        },
+        Err(TaskError::Rejected) => Err(Refusal::Ending),
+        Err(broken) => Err(Refusal::Broken(broken.to_string())),
+    }
+}
