@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 
 use super::exposition;
 use super::job::{Job, LARGEST_FIBONACCI};
-use super::runner::Runner;
+use super::runner::{Refusal, Runner};
 use super::traffic::{Traffic, observe};
 
 /// A longer body is refused, with 413.
@@ -42,7 +42,7 @@ async fn fibonacci(State(server): State<Server>, Path(n): Path<u32>) -> Response
         let why = format!("the largest number possible is {LARGEST_FIBONACCI}\n");
         return (StatusCode::BAD_REQUEST, why).into_response();
     }
-    server.runner.run(Job::Fibonacci(n)).await.into_response()
+    as_text(server.runner.run(Job::Fibonacci(n)).await)
 }
 
 async fn compress(State(server): State<Server>, body: Bytes) -> Response {
@@ -51,7 +51,11 @@ async fn compress(State(server): State<Server>, body: Bytes) -> Response {
 }
 
 async fn hash(State(server): State<Server>, body: Bytes) -> Response {
-    server.runner.run(Job::Hash(body)).await.into_response()
+    as_text(server.runner.run(Job::Hash(body)).await)
+}
+
+fn as_text(answer: Result<Bytes, Refusal>) -> Response {
+    answer.map(|text| ([(header::CONTENT_TYPE, "text/plain")], text)).into_response()
 }
 
 async fn metrics(State(server): State<Server>) -> Response {

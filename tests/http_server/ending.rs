@@ -1,0 +1,132 @@
+//! The end: what was accepted is answered, what takes too long is named, and nobody waits for ever.
+#![forbid(unsafe_code)]
+
+use std::net::TcpStream;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::program::{Server, wait_until};
+
+/// Less than the time for which the server keeps connections open after the signal.
+const SURELY_HEARD: Duration = Duration::from_millis(100);
+
+const ENDLESS: [&str; 6] = ["--workers", "1", "--queue", "2", "--deadline", "3600000"];
+
+#[test]
+fn an_idle_server_ends_at_once() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(&[]);
+        server.signal(signal);
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.said.contains("nothing was left"), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_was_accepted_is_answered() {
+    for way in [&["--workers", "1"][..], &["--spawn-blocking"]] {
+        let server = Server::start(&[way, &["--drain", "3600000"]].concat());
+        let mut clients: Vec<_> = (0..12).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send("GET", "/fib/25", b"").expect("the server reads");
+        }
+        // All of them have come in; most of them wait for a worker.
+        let answered = r#"http_requests_total{route="/fib/{n}",status="200"}"#;
+        // In this order no request is counted twice; the one that asks is open too.
+        let come = || server.metric(answered) + server.metric("http_requests_open") - 1.0;
+        wait_until("12 requests have come", || come() >= 12.0);
+        server.signal(Signal::TERM);
+        for client in &mut clients {
+            let answer = client.receive().expect("it was accepted");
+            assert_eq!((answer.status, answer.text()), (200, "75025\n"));
+        }
+        let address = server.address;
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.said.contains("nothing was left"), "{ended:?}");
+        assert!(TcpStream::connect(address).is_err(), "somebody listens still");
+    }
+}
+
+/// Clients that ask again and again do so until an answer says that it is the last one.
+#[test]
+fn connections_in_use_lose_no_request() {
+    let server = Server::start(&["--drain", "3600000"]);
+    let begun = Barrier::new(7);
+    thread::scope(|scope| {
+        let ask = || {
+            let mut client = server.connect();
+            for n in 0_u32.. {
+                let sending = client.send("GET", "/fib/15", b"");
+                let sent = Instant::now();
+                let Ok(answer) = sending.and_then(|()| client.receive()) else { return Some(sent) };
+                assert_eq!((answer.status, answer.text()), (200, "610\n"));
+                if n == 3 {
+                    begun.wait();
+                }
+                if answer.header("connection") == Some("close") {
+                    return None;
+                }
+            }
+            unreachable!("it goes on until the server ends")
+        };
+        let clients: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+        begun.wait();
+        let signalled = Instant::now();
+        server.signal(Signal::TERM);
+        for client in clients {
+            // A machine under load may stop a client for so long that its request comes too late.
+            let unheard = client.join().expect("every answer is right");
+            let late = unheard.is_none_or(|sent| sent - signalled > SURELY_HEARD);
+            assert!(late, "a request was lost that came in time");
+        }
+    });
+    assert_eq!(server.ended().code, Some(0));
+}
+
+#[test]
+fn after_the_limit_it_says_what_was_left() {
+    let server = Server::start(&[&ENDLESS[..], &["--drain", "300"]].concat());
+    let mut running = server.occupy();
+    let mut waiting = server.connect();
+    waiting.send("POST", "/hash", b"hello").expect("the server reads");
+    server.wait_for("corepool_queue_depth", |depth| depth == 1.0);
+    server.signal(Signal::TERM);
+    // Their work was stopped, and they are told.
+    for client in [&mut running, &mut waiting] {
+        assert_eq!(client.receive().expect("they are told").status, 503);
+    }
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.said.contains("2 requests unanswered"), "{ended:?}");
+    assert!(ended.said.contains("1 cancelled, abandoned: fib 60 (worker 0)"), "{ended:?}");
+}
+
+#[test]
+fn a_second_signal_ends_it_before_the_limit() {
+    let mut server = Server::start(&[&ENDLESS[..], &["--drain", "3600000"]].concat());
+    let _running = server.occupy();
+    server.signal(Signal::TERM);
+    server.wait_to_say("ending");
+    server.signal(Signal::INT);
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.said.contains("abandoned: fib 60"), "{ended:?}");
+}
+
+/// The usual ways cannot stop what runs; the process ends all the same.
+#[test]
+fn blocking_work_does_not_hold_the_process() {
+    let server = Server::start(&["--spawn-blocking", "--drain", "300"]);
+    let mut client = server.connect();
+    client.send("GET", "/fib/60", b"").expect("the server reads");
+    server.wait_for("http_requests_open", |open| open == 2.0);
+    server.signal(Signal::TERM);
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.said.contains("1 requests unanswered"), "{ended:?}");
+}

@@ -1,0 +1,144 @@
+//! The program as a child process: built if need be, started on a port of its own, asked about itself, and ended.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::{Client, PATIENCE};
+
+/// A running server. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    said: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// What it printed after its address, errors too.
+    pub(crate) said: String,
+}
+
+impl Server {
+    /// Starts it on a free port. When this returns it listens, and signals are heard.
+    pub(crate) fn start(words: &[&str]) -> Self {
+        let mut command = Command::new(path());
+        command.args(["--port", "0"]).args(words).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("the program prints");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
+        let address = address.and_then(|word| word.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("there is no address in {line:?}"));
+        Self { child, said, address }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Reads one metric, labels and all; 0 while there is none.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let answer = self.connect().ask("GET", "/metrics", b"");
+        let line =
+            answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a metric is a number"))
+    }
+
+    /// Waits until a metric is as it should be.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, name: &str, is_right: impl Fn(f64) -> bool) {
+        wait_until(name, || is_right(self.metric(name)));
+    }
+
+    /// Starts work that does not end by itself, and waits until the one worker is at it.
+    pub(crate) fn occupy(&self) -> Client {
+        let busy = r#"corepool_worker_busy_seconds_total{worker="0"}"#;
+        let before = self.metric(busy);
+        let mut client = self.connect();
+        client.send("GET", "/fib/60", b"").expect("the server reads");
+        self.wait_for(busy, |seconds| seconds > before + 0.05);
+        client
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a child has a number"), signal).expect("the child is ours");
+    }
+
+    /// Reads what it prints until a line has these words in it.
+    pub(crate) fn wait_to_say(&mut self, words: &str) {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            let read = self.said.read_line(&mut line).expect("the program prints");
+            assert!(read > 0, "it ended without {words:?}");
+        }
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Ended {
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().expect("the child is ours");
+            status.is_some()
+        });
+        let mut said = String::new();
+        self.said.read_to_string(&mut said).expect("the program prints text");
+        let mut errors = self.child.stderr.take().expect("piped");
+        errors.read_to_string(&mut said).expect("the program prints text");
+        Ended { code: status.and_then(|status| status.code()), said }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// Asks again and again, with patience.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs the program to its end, which is to come by itself.
+pub(crate) fn run(words: &[&str]) -> Output {
+    Command::new(path()).args(words).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// Where the program is; `cargo test --test http_server` alone does not build it.
+fn path() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let here = env::current_exe().expect("a path to this test");
+        let folder = here.ancestors().nth(2).expect("it lies in target/PROFILE/deps");
+        let path = folder.join("examples/http_server");
+        if !path.exists() {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "-p", "corepool-programs", "--example", "http_server"]);
+            assert!(build.status().expect("cargo starts").success(), "the example does not build");
+        }
+        path
+    })
+}
