@@ -32,6 +32,19 @@ refuses() {
   (($(wc -l <"$errors") == 1)) || fail "'$*' wrote $(wc -l <"$errors") lines on stderr, wanted one"
 }
 
+# A server says where it listens once it hears signals, and ends in good order when told to.
+serves() {
+  local said server status=0
+  echo "-- $* (until it is told to end)"
+  coproc timeout 120 "$programs/$1" "${@:2}"
+  server=$COPROC_PID
+  read -r said <&"${COPROC[0]}" || fail "'$*' ended before it listened"
+  echo "   $said"
+  kill -TERM "$server"
+  wait "$server" || status=$?
+  ((status == 0)) || fail "'$*' ended with status $status when told to, wanted 0"
+}
+
 ((${#examples[@]} > 0)) || fail "there are no examples"
 for example in "${examples[@]}"; do
   case $example in
@@ -59,6 +72,15 @@ for example in "${examples[@]}"; do
     refuses async_service four
     refuses async_service 0
     refuses async_service 4 5 1 surplus
+    ;;
+  http_server)
+    serves http_server --port 0
+    serves http_server --port 0 --inline
+    serves http_server --port 0 --spawn-blocking --drain 1000
+    refuses http_server --port many
+    refuses http_server --workers 0
+    refuses http_server --inline --spawn-blocking
+    refuses http_server surplus
     ;;
   *) fail "say here how to run the example '$example', with right and with wrong input" ;;
   esac
