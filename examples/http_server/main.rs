@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example http_server [--port N] [--workers N] [--queue N] [--deadline MS]
-//!                                           [--drain MS] [--inline | --spawn-blocking]
+//!                                           [--nice N] [--drain MS] [--host ADDRESS] [--inline | --spawn-blocking]
 //!
 //! GET  /fib/{n}      the n-th Fibonacci number, the slow way (n up to 60)
 //! POST /compress     the body as gzip
@@ -15,6 +15,9 @@
 //! no answer after `--deadline` (5000 ms) gets 504. A client that goes away takes its work with it. SIGTERM and Ctrl-C end the
 //! server when what it has accepted is answered, but after `--drain` (10000 ms) at the latest; then it says what was left.
 //!
+//! The workers are as nice as they can be: whenever the runtime's thread wakes, one of them makes room on its core at once. With
+//! `--nice 0` they are like all other threads; `benches/responsiveness` shows what that costs `/health`.
+//!
 //! `--inline` and `--spawn-blocking` do the same work the usual ways, for comparison: on the runtime's thread, and on
 //! tokio's blocking threads. These have no bound, no deadline, and cannot stop what runs.
 #![forbid(unsafe_code)]
@@ -24,7 +27,6 @@ mod server;
 
 use std::env;
 use std::error::Error;
-use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -93,12 +95,10 @@ impl Signals {
     }
 
     /// Waits for the next of them.
-    fn next(&mut self) -> impl Future<Output = ()> {
-        async {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-            }
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::server::pooled::PoolOptions;
+use crate::server::pooled::{NICEST, PoolOptions};
 
 /// Who computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl Options {
                 "--workers" => options.pool.workers = Some(number(&word, &value()?, 1, 1_024)?),
                 "--queue" => options.pool.queue = number(&word, &value()?, 0, 1_000_000)?,
                 "--deadline" => options.pool.deadline = milliseconds(&word, &value()?)?,
+                "--nice" => options.pool.niceness = number(&word, &value()?, 0, NICEST)?,
                 "--drain" => options.drain = milliseconds(&word, &value()?)?,
                 "--inline" => options.go(Way::Inline)?,
                 "--spawn-blocking" => options.go(Way::SpawnBlocking)?,

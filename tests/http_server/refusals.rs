@@ -56,6 +56,7 @@ fn wrong_command_lines_get_one_line() {
         (&["--queue", "-1"], "--queue"),
         (&["--deadline", "0"], "--deadline"),
         (&["--drain", "soon"], "soon"),
+        (&["--nice", "20"], "--nice"),
         (&["--inline", "--spawn-blocking"], "one of them"),
         (&["--surplus"], "--surplus"),
         (&["surplus"], "surplus"),

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use corepool::{BuildError, CancelReason, CancelToken, Cancelled, Metrics, TaskError, WorkerPool};
+use rustix::process::{getpriority_process, setpriority_process};
 
 use super::job::Job;
 use super::runner::{Refusal, Runner, Running, refused};
+
+/// The system's largest.
+pub(crate) const NICEST: i32 = 19;
 
 /// How the pool is to be.
 #[derive(Clone, Debug)]
@@ -18,11 +22,13 @@ pub(crate) struct PoolOptions {
     pub(crate) queue: usize,
     /// How long a request may take, waiting and running together.
     pub(crate) deadline: Duration,
+    /// How far the workers step back before the other threads: 0 not at all, 19 as far as they can.
+    pub(crate) niceness: i32,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { workers: None, queue: 64, deadline: Duration::from_secs(5) }
+        Self { workers: None, queue: 64, deadline: Duration::from_secs(5), niceness: NICEST }
     }
 }
 
@@ -39,7 +45,9 @@ impl Pooled {
     /// # Errors
     /// If the system has no threads for us.
     pub(crate) fn new(options: &PoolOptions) -> Result<Self, BuildError> {
+        let niceness = options.niceness;
         let mut builder = WorkerPool::builder()
+            .on_worker_start(move |_| give_way(niceness))
             .queue_capacity(options.queue)
             .record_timing(true)
             .thread_name(|id| format!("compute-{id}"));
@@ -70,6 +78,17 @@ impl Runner for Pooled {
     fn metrics(&self) -> Option<Metrics> {
         Some(self.pool.metrics())
     }
+}
+
+/// Lets every other thread of the process go first.
+///
+/// With as many workers as cores, the runtime's thread finds every core taken when it wakes. Among equals the system lets a
+/// worker go on for some milliseconds first; a nice one has to make room at once. The work loses nothing by that, for the
+/// runtime's thread soon sleeps again. A core kept free for it was rejected: on a small machine that is half of all.
+pub(crate) fn give_way(niceness: i32) {
+    // On Linux this means the calling thread. One that is nicer already may not step forward again, and stays.
+    let already = getpriority_process(None).unwrap_or(0);
+    let _stays = setpriority_process(None, niceness.max(already));
 }
 
 fn answer(

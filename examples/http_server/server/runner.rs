@@ -93,7 +93,7 @@ pub(crate) fn unbounded(job: Job) -> Result<Bytes, Refusal> {
     job.run(|| Ok(())).map_err(|Cancelled { .. }| Refusal::Late)
 }
 
-/// For routes that find out about a mistake before there is work.
+/// An answer that is there already, because there will be no work.
 pub(crate) fn refused(refusal: Refusal) -> Running {
     Box::pin(ready(Err(refusal)))
 }

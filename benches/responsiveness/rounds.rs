@@ -1,0 +1,62 @@
+//! Round after round, every way in turn, in a different order each time: what disturbs the machine hits all alike.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use crate::load::{Load, ask_health};
+use crate::options::Options;
+use crate::ways::{Serving, Way};
+
+/// One way in one round.
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// Latencies of `/health` without other load, and with it; in order of size.
+    pub(crate) unloaded: Vec<Duration>,
+    pub(crate) loaded: Vec<Duration>,
+    /// Answers of the computing routes, a second.
+    pub(crate) throughput: f64,
+}
+
+/// One way, all rounds.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) way: Way,
+    pub(crate) rounds: Vec<Round>,
+}
+
+pub(crate) fn measure(options: &Options) -> Vec<Run> {
+    let run = |way: &Way| Run { way: *way, rounds: Vec::new() };
+    let mut runs: Vec<Run> = options.ways.iter().map(run).collect();
+    for round in 0..options.rounds {
+        for at in order(round, runs.len()) {
+            let measured = measure_once(runs[at].way, options);
+            runs[at].rounds.push(measured);
+        }
+    }
+    runs
+}
+
+/// A different first in each round, and every other round backwards.
+fn order(round: usize, ways: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ways).collect();
+    order.rotate_left(round / 2 % ways.max(1));
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+fn measure_once(way: Way, options: &Options) -> Round {
+    let server = Serving::start(way);
+    let unloaded = ask_health(server.address, options.unloaded);
+    let load = Load::start(server.address);
+    let (before, start) = (load.answers(), Instant::now());
+    let loaded = ask_health(server.address, options.loaded);
+    let throughput = (load.answers() - before) as f64 / start.elapsed().as_secs_f64();
+    Round { unloaded: sorted(unloaded), loaded: sorted(loaded), throughput }
+}
+
+fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
+    times.sort_unstable();
+    times
+}
