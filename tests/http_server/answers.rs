@@ -1,9 +1,11 @@
 //! Right answers to right requests, whoever computes; and metrics that say what happened.
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
+use rustix::process::getpriority_process;
 
 use crate::program::Server;
 
@@ -65,6 +67,31 @@ fn health_is_answered_while_the_pool_is_busy() {
     let _busy = server.occupy();
     let answer = server.connect().ask("GET", "/health", b"");
     assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+}
+
+/// It is the workers that give way, not the thread that answers.
+#[test]
+fn workers_are_nicer_than_the_rest() {
+    let server = Server::start(&["--nice", "19"]);
+    let threads = format!("/proc/{}/task", server.process());
+    let mut workers = 0;
+    for thread in fs::read_dir(threads).expect("the server lives") {
+        let stat = fs::read_to_string(thread.expect("a thread").path().join("stat"));
+        let stat = stat.expect("no thread of an idle server ends");
+        // The name stands in brackets; the 17th word after it is the niceness.
+        let (name, rest) = stat.rsplit_once(')').expect("a name in brackets");
+        let niceness: i32 = rest.split_whitespace().nth(16).unwrap().parse().unwrap();
+        let is_worker = name.contains("(compute-");
+        workers += usize::from(is_worker);
+        assert!(niceness == 19 || !is_worker, "{stat}");
+        assert!(niceness < 19 || is_worker || we_are_nice(), "{stat}");
+    }
+    assert!(workers > 0);
+}
+
+/// Whoever started this test may have been as nice.
+fn we_are_nice() -> bool {
+    getpriority_process(None).is_ok_and(|niceness| niceness == 19)
 }
 
 #[test]

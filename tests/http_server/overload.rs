@@ -1,19 +1,14 @@
 //! More work than there is room for, work that takes too long, and clients that do not wait for it.
 #![forbid(unsafe_code)]
 
-use crate::program::Server;
+use crate::program::{Server, wait_until};
 
-const ONE_WORKER: [&str; 2] = ["--workers", "1"];
-const HOUR: [&str; 2] = ["--deadline", "3600000"];
-
-fn words(parts: &[[&'static str; 2]]) -> Vec<&'static str> {
-    parts.concat()
-}
+const ROOM_FOR_ONE: [&str; 4] = ["--workers", "1", "--queue", "1"];
 
 /// At once: the work that is in the way does not end while the refusals are read.
 #[test]
 fn a_full_queue_says_so_at_once() {
-    let server = Server::start(&words(&[ONE_WORKER, ["--queue", "2"], HOUR]));
+    let server = Server::start(&["--workers", "1", "--queue", "2"]);
     let _running = server.occupy();
     let mut waiting = [server.connect(), server.connect()];
     for client in &mut waiting {
@@ -32,7 +27,7 @@ fn a_full_queue_says_so_at_once() {
 
 #[test]
 fn a_client_that_goes_away_ends_its_running_work() {
-    let server = Server::start(&words(&[ONE_WORKER, ["--queue", "1"], HOUR]));
+    let server = Server::start(&ROOM_FOR_ONE);
     drop(server.occupy());
     // Otherwise the one worker would be at it for many minutes.
     let answer = server.connect().ask("GET", "/fib/10", b"");
@@ -42,14 +37,14 @@ fn a_client_that_goes_away_ends_its_running_work() {
 
 #[test]
 fn a_client_that_goes_away_leaves_the_queue() {
-    let server = Server::start(&words(&[ONE_WORKER, ["--queue", "1"], HOUR]));
+    let server = Server::start(&ROOM_FOR_ONE);
     let _running = server.occupy();
     let mut waiting = server.connect();
     waiting.send("GET", "/fib/10", b"").expect("the server reads");
     server.wait_for("corepool_queue_depth", |depth| depth == 1.0);
     drop(waiting);
     server.wait_for("corepool_queue_depth", |depth| depth == 0.0);
-    assert_eq!(server.metric(r#"corepool_tasks_total{outcome="cancelled"}"#), 1.0);
+    server.wait_for(r#"corepool_tasks_total{outcome="cancelled"}"#, |count| count == 1.0);
     // Its place is free again.
     let mut next = server.connect();
     next.send("GET", "/fib/10", b"").expect("the server reads");
@@ -58,13 +53,14 @@ fn a_client_that_goes_away_leaves_the_queue() {
 
 #[test]
 fn what_takes_too_long_is_told_so() {
-    let server = Server::start(&words(&[ONE_WORKER, ["--queue", "1"], ["--deadline", "200"]]));
+    let server = Server::start(&[&ROOM_FOR_ONE[..], &["--deadline", "200"]].concat());
     let (mut running, mut waiting) = (server.connect(), server.connect());
     running.send("GET", "/fib/60", b"").expect("the server reads");
     waiting.send("GET", "/fib/60", b"").expect("the server reads");
     for client in [&mut running, &mut waiting] {
         assert_eq!(client.receive().expect("the server answers").status, 504);
     }
-    let answer = server.connect().ask("GET", "/fib/10", b"");
-    assert_eq!((answer.status, answer.text()), (200, "55\n"), "the worker is free again");
+    // Under load this may be too late as well, but not for ever.
+    let is_free = || server.connect().ask("GET", "/fib/10", b"").status == 200;
+    wait_until("the worker is free again", is_free);
 }

@@ -12,7 +12,7 @@ use super::connections::Connections;
 use super::pooled::Pooled;
 
 /// After the limit those whose work was cancelled are told, if that is quick.
-const FAREWELL: Duration = Duration::from_millis(200);
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How the server is to end.
 pub(crate) struct Ending {
