@@ -29,7 +29,7 @@ fn fibonacci_numbers_are_right() {
 
 #[test]
 fn what_is_compressed_comes_back_whole() {
-    let text = "a line that comes again and again\n".repeat(10_000);
+    let text = "a line that comes again and again\n".repeat(2_000);
     let noise: Vec<u8> = std::iter::repeat_with({
         let mut state = 1_u32;
         move || {
@@ -37,13 +37,12 @@ fn what_is_compressed_comes_back_whole() {
             (state >> 24) as u8
         }
     })
-    .take(100_000)
+    .take(20_000)
     .collect();
     for way in WAYS {
         let server = Server::start(way);
-        let mut client = server.connect();
         for body in [&b""[..], b"x", text.as_bytes(), &noise] {
-            let answer = client.ask("POST", "/compress", body);
+            let answer = server.connect().ask("POST", "/compress", body);
             assert_eq!(answer.status, 200);
             let mut whole = Vec::new();
             MultiGzDecoder::new(answer.body.as_slice()).read_to_end(&mut whole).expect("gzip");

@@ -18,8 +18,8 @@ use tokio::time::sleep;
 
 use super::traffic::Traffic;
 
-/// Who has not sent the head of a request by then is not about to.
-const PATIENCE_FOR_HEAD: Duration = Duration::from_secs(10);
+/// Who has not sent the head of a request by then, the first or the next, is not about to.
+const PATIENCE_FOR_HEAD: Duration = Duration::from_secs(60);
 
 /// For so long after the end has begun a connection without a request stays open: one may be on its way, and would be lost.
 const GRACE: Duration = Duration::from_millis(250);
