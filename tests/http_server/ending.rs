@@ -52,6 +52,29 @@ fn what_was_accepted_is_answered() {
     }
 }
 
+/// While the one thread computes it hears nobody; who has connected or asked meanwhile is answered all the same.
+#[test]
+fn who_stands_in_line_is_answered() {
+    let server = Server::start(&["--inline"]);
+    let (mut busy, mut waiting) = (server.connect(), Vec::new());
+    for _ in 0..8 {
+        let mut known = server.connect();
+        assert_eq!(known.ask("GET", "/health", b"").status, 200);
+        waiting.push(known);
+    }
+    busy.send("GET", "/fib/36", b"").expect("the system takes it");
+    waiting.extend((0..8).map(|_| server.connect()));
+    for client in &mut waiting {
+        client.send("GET", "/fib/10", b"").expect("the system takes it");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(busy.receive().expect("it came first").text(), "14930352\n");
+    for client in &mut waiting {
+        assert_eq!(client.receive().expect("it stood in line").text(), "55\n");
+    }
+    assert_eq!(server.ended().code, Some(0));
+}
+
 /// Clients that ask again and again do so until an answer says that it is the last one.
 #[test]
 fn connections_in_use_lose_no_request() {
