@@ -13,8 +13,10 @@
 //! The server asks its workers to give way (`server/pooled.rs` says how), which is most of the difference between `rayon` and
 //! `corepool`. Two more ways, which are measured when asked for, show that: `rayon_nice` and `corepool_rude`.
 //!
+//! Nice workers give way to strangers too, so it says how much of the machine those had: with more than a few hundredths the answers a
+//! second mean little, and those a second of CPU still something.
+//!
 //! A way that does not answer is asked less often, as its client waits: of the slow ways the percentiles say too little, not too much.
-#![forbid(unsafe_code)]
 #[path = "responsiveness/load.rs"]
 mod load;
 #[path = "responsiveness/options.rs"]
@@ -26,6 +28,9 @@ mod rounds;
 mod server;
 #[path = "responsiveness/table.rs"]
 mod table;
+#[expect(dead_code, reason = "the other benches use the rest")]
+#[path = "support/usage.rs"]
+mod usage;
 #[path = "responsiveness/ways.rs"]
 mod ways;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{Load, ask_health};
 use crate::options::Options;
+use crate::usage::{self, Machine};
 use crate::ways::{Serving, Way};
 
 /// One way in one round.
@@ -15,6 +16,10 @@ pub(crate) struct Round {
     pub(crate) loaded: Vec<Duration>,
     /// Answers of the computing routes, a second.
     pub(crate) throughput: f64,
+    /// The same a second of CPU, of the whole process.
+    pub(crate) efficiency: f64,
+    /// The part of the machine that other processes had meanwhile.
+    pub(crate) strangers: Option<f64>,
 }
 
 /// One way, all rounds.
@@ -50,10 +55,17 @@ fn measure_once(way: Way, options: &Options) -> Round {
     let server = Serving::start(way);
     let unloaded = ask_health(server.address, options.unloaded);
     let load = Load::start(server.address);
+    let (machine, cpu) = (Machine::now(), usage::process().cpu);
     let (before, start) = (load.answers(), Instant::now());
     let loaded = ask_health(server.address, options.loaded);
-    let throughput = (load.answers() - before) as f64 / start.elapsed().as_secs_f64();
-    Round { unloaded: sorted(unloaded), loaded: sorted(loaded), throughput }
+    let answers = (load.answers() - before) as f64;
+    Round {
+        unloaded: sorted(unloaded),
+        loaded: sorted(loaded),
+        throughput: answers / start.elapsed().as_secs_f64(),
+        efficiency: answers / (usage::process().cpu - cpu) * 1e6,
+        strangers: machine.and_then(Machine::strangers),
+    }
 }
 
 fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {

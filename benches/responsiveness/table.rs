@@ -5,43 +5,58 @@ use std::time::Duration;
 
 use crate::rounds::{Round, Run};
 
-/// Latencies over all rounds together; ratios are medians of those inside each round.
+/// Latencies over all rounds together; the rest are medians of the rounds, ratios inside each.
 pub(crate) fn print(runs: &[Run]) {
+    println!("{:<14} {:^35}   {:^48}", "", "/health, µs, and p99 to idle", "answers of the rest");
     println!(
-        "{:<16} {:>10} {:>10}   {:>10} {:>10} {:>10}   {:>10}   {:>10} {:>10}",
-        "/health, µs",
-        "idle p50",
-        "idle p99",
+        "{:<14} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6}   {:>9} {:>7} {:>9} {:>7} {:>9}",
+        "",
+        "idle",
+        "p99",
         "p50",
         "p99",
         "p99.9",
-        "p99/idle",
-        "answers/s",
-        "to best"
+        "to idle",
+        "a second",
+        "to best",
+        "a CPU s",
+        "to best",
+        "strangers"
     );
     for run in runs {
-        let unloaded = pooled(run, |round| &round.unloaded);
-        let loaded = pooled(run, |round| &round.loaded);
-        let ratio = |round: &Round| quantile(&round.loaded, 0.99) / quantile(&round.unloaded, 0.99);
-        let rounds = run.rounds.iter().enumerate();
-        println!(
-            "{:<16} {:>10.0} {:>10.0}   {:>10.0} {:>10.0} {:>10.0}   {:>10.2}   {:>10.0} {:>10.3}",
-            run.way.name,
-            quantile(&unloaded, 0.5),
-            quantile(&unloaded, 0.99),
-            quantile(&loaded, 0.5),
-            quantile(&loaded, 0.99),
-            quantile(&loaded, 0.999),
-            median(run.rounds.iter().map(ratio)),
-            median(run.rounds.iter().map(|round| round.throughput)),
-            median(rounds.map(|(at, round)| round.throughput / best(runs, at))),
-        );
+        print_one(run, runs);
     }
 }
 
-/// The throughput of the best way in this round.
-fn best(runs: &[Run], round: usize) -> f64 {
-    runs.iter().map(|run| run.rounds[round].throughput).fold(0.0, f64::max)
+fn print_one(run: &Run, runs: &[Run]) {
+    let unloaded = pooled(run, |round| &round.unloaded);
+    let loaded = pooled(run, |round| &round.loaded);
+    let to_idle = |round: &Round| quantile(&round.loaded, 0.99) / quantile(&round.unloaded, 0.99);
+    let of_all = |part: fn(&Round) -> f64| median(run.rounds.iter().map(part));
+    let to_best = |part: fn(&Round) -> f64| {
+        let rounds = run.rounds.iter().enumerate();
+        median(rounds.map(|(at, round)| part(round) / best(runs, at, part)))
+    };
+    println!(
+        "{:<14} {:>6.0} {:>6.0} {:>6.0} {:>6.0} {:>6.0} {:>7.2}   {:>9.0} {:>7.3} {:>9.0} {:>7.3} {:>9.2}",
+        run.way.name,
+        quantile(&unloaded, 0.5),
+        quantile(&unloaded, 0.99),
+        quantile(&loaded, 0.5),
+        quantile(&loaded, 0.99),
+        quantile(&loaded, 0.999),
+        median(run.rounds.iter().map(to_idle)),
+        of_all(|round| round.throughput),
+        to_best(|round| round.throughput),
+        of_all(|round| round.efficiency),
+        to_best(|round| round.efficiency),
+        of_all(|round| round.strangers.unwrap_or(f64::NAN)),
+    );
+}
+
+/// The best way in this round.
+fn best(runs: &[Run], round: usize, part: fn(&Round) -> f64) -> f64 {
+    runs.iter().map(|run| part(&run.rounds[round])).fold(0.0, f64::max)
 }
 
 fn pooled(run: &Run, part: impl Fn(&Round) -> &Vec<Duration>) -> Vec<Duration> {

@@ -17,7 +17,7 @@ use crate::client::{Client, PATIENCE};
 /// What a machine under load must not change: nice workers would give way to whatever else runs here, for minutes, and work
 /// would be too late. Words that come later count instead.
 const PATIENT: [&str; 8] =
-    ["--port", "0", "--nice", "0", "--deadline", "3600000", "--drain", "3600000"];
+    ["--port", "0", "--nice", "0", "--deadline", "600000", "--drain", "600000"];
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
