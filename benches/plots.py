@@ -5,7 +5,7 @@
     benches/plots.py --check     only says whether they are what it would draw
     benches/plots.py FILE.json.. first takes new measurements from FILE.json, which these wrote:
 
-    cargo bench --bench overhead -- --json FILE.json
+    cargo bench --bench overhead -- --rows burst,inside --json FILE.json
     cargo bench --bench workers -- --json FILE.json
 
 The pictures carry their own background and colours for light and for dark, so that they can be read in any
