@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo clippy --all-targets -- -D warnings
-cargo clippy -p corepool --all-targets --all-features -- -D warnings
+cargo clippy --all-targets --all-features -- -D warnings

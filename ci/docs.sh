@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-RUSTDOCFLAGS="-D warnings" cargo doc -p corepool --no-deps --all-features
-RUSTDOCFLAGS="-D warnings" cargo doc -p corepool --no-deps --all-features --document-private-items
-cargo test -p corepool --doc --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
+cargo test --doc --all-features
 benches/plots.py --check
