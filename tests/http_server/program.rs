@@ -146,6 +146,7 @@ fn path() -> &'static Path {
         if !path.exists() {
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "-p", "corepool-programs", "--example", "http_server"]);
+            build.args(folder.ends_with("release").then_some("--release"));
             assert!(build.status().expect("cargo starts").success(), "the example does not build");
         }
         path
