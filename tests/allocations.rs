@@ -188,3 +188,28 @@ fn what_many_tasks_took_is_given_back() {
     let after = LIVE.load(Ordering::SeqCst);
     assert!(after < before + 10_000, "{} bytes more than before", after - before);
 }
+
+const MILLION: usize = 1_000_000;
+
+/// Case 49. All of them wait at once, behind a worker that is held; then they run, and nobody asks for what they give.
+#[test]
+fn a_million_queued_tasks_give_their_memory_back() {
+    let _alone = alone();
+    let pool = WorkerPool::with_workers(1).expect("a thread");
+    let queue = |tasks: usize| {
+        let (gate, busy) = occupy(&pool);
+        (0..tasks).for_each(|number| pool.spawn(move || number).detach());
+        let most = LIVE.load(Ordering::SeqCst);
+        drop(gate);
+        busy.join().expect("no panic");
+        // The only worker has freed those before it when this one runs.
+        pool.spawn(|| ()).join().expect("no panic");
+        most
+    };
+    queue(TASKS);
+    let before = LIVE.load(Ordering::SeqCst);
+    let most = queue(MILLION);
+    let after = LIVE.load(Ordering::SeqCst);
+    assert!(most > before + 20 * MILLION, "{} bytes for a million", most - before);
+    assert!(after < before + 100_000, "{} bytes more than before", after.saturating_sub(before));
+}

@@ -1,4 +1,4 @@
-//! The process around a pool: how it exits, aborts, forks and takes signals. Each in a child process.
+//! The process around a pool: how it exits, aborts, forks and takes signals, and what it needs. Each in a child process.
 #![cfg(target_os = "linux")]
 
 mod child;
@@ -11,3 +11,7 @@ mod fork;
 mod signals;
 #[path = "process/death.rs"]
 mod death;
+#[path = "process/imports.rs"]
+mod imports;
+#[path = "process/memory.rs"]
+mod memory;

@@ -2,6 +2,7 @@
 
 mod corners;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -278,5 +279,31 @@ fn tasks_that_block_join_and_spawn_at_random_all_come_to_an_end() {
                 assert_eq!(metrics.queue_depth, 0);
             }
         }
+    });
+}
+
+thread_local! {
+    /// Whether a frame of the calling thread is one of `a_million_calls_…`.
+    static CALLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How often each of four tasks calls. Under the tools each call takes much longer.
+const EACH: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 500 } else { 250_000 };
+
+/// Case 40. Who runs others' tasks while it calls nests them, and a small stack does not hold many of those.
+#[test]
+fn a_million_calls_run_nothing_on_the_stack_of_who_calls() {
+    within(PATIENCE * 3, || {
+        let pool = WorkerPool::builder().workers(1).stack_size(256 << 10).build().unwrap();
+        let tasks = [(); 4].map(|()| {
+            pool.spawn(|| {
+                assert!(!CALLS.replace(true), "it runs on the stack of another one");
+                for n in 0..EACH {
+                    assert_eq!(blocking(|| n), n);
+                }
+                CALLS.set(false);
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     });
 }

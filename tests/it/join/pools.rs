@@ -127,3 +127,26 @@ fn free_joins_inside_anothers_closures_are_right() {
         }
     });
 }
+
+/// Case 33: what the caller waits on lies in its frame, and its thread ends as soon as that wait does.
+#[test]
+fn who_calls_another_pool_may_end_right_after_it() {
+    within(PATIENCE * 2, || {
+        let there = Arc::new(WorkerPool::with_workers(2).unwrap());
+        for round in 0..300_u64 {
+            let own = WorkerPool::with_workers(1).unwrap();
+            let inside = Arc::clone(&there);
+            let task = own.spawn(move || match round % 3 {
+                0 => inside.install(|| round),
+                1 => inside.join(|| work(LONG / 20), || round).1,
+                _ => inside.scope(|s| {
+                    let task = s.spawn(|| round);
+                    work(LONG / 20);
+                    task.join().unwrap()
+                }),
+            });
+            drop(own);
+            assert_eq!(task.join().unwrap(), round);
+        }
+    });
+}
