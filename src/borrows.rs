@@ -1,4 +1,46 @@
-//! Borrows that fork-join must not let pass, each with a twin that it must; only built for the doc tests.
+//! Borrows that must not pass, each with a twin that must; only built for the doc tests.
+//!
+//! What a task borrowed could be gone before the task: nobody has to wait for its handle, and a future may be forgotten.
+//! So a task owns what it needs, however it is spawned,
+//!
+//! ```compile_fail,E0373
+//! let word = String::from("local");
+//! corepool::spawn(|| word.len());
+//! ```
+//! ```
+//! let word = String::from("local");
+//! corepool::spawn(move || word.len()).join().unwrap();
+//! ```
+//! ```compile_fail,E0373
+//! let word = String::from("local");
+//! let future = corepool::WorkerPool::global().spawn_async(|| word.len());
+//! ```
+//! ```
+//! let word = String::from("local");
+//! let future = corepool::WorkerPool::global().spawn_async(move || word.len());
+//! assert_eq!(pollster::block_on(future).unwrap().join().unwrap(), 5);
+//! ```
+//! ```compile_fail,E0597
+//! let word = String::from("local");
+//! let borrowed = &word;
+//! corepool::WorkerPool::global().spawn_batch([move || borrowed.len()]);
+//! ```
+//! ```
+//! let word = String::from("local");
+//! let set = corepool::WorkerPool::global().spawn_batch([move || word.len()]);
+//! assert_eq!(set.map(Result::unwrap).sum::<usize>(), 5);
+//! ```
+//!
+//! and what may borrow is no future.
+//!
+//! ```compile_fail,E0277
+//! let word = String::from("local");
+//! corepool::scope(|s| pollster::block_on(s.spawn(|| word.len())).unwrap());
+//! ```
+//! ```
+//! let word = String::from("local");
+//! corepool::scope(|s| s.spawn(|| word.len()).join().unwrap());
+//! ```
 //!
 //! What a body makes does not outlive it: a closure must own it.
 //!

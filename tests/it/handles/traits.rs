@@ -9,12 +9,16 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::MutexGuard;
+use std::sync::atomic::AtomicU32;
 
+use corepool::promise::{All, AllSettled, Any, Promise, Race};
+use corepool::shared::{WaitAsync, WaitResult};
 use corepool::{
-    AbandonedTask, BuildError, Builder, Cancelled, Dispatch, ExitReason, Histogram, JoinContext,
-    Metrics, PanicPayload, Pinning, PoolEvent, Scope, ScopedHandle, ShutdownAsync, ShutdownReport,
-    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, WhenFull, WorkerId, WorkerInfo,
-    WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
+    AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
+    Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, PanicPayload, Pinning,
+    PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync, ShutdownReport,
+    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, TimedOut, UntilCancelled,
+    WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -71,7 +75,17 @@ const _: () = {
     free::<JoinContext>();
     free::<ShutdownAsync>();
     free::<corepool::shared::Counter>();
+    free::<CancelReason>();
+    free::<CancelToken>();
+    free::<UntilCancelled>();
+    free::<Priority>();
+    free::<WhenStuck>();
+    free::<TimedOut>();
+    free::<SharedArray<AtomicU32>>();
+    free::<WaitAsync<'static, AtomicU32>>();
+    free::<WaitResult>();
     error::<BuildError>();
+    error::<TimedOut>();
     error::<Cancelled>();
     error::<TaskError>();
     error::<SpawnError<fn()>>();
@@ -91,6 +105,35 @@ lacks!(TaskHandle<Neither>: Sync);
 lacks!(TaskHandle<OnlySync>: Send);
 lacks!(TaskHandle<OnlySync>: Sync);
 lacks!(TaskHandle<u8>: Clone);
+
+// Whatever gathers handles is as they are.
+const _: () = {
+    free::<TaskSet<OnlySend>>();
+    unpin::<TaskSet<Neither>>();
+    free::<NextAsync<'static, OnlySend>>();
+    unpin::<NextAsync<'static, Neither>>();
+    free::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
+    free::<MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
+    unpin::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>>();
+    unpin::<MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>>();
+    free::<Promise<All<u8>>>();
+    free::<Promise<AllSettled<u8>>>();
+    free::<Promise<Any<u8>>>();
+    free::<Promise<Race<u8>>>();
+    unpin::<Promise<All<Neither>>>();
+};
+lacks!(TaskSet<Neither>: Send);
+lacks!(TaskSet<OnlySync>: Send);
+lacks!(TaskSet<u8>: Clone);
+lacks!(NextAsync<'static, Neither>: Send);
+lacks!(MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
+lacks!(MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
+// What pulls items is used wherever the results are asked for.
+lacks!(MapOrdered<std::vec::IntoIter<Neither>, fn(Neither) -> u8, u8>: Send);
+lacks!(Promise<All<Neither>>: Send);
+lacks!(Promise<AllSettled<Neither>>: Send);
+lacks!(Promise<Any<Neither>>: Send);
+lacks!(Promise<Race<Neither>>: Send);
 
 // Each value is one thread's at a time, so a local may be shared where the value may just be sent.
 const _: () = {
