@@ -1,8 +1,9 @@
 //! Keeps the house in order: the floors of the design, the sizes of files, what every file must say.
 //!
-//! The tables below are the rules that change; `floors.rs` and `rules.rs` hold those that do not.
+//! The tables below are the rules that change; `floors.rs`, `rules.rs` and `cases.rs` hold those that do not.
 //! `planted.rs` proves that each rule can fail.
 
+mod cases;
 mod floors;
 mod planted;
 mod rules;
@@ -110,6 +111,9 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];
 
+/// The one file in src/ that asks the system for the time.
+const CLOCK: &str = "src/clock.rs";
+
 /// No file of code is longer than this.
 const LONGEST_FILE: usize = 500;
 /// Nor the README.
@@ -190,6 +194,24 @@ fn unsafe_code_stays_in_its_rooms() {
 #[test]
 fn weak_orderings_are_explained() {
     expect_none(sources(&["src"]).iter().flat_map(rules::unexplained_orderings));
+}
+
+#[test]
+fn only_the_clock_asks_for_the_time() {
+    let files = sources(&["src"]);
+    expect_none(files.iter().flat_map(|file| rules::asks_for_the_time(file, CLOCK)));
+}
+
+#[test]
+fn every_case_of_failure_has_its_tests() {
+    let table = read(&root().join("docs/reliability_cases.md"));
+    // The package that is published has no such folder, and its tests hold there too.
+    let has_scripts = root().join("ci").exists();
+    let files = |path: &str| match path.starts_with("ci/") && !has_scripts {
+        true => Some(String::new()),
+        false => fs::read_to_string(root().join(path)).ok(),
+    };
+    expect_none(cases::complaints(&table, &files));
 }
 
 #[test]

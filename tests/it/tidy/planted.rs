@@ -1,5 +1,6 @@
 //! Plants a violation of each rule, and its lawful twin, to see that the rule tells them apart.
 
+use super::cases;
 use super::floors::{Import, Plan, imports};
 use super::rules;
 use super::source::Source;
@@ -192,6 +193,56 @@ fn a_planted_weakening_needs_no_partner() {
     assert_eq!(told("#[cfg(corepool_mutant = \"a\")]\nlet order = Ordering::Relaxed;"), 0);
     assert_eq!(told("#[cfg(not(corepool_mutant = \"a\"))]\nlet order = Ordering::Relaxed;"), 1);
     assert_eq!(told("#[cfg(corepool_mutant = \"a\")]\nlet a = 1; let b = Ordering::Relaxed;"), 1);
+}
+
+#[test]
+fn who_asks_for_the_time_is_told() {
+    let told =
+        |path, text| rules::asks_for_the_time(&Source::new(path, text), "src/clock.rs").len();
+    assert_eq!(told("src/a.rs", "let now = Instant::now();"), 1);
+    assert_eq!(told("src/a.rs", "let now = std::time::SystemTime::now();"), 1);
+    assert_eq!(told("src/clock.rs", "Instant::now()"), 0);
+    assert_eq!(told("src/a.rs", "fn f(end: Instant) { clock::now(); } // Instant::now()"), 0);
+}
+
+/// What the check of the table says of rows 2 to 80, which are in order, behind these.
+fn of_table(rows: &str) -> Vec<String> {
+    let rest = |case: usize| format!("| {case} | it holds | `a::b` | plain |\n");
+    let table =
+        format!("| case | … |\n| --- |\n{rows}\n{}", (2..=80).map(rest).collect::<String>());
+    let files = |path: &str| match path {
+        "tests/it/a.rs" | "src/q/models.rs" | "src/t.rs" | "tests/process/a/c.rs" => {
+            Some("fn b() {")
+        }
+        "tests/process.rs" => Some("fn alone() {"),
+        "ci/a.sh" => Some(""),
+        _ => None,
+    };
+    cases::complaints(&table, &|path| files(path).map(str::to_owned))
+}
+
+#[test]
+fn a_case_without_its_test_is_told() {
+    let lawful =
+        ["a::b", "q::models::b", "t::tests::b", "process: a::c::b", "process: alone", "ci/a.sh"];
+    for test in lawful {
+        let row = format!("| 1 | it holds | `{test}`, and more | plain |");
+        assert_eq!(of_table(&row), [""; 0]);
+    }
+    for test in ["a::bb", "a::c", "alone", "process: a::b", "q::b", "ci/b.sh"] {
+        let row = format!("| 1 | it `holds` | `a::b`, `{test}` | plain |");
+        assert_eq!(of_table(&row), [format!("docs/reliability_cases.md:3: there is no `{test}`")]);
+    }
+}
+
+#[test]
+fn a_case_that_is_missing_or_stands_twice_is_told() {
+    assert_eq!(of_table(""), ["docs/reliability_cases.md: case 1 has no row"]);
+    let one = "| 1 | it holds | `a::b` | plain |";
+    let twice = of_table(&format!("{one}\n{one}"));
+    assert_eq!(twice, ["docs/reliability_cases.md:4: case 1 has a row already"]);
+    assert_eq!(of_table("| 1 | it holds | a test | plain |").len(), 1);
+    assert_eq!(of_table("| 1 | it holds | No test: it can't be done here | |"), [""; 0]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The rules that look at one file: length, first line, name, unsafe code, orderings, versions.
+//! The rules that look at one file: length, first line, name, unsafe code, orderings, clocks, versions.
 
 use super::source::Source;
 
@@ -96,6 +96,19 @@ fn is_mutant(file: &Source, at: usize) -> bool {
 fn is_explained(file: &Source, line: usize) -> bool {
     let first = line.saturating_sub(1 + EXPLAINED_WITHIN);
     file.comments[first..line].iter().any(|comment| comment.contains("ORDERING:"))
+}
+
+/// Calls of a clock outside the one file that may. What moves with a user's settings is not for pools at all.
+pub(super) fn asks_for_the_time(file: &Source, clock: &str) -> Vec<String> {
+    let asks = |at: usize| match file.word(at) {
+        "Instant" => file.path != clock && file.word(at + 1) == "::" && file.word(at + 2) == "now",
+        "SystemTime" => true,
+        _ => false,
+    };
+    let said = |at: usize| {
+        format!("{}:{}: ask {clock} for the time: it is monotonic", file.path, file.words[at].line)
+    };
+    (0..file.words.len()).filter(|&at| asks(at)).map(said).collect()
 }
 
 pub(super) fn version_missing(changelog: &str, version: &str) -> Option<String> {
