@@ -10,7 +10,7 @@ use std::time::Duration;
 const NAME: &str = "COREPOOL_TEST_CHILD";
 
 /// Far more than any child takes, on a machine under load too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How a child ended.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ fn in_fork(body: impl FnOnce() -> i32) -> Option<i32> {
     assert!(child >= 0);
     if child == 0 {
         // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
-        unsafe { libc::alarm(3) };
+        unsafe { libc::alarm(45) };
         let code = body();
         // SAFETY: no preconditions.
         unsafe { libc::_exit(code) };
