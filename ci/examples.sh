@@ -73,6 +73,15 @@ for example in "${examples[@]}"; do
     refuses async_service 0
     refuses async_service 4 5 1 surplus
     ;;
+  compress)
+    # What comes out is for no log; tests/compress.rs looks at it.
+    works compress -c -p 2 Cargo.toml >/dev/null
+    works compress -rc -1 src >/dev/null
+    refuses compress --no-such-option
+    refuses compress -t Cargo.toml
+    refuses compress -p 0
+    refuses compress no/such/file
+    ;;
   http_server)
     serves http_server --port 0
     serves http_server --port 0 --inline

@@ -1,0 +1,51 @@
+//! The two that are programs: ours and pigz.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+/// Our example, which building a bench does not build.
+pub(crate) fn ours() -> Command {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let bench = env::current_exe().expect("a path to this bench");
+        let target = bench.ancestors().nth(2).expect("it lies in a directory of the target's");
+        let profile = if target.ends_with("release") { &["--release"][..] } else { &[] };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", "corepool-programs", "--example", "compress"])
+            .args(profile)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CARGO_TARGET_DIR", target.parent().expect("a target directory"))
+            .status();
+        let program = target.join("examples/compress");
+        assert!(program.exists(), "no example compress: {built:?}");
+        program
+    });
+    Command::new(&*BUILT)
+}
+
+/// None if it is not installed.
+pub(crate) fn pigz() -> Option<Command> {
+    static FOUND: LazyLock<bool> = LazyLock::new(|| {
+        let found = Command::new("pigz").arg("--version").output().is_ok();
+        if !found {
+            println!("SKIPPED: there is no pigz here");
+        }
+        found
+    });
+    FOUND.then(|| Command::new("pigz"))
+}
+
+/// Runs to the end, and gives what it wrote.
+pub(crate) fn output(mut command: Command) -> Vec<u8> {
+    let output = command.stderr(Stdio::inherit()).output().expect("it starts");
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    output.stdout
+}
+
+/// Runs to the end, for its time alone.
+pub(crate) fn run(mut command: Command) {
+    let status = command.stdout(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{command:?}: {status}");
+}
