@@ -51,7 +51,7 @@ fn any_number_of_workers_and_any_block_gives_the_same_bytes() {
     }
 }
 
-/// Were blocks not primed with what stands before, this would hardly shrink: each block repeats the last 20 KiB of the one before.
+/// Were blocks not primed with what stands before, this would hardly shrink: each block begins with what the one before ended with.
 #[test]
 fn a_block_refers_to_the_one_before() {
     let piece = noise(16 << 10);
