@@ -172,8 +172,8 @@ def conditions(picture, measured, bench):
 # Speed by the number of workers.
 
 LOADS = [
-    ("tasks", "200 tasks of 30 to 80 µs"),
-    ("loop", "10,000 items of 1 µs, a loop"),
+    ("tasks", "200 tasks of about 30 µs"),
+    ("loop", "10,000 items of 0.75 µs, a loop"),
     ("join", "nothing but joins: fib(27)"),
 ]
 LINES = [("corepool", "ours"), ("rayon", "rival")]

@@ -85,7 +85,7 @@ fn run() -> Result<(), (String, u8)> {
     let _warm = walk_alone(&root);
     let (_, alone) = timed(|| walk_alone(&root));
     let (tree, pooled) = timed(|| pool.install(|| walk(&root)));
-    report(&tree, top, alone, pooled, pool.workers().len())
+    report(&tree, top, alone, pooled, pool.worker_count())
 }
 
 /// Walks a tree, on as many threads as are free.

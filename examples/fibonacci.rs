@@ -70,7 +70,7 @@ fn run() -> Result<(), Failure> {
     };
     // Built first: a number of workers that cannot be is said at once, not after the long part.
     let pool = build(job.workers)?;
-    let workers = pool.workers().len();
+    let workers = pool.worker_count();
     show(|out| writeln!(out, "fib({}), {} times, workers: {workers}\n", job.n, job.tasks))?;
     let (expected, sequential) = timed(|| one_after_another(&job));
     show(|out| writeln!(out, "one after another {}", short(sequential)))?;

@@ -43,7 +43,7 @@ impl Packer {
         progress: &Progress,
     ) -> Result<(), Broken> {
         let (blocks, give_back) = Blocks::new(input, known, self.block);
-        let window = pool.workers().len() * BLOCKS_A_WORKER;
+        let window = pool.worker_count() * BLOCKS_A_WORKER;
         let deflaters = Arc::clone(&self.deflaters);
         let packed = pool.map_ordered(blocks, window, move |block: io::Result<Block>| {
             let mut block = block?;

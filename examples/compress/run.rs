@@ -44,7 +44,7 @@ fn try_run(settings: Settings, names: Vec<OsString>, report: &mut Report) -> Res
     let pool = builder.build().map_err(|why| other(&why))?;
     let packer = Packer::new(settings.level, settings.block);
     let engine = Engine { settings, packer };
-    let window = pool.workers().len() * FILES_A_WORKER;
+    let window = pool.worker_count() * FILES_A_WORKER;
     let begins = engine.clone();
     for begun in pool.map_ordered(inputs, window, move |input| begin(input, &begins)) {
         let result = match begun {

@@ -170,7 +170,31 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::spawn_async_on(&self.hub, Options::default(), closure).await
+        let shape = |closure: F| move |_: &TaskContext| closure();
+        submit::spawn_async_on(&self.hub, Options::default(), closure, shape).await
+    }
+
+    /// As [`spawn_async`](Self::spawn_async), for a closure that wants to know about its task, as with
+    /// [`spawn_with`](Self::spawn_with).
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is closed before there is room.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
+    /// let is_cancelled = pollster::block_on(async {
+    ///     let task = pool.spawn_async_with(|cx| cx.is_cancelled()).await;
+    ///     task.expect("the pool is open").await
+    /// });
+    /// assert_eq!(is_cancelled?, false);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn spawn_async_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::spawn_async_on(&self.hub, Options::default(), closure, |closure| closure).await
     }
 
     /// Describes a task before it is spawned: gives it a name, for instance.
@@ -183,6 +207,18 @@ impl WorkerPool {
     /// ```
     pub fn task(&self) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.hub)
+    }
+
+    /// How many workers the pool was made with. Spare ones are not counted.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(3)?;
+    /// assert_eq!(pool.worker_count(), 3);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.hub.worker_count()
     }
 
     /// Tells about each worker: its core, what it does, how much it has done.

@@ -174,14 +174,16 @@ where
     Ok(enqueue::<F, G, T>(hub, worker::index_in(hub.id), permit, options, shape(closure)))
 }
 
-/// Waits for room without blocking.
-pub(super) async fn spawn_async_on<F, T>(
+/// Waits for room without blocking. The closure is brought into shape as in [`try_spawn_on`].
+pub(super) async fn spawn_async_on<F, G, T>(
     hub: &Arc<Hub>,
     options: Options,
     closure: F,
+    shape: impl FnOnce(F) -> G,
 ) -> Result<TaskHandle<T>, SpawnError<F>>
 where
-    F: FnOnce() -> T + Send + 'static,
+    F: 'static,
+    G: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     if hub.is_closed() {
@@ -195,8 +197,7 @@ where
             (Some(permit), _) => Some(permit),
             // A worker that waited for its own pool might wait for itself.
             (None, true) => {
-                let closure = move |_: &TaskContext| closure();
-                return Ok(run_here::<F, _, T>(hub, from, &options, closure));
+                return Ok(run_here::<F, G, T>(hub, from, &options, shape(closure)));
             }
             (None, false) => match wait_for_room(admission, options.patience()).await {
                 Room::Place(permit) => Some(permit),
@@ -209,7 +210,7 @@ where
         },
     };
     let from = worker::index_in(hub.id);
-    Ok(enqueue::<F, _, T>(hub, from, permit, options, move |_: &TaskContext| closure()))
+    Ok(enqueue::<F, G, T>(hub, from, permit, options, shape(closure)))
 }
 
 /// Makes the task and pushes it.

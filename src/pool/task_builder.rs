@@ -186,6 +186,19 @@ impl<'pool> TaskBuilder<'pool> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::spawn_async_on(self.hub, self.options, closure).await
+        let shape = |closure: F| move |_: &TaskContext| closure();
+        submit::spawn_async_on(self.hub, self.options, closure, shape).await
+    }
+
+    /// Spawns the task, as [`WorkerPool::spawn_async_with`](crate::WorkerPool::spawn_async_with) does.
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is closed before there is room.
+    pub async fn spawn_async_with<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::spawn_async_on(self.hub, self.options, closure, |closure| closure).await
     }
 }

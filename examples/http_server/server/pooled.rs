@@ -61,7 +61,7 @@ impl Pooled {
 
 impl Runner for Pooled {
     fn name(&self) -> String {
-        format!("a pool of {}", self.pool.workers().len())
+        format!("a pool of {}", self.pool.worker_count())
     }
 
     fn run(&self, job: Job) -> Running {

@@ -41,6 +41,26 @@ fn wait_in_line<'a, T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     future
 }
 
+#[test]
+fn who_waits_for_room_with_a_context_gets_both() {
+    within(PATIENCE, || {
+        let pool = bounded(1, 0, WhenFull::Block);
+        let busy = occupy(&pool, 1);
+        let named = pool.task().name("waits").spawn_async_with(|cx| (cx.worker(), cx.check()));
+        let mut named = Box::pin(named);
+        assert!(poll(&mut named).is_pending());
+        assert_eq!(pool.metrics().waiting_for_room, 1);
+        busy.release();
+        let (worker, check) = pollster::block_on(named).unwrap().join().unwrap();
+        assert!(worker.is_some() && check.is_ok());
+        let plain = pool.spawn_async_with(|cx| cx.is_cancelled());
+        assert!(!pollster::block_on(plain).unwrap().join().unwrap());
+        pool.close();
+        let refused = pollster::block_on(pool.spawn_async_with(|_| 7)).unwrap_err();
+        assert!(refused.is_closed());
+    });
+}
+
 /// With no queue and one worker a task runs when it was admitted and the one before is done: the order
 /// of the runs is the order of the line.
 #[test]

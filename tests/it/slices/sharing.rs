@@ -82,22 +82,24 @@ fn one_slow_item_leaves_nobody_idle() {
         const ITEM: Duration = Duration::from_micros(10);
         let pool = WorkerPool::with_workers(2).unwrap();
         for slow in [0, 1, 500, 1_000, 1_999] {
-            let (ran, by) = (Ran::default(), Mutex::new(None));
-            let item = |n| {
-                if n == slow {
-                    *by.lock().unwrap() = Some(thread::current().id());
-                    work(ITEM * 1_000);
-                } else {
-                    work(ITEM);
-                    ran.note();
-                }
-            };
-            pool.install(|| pool.for_each(0..2_000, item));
-            let slow_one = by.into_inner().unwrap().expect("it was run");
-            assert_eq!(ran.total(), 1_999);
-            // 1,500 if both had a core of their own all the time.
-            let others = ran.by_others(slow_one);
-            assert!(others > 500, "item {slow}: only {others} of the others were run meanwhile");
+            // Again, if need be: on a busy machine the other thread may have no core just then.
+            until(|| {
+                let (ran, by) = (Ran::default(), Mutex::new(None));
+                let item = |n| {
+                    if n == slow {
+                        *by.lock().unwrap() = Some(thread::current().id());
+                        work(ITEM * 1_000);
+                    } else {
+                        work(ITEM);
+                        ran.note();
+                    }
+                };
+                pool.install(|| pool.for_each(0..2_000, item));
+                let slow_one = by.into_inner().unwrap().expect("it was run");
+                assert_eq!(ran.total(), 1_999);
+                // 1,500 if both had a core of their own all the time.
+                ran.by_others(slow_one) > 500
+            });
         }
     });
 }
