@@ -42,6 +42,7 @@ mutants="
   look_before_enter          idle::models::one_submitter
   retract_stays              idle::models::taking_one_against_retracting
   take_promised              idle::models::a_retreat
+  take_left_to_others        idle::models::a_task_dealt_to_a_worker_that_is
   publish_relaxed            queue::models::one_pusher
   next_relaxed               queue::models::one_pusher
   append_unreleased          queue::models::two_pushers

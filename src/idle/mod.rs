@@ -19,8 +19,16 @@ pub(crate) use word::{MAX_WORKERS, Word};
 pub(crate) struct IdleList {
     /// What a submitter looks at: how many are free, how many search, whether the pool is closed.
     word: CachePadded<AtomicU32>,
+    free: Mutex<Free>,
+}
+
+/// The list itself.
+#[derive(Debug, Default)]
+struct Free {
     /// Who is free; the most recently freed stands last.
-    free: Mutex<Vec<usize>>,
+    workers: Vec<usize>,
+    /// So many takers that wait for the lock will find that the worker promised to them was woken already.
+    forestalled: usize,
 }
 
 /// What became of a worker's wish to be active again without being woken.
@@ -29,7 +37,7 @@ pub(crate) struct IdleList {
 pub(crate) enum Retract {
     /// It is off the list, and counts as searching.
     Done,
-    /// Somebody has taken, or is about to take, it from the list: its wake-up is on the way.
+    /// Somebody has taken it from the list: its wake-up is on the way.
     WakeIsComing,
 }
 
@@ -37,7 +45,7 @@ impl IdleList {
     pub(crate) fn new() -> Self {
         Self {
             word: CachePadded::new(AtomicU32::new(Word::START.bits())),
-            free: Mutex::new(Vec::new()),
+            free: Mutex::new(Free::default()),
         }
     }
 
@@ -57,44 +65,59 @@ impl IdleList {
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::wants_a_searcher)?;
-        Some(self.remove_fitting(fits))
+        self.remove_fitting(fits)
     }
 
     /// As [`take_one`](Self::take_one), whoever searches.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_some(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::has_free)?;
-        Some(self.remove_fitting(fits))
+        self.remove_fitting(fits)
     }
 
-    /// Only after a reservation: so the list has a worker to spare.
-    fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> usize {
+    /// Only after a reservation: so the list has a worker to spare, or one was woken in the caller's stead.
+    fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let mut free = self.free.lock();
-        let place = free.iter().rposition(|&worker| fits(worker)).unwrap_or(free.len() - 1);
-        free.remove(place)
+        if free.is_forestalled() {
+            return None;
+        }
+        let workers = &mut free.workers;
+        let place = workers.iter().rposition(|&worker| fits(worker)).unwrap_or(workers.len() - 1);
+        Some(workers.remove(place))
     }
 
-    /// Takes any free worker off the list, whoever searches; the caller unparks it.
+    /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means that nobody is left.
     pub(crate) fn take_any(&self) -> Option<usize> {
-        self.reserve(Word::has_free)?;
-        self.free.lock().pop()
+        loop {
+            self.reserve(Word::has_free)?;
+            let mut free = self.free.lock();
+            if !free.is_forestalled() {
+                return free.workers.pop();
+            }
+        }
     }
 
     /// Whether this worker is on the list just now.
     pub(crate) fn lists(&self, worker: usize) -> bool {
-        self.free.lock().contains(&worker)
+        self.free.lock().workers.contains(&worker)
     }
 
     /// Takes this worker off the list if it is on it; the caller unparks it.
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mut free = self.free.lock();
-        let Some(place) = free.iter().rposition(|&other| other == worker) else { return false };
-        if self.reserve(Word::has_free).is_none() && cfg!(not(corepool_mutant = "take_promised")) {
-            // Every entry is promised to a taker that waits for this lock; so this worker's wake-up
-            // is on the way.
+        let entry = free.workers.iter().rposition(|&other| other == worker);
+        let Some(place) = entry else { return false };
+        if self.reserve(Word::has_free).is_none() {
+            // Every entry is promised to a taker that waits for this lock. To leave this one to them is not enough:
+            // another worker may enter before they come, and they would take that one. So one of them comes too
+            // late, and its reservation counts for this worker.
+            #[cfg(corepool_mutant = "take_left_to_others")]
             return false;
+            if cfg!(not(corepool_mutant = "take_promised")) {
+                free.forestalled += 1;
+            }
         }
-        free.remove(place);
+        free.workers.remove(place);
         true
     }
 
@@ -104,7 +127,7 @@ impl IdleList {
         // The count goes up under the lock, so that whoever holds the lock finds on the list exactly
         // the workers counted as free and those promised to takers that wait for the lock.
         let mut free = self.free.lock();
-        free.push(worker);
+        free.workers.push(worker);
         // SeqCst: the sleeper's half of the handshake, before the last look.
         #[cfg(not(corepool_mutant = "idle_relaxed"))]
         let order = Ordering::SeqCst;
@@ -122,7 +145,7 @@ impl IdleList {
     /// As [`enter`](Self::enter), for one that is to be taken only when nobody else is free.
     pub(crate) fn enter_last(&self, worker: usize) {
         let mut free = self.free.lock();
-        free.insert(0, worker);
+        free.workers.insert(0, worker);
         // SeqCst: as in `enter`.
         self.word.fetch_add(Word::ONE_FREE, Ordering::SeqCst);
         drop(free);
@@ -190,6 +213,16 @@ impl IdleList {
             }
         }
         None
+    }
+}
+
+impl Free {
+    /// For a taker with a reservation: whether the worker that it would have got was woken already, for another reason. It
+    /// searches, so there is nothing more to do.
+    fn is_forestalled(&mut self) -> bool {
+        let is_forestalled = self.forestalled > 0;
+        self.forestalled -= usize::from(is_forestalled);
+        is_forestalled
     }
 }
 

@@ -12,7 +12,7 @@ use super::{IdleList, Retract, Searching};
 use crate::parker::Parker;
 use crate::queue::models::Item;
 use crate::queue::{Pop, Queue};
-use crate::sync::{AtomicBool, Ordering, explore, handshake};
+use crate::sync::{AtomicBool, Ordering, explore, explore_shallow, handshake};
 
 /// What a hub has, for numbers.
 struct Pool {
@@ -297,6 +297,39 @@ fn a_dealer_and_a_submitter() {
         let mut done = worker.join().unwrap();
         done.sort_unstable();
         assert_eq!(done, [1, 2]);
+        pool.assert_at_rest();
+    });
+}
+
+/// A submitter has reserved a worker and waits for the lock when a task is dealt to the only one on the list; another
+/// enters before the submitter comes. Each worker that was counted on must be woken, the one with the task above all.
+#[test]
+fn a_task_dealt_to_a_worker_that_is_promised_already() {
+    explore_shallow(|| {
+        let pool = Pool::new(2);
+        pool.slots[0].asleep.store(true, Ordering::SeqCst);
+        pool.idle.enter(0, Searching::No);
+        let asleep = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                pool.slots[0].parker.park();
+                pool.slots[0].asleep.store(false, Ordering::SeqCst);
+                let mut number = pool.search_on(0, Searching::Yes);
+                while number != Some(7) {
+                    number = pool.next(0);
+                }
+            }
+        });
+        let entering = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || while pool.next(1).is_some() {}
+        });
+        let submitter = pool.start_submitter(1);
+        pool.deal(7, 0);
+        asleep.join().unwrap();
+        let _gate = submitter.join().unwrap();
+        pool.close();
+        entering.join().unwrap();
         pool.assert_at_rest();
     });
 }
