@@ -40,8 +40,8 @@ mutants="
   end_search_handshake       idle::models::two_free_workers
   wind_up_handshake          idle::models::a_task_pushed_before
   look_before_enter          idle::models::one_submitter
-  retract_stays              idle::models::taking_one_against_retracting
-  take_promised              idle::models::a_retreat
+  retract_stays              idle::models::takers::taking_one_against_retracting
+  take_promised              idle::models::takers::a_retreat
   take_left_to_others        idle::models::a_task_dealt_to_a_worker_that_is
   publish_relaxed            queue::models::one_pusher
   next_relaxed               queue::models::one_pusher
