@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[/ || /^\[workspace\]/ } !skip' Cargo.toml >"$folder/Cargo.toml"
+awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[/ || /^\[workspace\]/ || /^\[profile/ } !skip' Cargo.toml >"$folder/Cargo.toml"
 # README.md too: the crate's docs may take it in.
 cp -r src README.md "$folder"
 target=${CARGO_TARGET_DIR:-target}
