@@ -334,9 +334,14 @@ impl Pool {
         pop(&self.slots[home].own).or_else(|| pop(&self.shared))
     }
 
-    fn start_spare(self: &Arc<Self>, slot: usize) -> thread::JoinHandle<()> {
+    /// Does something on a thread of its own.
+    fn beside(self: &Arc<Self>, act: impl FnOnce(&Self) + 'static) -> thread::JoinHandle<()> {
         let pool = Arc::clone(self);
-        thread::spawn(move || pool.live(slot))
+        thread::spawn(move || act(&pool))
+    }
+
+    fn start_spare(self: &Arc<Self>, slot: usize) -> thread::JoinHandle<()> {
+        self.beside(move |pool| pool.live(slot))
     }
 
     /// A worker's task that waits for the one of this number to be run.
@@ -372,10 +377,7 @@ fn a_task_pushed_while_a_core_is_lent_is_run_there() {
     explore(|| {
         let pool = Pool::new(1, 1);
         let spare = pool.start_spare(1);
-        let submitter = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.submit(0)
-        });
+        let submitter = pool.beside(|pool| pool.submit(0));
         pool.lend_until_run(0);
         submitter.join().unwrap();
         pool.end(vec![spare]);
@@ -387,10 +389,7 @@ fn a_task_of_the_lenders_own_is_run_there() {
     explore(|| {
         let pool = Pool::new(1, 1);
         let spare = pool.start_spare(1);
-        let submitter = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.submit_for(0, 0)
-        });
+        let submitter = pool.beside(|pool| pool.submit_for(0, 0));
         pool.lend_until_run(0);
         submitter.join().unwrap();
         pool.end(vec![spare]);
@@ -403,10 +402,7 @@ fn a_core_that_is_lent_again_at_once_is_used() {
     explore(|| {
         let pool = Pool::new(1, 1);
         let spare = pool.start_spare(1);
-        let submitter = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.submit(0)
-        });
+        let submitter = pool.beside(|pool| pool.submit(0));
         pool.lend_core(0);
         pool.take_core_back(0);
         pool.lend_until_run(0);
@@ -424,10 +420,7 @@ fn a_task_that_comes_while_the_core_is_given_back_is_run() {
         pool.lend_core(0);
         pool.submit(0);
         pool.waits[0].park();
-        let submitter = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.submit(0)
-        });
+        let submitter = pool.beside(|pool| pool.submit(0));
         pool.take_core_back(0);
         // The lender waits no more: it is a worker again, and it may be woken for the task, or the spare one has it.
         let watcher = thread::spawn({

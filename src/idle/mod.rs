@@ -78,7 +78,7 @@ impl IdleList {
     /// Only after a reservation: so the list has a worker to spare, or one was woken in the caller's stead.
     fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let mut free = self.free.lock();
-        if free.is_forestalled() {
+        if free.spend_forestalled() {
             return None;
         }
         let workers = &mut free.workers;
@@ -91,7 +91,7 @@ impl IdleList {
         loop {
             self.reserve(Word::has_free)?;
             let mut free = self.free.lock();
-            if !free.is_forestalled() {
+            if !free.spend_forestalled() {
                 return free.workers.pop();
             }
         }
@@ -219,7 +219,7 @@ impl IdleList {
 impl Free {
     /// For a taker with a reservation: whether the worker that it would have got was woken already, for another reason. It
     /// searches, so there is nothing more to do.
-    fn is_forestalled(&mut self) -> bool {
+    fn spend_forestalled(&mut self) -> bool {
         let is_forestalled = self.forestalled > 0;
         self.forestalled -= usize::from(is_forestalled);
         is_forestalled
