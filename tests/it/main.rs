@@ -24,6 +24,8 @@ mod panics;
 mod placement;
 mod priorities;
 mod promise;
+#[path = "../random/mod.rs"]
+mod random;
 mod scope;
 mod shared;
 mod shutdown;

@@ -1,7 +1,7 @@
 //! What many tests need: a watchdog, a gate that holds tasks back, and things that notice their drop.
 
 use std::panic;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -14,6 +14,15 @@ use corepool::{TaskHandle, WorkerPool};
 /// Longer still under the noise of `ci/chaos.sh`.
 pub(crate) const PATIENCE: Duration =
     Duration::from_secs(if cfg!(corepool_chaos) { 120 } else { 60 });
+
+/// How many tasks, and how many closures of fork-join calls, the random programs of this process had.
+pub(crate) static TASKS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static CLOSURES: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn tally(tasks: u64, closures: u64) {
+    TASKS.fetch_add(tasks, Ordering::Relaxed);
+    CLOSURES.fetch_add(closures, Ordering::Relaxed);
+}
 
 /// Runs a test's body on a thread of its own and fails if it has no end within this time.
 ///

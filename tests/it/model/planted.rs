@@ -1,8 +1,8 @@
 //! Proves that the model would catch what it is there to catch: each test does one thing wrong.
 
-use super::body::{Life, panic_text};
-use super::book::{At, Book, Kind, value_text};
-use super::ends::How;
+use crate::random::model::body::{Life, panic_text};
+use crate::random::model::book::{At, Book, Kind, value_text};
+use crate::random::model::ends::How;
 
 /// A task that ran and let go of what it held.
 fn ran(life: &Life) {

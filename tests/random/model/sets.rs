@@ -14,17 +14,17 @@ use super::handles::{Given, read};
 use super::program::Program;
 
 #[derive(Debug)]
-pub(super) struct Set {
-    pub(super) set: TaskSet<Value>,
+pub(crate) struct Set {
+    pub(crate) set: TaskSet<Value>,
     /// Those whose result has not come out, as far as is known.
-    pub(super) members: Vec<usize>,
+    pub(crate) members: Vec<usize>,
     /// Results that came out and do not say whose they are: of some of the members.
-    pub(super) unnamed: Vec<How>,
-    pub(super) cancels: bool,
+    pub(crate) unnamed: Vec<How>,
+    pub(crate) cancels: bool,
 }
 
 /// A result of one of these: says of which, if it says so itself.
-pub(super) fn name(book: &mut Book, members: &[usize], given: Given) -> Result<usize, How> {
+pub(crate) fn name(book: &mut Book, members: &[usize], given: Given) -> Result<usize, How> {
     let (how, from) = read(given);
     let Some(from) = from else {
         let is_possible = members.iter().any(|id| book.ends(*id).has_how(how));
@@ -59,7 +59,7 @@ impl Set {
     }
 
     /// Takes all that is left of a pool that has ended.
-    pub(super) fn drain(mut self, book: &mut Book) {
+    pub(crate) fn drain(mut self, book: &mut Book) {
         assert_eq!(self.set.len(), self.left());
         while let Some(given) = self.set.next() {
             self.took(book, given);
@@ -76,7 +76,7 @@ impl Set {
 }
 
 impl Program {
-    pub(super) fn make_set(&mut self) {
+    pub(crate) fn make_set(&mut self) {
         let fresh = self.sets.is_empty() || self.random.bool();
         let mut set = if fresh {
             let cancels = self.random.u8(..3) == 0;
@@ -98,7 +98,7 @@ impl Program {
         self.sets.swap_remove(self.random.usize(..self.sets.len()))
     }
 
-    pub(super) fn use_set(&mut self) {
+    pub(crate) fn use_set(&mut self) {
         if self.sets.is_empty() {
             return;
         }

@@ -18,7 +18,7 @@ use super::sets::Set;
 type Tried<F> = Result<TaskHandle<Value>, SpawnError<F>>;
 
 impl Program {
-    pub(super) fn spawn(&mut self) {
+    pub(crate) fn spawn(&mut self) {
         match self.random.u8(..6) {
             0 => self.try_spawn(),
             1 => self.spawn_async(),
@@ -199,7 +199,7 @@ impl Program {
         assert_eq!((entry.life.ran(), entry.life.dropped()), (0, 1), "it ends before it begins");
     }
 
-    pub(super) fn spawn_batch(&mut self) {
+    pub(crate) fn spawn_batch(&mut self) {
         let count = [0, 1, 3, 8, 70][self.random.usize(..5)];
         if !self.shape.has_batches && !self.may_spawn(count) {
             return;
@@ -213,7 +213,7 @@ impl Program {
         self.keep_set(set, ids.collect());
     }
 
-    pub(super) fn broadcast(&mut self) {
+    pub(crate) fn broadcast(&mut self) {
         let (ids, bodies) = self.bodies(self.shape.workers);
         let bodies: Vec<_> = bodies.into_iter().map(|body| Mutex::new(Some(body))).collect();
         let set = self.pool.broadcast(move |worker| {

@@ -17,7 +17,7 @@ use corepool::{
 use super::many;
 use fastrand::Rng;
 
-use crate::support::{Dropping, Drops};
+use crate::support::{self, Dropping, Drops};
 
 /// What a task gives: which one it was, and a token that counts its drop.
 pub(super) type Value = (u64, Dropping);
@@ -85,7 +85,7 @@ pub(super) fn run(seed: u64) {
     expect_sums(&pool, &shared);
     drop(Arc::into_inner(pool).expect("nothing holds the pool any more"));
     #[cfg(target_os = "linux")]
-    crate::support::until(|| crate::support::threads_named(&name) == 0);
+    support::until(|| support::threads_named(&name) == 0);
     assert_eq!(shared.drops.count(), shared.made.load(Ordering::SeqCst), "dropped once each");
 }
 
@@ -319,4 +319,5 @@ fn expect_sums(pool: &WorkerPool, shared: &Shared) {
     // The shutdown from inside is one more.
     let beyond = metrics.spawned - handed_in;
     assert!(beyond <= 1, "{beyond} tasks that nobody handed in");
+    support::tally(metrics.spawned, 0);
 }

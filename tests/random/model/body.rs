@@ -10,7 +10,7 @@ use crate::support::Gate;
 
 /// What really happened to a task.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Life(Arc<Counts>);
+pub(crate) struct Life(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -21,32 +21,32 @@ struct Counts {
 
 impl Life {
     /// How often its closure was called.
-    pub(super) fn ran(&self) -> usize {
+    pub(crate) fn ran(&self) -> usize {
         self.0.ran.load(Ordering::SeqCst)
     }
 
     /// How often the token that it holds was dropped.
-    pub(super) fn dropped(&self) -> usize {
+    pub(crate) fn dropped(&self) -> usize {
         self.0.dropped.load(Ordering::SeqCst)
     }
 
     /// Whether it saw at its end that it was to stop.
-    pub(super) fn was_asked(&self) -> bool {
+    pub(crate) fn was_asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)
     }
 
-    pub(super) fn token(&self) -> Token {
+    pub(crate) fn token(&self) -> Token {
         Token(self.clone())
     }
 
-    pub(super) fn note_run(&self) {
+    pub(crate) fn note_run(&self) {
         self.0.ran.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 /// What a closure holds, and then its value. Counts its drop.
 #[derive(Debug)]
-pub(super) struct Token(Life);
+pub(crate) struct Token(Life);
 
 impl Drop for Token {
     fn drop(&mut self) {
@@ -56,22 +56,22 @@ impl Drop for Token {
 
 /// What a task gives: which one made it, and the token.
 #[derive(Debug)]
-pub(super) struct Value {
-    pub(super) id: usize,
-    pub(super) token: Token,
+pub(crate) struct Value {
+    pub(crate) id: usize,
+    pub(crate) token: Token,
 }
 
 /// A task's closure. One with a gate ends when that is opened.
 #[derive(Debug)]
-pub(super) struct Body {
-    pub(super) id: usize,
-    pub(super) panics: bool,
-    pub(super) token: Token,
-    pub(super) gate: Option<Gate>,
+pub(crate) struct Body {
+    pub(crate) id: usize,
+    pub(crate) panics: bool,
+    pub(crate) token: Token,
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Body {
-    pub(super) fn run(self, context: Option<&TaskContext>) -> Value {
+    pub(crate) fn run(self, context: Option<&TaskContext>) -> Value {
         let Self { id, panics, token, gate } = self;
         token.0.note_run();
         if let Some(gate) = gate {
@@ -87,6 +87,6 @@ impl Body {
 }
 
 /// What a task that panics says.
-pub(super) fn panic_text(id: usize) -> String {
+pub(crate) fn panic_text(id: usize) -> String {
     format!("task {id} of the program panics")
 }

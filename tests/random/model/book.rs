@@ -8,7 +8,7 @@ use super::ends::{End, Ends, How};
 
 /// What a task is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Root,
     Then(usize),
     Recover(usize),
@@ -17,7 +17,7 @@ pub(super) enum Kind {
 
 /// Where a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum At {
+pub(crate) enum At {
     /// In a queue, and sure to stay there. The number is its turn.
     Queued(usize),
     /// Behind a gate that is closed.
@@ -31,18 +31,18 @@ pub(super) enum At {
 
 /// How a task's own fate may turn out; what stands before it counts only if its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Fates {
-    pub(super) comes: bool,
-    pub(super) cancelled: bool,
-    pub(super) expired: bool,
-    pub(super) rejected: bool,
+pub(crate) struct Fates {
+    pub(crate) comes: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) expired: bool,
+    pub(crate) rejected: bool,
 }
 
 impl Fates {
-    pub(super) const COMES: Self =
+    pub(crate) const COMES: Self =
         Self { comes: true, cancelled: false, expired: false, rejected: false };
 
-    pub(super) fn only(how: How) -> Self {
+    pub(crate) fn only(how: How) -> Self {
         let none = Self::default();
         match how {
             How::Cancelled => Self { cancelled: true, ..none },
@@ -55,48 +55,48 @@ impl Fates {
 
 /// One task.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
-    pub(super) panics: bool,
-    pub(super) at: At,
-    pub(super) fates: Fates,
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    pub(crate) panics: bool,
+    pub(crate) at: At,
+    pub(crate) fates: Fates,
     /// Whether it holds a place in a bounded pool.
-    pub(super) has_place: bool,
-    pub(super) cancels_on_drop: bool,
-    pub(super) token: Option<usize>,
+    pub(crate) has_place: bool,
+    pub(crate) cancels_on_drop: bool,
+    pub(crate) token: Option<usize>,
     /// Others hold what it holds, so that this is not free when it settles.
-    pub(super) shares: bool,
+    pub(crate) shares: bool,
     /// It was asked to stop while it was sure to run.
-    pub(super) was_asked: bool,
-    pub(super) life: Life,
+    pub(crate) was_asked: bool,
+    pub(crate) life: Life,
     seen: Option<How>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     entries: Vec<Entry>,
     turns: usize,
 }
 
 impl Book {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn ids(&self) -> std::ops::Range<usize> {
+    pub(crate) fn ids(&self) -> std::ops::Range<usize> {
         0..self.entries.len()
     }
 
-    pub(super) fn of(&self, id: usize) -> &Entry {
+    pub(crate) fn of(&self, id: usize) -> &Entry {
         &self.entries[id]
     }
 
-    pub(super) fn of_mut(&mut self, id: usize) -> &mut Entry {
+    pub(crate) fn of_mut(&mut self, id: usize) -> &mut Entry {
         &mut self.entries[id]
     }
 
     /// Writes a new task down. Where it is, is said afterwards.
-    pub(super) fn add(&mut self, kind: Kind, panics: bool) -> usize {
+    pub(crate) fn add(&mut self, kind: Kind, panics: bool) -> usize {
         self.entries.push(Entry {
             kind,
             panics,
@@ -114,25 +114,25 @@ impl Book {
     }
 
     /// The last one was never handed in.
-    pub(super) fn forget_last(&mut self) {
+    pub(crate) fn forget_last(&mut self) {
         let entry = self.entries.pop();
         assert!(entry.is_some_and(|entry| entry.life.dropped() == 1));
     }
 
-    pub(super) fn queue(&mut self, id: usize) {
+    pub(crate) fn queue(&mut self, id: usize) {
         self.turns += 1;
         self.entries[id].at = At::Queued(self.turns);
     }
 
-    pub(super) fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.count(|entry| matches!(entry.at, At::Queued(_)))
     }
 
-    pub(super) fn places_taken(&self) -> usize {
+    pub(crate) fn places_taken(&self) -> usize {
         self.count(|entry| matches!(entry.at, At::Queued(_)) && entry.has_place)
     }
 
-    pub(super) fn any(&self, holds: impl Fn(&Entry) -> bool) -> bool {
+    pub(crate) fn any(&self, holds: impl Fn(&Entry) -> bool) -> bool {
         self.entries.iter().any(holds)
     }
 
@@ -141,7 +141,7 @@ impl Book {
     }
 
     /// The one that has waited longest.
-    pub(super) fn oldest(&self) -> Option<usize> {
+    pub(crate) fn oldest(&self) -> Option<usize> {
         let queued = self.ids().filter_map(|id| match self.entries[id].at {
             At::Queued(turn) => Some((turn, id)),
             _ => None,
@@ -150,7 +150,7 @@ impl Book {
     }
 
     /// A task came to a certain end without a run; what it held is free by now.
-    pub(super) fn settle(&mut self, id: usize, how: How) {
+    pub(crate) fn settle(&mut self, id: usize, how: How) {
         let entry = &mut self.entries[id];
         entry.fates = Fates::only(how);
         entry.at = At::Settled;
@@ -187,7 +187,7 @@ impl Book {
     }
 
     /// Writes a continuation down that was made while all workers are held back.
-    pub(super) fn link_held(&mut self, id: usize, before: usize) {
+    pub(crate) fn link_held(&mut self, id: usize, before: usize) {
         match self.entries[before].at {
             At::Settled => self.turn_comes(id, before),
             At::Loose => self.entries[id].at = At::Loose,
@@ -196,7 +196,7 @@ impl Book {
     }
 
     /// The one before it.
-    pub(super) fn before(&self, id: usize) -> Option<usize> {
+    pub(crate) fn before(&self, id: usize) -> Option<usize> {
         match self.entries[id].kind {
             Kind::Root => None,
             Kind::Then(before) | Kind::Recover(before) | Kind::Finally(before) => Some(before),
@@ -204,7 +204,7 @@ impl Book {
     }
 
     /// What `cancel` has to say; `None` if both are possible.
-    pub(super) fn answer_to_cancel(&self, id: usize) -> Option<bool> {
+    pub(crate) fn answer_to_cancel(&self, id: usize) -> Option<bool> {
         match self.entries[id].at {
             At::Queued(_) | At::Linked => Some(true),
             At::Running | At::Settled => Some(false),
@@ -213,7 +213,7 @@ impl Book {
     }
 
     /// A task was cancelled. `kept` says that this kept it from running; `None` that nobody knows.
-    pub(super) fn cancel(&mut self, id: usize, kept: Option<bool>) {
+    pub(crate) fn cancel(&mut self, id: usize, kept: Option<bool>) {
         let before = self.before(id);
         match (self.entries[id].at, kept) {
             (At::Settled, Some(true)) => panic!("task {id} was settled, and then cancelled"),
@@ -239,14 +239,14 @@ impl Book {
     }
 
     /// A handle was dropped, with what was asked for that case.
-    pub(super) fn drop_handle(&mut self, id: usize) {
+    pub(crate) fn drop_handle(&mut self, id: usize) {
         if self.entries[id].cancels_on_drop {
             self.cancel(id, None);
         }
     }
 
     /// All workers go on: from here nothing is certain that was not settled.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         for entry in &mut self.entries {
             if entry.at != At::Settled {
                 entry.at = At::Loose;
@@ -255,18 +255,18 @@ impl Book {
     }
 
     /// Every task has settled.
-    pub(super) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.at = At::Settled);
     }
 
     /// Widens what is possible for those of which nothing is certain.
-    pub(super) fn widen(&mut self, fits: impl Fn(&Entry) -> bool, change: impl Fn(&mut Fates)) {
+    pub(crate) fn widen(&mut self, fits: impl Fn(&Entry) -> bool, change: impl Fn(&mut Fates)) {
         let loose = self.entries.iter_mut().filter(|entry| entry.at == At::Loose && fits(entry));
         loose.for_each(|entry| change(&mut entry.fates));
     }
 
     /// How it may end, by all that is known.
-    pub(super) fn ends(&self, id: usize) -> Ends {
+    pub(crate) fn ends(&self, id: usize) -> Ends {
         let entry = &self.entries[id];
         let mut ends = Ends::default();
         let unrun = [
@@ -296,7 +296,7 @@ impl Book {
     }
 
     /// A handle gave this result. `from` says which task's value or panic it was.
-    pub(super) fn saw(&mut self, id: usize, how: How, from: Option<&str>) {
+    pub(crate) fn saw(&mut self, id: usize, how: How, from: Option<&str>) {
         let entry = &mut self.entries[id];
         assert!(entry.seen.is_none(), "task {id} gave two results");
         entry.at = At::Settled;
@@ -309,7 +309,7 @@ impl Book {
     }
 
     /// Whether a value or a panic that comes out of this task is of that one, which says who it is.
-    pub(super) fn is_from(&self, id: usize, how: How, from: &str) -> bool {
+    pub(crate) fn is_from(&self, id: usize, how: How, from: &str) -> bool {
         let mut at = id;
         while let Some(before) = self.before(at) {
             let entry = &self.entries[at];
@@ -329,7 +329,7 @@ impl Book {
     }
 
     /// The program is over, and everything that it made was dropped.
-    pub(super) fn expect_ended(&self) {
+    pub(crate) fn expect_ended(&self) {
         for id in self.ids() {
             let (entry, ends) = (&self.entries[id], self.ends(id));
             assert!(entry.at == At::Settled, "task {id} never settled: {entry:?}");
@@ -342,7 +342,7 @@ impl Book {
     }
 
     /// How many tasks of each kind there are, at least and at most.
-    pub(super) fn bounds(&self, how: How) -> std::ops::RangeInclusive<u64> {
+    pub(crate) fn bounds(&self, how: How) -> std::ops::RangeInclusive<u64> {
         let all = || self.ids().map(|id| self.ends(id));
         let least = all().filter(|ends| ends.only_how() == Some(how)).count();
         let most = all().filter(|ends| ends.has_how(how)).count();
@@ -363,6 +363,6 @@ fn step(kind: Kind, before: How, own: End) -> End {
 }
 
 /// What a value says of who made it.
-pub(super) fn value_text(id: usize) -> String {
+pub(crate) fn value_text(id: usize) -> String {
     format!("value of task {id}")
 }

@@ -13,10 +13,10 @@ use super::ends::How;
 use super::program::Program;
 
 /// What came out of a handle.
-pub(super) type Given = Result<Value, TaskError>;
+pub(crate) type Given = Result<Value, TaskError>;
 
 /// How it ended, and whose value or panic it is.
-pub(super) fn read(given: Given) -> (How, Option<String>) {
+pub(crate) fn read(given: Given) -> (How, Option<String>) {
     match given {
         Ok(value) => {
             drop(value.token);
@@ -27,17 +27,17 @@ pub(super) fn read(given: Given) -> (How, Option<String>) {
     }
 }
 
-pub(super) fn note(book: &mut Book, id: usize, given: Given) {
+pub(crate) fn note(book: &mut Book, id: usize, given: Given) {
     let (how, from) = read(given);
     book.saw(id, how, from.as_deref());
 }
 
 impl Program {
-    pub(super) fn saw(&mut self, id: usize, given: Given) {
+    pub(crate) fn saw(&mut self, id: usize, given: Given) {
         note(&mut self.book, id, given);
     }
 
-    pub(super) fn observe(&mut self) {
+    pub(crate) fn observe(&mut self) {
         let Some((id, task)) = self.take_handle() else { return };
         let is_finished = task.is_finished();
         match self.book.of(id).at {
@@ -71,7 +71,7 @@ impl Program {
         }
     }
 
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         let Some((id, task)) = self.take_handle() else { return };
         let expected = self.book.answer_to_cancel(id);
         let kept = task.cancel();
@@ -84,7 +84,7 @@ impl Program {
         self.open.push((id, task));
     }
 
-    pub(super) fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         let Some((id, task)) = self.take_handle() else { return };
         match self.random.u8(..4) {
             0 => task.detach(),
@@ -106,7 +106,7 @@ impl Program {
     }
 
     /// Puts one, or a short chain, behind a handle.
-    pub(super) fn link(&mut self) {
+    pub(crate) fn link(&mut self) {
         let Some((mut before, mut task)) = self.take_handle() else { return };
         for _ in 0..self.random.usize(1..4) {
             let kinds = [Kind::Then(before), Kind::Recover(before), Kind::Finally(before)];

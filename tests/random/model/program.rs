@@ -11,20 +11,20 @@ use super::book::{At, Book, Entry, Kind};
 use super::ends::How;
 use super::promises::Bundle;
 use super::sets::Set;
-use crate::support::{Gate, until};
+use crate::support::{self, Gate, until};
 
 /// What the pool is like.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) workers: usize,
-    pub(super) capacity: Option<usize>,
-    pub(super) when_full: WhenFull,
-    pub(super) has_batches: bool,
+pub(crate) struct Shape {
+    pub(crate) workers: usize,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) when_full: WhenFull,
+    pub(crate) has_batches: bool,
 }
 
 /// A closed gate that is opened when it is let go, also by a test that fails.
 #[derive(Debug)]
-pub(super) struct Closed(Gate);
+pub(crate) struct Closed(Gate);
 
 impl Drop for Closed {
     fn drop(&mut self) {
@@ -33,21 +33,21 @@ impl Drop for Closed {
 }
 
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// It holds all workers back. Stands before the pool, whose end waits for them.
-    pub(super) gate: Option<Closed>,
-    pub(super) pool: WorkerPool,
-    pub(super) shape: Shape,
-    pub(super) random: Rng,
-    pub(super) book: Book,
-    pub(super) open: Vec<(usize, TaskHandle<Value>)>,
-    pub(super) sets: Vec<Set>,
-    pub(super) bundles: Vec<Bundle>,
-    pub(super) tokens: Vec<CancelToken>,
-    pub(super) is_closed: bool,
+    pub(crate) gate: Option<Closed>,
+    pub(crate) pool: WorkerPool,
+    pub(crate) shape: Shape,
+    pub(crate) random: Rng,
+    pub(crate) book: Book,
+    pub(crate) open: Vec<(usize, TaskHandle<Value>)>,
+    pub(crate) sets: Vec<Set>,
+    pub(crate) bundles: Vec<Bundle>,
+    pub(crate) tokens: Vec<CancelToken>,
+    pub(crate) is_closed: bool,
 }
 
-pub(super) fn run(seed: u64) {
+pub(crate) fn run(seed: u64) {
     let mut random = Rng::with_seed(seed);
     let (pool, shape) = random_pool(&mut random);
     let mut program = Program {
@@ -112,7 +112,7 @@ impl Program {
         }
     }
 
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.gate.is_some()
     }
 
@@ -177,25 +177,25 @@ impl Program {
         self.note_settled_outside();
     }
 
-    pub(super) fn random_token(&mut self) -> Option<usize> {
+    pub(crate) fn random_token(&mut self) -> Option<usize> {
         (!self.tokens.is_empty()).then(|| self.random.usize(..self.tokens.len()))
     }
 
     /// This thread may have settled something of which nothing is certain. On a closed pool the workers may be gone, so
     /// that nobody runs what stands behind it.
-    pub(super) fn note_settled_outside(&mut self) {
+    pub(crate) fn note_settled_outside(&mut self) {
         if self.is_closed && !self.is_held() {
             self.book.widen(|entry| entry.kind != Kind::Root, |fates| fates.rejected = true);
         }
     }
 
-    pub(super) fn take_handle(&mut self) -> Option<(usize, TaskHandle<Value>)> {
+    pub(crate) fn take_handle(&mut self) -> Option<(usize, TaskHandle<Value>)> {
         let count = self.open.len();
         (count > 0).then(|| self.open.swap_remove(self.random.usize(..count)))
     }
 
     /// Whether a wait for it has an end.
-    pub(super) fn will_settle(&self, id: usize) -> bool {
+    pub(crate) fn will_settle(&self, id: usize) -> bool {
         !self.is_held() || self.book.of(id).at == At::Settled
     }
 
@@ -286,21 +286,22 @@ impl Program {
             assert!(bounds.contains(&count), "{how:?}: {bounds:?} are possible:\n{metrics}");
         }
         assert_eq!(self.ended(), metrics.spawned, "{metrics}");
+        support::tally(metrics.spawned, 0);
     }
 
     /// A new task's closure.
-    pub(super) fn body(&mut self) -> (usize, Body) {
+    pub(crate) fn body(&mut self) -> (usize, Body) {
         self.body_of(Kind::Root)
     }
 
-    pub(super) fn body_of(&mut self, kind: Kind) -> (usize, Body) {
+    pub(crate) fn body_of(&mut self, kind: Kind) -> (usize, Body) {
         let panics = self.random.u8(..6) == 0;
         let id = self.book.add(kind, panics);
         let token = self.book.of(id).life.token();
         (id, Body { id, panics, token, gate: None })
     }
 
-    pub(super) fn bodies(&mut self, count: usize) -> (Range<usize>, Vec<Body>) {
+    pub(crate) fn bodies(&mut self, count: usize) -> (Range<usize>, Vec<Body>) {
         let first = self.book.len();
         let bodies = (0..count).map(|_| self.body().1).collect();
         (first..first + count, bodies)

@@ -4,7 +4,7 @@ use corepool::TaskError;
 
 /// What comes out of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     Value,
     Panicked,
     Cancelled,
@@ -13,10 +13,10 @@ pub(super) enum How {
 }
 
 impl How {
-    pub(super) const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::Value, Self::Panicked, Self::Cancelled, Self::Expired, Self::Rejected];
 
-    pub(super) fn of(error: &TaskError) -> Self {
+    pub(crate) fn of(error: &TaskError) -> Self {
         match error {
             TaskError::Panicked(_) => Self::Panicked,
             TaskError::Cancelled => Self::Cancelled,
@@ -29,46 +29,46 @@ impl How {
 
 /// What came of one task: its result, and whether its own closure ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) how: How,
-    pub(super) ran: bool,
+pub(crate) struct End {
+    pub(crate) how: How,
+    pub(crate) ran: bool,
 }
 
 /// Ends that are possible.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Ends(u16);
+pub(crate) struct Ends(u16);
 
 impl Ends {
-    pub(super) fn add(&mut self, end: End) {
+    pub(crate) fn add(&mut self, end: End) {
         self.0 |= Self::bit(end);
     }
 
-    pub(super) fn has(self, end: End) -> bool {
+    pub(crate) fn has(self, end: End) -> bool {
         self.0 & Self::bit(end) != 0
     }
 
-    pub(super) fn has_how(self, how: How) -> bool {
+    pub(crate) fn has_how(self, how: How) -> bool {
         self.has(End { how, ran: true }) || self.has(End { how, ran: false })
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Those that fit.
-    pub(super) fn filter(self, fits: impl Fn(End) -> bool) -> Self {
+    pub(crate) fn filter(self, fits: impl Fn(End) -> bool) -> Self {
         let mut ends = Self::default();
         self.iter().filter(|end| fits(*end)).for_each(|end| ends.add(end));
         ends
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = End> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = End> {
         let ends = How::ALL.into_iter().flat_map(|how| [true, false].map(|ran| End { how, ran }));
         ends.filter(move |end| self.has(*end))
     }
 
     /// The only result, if there is only one.
-    pub(super) fn only_how(self) -> Option<How> {
+    pub(crate) fn only_how(self) -> Option<How> {
         let mut hows = How::ALL.into_iter().filter(|how| self.has_how(*how));
         hows.next().filter(|_| hows.next().is_none())
     }

@@ -13,7 +13,7 @@ use super::program::Program;
 use super::sets::name;
 
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(crate) struct Bundle {
     promise: Kind,
     members: Vec<usize>,
     cancels: bool,
@@ -111,7 +111,7 @@ impl Bundle {
     }
 
     /// Waits on a pool that has ended.
-    pub(super) fn finish(self, book: &mut Book) {
+    pub(crate) fn finish(self, book: &mut Book) {
         let Ok(output) = self.promise.wait(Wait::Try) else {
             panic!("{:?} have settled, and their promise has not", self.members)
         };
@@ -155,7 +155,7 @@ fn bundled(handles: Vec<TaskHandle<Value>>, kind: u8, cancels: bool) -> Kind {
 }
 
 impl Program {
-    pub(super) fn bundle(&mut self) {
+    pub(crate) fn bundle(&mut self) {
         let taken: Vec<_> = (0..self.random.usize(..6)).map_while(|_| self.take_handle()).collect();
         let (members, handles) = taken.into_iter().unzip();
         let (kind, cancels) = (self.random.u8(..4), self.random.u8(..3) == 0);
@@ -166,7 +166,7 @@ impl Program {
         }
     }
 
-    pub(super) fn use_bundle(&mut self) {
+    pub(crate) fn use_bundle(&mut self) {
         if self.bundles.is_empty() {
             return;
         }
