@@ -150,12 +150,12 @@ impl Lives {
         }
     }
 
-    /// Joins the threads that nobody joined yet, but for the calling one.
+    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins.
     pub(crate) fn join_threads(&self) {
         let me = thread::current().id();
         self.join_threads_but(me, |_| ());
         let mut state = self.state.lock();
-        while state.has_joiner && !state.joining.contains(&me) {
+        while state.are_joined() && !state.joining.contains(&me) {
             self.changed.wait(&mut state);
         }
     }
@@ -235,11 +235,15 @@ impl State {
         self.serving == 0 && !self.has_joiner && self.threads.iter().any(is_left)
     }
 
+    /// Whether somebody joins threads just now, or is about to.
+    fn are_joined(&self) -> bool {
+        self.has_joiner || !self.joining.is_empty()
+    }
+
     /// Whether there is somebody to wait for. The destructors of a thread that is being joined must not wait
     /// for the others: those who join wait for it.
     fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
-        let is_joined = self.has_joiner || !self.joining.is_empty();
-        self.serving > 0 || is_joined && !self.joining.contains(&me)
+        self.serving > 0 || self.are_joined() && !self.joining.contains(&me)
     }
 }
 
