@@ -147,18 +147,28 @@ impl Hub {
         home.own.has_item() || home.dealt.has_item()
     }
 
-    /// A spare worker is to be had again: a core that is lent, but neither served nor on the list, goes back there.
+    /// A spare worker is to be had again: cores that are lent, but neither served nor on the list, go back there. All of them, for
+    /// only a look tells which has work that is waiting.
     fn offer_again(&self, state: parking_lot::MutexGuard<'_, State>) {
-        let unserved = (0..state.lends.len()).find(|&index| {
+        let unserved = self.list_unserved(&state);
+        drop(state);
+        for index in unserved {
+            self.last_look(index);
+        }
+    }
+
+    /// Puts those cores on the list, and says whose they are.
+    fn list_unserved(&self, state: &State) -> Vec<usize> {
+        let is_unserved = |&index: &usize| {
             state.lends[index] > 0
                 && !state.duties.contains(&Duty::For(index))
                 && !self.idle.lists(self.lent(index))
-        });
-        if let Some(index) = unserved {
+        };
+        let unserved: Vec<_> = (0..state.lends.len()).filter(is_unserved).collect();
+        for &index in &unserved {
             self.idle.enter_last(self.lent(index));
-            drop(state);
-            self.last_look(index);
         }
+        unserved
     }
 
     /// The worker goes on. A spare one in its place is relieved: it still ends the task that it runs.
@@ -210,6 +220,15 @@ impl Hub {
     /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as searching already.
     #[cold]
     pub(super) fn employ(&self, index: usize) {
+        let mut lender = Some(index);
+        // A loop, for each that finds none may pass its search on to the next lent core, and there may be thousands.
+        while let Some(index) = lender {
+            lender = if self.hire(index) { None } else { self.pass_search_on() };
+        }
+    }
+
+    /// Says whether the caller's count as searching was taken over or given back.
+    fn hire(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         let has_work = !self.is_closed() || self.has_tasks() || self.has_own_tasks(index);
         let is_served = state.duties.contains(&Duty::For(index));
@@ -220,11 +239,7 @@ impl Hub {
                 resting.or_else(|| state.duties.iter().position(|duty| *duty == Duty::Off))
             })
             .flatten();
-        let Some(spare) = found else {
-            drop(state);
-            self.stop_search();
-            return;
-        };
+        let Some(spare) = found else { return false };
         let slot = self.config.workers + spare;
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
         state.counted[spare] = true;
@@ -235,21 +250,27 @@ impl Hub {
         if before == Duty::Resting {
             self.unpark_worker(slot);
         } else if !self.start_spare(slot) {
-            self.is_not_to_be_had(index, spare);
+            self.is_not_to_be_had(spare);
         }
+        true
     }
 
     /// The system refused the thread of a spare worker that was hired.
-    fn is_not_to_be_had(&self, index: usize, spare: usize) {
+    fn is_not_to_be_had(&self, spare: usize) {
         let mut state = self.spares.state.lock();
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;
-        if state.lends[index] > 0 {
-            // The next push tries again.
-            self.idle.enter_last(self.lent(index));
-        }
         drop(state);
-        let _word = self.idle.end_search();
+        // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its place. Not for the other lent cores:
+        // their spare workers' threads would be refused as well.
+        while self.pass_search_on().is_some() {}
+        let state = self.spares.state.lock();
+        if state.duties.contains(&Duty::Resting) {
+            self.offer_again(state);
+        } else {
+            // The next push tries again.
+            let _unserved = self.list_unserved(&state);
+        }
     }
 
     fn start_spare(&self, slot: usize) -> bool {
@@ -266,10 +287,23 @@ impl Hub {
 
     /// A count as searching is given up. If nobody else searches, there may be work that counted on it.
     pub(crate) fn stop_search(&self) {
-        let word = self.idle.end_search();
-        if word.wants_a_searcher() && self.has_tasks() {
-            let _gate = self.wake_one();
+        if let Some(lender) = self.pass_search_on() {
+            self.employ(lender);
         }
+    }
+
+    /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives its lender, and the count with it.
+    fn pass_search_on(&self) -> Option<usize> {
+        let word = self.idle.end_search();
+        if !word.wants_a_searcher() || !self.has_tasks() {
+            return None;
+        }
+        let index = self.idle.take_one(|index| index < self.slots.len())?;
+        let lender = index.checked_sub(self.slots.len());
+        if lender.is_none() {
+            self.unpark_worker(index);
+        }
+        lender
     }
 
     /// What a spare worker is to do that has rested, or was relieved. `slot` is its own.

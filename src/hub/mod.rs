@@ -283,7 +283,9 @@ impl Hub {
         if let Some(admission) = &self.admission {
             admission.close();
         }
-        while let Some(index) = self.idle.take_any() {
+        // All are taken before one is woken: a lent core comes back to the list if a spare worker's thread is refused.
+        let taken: Vec<_> = std::iter::from_fn(|| self.idle.take_any()).collect();
+        for index in taken {
             self.unpark(index);
         }
         self.wake_resting_spares();
