@@ -34,7 +34,10 @@ fn a_quiet_pool_was_never_called_full_last() {
                     _ => {}
                 }
             }
-            assert!(!is_full, "nothing waits or runs, and the pool is called full (round {rounds})");
+            assert!(
+                !is_full,
+                "nothing waits or runs, and the pool is called full (round {rounds})"
+            );
         }
     });
 }
