@@ -63,3 +63,19 @@ fn many_lent_cores_without_a_spare_worker_need_no_stack() {
     assert_eq!(spawns.join().unwrap().join().unwrap(), 7);
     drop(lenders);
 }
+
+#[test]
+fn a_spare_worker_that_sleeps_for_one_lender_serves_another_who_has_work() {
+    within(|| {
+        let pool = WorkerPool::builder().workers(2).spare_workers(1).build().unwrap();
+        let first = lender(&pool, 0);
+        let second = lender(&pool, 1);
+        // The spare worker takes the core of one of the two, runs this, and sleeps there.
+        pool.spawn(|| ()).join().unwrap();
+        let own: Vec<_> = (0..2).map(|worker| pool.task().on_worker(worker).spawn(|| 7)).collect();
+        for task in own {
+            assert_eq!(task.join().unwrap(), 7);
+        }
+        drop((first, second));
+    });
+}
