@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Hub, Slot, registry};
 use crate::id::WorkerId;
@@ -118,6 +118,8 @@ impl Hub {
         let still_works = |&spare: &usize| {
             state.duties[spare] == Duty::Relieved(index)
                 && state.lends[self.config.workers + spare] == 0
+                // It may have been sent here, and be on its way yet.
+                && self.home_of(self.config.workers + spare) == self.home_of(index)
         };
         if let Some(spare) = (0..state.duties.len()).find(still_works) {
             // It still has the core, and keeps it.
@@ -149,7 +151,7 @@ impl Hub {
 
     /// A spare worker is to be had again: cores that are lent, but neither served nor on the list, go back there. All of them, for
     /// only a look tells which has work that is waiting.
-    fn offer_again(&self, state: parking_lot::MutexGuard<'_, State>) {
+    fn offer_again(&self, state: MutexGuard<'_, State>) {
         let unserved = self.list_unserved(&state);
         drop(state);
         for index in unserved {
@@ -213,8 +215,53 @@ impl Hub {
             Some(slot) if self.slots[slot].lends.load(Ordering::SeqCst) => self.wake_deputy(slot),
             Some(_) => {}
             None if self.idle.take(self.lent(index)) => self.employ(index),
-            None => {}
+            None => self.recall(self.spares.state.lock(), index),
         }
+    }
+
+    /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it has tasks of its own.
+    fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
+        if !self.is_in_need(&state, index) {
+            return;
+        }
+        let sleeps = |&spare: &usize| {
+            matches!(state.duties[spare], Duty::For(_))
+                && self.idle.take(self.config.workers + spare)
+        };
+        if let Some(spare) = (0..state.duties.len()).find(sleeps) {
+            self.send_to(state, spare, index);
+            self.unpark_worker(self.config.workers + spare);
+        }
+    }
+
+    /// Whether a lender whom nobody serves has tasks of its own, which nobody else may run.
+    fn is_in_need(&self, state: &State, index: usize) -> bool {
+        state.lends[index] > 0
+            && !state.duties.contains(&Duty::For(index))
+            && self.has_own_tasks(index)
+    }
+
+    /// A spare worker that is about to sleep is sent to a lender in need, if there is one. Says whether it was. `slot` is its own.
+    pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
+        let state = self.spares.state.lock();
+        let spare = slot - self.config.workers;
+        if !matches!(state.duties[spare], Duty::For(_)) {
+            return false;
+        }
+        let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
+        if let Some(index) = in_need {
+            self.send_to(state, spare, index);
+        }
+        in_need.is_some()
+    }
+
+    /// The spare worker leaves the lender that it serves for another one.
+    fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
+        state.duties[spare] = Duty::For(index);
+        // It goes as if to rest, and learns in `next_order` that it is not to.
+        self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
+        // Also the one that it leaves.
+        self.offer_again(state);
     }
 
     /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as searching already.
@@ -239,7 +286,10 @@ impl Hub {
                 resting.or_else(|| state.duties.iter().position(|duty| *duty == Duty::Off))
             })
             .flatten();
-        let Some(spare) = found else { return false };
+        let Some(spare) = found else {
+            self.recall(state, index);
+            return false;
+        };
         let slot = self.config.workers + spare;
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
         state.counted[spare] = true;
@@ -312,7 +362,11 @@ impl Hub {
         let spare = slot - self.config.workers;
         let counted = std::mem::take(&mut state.counted[spare]);
         let (duty, order) = match state.duties[spare] {
-            Duty::For(home) => (Duty::For(home), Order::Serve { home, counted }),
+            Duty::For(home) => {
+                // It may have been sent here from elsewhere.
+                self.slots[slot].relieved.store(false, Ordering::SeqCst);
+                (Duty::For(home), Order::Serve { home, counted })
+            }
             _ if is_patient && !self.is_closed() => (Duty::Resting, Order::Rest),
             _ => (Duty::Leaving, Order::Leave),
         };
