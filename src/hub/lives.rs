@@ -132,8 +132,8 @@ impl Lives {
     }
 
     /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its end when
-    /// it runs the destructors of the user's thread-locals, and those may take as long as they like.
-    pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) {
+    /// it runs the destructors of the user's thread-locals, and those may take as long as they like. Says whether it gave up.
+    pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let lives = Arc::clone(self);
         let me = thread::current().id();
         let joined = Arc::new((Mutex::new(false), Condvar::new()));
@@ -144,10 +144,12 @@ impl Lives {
             told.1.notify_one();
         });
         // Without a thread to spare nothing is lost: the others end by themselves.
-        if joiner.is_ok() {
-            let mut done = joined.0.lock();
-            while !*done && !joined.1.wait_until(&mut done, end).timed_out() {}
+        if joiner.is_err() {
+            return false;
         }
+        let mut done = joined.0.lock();
+        while !*done && !joined.1.wait_until(&mut done, end).timed_out() {}
+        !*done
     }
 
     /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins.

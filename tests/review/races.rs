@@ -126,3 +126,19 @@ fn of_two_shutdowns_at_once_each_returns_when_the_threads_have_ended() {
         second.recv().unwrap();
     });
 }
+
+#[test]
+fn a_drop_does_not_wait_for_threads_that_a_timed_shutdown_left_behind() {
+    within(|| {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (ends, is_ending) = mpsc::channel();
+        let (go, waits) = mpsc::channel();
+        let lingers = Lingers(ends, waits);
+        pool.spawn(move || LINGERS.set(Some(lingers))).join().unwrap();
+        let report = pool.shutdown_timeout(Duration::from_millis(300));
+        assert!(report.is_clean());
+        is_ending.recv().unwrap();
+        drop(pool);
+        drop(go);
+    });
+}
