@@ -73,6 +73,7 @@ mutants="
   line_unmarked              admission::models::one_gives_back
   line_cleared_early         admission::models::the_first_steps_out
   close_unmarked             admission::models::the_room_closes_while_one_comes
+  drained_untold             admission::models::a_room_that_has_drained
   offer_done_relaxed         offer::models::an_offer_is
   offer_finish_relaxed       offer::models::an_offer_is
   withdraw_blind             offer::models::an_offer_is

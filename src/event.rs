@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use crate::id::WorkerId;
@@ -136,14 +136,14 @@ impl Events {
     /// Tells every listener; one that is full misses the event, one that is gone is forgotten.
     pub(crate) fn tell(&self, event: PoolEvent) {
         let mut audience = self.audience.lock();
-        audience.listeners.retain(|listener| match listener.try_send(event.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                // ORDERING: a statistic.
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                true
+        audience.listeners.retain(|listener| {
+            // Only here is sent, under the lock: so it can't be more by now.
+            if listener.len() < CAPACITY {
+                return listener.send(event.clone()).is_ok();
             }
-            Err(TrySendError::Disconnected(_)) => false,
+            // ORDERING: a statistic.
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            true
         });
         if audience.past.len() == BACKLOG {
             audience.past.pop_front();
@@ -153,11 +153,12 @@ impl Events {
 
     /// A new listener, who hears the recent past first.
     pub(crate) fn listen(&self) -> Receiver<PoolEvent> {
-        let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
+        // Not `bounded`, which takes the room for all of them at once, and keeps it until the next event if the listener goes before that.
+        let (sender, receiver) = crossbeam_channel::unbounded();
         let mut audience = self.audience.lock();
         for event in &audience.past {
-            // The channel is new and larger than the past.
-            let _sent = sender.try_send(event.clone());
+            // The receiver is still here.
+            let _sent = sender.send(event.clone());
         }
         audience.listeners.push(sender);
         receiver

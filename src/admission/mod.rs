@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, handshake};
 
 const LINE: usize = 1;
 const ONE: usize = 2;
@@ -176,10 +176,12 @@ impl Admission {
                 }
                 continue;
             }
-            // ORDERING: as in `enter`.
+            // SeqCst: one half of a handshake with `tell_full`, which tells and then looks at the word.
+            // ORDERING: relaxed on failure, because it is tried again.
             let given =
-                self.word.compare_exchange(word, word + ONE, Ordering::AcqRel, Ordering::Relaxed);
+                self.word.compare_exchange(word, word + ONE, Ordering::SeqCst, Ordering::Relaxed);
             if given.is_ok() {
+                handshake();
                 self.tell_drained((word + ONE) / ONE);
                 return;
             }
@@ -211,6 +213,11 @@ impl Admission {
 
     fn tell_full(&self) {
         self.tell(false, Edge::Full);
+        handshake();
+        // Room may have come since the look that found none, before it was told; then nobody else tells of it.
+        if cfg!(not(corepool_mutant = "drained_untold")) {
+            self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
+        }
     }
 
     fn tell_drained(&self, free: usize) {
@@ -221,14 +228,14 @@ impl Admission {
 
     /// Tells an edge if the other one was told last.
     fn tell(&self, told_full_before: bool, edge: Edge) {
-        // ORDERING: a glance that saves the lock; who gets the lock looks again.
-        if self.told_full.load(Ordering::Relaxed) != told_full_before {
+        // A glance that saves the lock; who gets the lock looks again. SeqCst: see `give_back`.
+        if self.told_full.load(Ordering::SeqCst) != told_full_before {
             return;
         }
         let telling = self.telling.lock();
         // ORDERING: changed only under the lock.
         if self.told_full.load(Ordering::Relaxed) == told_full_before {
-            self.told_full.store(!told_full_before, Ordering::Relaxed);
+            self.told_full.store(!told_full_before, Ordering::SeqCst);
             (self.observer)(edge);
         }
         drop(telling);

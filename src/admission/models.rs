@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool as Flag, AtomicUsize as Count, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
 use loom::thread;
 
-use super::{Admission, Entry, InLine, Permit};
+use super::{Admission, Edge, Entry, InLine, Permit};
 use crate::parker::Parker;
 use crate::sync::explore;
 
@@ -273,5 +273,19 @@ fn the_last_waker_hears_of_the_place() {
             Entry::Closed => panic!("the room stays open"),
         }
         assert_free(&room, 1);
+    });
+}
+
+#[test]
+fn a_room_that_has_drained_is_not_left_as_full() {
+    explore(|| {
+        let is_full = Arc::new(Flag::new(false));
+        let told = Arc::clone(&is_full);
+        let room = Admission::new(1, Box::new(move |edge| told.store(edge == Edge::Full, Relaxed)));
+        let permit = enter(&room);
+        let giver = thread::spawn(move || drop(permit));
+        drop(room.try_enter());
+        giver.join().unwrap();
+        assert!(!is_full.load(Relaxed), "all places are free");
     });
 }

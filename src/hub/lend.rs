@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Hub, Slot, registry};
 use crate::id::WorkerId;
@@ -118,6 +118,8 @@ impl Hub {
         let still_works = |&spare: &usize| {
             state.duties[spare] == Duty::Relieved(index)
                 && state.lends[self.config.workers + spare] == 0
+                // It may have been sent here, and be on its way yet.
+                && self.home_of(self.config.workers + spare) == self.home_of(index)
         };
         if let Some(spare) = (0..state.duties.len()).find(still_works) {
             // It still has the core, and keeps it.
@@ -147,18 +149,28 @@ impl Hub {
         home.own.has_item() || home.dealt.has_item()
     }
 
-    /// A spare worker is to be had again: a core that is lent, but neither served nor on the list, goes back there.
-    fn offer_again(&self, state: parking_lot::MutexGuard<'_, State>) {
-        let unserved = (0..state.lends.len()).find(|&index| {
+    /// A spare worker is to be had again: cores that are lent, but neither served nor on the list, go back there. All of them, for
+    /// only a look tells which has work that is waiting.
+    fn offer_again(&self, state: MutexGuard<'_, State>) {
+        let unserved = self.list_unserved(&state);
+        drop(state);
+        for index in unserved {
+            self.last_look(index);
+        }
+    }
+
+    /// Puts those cores on the list, and says whose they are.
+    fn list_unserved(&self, state: &State) -> Vec<usize> {
+        let is_unserved = |&index: &usize| {
             state.lends[index] > 0
                 && !state.duties.contains(&Duty::For(index))
                 && !self.idle.lists(self.lent(index))
-        });
-        if let Some(index) = unserved {
+        };
+        let unserved: Vec<_> = (0..state.lends.len()).filter(is_unserved).collect();
+        for &index in &unserved {
             self.idle.enter_last(self.lent(index));
-            drop(state);
-            self.last_look(index);
         }
+        unserved
     }
 
     /// The worker goes on. A spare one in its place is relieved: it still ends the task that it runs.
@@ -203,13 +215,67 @@ impl Hub {
             Some(slot) if self.slots[slot].lends.load(Ordering::SeqCst) => self.wake_deputy(slot),
             Some(_) => {}
             None if self.idle.take(self.lent(index)) => self.employ(index),
-            None => {}
+            None => self.recall(self.spares.state.lock(), index),
         }
+    }
+
+    /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it has tasks of its own.
+    fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
+        if !self.is_in_need(&state, index) {
+            return;
+        }
+        let sleeps = |&spare: &usize| {
+            matches!(state.duties[spare], Duty::For(_))
+                && self.idle.take(self.config.workers + spare)
+        };
+        if let Some(spare) = (0..state.duties.len()).find(sleeps) {
+            self.send_to(state, spare, index);
+            self.unpark_worker(self.config.workers + spare);
+        }
+    }
+
+    /// Whether a lender whom nobody serves has tasks of its own, which nobody else may run.
+    fn is_in_need(&self, state: &State, index: usize) -> bool {
+        state.lends[index] > 0
+            && !state.duties.contains(&Duty::For(index))
+            && self.has_own_tasks(index)
+    }
+
+    /// A spare worker that is about to sleep is sent to a lender in need, if there is one. Says whether it was. `slot` is its own.
+    pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
+        let state = self.spares.state.lock();
+        let spare = slot - self.config.workers;
+        if !matches!(state.duties[spare], Duty::For(_)) {
+            return false;
+        }
+        let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
+        if let Some(index) = in_need {
+            self.send_to(state, spare, index);
+        }
+        in_need.is_some()
+    }
+
+    /// The spare worker leaves the lender that it serves for another one.
+    fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
+        state.duties[spare] = Duty::For(index);
+        // It goes as if to rest, and learns in `next_order` that it is not to.
+        self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
+        // Also the one that it leaves.
+        self.offer_again(state);
     }
 
     /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as searching already.
     #[cold]
     pub(super) fn employ(&self, index: usize) {
+        let mut lender = Some(index);
+        // A loop, for each that finds none may pass its search on to the next lent core, and there may be thousands.
+        while let Some(index) = lender {
+            lender = if self.hire(index) { None } else { self.pass_search_on() };
+        }
+    }
+
+    /// Says whether the caller's count as searching was taken over or given back.
+    fn hire(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         let has_work = !self.is_closed() || self.has_tasks() || self.has_own_tasks(index);
         let is_served = state.duties.contains(&Duty::For(index));
@@ -221,9 +287,8 @@ impl Hub {
             })
             .flatten();
         let Some(spare) = found else {
-            drop(state);
-            self.stop_search();
-            return;
+            self.recall(state, index);
+            return false;
         };
         let slot = self.config.workers + spare;
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
@@ -235,21 +300,27 @@ impl Hub {
         if before == Duty::Resting {
             self.unpark_worker(slot);
         } else if !self.start_spare(slot) {
-            self.is_not_to_be_had(index, spare);
+            self.is_not_to_be_had(spare);
         }
+        true
     }
 
     /// The system refused the thread of a spare worker that was hired.
-    fn is_not_to_be_had(&self, index: usize, spare: usize) {
+    fn is_not_to_be_had(&self, spare: usize) {
         let mut state = self.spares.state.lock();
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;
-        if state.lends[index] > 0 {
-            // The next push tries again.
-            self.idle.enter_last(self.lent(index));
-        }
         drop(state);
-        let _word = self.idle.end_search();
+        // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its place. Not for the other lent cores:
+        // their spare workers' threads would be refused as well.
+        while self.pass_search_on().is_some() {}
+        let state = self.spares.state.lock();
+        if state.duties.contains(&Duty::Resting) {
+            self.offer_again(state);
+        } else {
+            // The next push tries again.
+            let _unserved = self.list_unserved(&state);
+        }
     }
 
     fn start_spare(&self, slot: usize) -> bool {
@@ -266,10 +337,23 @@ impl Hub {
 
     /// A count as searching is given up. If nobody else searches, there may be work that counted on it.
     pub(crate) fn stop_search(&self) {
-        let word = self.idle.end_search();
-        if word.wants_a_searcher() && self.has_tasks() {
-            let _gate = self.wake_one();
+        if let Some(lender) = self.pass_search_on() {
+            self.employ(lender);
         }
+    }
+
+    /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives its lender, and the count with it.
+    fn pass_search_on(&self) -> Option<usize> {
+        let word = self.idle.end_search();
+        if !word.wants_a_searcher() || !self.has_tasks() {
+            return None;
+        }
+        let index = self.idle.take_one(|index| index < self.slots.len())?;
+        let lender = index.checked_sub(self.slots.len());
+        if lender.is_none() {
+            self.unpark_worker(index);
+        }
+        lender
     }
 
     /// What a spare worker is to do that has rested, or was relieved. `slot` is its own.
@@ -278,7 +362,11 @@ impl Hub {
         let spare = slot - self.config.workers;
         let counted = std::mem::take(&mut state.counted[spare]);
         let (duty, order) = match state.duties[spare] {
-            Duty::For(home) => (Duty::For(home), Order::Serve { home, counted }),
+            Duty::For(home) => {
+                // It may have been sent here from elsewhere.
+                self.slots[slot].relieved.store(false, Ordering::SeqCst);
+                (Duty::For(home), Order::Serve { home, counted })
+            }
             _ if is_patient && !self.is_closed() => (Duty::Resting, Order::Rest),
             _ => (Duty::Leaving, Order::Leave),
         };

@@ -132,8 +132,8 @@ impl Lives {
     }
 
     /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its end when
-    /// it runs the destructors of the user's thread-locals, and those may take as long as they like.
-    pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) {
+    /// it runs the destructors of the user's thread-locals, and those may take as long as they like. Says whether it gave up.
+    pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let lives = Arc::clone(self);
         let me = thread::current().id();
         let joined = Arc::new((Mutex::new(false), Condvar::new()));
@@ -144,18 +144,20 @@ impl Lives {
             told.1.notify_one();
         });
         // Without a thread to spare nothing is lost: the others end by themselves.
-        if joiner.is_ok() {
-            let mut done = joined.0.lock();
-            while !*done && !joined.1.wait_until(&mut done, end).timed_out() {}
+        if joiner.is_err() {
+            return false;
         }
+        let mut done = joined.0.lock();
+        while !*done && !joined.1.wait_until(&mut done, end).timed_out() {}
+        !*done
     }
 
-    /// Joins the threads that nobody joined yet, but for the calling one.
+    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins.
     pub(crate) fn join_threads(&self) {
         let me = thread::current().id();
         self.join_threads_but(me, |_| ());
         let mut state = self.state.lock();
-        while state.has_joiner && !state.joining.contains(&me) {
+        while state.are_joined() && !state.joining.contains(&me) {
             self.changed.wait(&mut state);
         }
     }
@@ -235,11 +237,15 @@ impl State {
         self.serving == 0 && !self.has_joiner && self.threads.iter().any(is_left)
     }
 
+    /// Whether somebody joins threads just now, or is about to.
+    fn are_joined(&self) -> bool {
+        self.has_joiner || !self.joining.is_empty()
+    }
+
     /// Whether there is somebody to wait for. The destructors of a thread that is being joined must not wait
     /// for the others: those who join wait for it.
     fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
-        let is_joined = self.has_joiner || !self.joining.is_empty();
-        self.serving > 0 || is_joined && !self.joining.contains(&me)
+        self.serving > 0 || self.are_joined() && !self.joining.contains(&me)
     }
 }
 

@@ -9,6 +9,7 @@ mod lend;
 mod lives;
 #[cfg(all(test, corepool_loom))]
 mod models;
+mod moves;
 mod registry;
 mod slot;
 mod watchdog;
@@ -283,7 +284,9 @@ impl Hub {
         if let Some(admission) = &self.admission {
             admission.close();
         }
-        while let Some(index) = self.idle.take_any() {
+        // All are taken before one is woken: a lent core comes back to the list if a spare worker's thread is refused.
+        let taken: Vec<_> = std::iter::from_fn(|| self.idle.take_any()).collect();
+        for index in taken {
             self.unpark(index);
         }
         self.wake_resting_spares();
@@ -317,18 +320,33 @@ impl Hub {
         // After the look that found the pool closed, before the looks at the queues: a submitter that found
         // it open has pushed before that.
         handshake();
+        // Between two queues tasks stand in none: who moves some runs one of them, and may wait in it for the others.
+        let Some(moves) = self.moves() else { return false };
         let own = Self::own_queues(&self.slots[index]);
-        self.common_queues().chain(own).all(Queue::is_empty)
+        self.common_queues().chain(own).all(Queue::is_empty) && self.moves() == Some(moves)
+    }
+
+    /// How often tasks were moved from one queue to another; `None` while some are. If it gives the same before and after
+    /// a look at all queues, the look has seen them all.
+    fn moves(&self) -> Option<usize> {
+        self.used_slots()
+            .iter()
+            .try_fold(0, |sum: usize, slot| Some(sum.wrapping_add(slot.moves.over()?)))
     }
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
         let mut settled = 0;
-        // What is settled may bring the continuation behind it to a queue that was emptied before.
-        while let Some(count) = self.settle_round(outcome) {
-            settled += count;
+        loop {
+            let moves = self.moves();
+            match self.settle_round(outcome) {
+                // What is settled may bring the continuation behind it to a queue that was emptied before.
+                Some(count) => settled += count,
+                None if moves.is_some() && self.moves() == moves => return settled,
+                // Some stood between two queues.
+                None => std::thread::yield_now(),
+            }
         }
-        settled
     }
 
     /// Empties each queue once. `None` if there was nothing in any.

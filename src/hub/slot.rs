@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::lanes::Lanes;
+use super::moves::Moves;
 use super::watchdog::Watched;
 use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
@@ -25,6 +26,8 @@ pub(crate) struct Slot {
     pub(crate) dealt: Queue<QueuedTask>,
     /// Tasks that only this worker may run.
     pub(crate) own: Lanes,
+    /// Batches that the worker takes from other queues into its inbox.
+    pub(crate) moves: Moves,
     pub(crate) parker: Parker,
     /// Set while the worker may be asleep, for who deals it a task.
     pub(crate) asleep: CachePadded<AtomicBool>,
@@ -77,6 +80,7 @@ impl Slot {
             inbox: Queue::new(),
             dealt: Queue::new(),
             own: Lanes::new(),
+            moves: Moves::new(),
             parker: Parker::new(),
             asleep: CachePadded::new(AtomicBool::new(false)),
             hurried: AtomicBool::new(false),

@@ -121,7 +121,9 @@ impl WorkerPool {
         if worker::is_inside(self.hub.id) || self.hub.is_copy() {
             abandoned = self.running_tasks();
         } else if self.hub.lives.wait_for_all(Some(end)) {
-            self.hub.lives.join_threads_until(end);
+            if self.hub.lives.join_threads_until(end) {
+                self.hub.lives.give_up();
+            }
         } else {
             cancelled = self.hub.settle_waiting(Outcome::Cancelled) as u64;
             // From here on continuations are refused at once; what came between the two is settled too.

@@ -88,7 +88,7 @@ impl Worker {
         let own = &slots[self.index];
         let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
         for other in others.filter(|other| !other.inbox.looks_empty()) {
-            let (found, moved) = other.inbox.pop_batch(BATCH, &own.inbox);
+            let (found, moved) = own.moves.during(|| other.inbox.pop_batch(BATCH, &own.inbox));
             if let Pop::Item(task) = found {
                 self.shyness.caught(moved + 1);
                 own.counters.stolen.raise_by(moved + 1);
@@ -124,7 +124,8 @@ impl Worker {
         if shared.looks_empty() {
             return None;
         }
-        match shared.pop_batch(BATCH, &self.slot().inbox) {
+        let own = self.slot();
+        match own.moves.during(|| shared.pop_batch(BATCH, &own.inbox)) {
             (Pop::Item(task), moved) => {
                 self.tell_of_moved(moved);
                 Some(task)

@@ -238,7 +238,10 @@ impl Worker {
         self.hub.idle.enter(self.index, searching);
         self.hub.board.poke_all();
         // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
-        let stay_up = self.is_relieved() || self.sees_work() || self.hub.is_closed();
+        let stay_up = self.is_relieved()
+            || self.sees_work()
+            || self.hub.is_closed()
+            || self.is_spare && self.hub.is_needed_elsewhere(self.index);
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
             slot.counters.parks.raise();
             slot.parker.park();

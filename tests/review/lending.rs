@@ -1,0 +1,81 @@
+//! Cores that are lent while there are fewer spare workers than lenders.
+
+use std::sync::{Arc, mpsc};
+
+use corepool::{Pinning, TaskHandle, WorkerPool, blocking};
+
+use crate::{child, within};
+
+/// A worker that has lent its core until the sender is dropped.
+fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>) {
+    let (go, waits) = mpsc::channel::<()>();
+    let (lends, is_lending) = mpsc::channel();
+    let task = pool.task().on_worker(worker).spawn(move || {
+        blocking(|| {
+            lends.send(()).unwrap();
+            assert!(waits.recv().is_err(), "the sender is dropped");
+        });
+    });
+    is_lending.recv().unwrap();
+    (task, go)
+}
+
+#[test]
+fn a_spare_worker_that_is_free_again_is_offered_to_all_who_wait_for_one() {
+    within(|| {
+        let pool = WorkerPool::builder().workers(4).spare_workers(1).build().unwrap();
+        let (first, go_first) = lender(&pool, 0);
+        let (inside, is_inside) = mpsc::channel();
+        let (go_spare, spare_waits) = mpsc::channel::<()>();
+        let holds_spare = pool.task().on_worker(0).spawn(move || {
+            inside.send(()).unwrap();
+            assert!(spare_waits.recv().is_err(), "the sender is dropped");
+        });
+        is_inside.recv().unwrap();
+        let others: Vec<_> = (1..4).map(|worker| lender(&pool, worker)).collect();
+        // Takes all lent cores from the list, in vain.
+        assert!(pool.spawn(|| unreachable!("it is cancelled")).cancel());
+        let (sender, receiver) = mpsc::channel();
+        pool.task().on_worker(3).spawn(move || sender.send(1).unwrap()).detach();
+        drop(go_first);
+        first.join().unwrap();
+        drop(go_spare);
+        holds_spare.join().unwrap();
+        // The one spare worker has nothing else to do.
+        assert_eq!(receiver.recv().unwrap(), 1);
+        drop(others);
+    });
+}
+
+#[test]
+fn many_lent_cores_without_a_spare_worker_need_no_stack() {
+    if !child::is_child() {
+        return child::run_again(|_| {}).expect_success();
+    }
+    const WORKERS: usize = 500;
+    let builder = WorkerPool::builder().workers(WORKERS).spare_workers(1);
+    let pool = builder.stack_size(64 << 10).pinning(Pinning::None).build().unwrap();
+    let pool = Arc::new(pool);
+    let lenders: Vec<_> = (0..WORKERS).map(|worker| lender(&pool, worker)).collect();
+    let inner = Arc::clone(&pool);
+    // Runs on the spare worker's small stack, and takes all other lent cores from the list, in vain.
+    let spawns = pool.task().on_worker(0).spawn(move || inner.spawn(|| 7));
+    assert_eq!(spawns.join().unwrap().join().unwrap(), 7);
+    drop(lenders);
+}
+
+#[test]
+fn a_spare_worker_that_sleeps_for_one_lender_serves_another_who_has_work() {
+    within(|| {
+        let pool = WorkerPool::builder().workers(2).spare_workers(1).build().unwrap();
+        let first = lender(&pool, 0);
+        let second = lender(&pool, 1);
+        // The spare worker takes the core of one of the two, runs this, and sleeps there.
+        pool.spawn(|| ()).join().unwrap();
+        let own: Vec<_> = (0..2).map(|worker| pool.task().on_worker(worker).spawn(|| 7)).collect();
+        for task in own {
+            assert_eq!(task.join().unwrap(), 7);
+        }
+        drop((first, second));
+    });
+}

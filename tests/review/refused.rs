@@ -1,0 +1,115 @@
+//! The system refuses the thread of a spare worker.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use corepool::{WorkerPool, WorkerState, blocking};
+
+use crate::{child, until, within};
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Goes on as a user of its own: the limit counts all threads of a user, and root has none.
+fn become_somebody() {
+    let user = 20_000 + std::process::id() % 40_000;
+    // SAFETY: no preconditions.
+    let failed = unsafe { libc::setuid(user) };
+    assert_eq!(failed, 0, "root may become anybody");
+}
+
+fn allow_threads(count: usize) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is a local of ours.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) };
+    assert_eq!(failed, 0);
+    limit.rlim_cur = libc::rlim_t::try_from(count).unwrap();
+    // SAFETY: the limit is a local of ours.
+    let failed = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    assert_eq!(failed, 0);
+}
+
+#[test]
+fn close_does_not_block_though_a_spare_workers_thread_is_refused() {
+    if !child::is_child() {
+        return child::run_again(|_| {}).expect_success();
+    }
+    become_somebody();
+    within(|| {
+        let pool = WorkerPool::builder().workers(1).spare_workers(1).build().unwrap();
+        let (go, waits) = mpsc::channel::<()>();
+        let (lends, is_lending) = mpsc::channel();
+        let lender = pool.spawn(move || {
+            blocking(|| {
+                lends.send(()).unwrap();
+                assert!(waits.recv().is_err(), "the sender is dropped");
+            });
+        });
+        is_lending.recv().unwrap();
+        allow_threads(1);
+        let queued = pool.spawn(|| 7);
+        pool.close();
+        drop(go);
+        lender.join().unwrap();
+        assert_eq!(queued.join().unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_refused_thread_does_not_hide_that_nobody_searches() {
+    if !child::is_child() {
+        return child::run_again(|_| {}).expect_success();
+    }
+    become_somebody();
+    within(|| {
+        let (name_it, may_name) = mpsc::channel::<()>();
+        let may_name = Mutex::new(may_name);
+        let names = Arc::new(AtomicBool::new(false));
+        let is_naming = Arc::clone(&names);
+        let name = move |id: corepool::WorkerId| {
+            if id.index() == 2 {
+                // The submitter's thread is about to start a spare worker's, and takes its time.
+                names.store(true, Ordering::SeqCst);
+                may_name.lock().unwrap().recv().unwrap();
+            }
+            format!("w{id}")
+        };
+        let builder = WorkerPool::builder().workers(2).spare_workers(1).thread_name(name);
+        let pool = Arc::new(builder.build().unwrap());
+        let (sender, receiver) = mpsc::channel();
+        let (lends, is_lending) = mpsc::channel();
+        let lender = pool.task().on_worker(0).spawn(move || {
+            blocking(|| {
+                lends.send(()).unwrap();
+                receiver.recv().unwrap()
+            })
+        });
+        is_lending.recv().unwrap();
+        let (go, waits) = mpsc::channel::<()>();
+        let (inside, is_inside) = mpsc::channel();
+        let busy = pool.task().on_worker(1).spawn(move || {
+            inside.send(()).unwrap();
+            assert!(waits.recv().is_err(), "the sender is dropped");
+        });
+        is_inside.recv().unwrap();
+        let inner = Arc::clone(&pool);
+        let submitter = thread::spawn(move || inner.spawn(|| ()).join().unwrap());
+        until(|| is_naming.load(Ordering::SeqCst));
+        // Now the other worker runs what there is, and goes to sleep.
+        let parks = pool.metrics().workers[1].parks;
+        drop(go);
+        busy.join().unwrap();
+        until(|| pool.metrics().workers[1].parks > parks);
+        until(|| pool.workers()[1].state == WorkerState::Parked);
+        // Somebody is said to search, so this wakes nobody.
+        pool.spawn(move || sender.send(1).unwrap()).detach();
+        allow_threads(1);
+        name_it.send(()).unwrap();
+        assert_eq!(lender.join().unwrap(), 1);
+        submitter.join().unwrap();
+        assert!(threads() > 2);
+    });
+}
