@@ -203,7 +203,7 @@ fn give_up_now(held: HeldTask<()>) {
 }
 
 /// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for just that.
-pub(super) fn do_what_waits() {
+pub(crate) fn do_what_waits() {
     in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
     worker::settle_waiting_links();
 }
