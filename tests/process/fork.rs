@@ -195,14 +195,17 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
                 // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
                 unsafe { libc::alarm(45) };
                 let other = Arc::clone(&inner);
-                let installs = move || other.install(|| RUNS.fetch_add(1, Ordering::SeqCst));
-                std::thread::spawn(installs).join().unwrap();
                 let leave = || {
                     let code = i32::from(RUNS.load(Ordering::SeqCst) != 1);
                     // SAFETY: no preconditions.
                     unsafe { libc::_exit(code) }
                 };
-                inner.spawn(leave).detach();
+                let installs = move || {
+                    other.install(|| RUNS.fetch_add(1, Ordering::SeqCst));
+                    // Behind whatever that left in the queue.
+                    other.spawn(leave).detach();
+                };
+                std::thread::spawn(installs).join().unwrap();
             }
             child
         });
