@@ -46,7 +46,9 @@ impl WorkerPool {
         F: FnOnce() -> R + Send,
         R: Send,
     {
-        if worker::index_in(self.hub().id).is_some() {
+        // In a forked child no worker comes, but a task of the parent's that forked may go on as one: nothing may be left
+        // in a queue when this frame ends.
+        if worker::index_in(self.hub().id).is_some() || self.hub().is_copy() {
             return fork::with_stack_of(self.hub(), |_| op());
         }
         let visit = Visit::new(op);

@@ -18,6 +18,7 @@ use crate::parker;
 use crate::spin::Patience;
 use crate::task::{ClaimedAt, HeldTask, Outcome};
 use crate::worker;
+pub(crate) use then::do_what_waits;
 
 thread_local! {
     /// What the calling thread has learnt about joins.
@@ -261,7 +262,7 @@ impl<T> Future for TaskHandle<T> {
                 Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
                 Poll::Pending => {
                     // If it is that, the waker is woken.
-                    then::do_what_waits();
+                    do_what_waits();
                     Poll::Pending
                 }
                 ready => ready,
@@ -309,7 +310,7 @@ fn wait<T>(
             Err(running) => held = running,
         }
     }
-    then::do_what_waits();
+    do_what_waits();
     if core_is_wanted || !look_again(&held) {
         if is_copy(&held) {
             return Ok(Err(TaskError::Lost));

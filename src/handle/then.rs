@@ -37,7 +37,13 @@ impl<T: Send + 'static> TaskHandle<T> {
         F: FnOnce(T) -> U + Send + 'static,
         U: Send + 'static,
     {
-        self.link::<F, _, U>(When::Value, move |result: Result<T, TaskError>| result.map(closure))
+        self.link::<F, _, U>(When::Value, move |result: Result<T, TaskError>| match result {
+            Ok(value) => Ok(closure(value)),
+            Err(error) => {
+                unwind::quietly(|| drop(closure));
+                Err(error)
+            }
+        })
     }
 
     /// Runs a closure on the error when there is no value, to put another in its place. A value is passed on.
@@ -60,8 +66,12 @@ impl<T: Send + 'static> TaskHandle<T> {
     where
         F: FnOnce(TaskError) -> T + Send + 'static,
     {
-        self.link::<F, _, T>(When::NoValue, move |result: Result<T, TaskError>| {
-            result.or_else(|error| Ok(closure(error)))
+        self.link::<F, _, T>(When::NoValue, move |result: Result<T, TaskError>| match result {
+            Err(error) => Ok(closure(error)),
+            Ok(value) => {
+                unwind::quietly(|| drop(closure));
+                Ok(value)
+            }
         })
     }
 
@@ -193,7 +203,7 @@ fn give_up_now(held: HeldTask<()>) {
 }
 
 /// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for just that.
-pub(super) fn do_what_waits() {
+pub(crate) fn do_what_waits() {
     in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
     worker::settle_waiting_links();
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::TaskError;
-use crate::handle::TaskHandle;
+use crate::handle::{self, TaskHandle};
 use crate::parker;
 use crate::watch::Watch;
 use crate::worker;
@@ -197,6 +197,7 @@ impl<R: Rule> Promise<R> {
             if let Some(output) = self.take_settled() {
                 return Poll::Ready(output);
             }
+            handle::do_what_waits();
             if self.watch.as_ref().is_none_or(|watch| !watch.wait(waker)) {
                 return Poll::Pending;
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::fold::{self, Fold};
 use super::items::sealed::Numbered;
 use crate::hub::Hub;
+use crate::unwind;
 
 /// Calls the function on every item and collects the results.
 pub(super) fn map<I, F, R>(hub: &Arc<Hub>, items: &I, function: &F) -> Vec<R>
@@ -48,9 +49,13 @@ unsafe impl<R: Send> Send for Run<R> {}
 
 impl<R> Drop for Run<R> {
     fn drop(&mut self) {
-        let results = std::ptr::slice_from_raw_parts_mut(self.first, self.len);
-        // SAFETY: these were written, and nobody else owns them.
-        unsafe { results.drop_in_place() };
+        for number in 0..self.len {
+            // SAFETY: so many were written, side by side.
+            let result = unsafe { self.first.add(number) };
+            // One by one: a panic is on its way, and a second one would end the process.
+            // SAFETY: nobody else owns them.
+            unwind::quietly(|| unsafe { result.drop_in_place() });
+        }
     }
 }
 

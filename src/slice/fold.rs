@@ -196,7 +196,10 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
             let Some(given) = last else { break };
             match given.settle(stack) {
                 Ok(next) => sum = self.whole.fold.merge(sum, next),
-                Err(payload) => panic::resume_unwind(payload),
+                Err(payload) => {
+                    unwind::quietly(|| drop(sum));
+                    panic::resume_unwind(payload)
+                }
             }
         }
         core::mem::forget(cleanup);

@@ -39,10 +39,11 @@ pub(crate) struct Plan {
 
 /// A token that concerns the task, and the task's place on its list.
 pub(crate) struct Tie {
-    /// First, so that it is dropped first.
+    /// First, so that it is dropped first. None if the token had ended before.
     #[expect(dead_code, reason = "only its drop is of interest")]
-    pub(crate) registration: Registration,
-    pub(crate) token: CancelToken,
+    pub(crate) registration: Option<Registration>,
+    /// What says why a running task is to stop. None for a token that a running task does not heed.
+    pub(crate) token: Option<CancelToken>,
 }
 
 impl Extra {
@@ -69,7 +70,7 @@ impl Extra {
 impl Plan {
     /// Why it was asked to stop, if a token did that.
     pub(crate) fn reason(&self) -> Option<CancelReason> {
-        self.ties.lock().iter().find_map(|tie| tie.token.reason())
+        self.ties.lock().iter().find_map(|tie| tie.token.as_ref()?.reason())
     }
 
     pub(crate) fn tie(&self, tie: Tie) {

@@ -47,9 +47,10 @@ impl<T> HeldTask<T> {
             Meaning::Stop => finish_cancelled::<L>,
             Meaning::TooLate => finish_expired::<L>,
         };
+        let is_heeded = meaning == Meaning::Stop;
         // SAFETY: the handle keeps the task until it is tied; from there the tie's drop, which comes before the task is
         // freed, takes the listener off. The closure and what else is touched are `Send`.
-        unsafe { tie(self.task(), token, claim, finish) }
+        unsafe { tie(self.task(), token, is_heeded, claim, finish) }
     }
 }
 
@@ -68,7 +69,7 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     if let Some(run_for) = plan.run_for {
         let token = CancelToken::with_timeout(run_for);
         // SAFETY: the claimant's reference keeps the task until it is tied, and then as in `HeldTask::tie`.
-        let tied = unsafe { tie(task, &token, stop, finish_nothing) };
+        let tied = unsafe { tie(task, &token, true, stop, finish_nothing) };
         if tied.is_err() {
             // SAFETY: the claimant holds a reference.
             unsafe { Header::of(task) }.state.request_cancel();
@@ -77,12 +78,15 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     true
 }
 
+/// A token that a running task heeds stays with the task though it has ended: it says why the task is to stop.
+///
 /// # Safety
 /// - The task has a plan, and somebody keeps it meanwhile.
 /// - `claim` and `finish` take a header.
 unsafe fn tie(
     task: NonNull<Header>,
     token: &CancelToken,
+    is_heeded: bool,
     claim: unsafe fn(NonNull<()>) -> bool,
     finish: unsafe fn(NonNull<()>),
 ) -> Result<(), CancelReason> {
@@ -91,9 +95,10 @@ unsafe fn tie(
     let plan = plan.expect("only a task with a plan is tied to a token");
     // SAFETY: the caller's promise; the registration is kept by the task, whose drop gives it up.
     let listener = unsafe { Listener::new(task.cast(), claim, finish) };
-    let registration = token.listen(listener)?;
-    plan.tie(Tie { registration, token: token.clone() });
-    Ok(())
+    let listened = token.listen(listener);
+    let ended = listened.as_ref().err().cloned();
+    plan.tie(Tie { registration: listened.ok(), token: is_heeded.then(|| token.clone()) });
+    ended.map_or(Ok(()), Err)
 }
 
 /// # Safety

@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 
 use super::source::Source;
 use crate::error::TaskError;
+use crate::handle;
 use crate::watch::Watch;
 use crate::worker;
 
@@ -154,6 +155,7 @@ impl<T> Seats<T> {
 
     /// Leaves the waker of who waits. Says whether something was woken already: then nobody may wake it.
     pub(super) fn wait(&self, waker: &Waker) -> bool {
+        handle::do_what_waits();
         self.watch.as_ref().is_some_and(|watch| watch.wait(waker))
     }
 

@@ -112,8 +112,10 @@ fn push_from_outside(link: QueuedTask) {
 
 /// Settles a link that needs no worker; those behind it follow, one after another.
 fn settle_here(link: QueuedTask) {
-    // Where thread-locals are gone the link is refused as it is dropped.
-    let _refused = in_turn::run(&TO_SETTLE, link, settle);
+    // Where thread-locals are gone there is no line, and each link would need a frame: a worker settles them.
+    if let Err(link) = in_turn::run(&TO_SETTLE, link, settle) {
+        push_from_outside(link);
+    }
 }
 
 /// Settles the links that wait for that on this thread, before it sleeps for one of them.

@@ -11,7 +11,7 @@ use crate::event::{ExitReason, PoolEvent};
 use crate::fork::{self, Kind, Stack};
 use crate::hub::{Hub, Life, Order};
 use crate::idle::Searching;
-use crate::parker::Parker;
+use crate::parker::{self, Parker};
 use crate::sync::Ordering;
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
@@ -83,6 +83,8 @@ fn name(hub: &Hub, index: usize) {
     let is_named = !slot.thread.lock().name.is_empty();
     if !is_named {
         let named = unwind::catch(|| (hub.config.name_thread)(slot.id));
+        // It may have waited, and taken the token that this thread, which is about to sleep, has to find.
+        parker::current().unpark();
         slot.thread.lock().name = named.unwrap_or_else(|payload| {
             unwind::drop_payload(payload);
             format!("corepool-{}", slot.id)

@@ -279,3 +279,34 @@ fn a_token_ends_while_a_task_that_is_tied_to_it_is_run_in_place() {
         assert_eq!(metrics.queue_depth, 0);
     });
 }
+
+#[test]
+fn a_task_without_any_time_is_told_that_its_time_is_over() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let task = pool.task().run_for(Duration::ZERO).spawn_with(|cx| cx.cancel_reason());
+        assert_eq!(task.join().unwrap(), Some(CancelReason::DeadlinePassed));
+    });
+}
+
+#[test]
+fn the_time_to_start_is_no_reason_to_stop() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (starting, started) = mpsc::channel();
+        let start_by = Instant::now() + Duration::from_millis(200);
+        let task = pool.task().deadline(start_by).spawn_with(move |cx| {
+            starting.send(()).unwrap();
+            while !cx.is_cancelled() {
+                std::thread::yield_now();
+            }
+            cx.cancel_reason()
+        });
+        // Fails if the machine was too busy for the task to start: then there is nothing to be seen.
+        if started.recv().is_ok() {
+            CancelToken::with_deadline(start_by + SOON).wait();
+            task.cancel();
+            assert_eq!(task.join().unwrap(), Some(CancelReason::Asked));
+        }
+    });
+}

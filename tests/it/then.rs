@@ -1,6 +1,7 @@
 //! Continuations run when the task before them is settled, hold no worker meanwhile, and settle whatever happens.
 
 mod long;
+mod passing;
 mod races;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

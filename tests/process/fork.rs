@@ -1,5 +1,7 @@
 //! A fork takes the pool along but not its workers: the child must get an error, and never hang.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use corepool::{CancelReason, CancelToken, TaskHandle, WorkerPool};
@@ -174,6 +176,44 @@ fn a_forked_child_has_deadlines_of_its_own() {
         assert_eq!(ended, Some(0), "the forked child hangs");
         assert!(!far.is_cancelled());
         assert_eq!(far.child_with_timeout(soon).wait(), CancelReason::DeadlinePassed);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// A worker that forks goes on in the child, and takes what it finds in the queues there.
+#[test]
+fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    if child::is_child() {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let inner = Arc::clone(&pool);
+        let forks = pool.spawn(move || {
+            // SAFETY: as in `in_fork`; here the child leaves by a task that it spawns.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
+                unsafe { libc::alarm(45) };
+                let other = Arc::clone(&inner);
+                let leave = || {
+                    let code = i32::from(RUNS.load(Ordering::SeqCst) != 1);
+                    // SAFETY: no preconditions.
+                    unsafe { libc::_exit(code) }
+                };
+                let installs = move || {
+                    other.install(|| RUNS.fetch_add(1, Ordering::SeqCst));
+                    // Behind whatever that left in the queue.
+                    other.spawn(leave).detach();
+                };
+                std::thread::spawn(installs).join().unwrap();
+            }
+            child
+        });
+        let child = forks.join().unwrap();
+        let mut status = 0;
+        // SAFETY: the status is ours to write.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status}");
         return;
     }
     child::run_again(|_| {}).expect_success();

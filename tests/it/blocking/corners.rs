@@ -1,13 +1,13 @@
 //! Lending in its corners: at close, after the end of a spare worker's thread, with all spare workers taken. Each of these once failed.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use corepool::{Dispatch, TaskContext, WorkerPool, blocking};
 
-use crate::support::{PATIENCE, until, within};
+use crate::support::{PATIENCE, thread_number, until, until_asleep, within};
 
 fn pool(workers: usize, spares: usize, dispatch: Dispatch) -> Arc<WorkerPool> {
     let builder = WorkerPool::builder().workers(workers).spare_workers(spares).dispatch(dispatch);
@@ -182,5 +182,53 @@ fn a_spare_worker_is_named_when_it_is_needed_and_by_default_if_that_fails() {
         assert_eq!(name.join().unwrap().as_deref(), Some("corepool-1"));
         sender.send(()).unwrap();
         waits.join().unwrap();
+    });
+}
+
+/// The thread that waits starts the spare worker, and so calls the closure that names it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_waited_for_takes_no_wake_up_away() {
+    within(PATIENCE, || {
+        let other = pool(1, 0, Dispatch::FreeWorker);
+        let (go, gate) = mpsc::channel::<()>();
+        let (names, go) = (Arc::clone(&other), Mutex::new(go));
+        let name = move |id: corepool::WorkerId| {
+            if id.index() > 0 {
+                let (starting, started) = mpsc::channel();
+                let (over, end) = mpsc::channel::<()>();
+                let task = names.spawn(move || {
+                    starting.send(()).unwrap();
+                    end.recv().unwrap_err();
+                });
+                // What the waiting task waits for ends now, and this begins when it has woken its waiter.
+                go.lock().unwrap().send(()).unwrap();
+                started.recv().unwrap();
+                let me = thread_number();
+                let ends = thread::spawn(move || {
+                    until_asleep(me);
+                    drop(over);
+                });
+                task.join().unwrap();
+                ends.join().unwrap();
+            }
+            format!("name-{id}")
+        };
+        let pool = WorkerPool::builder().workers(1).thread_name(name).build().unwrap();
+        let (starting, started) = mpsc::channel();
+        let awaited = other.spawn(move || {
+            starting.send(()).unwrap();
+            gate.recv().unwrap();
+        });
+        started.recv().unwrap();
+        let (queued, wait) = mpsc::channel::<()>();
+        let waits = pool.spawn(move || {
+            wait.recv().unwrap();
+            awaited.join().unwrap();
+        });
+        let waiting = pool.spawn(|| ());
+        queued.send(()).unwrap();
+        waits.join().unwrap();
+        waiting.join().unwrap();
     });
 }

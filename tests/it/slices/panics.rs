@@ -241,3 +241,20 @@ fn payloads_may_panic_when_they_are_dropped() {
         });
     });
 }
+
+#[test]
+fn results_whose_drops_panic_are_dropped_all_the_same() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let drops = Drops::default();
+        let make = |number: usize| {
+            if number == 5 {
+                resume_unwind(Box::new("no luck"));
+            }
+            drops.bomb()
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| pool.map(0..10_usize, make)));
+        assert_eq!(*ended.unwrap_err().downcast::<&str>().unwrap(), "no luck");
+        assert_eq!(drops.count(), 5);
+    });
+}

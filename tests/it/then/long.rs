@@ -1,8 +1,12 @@
 //! Chains of a million links: whatever happens to them, no stack is needed for it.
 
-use corepool::{TaskError, TaskHandle, WorkerPool};
+use std::cell::RefCell;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 
-use crate::support::{Drops, PATIENCE, occupy, within};
+use corepool::{CancelToken, TaskError, TaskHandle, WorkerPool};
+
+use crate::support::{Busy, Drops, PATIENCE, occupy, within};
 
 const LINKS: u64 = if cfg!(any(corepool_chaos, corepool_tsan)) { 20_000 } else { 1_000_000 };
 
@@ -89,5 +93,45 @@ fn a_task_on_a_pool_of_one_worker_waits_for_it() {
         let inner = std::sync::Arc::clone(&pool);
         let awaited = pool.spawn(move || pollster::block_on(chain(inner.spawn(|| 0))).unwrap());
         assert_eq!(awaited.join().unwrap(), LINKS);
+    });
+}
+
+/// Cancels the first task of a chain when it is dropped, and says what the chain's end came to.
+struct Cancels(CancelToken, Option<TaskHandle<u64>>, Sender<TaskError>, Option<Busy>);
+
+impl Drop for Cancels {
+    fn drop(&mut self) {
+        self.0.cancel();
+        self.3 = None;
+        let end = self.1.take().unwrap().join();
+        self.2.send(end.unwrap_err()).unwrap();
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Cancels>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn it_fails_where_thread_locals_are_gone() {
+    within(3 * PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (said, told) = mpsc::channel();
+        let busy = occupy(&pool, 1);
+        let make = || {
+            let token = CancelToken::new();
+            let end = chain(pool.task().cancel_token(&token).spawn(|| 0));
+            (token, end)
+        };
+        let ((token, end), (early, early_end)) = (make(), make());
+        let ends = thread::spawn(move || {
+            // The first thread-local of this thread, so the last to be destroyed.
+            LAST.set(Some(Cancels(token, Some(end), said, Some(busy))));
+            // By this those of the pool are there, and will be gone.
+            early.cancel();
+            drop(early_end);
+        });
+        assert!(told.recv().unwrap().is_cancelled());
+        ends.join().unwrap();
     });
 }

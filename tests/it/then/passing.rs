@@ -1,0 +1,110 @@
+//! What passes a continuation by: neither a closure's drop nor a wait in one changes it or holds it back.
+
+use std::time::Duration;
+
+use corepool::{CancelToken, TaskHandle, TaskSet, WorkerPool, promise};
+
+use crate::support::{Drops, PATIENCE, occupy, within};
+
+#[test]
+fn a_value_passes_by_a_closure_whose_drop_panics() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let drops = Drops::default();
+        let bomb = drops.bomb();
+        let task = pool.spawn(|| 7).recover(move |error| {
+            std::mem::forget(bomb);
+            error.resume()
+        });
+        assert_eq!(task.join().unwrap(), 7);
+        assert_eq!(drops.count(), 1);
+    });
+}
+
+#[test]
+fn an_error_passes_by_a_closure_whose_drop_panics() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let busy = occupy(&pool, 1);
+        let drops = Drops::default();
+        let (token, bomb) = (CancelToken::new(), drops.bomb());
+        let tied = pool.task().cancel_token(&token).spawn(|| 7);
+        let task = tied.then(move |_| std::mem::forget(bomb));
+        token.cancel();
+        assert!(task.join().unwrap_err().is_cancelled());
+        assert_eq!(drops.count(), 1);
+        busy.release();
+    });
+}
+
+/// Does something when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(what) = self.0.take() {
+            what();
+        }
+    }
+}
+
+/// A link is settled on this thread, which is no worker, and drops a closure; that drop cancels a task and waits for the link behind
+/// it, which stands in the line of this very thread.
+fn wait_in_a_drop(wait: impl FnOnce(TaskHandle<()>) + Send + 'static) {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let busy = occupy(&pool, 1);
+        let (outer, inner) = (CancelToken::new(), CancelToken::new());
+        let behind = pool.task().cancel_token(&inner).spawn(|| ()).then(|()| ());
+        let waits = OnDrop(Some(move || {
+            inner.cancel();
+            wait(behind);
+        }));
+        let first = pool.task().cancel_token(&outer).spawn(|| ()).then(move |()| drop(waits));
+        outer.cancel();
+        assert!(first.join().unwrap_err().is_cancelled());
+        busy.release();
+    });
+}
+
+#[test]
+fn a_handle_waits_for_a_link_that_stands_in_the_threads_own_line() {
+    wait_in_a_drop(|behind| assert!(behind.join().unwrap_err().is_cancelled()));
+}
+
+#[test]
+fn a_set_waits_for_a_link_that_stands_in_the_threads_own_line() {
+    wait_in_a_drop(|behind| {
+        let mut set = TaskSet::from_iter([behind]);
+        assert!(set.next().unwrap().unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_set_awaits_a_link_that_stands_in_the_threads_own_line() {
+    wait_in_a_drop(|behind| {
+        let mut set = TaskSet::from_iter([behind]);
+        let next = pollster::block_on(set.next_async());
+        assert!(next.unwrap().unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_promise_that_has_looked_before_waits_for_a_link_in_the_threads_own_line() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let busy = occupy(&pool, 1);
+        let (outer, inner) = (CancelToken::new(), CancelToken::new());
+        let behind = pool.task().cancel_token(&inner).spawn(|| ()).then(|()| ());
+        let looked = promise::all([behind]).join_timeout(Duration::ZERO);
+        let looked = looked.expect_err("the task was not started");
+        let waits = OnDrop(Some(move || {
+            inner.cancel();
+            assert!(looked.join().unwrap_err().is_cancelled());
+        }));
+        let first = pool.task().cancel_token(&outer).spawn(|| ()).then(move |()| drop(waits));
+        outer.cancel();
+        assert!(first.join().unwrap_err().is_cancelled());
+        busy.release();
+    });
+}
