@@ -7,6 +7,7 @@
 //! - `COREPOOL_SOAK_TASKS`: go on until there were so many tasks.
 //! - `COREPOOL_SOAK_SEED`: the number from which those of all programs are drawn; another one each time by default.
 //! - `COREPOOL_SOAK_KIND`: only programs of this kind, by its name in [`KINDS`].
+//! - `COREPOOL_SOAK_SCALE`: how many times as long as usual each storm is; a number is the same program only with the same scale.
 //! - `COREPOOL_PROGRAM`: only this program, `COREPOOL_TIMES` times.
 //!
 //! Without the test harness, whose threads would be in the way of counting.

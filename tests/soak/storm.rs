@@ -10,6 +10,7 @@ use fastrand::Rng;
 
 use super::book::{Book, Ticket};
 use super::{borrow, flood, gather, memory};
+use crate::random::setting;
 use crate::support::{self, until};
 
 /// What a task gives: its ticket, or nothing if it used that up.
@@ -17,6 +18,11 @@ pub(super) type Value = Option<Ticket>;
 
 /// At most so many tasks a storm; fewer where each takes long.
 const MOST: usize = if cfg!(corepool_chaos) { 30_000 } else { 120_000 };
+
+/// How many times as long as usual a storm is, `COREPOOL_SOAK_SCALE`: threads cost much under AddressSanitizer, and tasks little.
+fn scale() -> usize {
+    setting("COREPOOL_SOAK_SCALE").unwrap_or(1)
+}
 
 pub(super) struct Storm {
     pub(super) pool: Arc<WorkerPool>,
@@ -34,7 +40,7 @@ impl Storm {
     fn new(random: &mut Rng) -> Self {
         let workers = random.usize(1..=16);
         let pool = Arc::new(random_pool(random, workers));
-        let book = Book::new(random.usize(1_000..=MOST));
+        let book = Book::new(random.usize(1_000..=MOST) * scale());
         book.is_of(&pool);
         Self {
             pool,
@@ -114,7 +120,7 @@ pub(super) fn run(seed: u64) {
 
 /// One thread's part.
 fn lane(storm: &Storm, mut random: Rng, closes: bool) {
-    for _ in 0..random.usize(3..14) {
+    for _ in 0..random.usize(3..14) * scale() {
         match random.u8(..20) {
             0..4 => flood::burst(storm, &mut random),
             4..7 => flood::window(storm, &mut random),
