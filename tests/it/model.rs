@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use crate::stress::{Blame, random_seed, setting};
 use crate::support::{PATIENCE, within};
 
-fn run(seed: u64) {
+/// Also what `fuzz/` runs, with draws of its own.
+pub(crate) fn run(seed: u64) {
     let _blame = Blame(seed);
     within(PATIENCE, move || program::run(seed));
 }
