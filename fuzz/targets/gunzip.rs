@@ -9,7 +9,7 @@ mod format;
 #[path = "../../examples/compress/unpack.rs"]
 mod unpack;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 
 use failure::Broken;
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -56,8 +56,7 @@ fn read_other(mut gzip: &[u8]) -> (Result<Vec<u8>, ()>, &[u8]) {
         if read.is_err() || has_reserved_flags || output.len() as u64 > MOST {
             return (if output.len() as u64 >= MOST { Ok(output) } else { Err(()) }, gzip);
         }
-        let mut left = member.into_inner();
-        gzip = left.fill_buf().unwrap_or_default();
+        gzip = member.into_inner();
     }
     (Ok(output), gzip)
 }
