@@ -13,6 +13,42 @@ pub(crate) fn now() -> Instant {
 
 /// The end of a wait that starts now; `Duration::MAX` is a wait of a hundred years.
 pub(crate) fn after(wait: Duration) -> Instant {
-    let now = now();
-    now.checked_add(wait).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+    later(now(), wait)
+}
+
+/// The end of a wait that starts then. Where that is later than an instant can tell, it is a hundred years later, or
+/// more than half of what is left: never a panic, which would abort the process on a thread of ours.
+pub(crate) fn later(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).unwrap_or_else(|| {
+        let mut left = wait.min(FAR);
+        loop {
+            match start.checked_add(left) {
+                Some(end) => return end,
+                None => left /= 2,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, FAR, later, now};
+
+    #[test]
+    fn a_wait_beyond_the_last_instant_has_an_end_all_the_same() {
+        let mut time = now();
+        assert_eq!(later(time, Duration::MAX), time + FAR);
+        // As far as it goes, in ever smaller steps.
+        let mut step = Duration::MAX / 2;
+        while !step.is_zero() {
+            time = time.checked_add(step).unwrap_or(time);
+            step /= 2;
+        }
+        for wait in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX]
+        {
+            assert!(later(time, wait) >= time, "{wait:?}");
+        }
+        let second = Duration::from_secs(1);
+        assert!(later(time - second / 2, second) > time - second / 4, "most of what is left");
+    }
 }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::first;
+
 /// Names a worker of one pool: workers are numbered from 0.
 ///
 /// The number stays when a worker's thread is replaced; only the generation in
@@ -48,7 +50,7 @@ impl PoolId {
     const MOST: u32 = (1 << 24) - 1;
 
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
+        static NEXT: AtomicU32 = AtomicU32::new(first::POOL);
         // ORDERING: only the number matters.
         Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST)
     }

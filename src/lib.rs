@@ -103,6 +103,7 @@
 mod sync;
 mod unwind;
 mod error;
+mod first;
 mod id;
 mod clock;
 mod in_turn;

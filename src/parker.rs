@@ -213,3 +213,47 @@ mod seat {
         }
     }
 }
+
+#[cfg(all(test, not(corepool_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Parker;
+    use crate::clock;
+
+    /// `COREPOOL_ROUNDS` is how often; by default few enough for every day.
+    fn rounds() -> u32 {
+        std::env::var("COREPOOL_ROUNDS").map_or(5_000, |count| count.parse().unwrap())
+    }
+
+    #[test]
+    fn a_token_at_the_moment_of_the_timeout_is_neither_lost_nor_spent_twice() {
+        let parker = Arc::new(Parker::new());
+        let (begin, begun) = mpsc::channel::<()>();
+        let given = Arc::clone(&parker);
+        let giver = thread::spawn(move || begun.iter().for_each(|()| given.unpark()));
+        let mut wait = Duration::from_micros(1);
+        let (mut early, mut in_time) = (0_u32, 0_u32);
+        for round in 1..=rounds() {
+            begin.send(()).unwrap();
+            // Ever nearer to the moment at which the token comes.
+            if parker.park_until(clock::after(wait)) {
+                in_time += 1;
+                wait = (wait - wait / 16).max(Duration::from_nanos(50));
+            } else {
+                early += 1;
+                wait = (wait + wait / 16).min(Duration::from_millis(1));
+                // One that were lost would be waited for in vain.
+                assert!(parker.park_until(clock::after(Duration::from_secs(60))), "{round}");
+            }
+            assert!(!parker.park_until(clock::now()), "the token of round {round} came twice");
+        }
+        drop(begin);
+        giver.join().unwrap();
+        println!("{early} times too early, {in_time} in time");
+        assert!(early > 0 && in_time > 0, "only one side was tried");
+    }
+}

@@ -91,7 +91,7 @@ impl Drop for Alarm {
         let waker = agenda.alarms.remove(&self.key);
         // With nothing left the thread is to end soon, not when the time of this alarm comes.
         let is_last = waker.is_some() && agenda.alarms.is_empty();
-        let calls = is_last && agenda.wakes_from_beyond(clock::now() + LINGER);
+        let calls = is_last && agenda.wakes_from_beyond(clock::after(LINGER));
         drop(agenda);
         if calls {
             self.timer.parker.unpark();
@@ -206,7 +206,7 @@ impl Agenda {
 
     fn rest(&mut self, now: Instant) -> Step {
         if std::mem::take(&mut self.was_used) {
-            self.rest_ends = now + LINGER;
+            self.rest_ends = clock::later(now, LINGER);
         }
         if self.rest_ends <= now {
             self.thread = Thread::None;

@@ -21,6 +21,7 @@ use crate::admission::Admission;
 use crate::affinity::{self, Lease};
 use crate::config::{Config, Dispatch};
 use crate::event::{Events, PoolEvent};
+use crate::first;
 use crate::habit::{self, Prefer};
 use crate::id::PoolId;
 use crate::idle::IdleList;
@@ -130,8 +131,8 @@ impl Hub {
             watchdog: config.watchdog.map(|(bound, when)| Watchdog::new(bound, when)),
             lives: Arc::default(),
             backlogs: Backlogs::default(),
-            turn: AtomicUsize::new(0),
-            ages: AtomicUsize::new(0),
+            turn: AtomicUsize::new(first::WORD),
+            ages: AtomicUsize::new(first::WORD),
             config,
             _lease: lease,
         });
@@ -378,7 +379,10 @@ impl Hub {
                 let age = queue.peek(QueuedTask::age)??;
                 Some((age, queue))
             });
-            let Some((age, queue)) = fronts.min_by_key(|&(age, _)| age) else { return false };
+            let older = |one: (usize, _), other: (usize, _)| {
+                if is_older(other.0, one.0) { other } else { one }
+            };
+            let Some((age, queue)) = fronts.reduce(older) else { return false };
             // A worker may have been faster; then another is the oldest.
             let is_it = |task: &QueuedTask| task.age() == Some(age);
             let Some(oldest) = queue.pop_when(is_it) else { continue };
@@ -416,6 +420,11 @@ impl Hub {
     }
 }
 
+/// Compares two ages that may lie on both sides of the end of the count: on a machine of 32 bits that comes within hours.
+fn is_older(age: usize, other: usize) -> bool {
+    (age.wrapping_sub(other) as isize) < 0
+}
+
 /// Pops though a pusher may stand in the gap: the pool is closing, and that pusher's task counts.
 fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
     loop {
@@ -423,6 +432,22 @@ fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
             Pop::Item(task) => return Some(task),
             Pop::Empty => return None,
             Pop::Gap => std::thread::yield_now(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_older;
+
+    #[test]
+    fn an_age_from_before_the_end_of_the_count_is_older_than_one_from_behind_it() {
+        let ages = [usize::MAX - 1, usize::MAX, 0, 1];
+        for (place, &age) in ages.iter().enumerate() {
+            for &later in &ages[place + 1..] {
+                assert!(is_older(age, later) && !is_older(later, age), "{age} {later}");
+            }
+            assert!(!is_older(age, age));
         }
     }
 }

@@ -84,8 +84,7 @@ impl Hub {
     fn set_alarm(&self, watchdog: &Watchdog, oldest: Instant) {
         let Some(hub) = registry::find(self.id) else { return };
         let bell = Arc::new(Bell(Arc::downgrade(&hub)));
-        let when =
-            oldest.checked_add(watchdog.bound).unwrap_or_else(|| clock::after(Duration::MAX));
+        let when = clock::later(oldest, watchdog.bound);
         let alarm = timer::at(when, Waker::from(bell));
         let before = watchdog.alarm.lock().replace(alarm);
         drop(before);

@@ -1,7 +1,10 @@
 //! The counters themselves: one set for each worker, one for everybody else.
+//!
+//! Of 64 bits everywhere: in a machine's word of 32 they would come round within hours, and a count that is
+//! lowered before it is raised would not be seen to be below nothing.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
@@ -60,7 +63,7 @@ impl Own {
 
 /// A counter that many threads raise.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(AtomicUsize);
+pub(crate) struct Shared(AtomicU64);
 
 impl Shared {
     pub(crate) fn raise(&self) {
@@ -71,12 +74,12 @@ impl Shared {
     pub(crate) fn raise_and_get(&self) -> u64 {
         // Wrapping: where one thread raises and another lowers, the lower may come first.
         // ORDERING: a statistic, read on its own.
-        (self.0.fetch_add(1, Ordering::Relaxed) as u64).wrapping_add(1)
+        self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     pub(crate) fn raise_by(&self, count: usize) {
         // ORDERING: a statistic, read on its own.
-        self.0.fetch_add(count, Ordering::Relaxed);
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn lower(&self) {
@@ -86,13 +89,13 @@ impl Shared {
 
     pub(crate) fn get(&self) -> u64 {
         // ORDERING: a statistic, read on its own.
-        self.0.load(Ordering::Relaxed) as u64
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 /// A counter with one writer: a load and a store are enough, and cost next to nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Single(AtomicUsize);
+pub(crate) struct Single(AtomicU64);
 
 impl Single {
     #[inline]
@@ -105,11 +108,11 @@ impl Single {
         // ORDERING: one writer, so nothing is lost between the load and the store; readers want any
         // recent value.
         let now = self.0.load(Ordering::Relaxed);
-        self.0.store(now.wrapping_add(count), Ordering::Relaxed);
+        self.0.store(now.wrapping_add(count as u64), Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
         // ORDERING: a statistic, read on its own.
-        self.0.load(Ordering::Relaxed) as u64
+        self.0.load(Ordering::Relaxed)
     }
 }

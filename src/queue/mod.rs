@@ -15,6 +15,7 @@ use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
+use crate::first;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
 use front::FrontLock;
 
@@ -64,9 +65,9 @@ impl<T: Linked> Queue<T> {
         Self {
             back: CachePadded::new(Back {
                 last: AtomicPtr::new(stub.as_ptr()),
-                pushed: AtomicUsize::new(0),
+                pushed: AtomicUsize::new(first::WORD),
             }),
-            front: CachePadded::new(FrontLock::new(Front { first: stub, taken: 0 })),
+            front: CachePadded::new(FrontLock::new(Front { first: stub, taken: first::WORD })),
             stub,
             items: PhantomData,
         }
@@ -220,6 +221,10 @@ impl<T: Linked> Queue<T> {
 
     /// How many items were ever pushed, those moved in from other queues included.
     pub(crate) fn pushed(&self) -> usize {
+        self.count().wrapping_sub(first::WORD)
+    }
+
+    fn count(&self) -> usize {
         // ORDERING: a statistic; partner of nothing.
         self.back.pushed.load(Ordering::Relaxed)
     }
@@ -235,7 +240,7 @@ impl<T: Linked> Queue<T> {
     fn waiting(&self, front: &Front) -> usize {
         // A pusher counts before it links, so `taken` never runs ahead of what this thread sees by more
         // than a pusher's gap; the clamp keeps a torn reading from looking like 2^64 items.
-        let waiting = self.pushed().wrapping_sub(front.taken);
+        let waiting = self.count().wrapping_sub(front.taken);
         if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
 

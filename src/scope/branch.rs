@@ -12,6 +12,7 @@ use super::job::{HeldJob, Left, ListedJob};
 use super::list::List;
 use super::roll::Roll;
 use crate::clock;
+use crate::first;
 use crate::fork::{self, Maker, Pace, Source, Stack, estimate};
 use crate::offer::{Offer, Work};
 use crate::parker::{self, Parker};
@@ -171,7 +172,7 @@ impl<'c> Branch<'c> {
             core,
             list: RefCell::new(List::new(jobs)),
             given: RefCell::new(Vec::new()),
-            spawned: Cell::new(0),
+            spawned: Cell::new(first::SHORT),
             group: RefCell::new(group),
         }
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 
 use crate::affinity;
+use crate::first;
 
 /// However many cores there are, no counter has more shards.
 const MOST_SHARDS: usize = 128;
@@ -148,7 +149,7 @@ fn thread_number() -> usize {
 
 #[cold]
 fn next_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static NEXT: AtomicUsize = AtomicUsize::new(first::WORD);
     // ORDERING: only the number matters.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::Hook;
 use crate::error::panic_message;
 use crate::event::{ExitReason, PoolEvent};
+use crate::first;
 use crate::fork::{self, Kind};
 use crate::hub::{Hub, Life};
 use crate::metrics;
@@ -62,8 +63,8 @@ pub(super) fn start_thread(
         home: index,
         home_id: hub.slots[index].id,
         is_spare: index >= hub.config.workers,
-        looks: 0,
-        turns: 0,
+        looks: first::SHORT,
+        turns: first::SHORT,
         patience: Patience::searching(),
         shyness: Shyness::new(),
     };

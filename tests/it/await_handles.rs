@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use corepool::{TaskError, TaskHandle, WorkerPool};
 
+use crate::stress::setting;
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 
 /// Counts its wakes, and tells each to a channel.
@@ -204,22 +205,23 @@ fn a_future_dropped_mid_wait_while_its_result_arrives_loses_and_doubles_nothing(
     });
 }
 
-/// Case 57.
+/// Case 57; `COREPOOL_ROUNDS` for more of them.
 #[test]
 fn a_hundred_thousand_polls_and_wakes_leak_no_waker() {
-    within(PATIENCE, || {
+    let rounds: u32 = setting("COREPOOL_ROUNDS").unwrap_or(100_000);
+    within(PATIENCE, move || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let (bell, _rung) = Bell::new();
         let waker = Waker::from(Arc::clone(&bell));
         let busy = occupy(&pool, 1);
         let mut task = pool.spawn(|| 5);
-        for _ in 0..100_000 {
+        for _ in 0..rounds {
             assert!(poll(&mut task, &waker).is_pending());
         }
         assert!(Arc::strong_count(&bell) <= 3, "ours, the waker's, and the one registered");
         busy.release();
         until(|| task.is_finished());
-        for _ in 0..100_000 {
+        for _ in 0..rounds {
             waker.wake_by_ref();
         }
         let tasks: Vec<_> = (0..10_000)

@@ -1,5 +1,6 @@
 //! A handle gives its task's result once, in whichever way it is asked, and nothing is lost or doubled.
 
+mod collisions;
 mod contents;
 mod traits;
 mod waiting;

@@ -7,6 +7,7 @@ mod broadcast;
 mod builder;
 mod cancel;
 mod cancel_token;
+mod conservation;
 mod deadlines;
 mod events;
 mod handles;

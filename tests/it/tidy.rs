@@ -18,7 +18,10 @@ use source::Source;
 /// The floors, from the ground up. A module uses only what stands on lower floors; ARCHITECTURE.md
 /// says why. A new module gets its place here.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "unwind", "error", "id", "clock", "in_turn", "spans", "affinity"]),
+    (
+        "ground",
+        &["sync", "unwind", "error", "first", "id", "clock", "in_turn", "spans", "affinity"],
+    ),
     (
         "parts",
         &[
@@ -71,6 +74,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("error", "id"),
     ("error", "unwind"),
+    ("id", "first"),
     ("admission", "parker"),
     ("shared", "parker"),
     ("timer", "parker"),

@@ -1,0 +1,30 @@
+//! The random programs of `tests/it/model`, drawn from the fuzzer's bytes: the pool does what the model allows.
+#![no_main]
+#![allow(dead_code, unused_imports, reason = "parts of the tests, of which not all is used")]
+
+#[path = "../../tests/it"]
+mod it {
+    pub mod model;
+    pub mod stress;
+    pub mod support;
+}
+
+use std::sync::Once;
+
+use it::{model, stress, support};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    static QUIET: Once = Once::new();
+    // Programs panic as they please. A check that fails comes out of `run`, and ends the process there.
+    QUIET.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let text = panic.to_string();
+            if text.contains("assert") || text.contains("the test hangs") {
+                eprintln!("{text}");
+            }
+        }));
+    });
+    fastrand::load(data);
+    model::run(0);
+});

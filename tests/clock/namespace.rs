@@ -1,0 +1,60 @@
+//! A time namespace of the kernel, where the true monotonic clock is thousands of years ahead, in the vDSO and in the kernel alike.
+
+use std::process::Command;
+use std::time::Duration;
+
+use corepool::{CancelToken, TaskError, WorkerPool};
+
+use crate::child::{is_child, run_again};
+
+/// As far ahead as the kernel allows, nearly: 2^63 nanoseconds are 292 years.
+const AHEAD: &str = "4000000000";
+
+/// Puts `unshare` before the command, which then starts in a namespace of its own.
+fn ahead(command: &mut Command) {
+    let mut outer = Command::new("unshare");
+    outer.args(["--time", "--monotonic", AHEAD]).arg(command.get_program());
+    outer.args(command.get_args()).stdin(std::process::Stdio::null());
+    for (name, value) in command.get_envs() {
+        outer.env(name, value.expect("nothing is taken out"));
+    }
+    outer.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    *command = outer;
+}
+
+fn may_be_had() -> bool {
+    let tried = Command::new("unshare").args(["--time", "--monotonic", AHEAD, "true"]).output();
+    tried.is_ok_and(|tried| tried.status.success())
+}
+
+#[test]
+fn a_pool_works_where_the_kernels_clock_is_ahead() {
+    if !is_child() {
+        if may_be_had() {
+            run_again(ahead).expect_success();
+        } else {
+            println!("SKIPPED: no time namespace may be had here");
+        }
+        return;
+    }
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    assert!(uptime.len() > 1);
+    let builder = WorkerPool::builder().workers(2).record_timing(true);
+    let pool = builder.watchdog(Duration::from_millis(1)).build().unwrap();
+    let handles: Vec<_> = (0..1_000).map(|n| pool.spawn(move || n)).collect();
+    assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 499_500);
+    let held = pool.task().run_for(Duration::from_millis(5)).spawn_with(|cx| {
+        while !cx.is_cancelled() {
+            std::thread::yield_now();
+        }
+    });
+    let held = held.join_timeout(Duration::from_micros(10)).expect_err("it runs for longer");
+    held.join().unwrap();
+    let late = pool.task().start_within(Duration::ZERO).spawn(|| ()).join();
+    assert!(matches!(late, Err(TaskError::Expired)));
+    let token = CancelToken::with_timeout(Duration::from_millis(1));
+    while !token.is_cancelled() {
+        std::thread::yield_now();
+    }
+    assert!(pool.metrics().run_time.unwrap().max() < Duration::from_secs(3_600));
+}
