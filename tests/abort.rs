@@ -130,7 +130,7 @@ fn cancelled_closure() {
     let pool = WorkerPool::with_workers(1).expect("a thread");
     let gate = Arc::new(std::sync::Barrier::new(2));
     let opens = Arc::clone(&gate);
-    let held = pool.spawn(move || drop(opens.wait()));
+    let held = pool.spawn(move || opens.wait().is_leader());
     let bomb = Bomb;
     let waits = pool.spawn(move || std::mem::forget(bomb));
     waits.cancel();
