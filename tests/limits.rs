@@ -14,6 +14,8 @@ mod amounts;
 mod cores;
 #[path = "limits/cpusets.rs"]
 mod cpusets;
+#[path = "limits/gaps.rs"]
+mod gaps;
 #[path = "limits/quota.rs"]
 mod quota;
 #[path = "limits/threads.rs"]
