@@ -121,7 +121,9 @@ fn a_group_that_shrinks_and_moves_while_a_pool_works() {
         let (first, last) = (all[0], all[all.len() - 1]);
         let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
         let events = pool.events();
-        assert!(pool.workers().iter().all(|worker| worker.core.is_some()));
+        let cores = || pool.workers().into_iter().map(|worker| worker.core).collect::<Vec<_>>();
+        let at_first = cores();
+        assert!(at_first.iter().all(Option::is_some));
         let busy = Busy::new(&pool);
         busy.goes_on();
         for core in [first, last, first] {
@@ -129,11 +131,12 @@ fn a_group_that_shrinks_and_moves_while_a_pool_works() {
             busy.goes_on();
             expect_only(core, &pool);
         }
+        assert_eq!(cores(), at_first, "what was read when the threads came");
         // A thread that comes now asks for the core that its place has, and is told the truth.
         replace_all(&pool);
-        let mut cores: Vec<_> = pool.workers().iter().map(|worker| worker.core).collect();
-        cores.sort_unstable();
-        assert_eq!(cores, [None, Some(first)], "one of them has a core that is not here");
+        let mut now = cores();
+        now.sort_unstable();
+        assert_eq!(now, [None, Some(first)], "one of them has a core that is not here");
         let refused = events
             .try_iter()
             .any(|event| matches!(event, PoolEvent::WorkerUnpinned { core, .. } if core == last));

@@ -148,6 +148,25 @@ fn a_panic_in_the_panic_hook_aborts_without_a_deadlock() {
     assert!(!ended.said.contains("still alive"), "{}", ended.said);
 }
 
+/// Case 13. The thread that owns the pool panics while tasks of it do: the process ends as after one panic, not by an abort.
+#[test]
+fn a_pool_that_is_dropped_by_a_panic_ends_the_process_as_that_panic_does() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let _tasks: Vec<_> = (0..100).map(|n| pool.spawn(move || assert!(n < 0, "task"))).collect();
+        let value = 1;
+        pool.scope(|scope| {
+            drop(scope.spawn(|| assert_eq!(value, 2, "a closure")));
+            panic!("the body, and with it the thread that owns the pool");
+        });
+    }
+    let ended = child::run_again(|_| {});
+    let status = ended.status.expect("the child hangs");
+    assert_eq!(status.code(), Some(101), "{}", ended.said);
+    assert!(ended.said.contains("the thread that owns the pool"), "{}", ended.said);
+    assert!(!ended.said.contains("abort"), "{}", ended.said);
+}
+
 #[test]
 fn a_panic_hook_may_use_the_pool() {
     if child::is_child() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use corepool::{CancelReason, CancelToken, TaskHandle, WorkerPool};
+use corepool::{CancelReason, CancelToken, TaskError, TaskHandle, WorkerPool};
 
 use crate::child;
 
@@ -178,6 +178,39 @@ fn a_forked_child_has_deadlines_of_its_own() {
         assert_eq!(ended, Some(0), "the forked child hangs");
         assert!(!far.is_cancelled());
         assert_eq!(far.child_with_timeout(soon).wait(), CancelReason::DeadlinePassed);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Case 73. What the parent's workers run at that moment nobody runs in the child: it is lost there, and only there.
+#[test]
+fn a_fork_loses_what_the_parents_workers_run() {
+    if child::is_child() {
+        let pool = Arc::new(quiet_pool());
+        for inside_a_task in [false, true] {
+            let (opens, gate) = std::sync::mpsc::channel::<()>();
+            let (begins, begun) = std::sync::mpsc::channel();
+            let mut runs = Some(pool.spawn(move || {
+                begins.send(()).unwrap();
+                gate.recv().is_err()
+            }));
+            begun.recv().unwrap();
+            let forks = move || {
+                let ended = in_fork(|| match runs.take().unwrap().join() {
+                    Err(TaskError::Lost) => 0,
+                    other => {
+                        println!("{other:?}");
+                        1
+                    }
+                });
+                (ended, runs)
+            };
+            let (ended, runs) = if inside_a_task { pool.install(forks) } else { forks() };
+            assert_eq!(ended, Some(0), "inside a task: {inside_a_task}");
+            drop(opens);
+            assert!(runs.unwrap().join().unwrap(), "the parent has it");
+        }
         return;
     }
     child::run_again(|_| {}).expect_success();
