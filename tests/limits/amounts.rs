@@ -39,7 +39,7 @@ fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Case 14: there is room for the stacks of two workers and not for that of a third.
+/// Case 14: there is room for the stacks of two workers at most.
 #[test]
 fn a_stack_without_address_space_is_a_clean_error_at_build() {
     if child::is_child() {
@@ -54,8 +54,11 @@ fn a_stack_without_address_space_is_a_clean_error_at_build() {
         limit(libc::RLIMIT_AS, address_space() + 2 * stack + stack / 2);
         let error = builder.build().unwrap_err();
         let BuildError::Thread { worker, workers: 4, .. } = &error else { panic!("{error}") };
-        assert_eq!(worker.index(), 2);
-        assert_eq!((started.load(Ordering::SeqCst), exited.load(Ordering::SeqCst)), (2, 2));
+        // The C library may take as much again for a thread's memory, before the next stack is asked for.
+        let refused = worker.index();
+        assert!((1..=2).contains(&refused), "{error}");
+        assert_eq!(started.load(Ordering::SeqCst), refused);
+        assert_eq!(exited.load(Ordering::SeqCst), refused, "the earlier ones are joined");
         assert_eq!((Arc::strong_count(&started), Arc::strong_count(&exited)), (1, 1));
         // What fits is had.
         let pool = WorkerPool::builder().workers(1).stack_size(1 << 20).build().unwrap();
