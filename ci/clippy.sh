@@ -6,3 +6,5 @@ cd "$(dirname "$0")/.."
 
 cargo clippy --all-targets -- -D warnings
 cargo clippy --all-targets --all-features -- -D warnings
+# Not among all targets, because `cargo test` does not run it.
+cargo clippy --test abort -- -D warnings

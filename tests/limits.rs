@@ -1,9 +1,24 @@
-//! Where the system says no: threads refused, cores refused, masks narrowed. Each in a child process.
+//! Where the system says no: threads, cores, time, memory refused or narrowed. Each in a child process.
 #![cfg(target_os = "linux")]
 
 mod child;
+#[path = "child/skip.rs"]
+mod skip;
 
+#[path = "limits/groups.rs"]
+mod groups;
+
+#[path = "limits/amounts.rs"]
+mod amounts;
 #[path = "limits/cores.rs"]
 mod cores;
+#[path = "limits/cpusets.rs"]
+mod cpusets;
+#[path = "limits/gaps.rs"]
+mod gaps;
+#[path = "limits/quota.rs"]
+mod quota;
 #[path = "limits/threads.rs"]
 mod threads;
+#[path = "limits/urgent.rs"]
+mod urgent;

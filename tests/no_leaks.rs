@@ -4,12 +4,13 @@
 mod child;
 
 use std::cell::RefCell;
+use std::env;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corepool::{Builder, CancelToken, Dispatch, TaskContext, WorkerPool};
 
@@ -137,22 +138,53 @@ fn replaced_workers_give_back_their_threads() {
     child::run_again(|_| {}).expect_success();
 }
 
+/// A pool's life with next to nothing in it.
+fn live_shortly(workers: usize) {
+    let pool = WorkerPool::with_workers(workers).unwrap();
+    assert_eq!(pool.spawn(move || workers).join().unwrap(), workers);
+}
+
+/// How many pools are made; `COREPOOL_POOLS=10000000` shows case 26 in full, in some hours.
+fn how_many_pools() -> usize {
+    env::var("COREPOOL_POOLS").map_or(2_000, |count| count.parse().expect("a number of pools"))
+}
+
+/// Makes pools and looks at what they leave behind on the way; says how far it is from time to time.
+fn live_many(count: usize) {
+    let before = holdings();
+    // The first ones warm up what the allocator and the system keep.
+    (0..300).for_each(|n| live(1 + n % 3));
+    let warm = resident();
+    let begun = Instant::now();
+    let mut told = begun;
+    for n in 1..=count {
+        // A full life takes several times as long, so of very many only some have one.
+        let live = if count <= 10_000 || n % 8 == 0 { live } else { live_shortly };
+        live(1 + n % 3);
+        if n % 1_000 == 0 || n == count {
+            // Half a kibibyte a pool would be noticed in the first looks, and some bytes a pool in the last; the
+            // allocator's own ups and downs are smaller.
+            let grown = resident().saturating_sub(warm);
+            assert!(grown < 1024, "{grown} KiB more than {warm} KiB after {n} pools");
+            until_holdings(before);
+            if told.elapsed() > Duration::from_secs(60) || n == count {
+                told = Instant::now();
+                let seconds = begun.elapsed().as_secs_f64();
+                let rate = n as f64 / seconds;
+                println!(
+                    "{n} pools in {seconds:.0} s, {rate:.0} a second; {grown} KiB grown, {before:?} threads and files"
+                );
+            }
+        }
+    }
+}
+
+/// Case 26.
 #[test]
 fn many_pools_leave_no_memory_behind() {
-    if child::is_child() {
-        let before = holdings();
-        for n in 0..300 {
-            live(1 + n % 3);
-        }
-        let warm = resident();
-        for n in 0..2_000 {
-            live(1 + n % 3);
-        }
-        // Half a kibibyte a pool would be noticed; the allocator's own ups and downs are smaller.
-        let grown = resident().saturating_sub(warm);
-        assert!(grown < 1024, "{grown} KiB more than {warm} KiB");
-        until_holdings(before);
-        return;
+    // Any number by hand takes as long as it takes, and is to be watched: in this process then, if it is the only test.
+    if child::is_child() || env::var_os("COREPOOL_POOLS").is_some() {
+        return live_many(how_many_pools());
     }
     child::run_again(|_| {}).expect_success();
 }
@@ -196,7 +228,19 @@ impl Drop for Leaves {
     }
 }
 
+/// Takes a while to be dropped: who does not wait for its thread is gone by then.
+struct Slow;
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        // A sleep that synchronises nothing: a shorter one only lets more mistakes go unnoticed.
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 thread_local! {
+    /// Dropped in this order.
+    static LEAVES_SLOWLY: RefCell<Option<(Slow, Leaves)>> = const { RefCell::new(None) };
     static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
 }
 
@@ -223,6 +267,35 @@ fn a_shutdown_joins_threads_that_are_just_being_replaced() {
         }
         pool.shutdown();
         assert_eq!(left.load(Ordering::SeqCst), came.load(Ordering::SeqCst));
+    }
+}
+
+/// Case 29. The thread of a spare worker is one of those that a shutdown waits for, until its thread-locals are gone.
+#[test]
+fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
+    for resting in [false, true] {
+        let left = Arc::new(AtomicUsize::new(0));
+        let pool = Arc::new(WorkerPool::builder().workers(1).spare_workers(1).build().unwrap());
+        let (gate, wait) = mpsc::channel::<()>();
+        let waits = pool.spawn(move || corepool::blocking(|| wait.recv().is_err()));
+        let leaves = Leaves(Arc::clone(&left));
+        let on_spare = pool.spawn(move || {
+            LEAVES_SLOWLY.set(Some((Slow, leaves)));
+            thread::current().name().map(str::to_owned)
+        });
+        assert_eq!(on_spare.join().unwrap().as_deref(), Some("corepool-1"), "a spare worker");
+        if resting {
+            drop(gate);
+            assert!(waits.join().unwrap());
+            pool.shutdown();
+        } else {
+            // The lender waits yet when the pool is closed, so the spare worker stands in for it to the end.
+            pool.close();
+            drop(gate);
+            pool.shutdown();
+            assert!(waits.join().unwrap());
+        }
+        assert_eq!(left.load(Ordering::SeqCst), 1, "its destructors have run, resting: {resting}");
     }
 }
 

@@ -15,3 +15,5 @@ mod death;
 mod imports;
 #[path = "process/memory.rs"]
 mod memory;
+#[path = "process/forgotten.rs"]
+mod forgotten;

@@ -1,17 +1,14 @@
-//! The random programs of `tests/it/model`, drawn from the fuzzer's bytes: the pool does what the model allows.
+//! The random programs of `tests/random/model`, drawn from the fuzzer's bytes: the pool does what the model allows.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of the tests, of which not all is used")]
 
-#[path = "../../tests/it"]
-mod it {
-    pub mod model;
-    pub mod stress;
-    pub mod support;
-}
+#[path = "../../tests/random/mod.rs"]
+mod random;
+#[path = "../../tests/it/support.rs"]
+mod support;
 
 use std::sync::Once;
 
-use it::{model, stress, support};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -26,5 +23,5 @@ fuzz_target!(|data: &[u8]| {
         }));
     });
     fastrand::load(data);
-    model::run(0);
+    random::model::run(0);
 });

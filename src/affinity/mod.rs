@@ -16,6 +16,7 @@
 
 mod lease;
 mod pin;
+mod quota;
 mod topology;
 mod usable;
 

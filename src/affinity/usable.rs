@@ -5,8 +5,7 @@
 //! then run for an eighth of each period and stand throttled for the rest.
 #![forbid(unsafe_code)]
 
-use super::{one_per_physical, pin, system};
-use std::thread;
+use super::{one_per_physical, pin, quota, system};
 
 /// What this process may use of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +30,11 @@ impl Usable {
     }
 }
 
-/// Reads what the process may use. It costs a few system calls, and a short-lived thread when the
-/// caller's own mask is narrower than the process's: for the making of a pool, not for a hot path.
+/// Reads what the process may use. It costs a few system calls: for the making of a pool, not for a hot path.
 pub(crate) fn usable() -> Usable {
     let cores = process_cores();
-    let counted = count_with(&cores);
+    let there = if cores.is_empty() { num_cpus::get() } else { cores.len() };
+    let counted = quota::cores_granted().map_or(there, |granted| granted.min(there));
     Usable::new(cores, counted)
 }
 
@@ -63,29 +62,6 @@ fn process_cores() -> Vec<usize> {
     cores.sort_unstable();
     cores.dedup();
     cores
-}
-
-/// What `num_cpus` counts for a thread that may run on all of `cores`.
-///
-/// It counts with the mask of the thread that calls it, and where there is a quota it keeps the first
-/// answer for the rest of the process: called on a pinned worker it would say 1 for ever. So a thread
-/// with a narrower mask sends another one. To widen its own mask for that moment would need no thread,
-/// but would move a pinned worker off its core, and strand it if the way back were refused.
-fn count_with(cores: &[usize]) -> usize {
-    if cores.is_empty() || system::thread_mask().as_deref() == Some(cores) {
-        return num_cpus::get();
-    }
-    // Where no thread can be had, too small a number is the better mistake.
-    count_on_another_thread(cores.to_vec()).unwrap_or_else(num_cpus::get)
-}
-
-fn count_on_another_thread(cores: Vec<usize>) -> Option<usize> {
-    let count = move || {
-        pin::unpin_current_thread(&cores);
-        num_cpus::get()
-    };
-    let counter = thread::Builder::new().name("corepool-count".into()).spawn(count).ok()?;
-    counter.join().ok()
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ pub struct WorkerInfo {
     pub generation: u64,
     /// The name of its thread.
     pub thread_name: String,
-    /// The core it is pinned to, read back from the kernel; `None` if it is not pinned.
+    /// The core it is pinned to, read back from the kernel when its thread came; `None` if it is not pinned.
+    /// A set of cores that somebody narrows later moves the thread, and nobody is told.
     pub core: Option<usize>,
     /// What it does.
     pub state: WorkerState,

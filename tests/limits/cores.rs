@@ -29,7 +29,7 @@ fn confine(cores: &[usize]) -> io::Result<()> {
 }
 
 /// The cores that the calling thread may run on.
-fn mask() -> Vec<usize> {
+pub(crate) fn mask() -> Vec<usize> {
     let mut set = set_of(&[]);
     let size = mem::size_of_val(&set);
     // SAFETY: the set is ours and of the size that is said.
@@ -41,7 +41,7 @@ fn mask() -> Vec<usize> {
 }
 
 /// Starts the child as `taskset` would.
-fn confined(command: &mut Command, core: usize) {
+pub(crate) fn confined(command: &mut Command, core: usize) {
     let set = move || confine(&[core]);
     // SAFETY: between fork and exec it makes one system call, and allocates nothing.
     unsafe { command.pre_exec(set) };
@@ -122,7 +122,7 @@ fn pools_spread_before_they_share_a_core() {
 }
 
 /// From here on the calling thread, and those it starts, are refused these system calls.
-fn refuse(calls: &[libc::c_long]) {
+pub(crate) fn refuse(calls: &[libc::c_long]) {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const SKIP_UNLESS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const ANSWER: u16 = (libc::BPF_RET | libc::BPF_K) as u16;

@@ -1,8 +1,11 @@
 //! Deaths that a pool neither prevents nor hides: overflowing stacks, and panics in the panic hook.
 
+use std::env;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::panic;
+use std::sync::mpsc;
+use std::thread;
 
 use corepool::WorkerPool;
 
@@ -58,8 +61,74 @@ fn a_large_stack_is_honoured_before_it_overflows() {
         return overflow(32 << 20);
     }
     let ended = child::run_again(|_| {});
+    let status = ended.status.expect("the child hangs");
+    assert_eq!(status.signal(), Some(libc::SIGABRT), "{}", ended.said);
     assert!(ended.said.contains("that was enough"), "{}", ended.said);
     assert!(ended.said.contains("has overflowed its stack"), "{}", ended.said);
+    assert!(!ended.said.contains("no overflow"), "{}", ended.said);
+}
+
+const PLACE: &str = "COREPOOL_TEST_PLACE";
+
+/// Overflows a stack of a MiB somewhere else than in a task.
+fn overflow_in(place: &str) {
+    let stack = 1 << 20;
+    let builder = WorkerPool::builder().workers(1).stack_size(stack);
+    let pool = builder.thread_name(|id| format!("deep-{id}")).build().unwrap();
+    let too_deep = || println!("no overflow: {}", go_deep(64 << 20));
+    let guest = thread::Builder::new().name("guest".into()).stack_size(stack);
+    thread::scope(|threads| match place {
+        "half" => drop(pool.install(|| corepool::join(|| (), too_deep))),
+        "closure" => pool.install(|| corepool::scope(|scope| drop(scope.spawn(too_deep)))),
+        "item" => pool.install(|| corepool::for_each(0..1, |_| too_deep())),
+        "spare worker" => {
+            let (ends, end) = mpsc::channel::<()>();
+            let waits = pool.spawn(move || corepool::blocking(|| end.recv().is_err()));
+            drop(pool.spawn(too_deep).join());
+            drop(ends);
+            drop(waits.join());
+        }
+        "guest's half" => {
+            let calls = || pool.join(too_deep, || ()).0;
+            guest.spawn_scoped(threads, calls).unwrap().join().unwrap();
+        }
+        "guest's body" => {
+            let calls = || pool.scope(|_| too_deep());
+            guest.spawn_scoped(threads, calls).unwrap().join().unwrap();
+        }
+        "guest's closure" => {
+            let calls = || pool.scope(|scope| drop(scope.spawn(too_deep)));
+            guest.spawn_scoped(threads, calls).unwrap().join().unwrap();
+        }
+        other => panic!("no place `{other}`"),
+    });
+}
+
+#[test]
+fn a_stack_that_overflows_in_fork_join_aborts_and_names_the_thread() {
+    if child::is_child() {
+        return overflow_in(&env::var(PLACE).unwrap());
+    }
+    let places = [
+        ("half", "deep-0"),
+        ("closure", "deep-0"),
+        ("item", "deep-0"),
+        ("spare worker", "deep-1"),
+        ("guest's half", "guest"),
+        ("guest's body", "guest"),
+        // The guest itself, or the worker.
+        ("guest's closure", ""),
+    ];
+    for (place, thread) in places {
+        let ended = child::run_again(|child| {
+            child.env(PLACE, place);
+        });
+        let status = ended.status.unwrap_or_else(|| panic!("{place} hangs: {}", ended.said));
+        assert_eq!(status.signal(), Some(libc::SIGABRT), "{place}: {}", ended.said);
+        assert!(ended.said.contains(&format!("thread '{thread}")), "{place}: {}", ended.said);
+        assert!(ended.said.contains("has overflowed its stack"), "{place}: {}", ended.said);
+        assert!(!ended.said.contains("no overflow"), "{place}: {}", ended.said);
+    }
 }
 
 #[test]
@@ -75,7 +144,27 @@ fn a_panic_in_the_panic_hook_aborts_without_a_deadlock() {
     let ended = child::run_again(|_| {});
     let status = ended.status.expect("the child hangs");
     assert_eq!(status.signal(), Some(libc::SIGABRT), "{}", ended.said);
+    assert!(ended.said.contains("the hook itself"), "{}", ended.said);
     assert!(!ended.said.contains("still alive"), "{}", ended.said);
+}
+
+/// Case 13. The thread that owns the pool panics while tasks of it do: the process ends as after one panic, not by an abort.
+#[test]
+fn a_pool_that_is_dropped_by_a_panic_ends_the_process_as_that_panic_does() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let _tasks: Vec<_> = (0..100).map(|n| pool.spawn(move || assert!(n < 0, "task"))).collect();
+        let value = 1;
+        pool.scope(|scope| {
+            drop(scope.spawn(|| assert_eq!(value, 2, "a closure")));
+            panic!("the body, and with it the thread that owns the pool");
+        });
+    }
+    let ended = child::run_again(|_| {});
+    let status = ended.status.expect("the child hangs");
+    assert_eq!(status.code(), Some(101), "{}", ended.said);
+    assert!(ended.said.contains("the thread that owns the pool"), "{}", ended.said);
+    assert!(!ended.said.contains("abort"), "{}", ended.said);
 }
 
 #[test]

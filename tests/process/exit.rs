@@ -1,8 +1,11 @@
 //! A process that ends while tasks run: with the code it was given, and at once.
 
+use std::cell::RefCell;
 use std::mem;
 use std::process::ExitStatus;
+use std::sync::Barrier;
 use std::sync::mpsc::{self, Sender};
+use std::thread;
 
 use corepool::{TaskHandle, WorkerPool};
 
@@ -51,6 +54,83 @@ fn exit_inside_a_task_gives_its_code() {
         }
     }
     assert_eq!(code(child::run_again(|_| {}).status), Some(43));
+}
+
+/// Ends the process when its thread ends.
+struct Exits(i32);
+
+impl Drop for Exits {
+    fn drop(&mut self) {
+        std::process::exit(self.0);
+    }
+}
+
+thread_local! {
+    static EXITS: RefCell<Option<Exits>> = const { RefCell::new(None) };
+}
+
+/// Who drops the pool waits for this very thread, which ends the process instead of itself.
+#[test]
+fn exit_in_a_workers_thread_local_gives_its_code() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        pool.spawn(|| EXITS.set(Some(Exits(44)))).join().unwrap();
+        drop(pool);
+        panic!("the thread's destructors have run, and the process goes on");
+    }
+    assert_eq!(code(child::run_again(|_| {}).status), Some(44));
+}
+
+#[test]
+fn exit_in_an_exit_hook_gives_its_code() {
+    if child::is_child() {
+        let builder = WorkerPool::builder().workers(2);
+        drop(builder.on_worker_exit(|_| std::process::exit(45)).build().unwrap());
+        panic!("the hook has run, and the process goes on");
+    }
+    assert_eq!(code(child::run_again(|_| {}).status), Some(45));
+}
+
+/// Closures borrow from a frame that nobody comes back to; one of them never ends.
+#[test]
+fn exit_in_a_scope_gives_its_code() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let both = Barrier::new(2);
+        pool.scope(|scope| {
+            for _ in 0..2 {
+                drop(scope.spawn(|| {
+                    if both.wait().is_leader() {
+                        std::process::exit(46);
+                    }
+                    loop {
+                        thread::park();
+                    }
+                }));
+            }
+        });
+    }
+    assert_eq!(code(child::run_again(|_| {}).status), Some(46));
+}
+
+/// What still runs is not waited for; what the thread that exits registered is run, and may use a pool.
+#[test]
+fn exit_while_pools_are_used_at_the_end_gives_its_code() {
+    extern "C" fn at_exit() {
+        // The workers are there until the last moment.
+        let right = corepool::spawn(|| 47).join().is_ok_and(|code| code == 47);
+        println!("at the end: {right}");
+    }
+    if child::is_child() {
+        // SAFETY: the function is there for as long as the process.
+        let failed = unsafe { libc::atexit(at_exit) };
+        assert_eq!(failed, 0);
+        corepool::spawn(|| 1).join().unwrap();
+        std::process::exit(47);
+    }
+    let ended = child::run_again(|_| {});
+    assert!(ended.said.contains("at the end: true"), "{}", ended.said);
+    assert_eq!(code(ended.status), Some(47));
 }
 
 #[test]

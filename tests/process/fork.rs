@@ -1,10 +1,12 @@
 //! A fork takes the pool along but not its workers: the child must get an error, and never hang.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use corepool::{CancelReason, CancelToken, TaskHandle, WorkerPool};
+use corepool::{CancelReason, CancelToken, TaskError, TaskHandle, WorkerPool};
 
 use crate::child;
 
@@ -214,6 +216,153 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
         // SAFETY: the status is ours to write.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status}");
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Case 73. What the parent's workers run at that moment nobody runs in the child: it is lost there, and only there.
+#[test]
+fn a_fork_loses_what_the_parents_workers_run() {
+    if child::is_child() {
+        let pool = Arc::new(quiet_pool());
+        for inside_a_task in [false, true] {
+            let (opens, gate) = std::sync::mpsc::channel::<()>();
+            let (begins, begun) = std::sync::mpsc::channel();
+            let mut runs = Some(pool.spawn(move || {
+                begins.send(()).unwrap();
+                gate.recv().is_err()
+            }));
+            begun.recv().unwrap();
+            let forks = move || {
+                let ended = in_fork(|| match runs.take().unwrap().join() {
+                    Err(TaskError::Lost) => 0,
+                    other => {
+                        println!("{other:?}");
+                        1
+                    }
+                });
+                (ended, runs)
+            };
+            let (ended, runs) = if inside_a_task { pool.install(forks) } else { forks() };
+            assert_eq!(ended, Some(0), "inside a task: {inside_a_task}");
+            drop(opens);
+            assert!(runs.unwrap().join().unwrap(), "the parent has it");
+        }
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// What a fork of a worker's thread does, and whether it must come out as it would in the parent.
+type InTask = (&'static str, fn(&WorkerPool) -> bool);
+
+/// On a copy of a worker's thread everything has an answer, if not always the one that the parent gets.
+const IN_TASK: &[InTask] = &[
+    ("leaves the pool alone", |_| true),
+    ("asks", |pool| pool.is_current() && pool.workers().len() == 2),
+    ("spawns", |pool| {
+        pool.spawn(|| 3).detach();
+        true
+    }),
+    // The only thread that there is may run it in place.
+    ("spawns and joins", |pool| pool.spawn(|| 3).join().map_or(true, |value| value == 3)),
+    ("joins two", |_| corepool::join(|| 1, || 2) == (1, 2)),
+    ("maps", |_| corepool::map(0..1_000, |n| n).len() == 1_000),
+    ("opens a scope", |_| {
+        let sum = AtomicU64::new(0);
+        corepool::scope(|scope| {
+            (1..=10).for_each(|n| {
+                drop(scope.spawn({
+                    let sum = &sum;
+                    move || sum.fetch_add(n, Ordering::SeqCst)
+                }))
+            });
+        });
+        sum.into_inner() == 55
+    }),
+    ("blocks", |_| corepool::blocking(|| 4) == 4),
+    ("installs", |pool| pool.install(|| 5) == 5),
+    ("cancels", |pool| {
+        let task = pool.spawn(|| 6);
+        task.cancel();
+        task.join().map_or(true, |value| value == 6)
+    }),
+    ("shuts down", |pool| {
+        pool.shutdown();
+        pool.is_closed()
+    }),
+    ("shuts down with a limit", |pool| {
+        drop(pool.shutdown_timeout(Duration::from_millis(20)));
+        pool.is_closed()
+    }),
+    ("makes a pool of its own", |_| {
+        let own = WorkerPool::with_workers(2).unwrap();
+        own.spawn(|| 7).join().is_ok_and(|value| value == 7)
+    }),
+];
+
+/// Case 73.
+#[test]
+fn a_fork_inside_a_task_has_an_answer_for_everything() {
+    if child::is_child() {
+        let pool = Arc::new(quiet_pool());
+        for &(what, body) in IN_TASK {
+            let inner = Arc::clone(&pool);
+            let task = pool.spawn(move || in_fork(|| i32::from(!body(&inner))));
+            assert_eq!(task.join().unwrap(), Some(0), "{what}");
+        }
+        assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Case 73. The parent's closures run on; the child, which must not leave the scope, ends.
+#[test]
+fn a_fork_in_a_scope_leaves_the_parents_closures_alone() {
+    if child::is_child() {
+        let pool = quiet_pool();
+        let sum = AtomicU64::new(0);
+        let forked = pool.scope(|scope| {
+            for n in 0..1_000 {
+                let sum = &sum;
+                drop(scope.spawn(move || sum.fetch_add(n, Ordering::SeqCst)));
+            }
+            (0..5).map(|_| in_fork(|| 0)).collect::<Vec<_>>()
+        });
+        assert_eq!(forked, [Some(0); 5]);
+        assert_eq!(sum.into_inner(), 999 * 500);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Forks that come from many workers at once, while the others hold whatever locks they hold: each child can go on to run another program.
+#[test]
+fn tasks_on_many_workers_run_programs_at_once() {
+    if child::is_child() {
+        let pool = WorkerPool::with_workers(8).unwrap();
+        let echo = |n: u32| {
+            let output = Command::new("/bin/echo").arg(n.to_string()).output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap()
+        };
+        // By `posix_spawn`, and by a fork with a closure before the `exec`.
+        let forks = |n: u32| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "exit $0", &(n % 50).to_string()]);
+            // SAFETY: between fork and exec nothing is done.
+            unsafe { command.pre_exec(|| Ok(())) };
+            command.status().unwrap().code().unwrap()
+        };
+        let tasks: Vec<_> = (0..100_u32)
+            .map(|n| pool.spawn(move || (echo(n), corepool::blocking(|| forks(n)))))
+            .collect();
+        for (n, task) in (0..).zip(tasks) {
+            let code = i32::try_from(n % 50).unwrap();
+            assert_eq!(task.join().unwrap(), (n, code));
+        }
         return;
     }
     child::run_again(|_| {}).expect_success();

@@ -1,11 +1,14 @@
 //! Signals that hit workers: their sleep goes on, their tasks go on, and who asked to end the process does.
 
+use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
-use corepool::WorkerPool;
+use corepool::{CancelReason, CancelToken, WorkerPool};
 
 use crate::child;
 
@@ -136,19 +139,105 @@ fn a_signal_handler_thread_can_shut_the_pool_down() {
         let pool = WorkerPool::with_workers(2).unwrap();
         let cancelled = Arc::new(AtomicBool::new(false));
         let sees = Arc::clone(&cancelled);
+        let runs = Arc::new(Barrier::new(2));
+        let begins = Arc::clone(&runs);
         let task = pool.spawn_with(move |cx: &corepool::TaskContext| {
+            begins.wait();
             while !cx.is_cancelled() {
                 thread::yield_now();
             }
             sees.store(true, Ordering::SeqCst);
         });
+        runs.wait();
         terminate_this_process();
         while HANDLED.load(Ordering::Relaxed) == 0 {
             thread::yield_now();
         }
-        let queued = !task.cancel();
+        assert!(!task.cancel(), "it runs, so it is only asked to end");
         pool.shutdown();
-        assert_eq!(cancelled.load(Ordering::SeqCst), queued);
+        assert!(cancelled.load(Ordering::SeqCst));
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// What `Ctrl-Z` and `fg` do: all threads stop where they stand, in a sleep, a spin or a lock, and go on.
+#[test]
+fn a_process_that_is_stopped_and_continued_goes_on() {
+    if child::is_child() {
+        let own = std::process::id();
+        let pool = WorkerPool::builder().workers(2).queue_capacity(8).build().unwrap();
+        // It has no threads but this shell's, which stops us 40 times, each time until we are stopped for sure.
+        let script = "n=0; while [ $n -lt 40 ]; do kill -STOP $0 || exit 1; \
+            until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0; n=$((n+1)); done";
+        let mut stops =
+            Command::new("/bin/sh").args(["-c", script, &own.to_string()]).spawn().unwrap();
+        let mut rounds = 0_u64;
+        let ended = loop {
+            assert_eq!(pool.spawn(move || rounds).join().unwrap(), rounds);
+            let tasks: Vec<_> = (0..20_u64).map(|n| pool.spawn(move || n)).collect();
+            let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+            assert_eq!(sum, 190);
+            assert_eq!(pool.map_reduce(0..100_u64, |n| n, |a, b| a + b), Some(4_950));
+            CancelToken::with_timeout(Duration::from_micros(100)).wait();
+            rounds += 1;
+            if let Some(ended) = stops.try_wait().unwrap() {
+                break ended;
+            }
+        };
+        assert!(ended.success(), "{ended}");
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// A limit that passes while the process stands still has passed when it goes on, and what was queued is not lost.
+#[test]
+fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
+    if child::is_child() {
+        let own = std::process::id();
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let token = CancelToken::with_timeout(Duration::from_millis(300));
+        let queued = pool.task().cancel_token(&token).spawn(|| 1);
+        let script = "kill -STOP $0; until grep -q '^State:.T' /proc/$0/status; do :; done; \
+            sleep 0.5; kill -CONT $0";
+        let stops = Command::new("/bin/sh").args(["-c", script, &own.to_string()]).status();
+        assert!(stops.unwrap().success());
+        assert_eq!(token.wait(), CancelReason::DeadlinePassed);
+        // It was run before, or is cancelled: not both, and not neither.
+        let _settled = queued.join();
+        assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// A shutdown that a signal asks for, in a program that does nothing else about signals than to note them.
+#[test]
+fn sigterm_in_the_middle_of_work_ends_it_in_good_order() {
+    if child::is_child() {
+        handle(libc::SIGTERM);
+        let pool = WorkerPool::builder().workers(2).queue_capacity(16).build().unwrap();
+        let (mut accepted, mut done) = (0_u64, 0_u64);
+        let mut tasks = VecDeque::new();
+        while HANDLED.load(Ordering::Relaxed) == 0 {
+            let signals = accepted == 5_000;
+            tasks.push_back(pool.spawn(move || {
+                if signals {
+                    terminate_this_process();
+                }
+                1
+            }));
+            accepted += 1;
+            if tasks.len() > 100 {
+                done += tasks.pop_front().unwrap().join().unwrap();
+            }
+        }
+        pool.close();
+        done += tasks.into_iter().map(|task| task.join().unwrap()).sum::<u64>();
+        pool.shutdown();
+        assert_eq!(done, accepted, "what was accepted has run");
+        assert!(accepted > 5_000);
         return;
     }
     child::run_again(|_| {}).expect_success();

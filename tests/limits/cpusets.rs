@@ -1,0 +1,191 @@
+//! Control groups that hold some of the cores, and change while a pool lives: it works on, on what there is.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use corepool::{PoolEvent, TaskContext, WorkerPool};
+
+use crate::child;
+use crate::cores::mask;
+use crate::groups::{Group, set};
+use crate::skip::skip;
+
+const FOLDER: &str = "COREPOOL_TEST_FOLDER";
+
+/// As the kernel writes them.
+fn list(cores: &[usize]) -> String {
+    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A group that holds these cores.
+fn group_of(name: &str, cores: &[usize]) -> Option<Group> {
+    let group = Group::new("cpuset", name)?;
+    group.set("cpuset.mems", "0");
+    group.set("cpuset.cpus", &list(cores));
+    Some(group)
+}
+
+/// Case 70.
+#[test]
+fn in_a_group_of_one_core_there_is_one_worker_and_it_is_there() {
+    if child::is_child() {
+        let only = mask();
+        assert_eq!(only.len(), 1);
+        let pool = WorkerPool::new().unwrap();
+        let cores: Vec<_> = pool.workers().iter().map(|worker| worker.core).collect();
+        assert_eq!(cores, [Some(only[0])]);
+        assert_eq!(pool.install(mask), only);
+        return;
+    }
+    for core in mask() {
+        let Some(group) = group_of("one", &[core]) else { return };
+        child::run_again(|command| group.adopt(command)).expect_success();
+    }
+}
+
+/// Work that goes on while the cores change, and is counted.
+struct Busy {
+    stop: Arc<AtomicBool>,
+    rounds: Arc<AtomicU64>,
+    driver: thread::JoinHandle<()>,
+}
+
+impl Busy {
+    fn new(pool: &Arc<WorkerPool>) -> Self {
+        let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stops, counts, pool) = (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(pool));
+        let driver = thread::spawn(move || {
+            while !stops.load(Ordering::Relaxed) {
+                let tasks: Vec<_> = (0..16_u64).map(|n| pool.spawn(move || n)).collect();
+                let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+                assert_eq!(sum, 120);
+                assert_eq!(pool.map_reduce(0..100_u64, |n| n, |a, b| a + b), Some(4_950));
+                counts.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { stop, rounds, driver }
+    }
+
+    /// Waits until some more has been done, from now on.
+    fn goes_on(&self) {
+        let before = self.rounds.load(Ordering::Relaxed);
+        while self.rounds.load(Ordering::Relaxed) < before + 50 {
+            assert!(!self.driver.is_finished(), "the work has failed");
+            thread::yield_now();
+        }
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.driver.join().unwrap();
+    }
+}
+
+/// The masks of all workers' threads, as the kernel has them.
+fn worker_masks(pool: &WorkerPool) -> BTreeSet<Vec<usize>> {
+    pool.broadcast(|_| mask()).map(Result::unwrap).collect()
+}
+
+/// Ends the threads of all workers, and waits for those that take their places.
+fn replace_all(pool: &WorkerPool) {
+    for worker in 0..pool.worker_count() {
+        let before = pool.workers()[worker].generation;
+        let ends = |cx: &TaskContext| -> () { cx.end_worker() };
+        assert!(pool.task().on_worker(worker).spawn_with(ends).join().is_err());
+        // It has come when it runs something.
+        pool.task().on_worker(worker).spawn(|| ()).join().unwrap();
+        assert!(pool.workers()[worker].generation > before);
+    }
+}
+
+/// What holds once the group has shrunk to one core.
+fn expect_only(core: usize, pool: &WorkerPool) {
+    assert_eq!(worker_masks(pool), BTreeSet::from([vec![core]]), "the kernel moves them");
+    // A new pool sees what there is now.
+    let new = WorkerPool::with_workers(2).unwrap();
+    assert!(new.workers().iter().all(|worker| worker.core == Some(core)));
+    assert_eq!(WorkerPool::new().unwrap().worker_count(), 1);
+}
+
+/// Case 70.
+#[test]
+fn a_group_that_shrinks_and_moves_while_a_pool_works() {
+    if child::is_child() {
+        let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
+        let all = mask();
+        let (first, last) = (all[0], all[all.len() - 1]);
+        let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+        let events = pool.events();
+        let cores = || pool.workers().into_iter().map(|worker| worker.core).collect::<Vec<_>>();
+        let at_first = cores();
+        assert!(at_first.iter().all(Option::is_some));
+        let busy = Busy::new(&pool);
+        busy.goes_on();
+        for core in [first, last, first] {
+            set(&folder, "cpuset.cpus", &list(&[core]));
+            busy.goes_on();
+            expect_only(core, &pool);
+        }
+        assert_eq!(cores(), at_first, "what was read when the threads came");
+        // A thread that comes now asks for the core that its place has, and is told the truth.
+        replace_all(&pool);
+        let mut now = cores();
+        now.sort_unstable();
+        assert_eq!(now, [None, Some(first)], "one of them has a core that is not here");
+        let refused = events
+            .try_iter()
+            .any(|event| matches!(event, PoolEvent::WorkerUnpinned { core, .. } if core == last));
+        assert!(refused, "and an event says so");
+        busy.goes_on();
+        // With all cores again, new threads are where they belong.
+        set(&folder, "cpuset.cpus", &list(&all));
+        replace_all(&pool);
+        assert!(pool.workers().iter().all(|worker| worker.core.is_some()));
+        busy.goes_on();
+        busy.end();
+        return;
+    }
+    let all = mask();
+    if all.len() < 2 {
+        return skip("there is only one core");
+    }
+    let Some(group) = group_of("shrinks", &[all[0], all[all.len() - 1]]) else { return };
+    let ended = child::run_again(|command| {
+        group.adopt(command);
+        command.env(FOLDER, group.folder());
+    });
+    ended.expect_success();
+}
+
+/// Case 70.
+#[test]
+fn a_process_that_is_moved_between_groups_while_a_pool_works() {
+    if child::is_child() {
+        let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
+        let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+        let busy = Busy::new(&pool);
+        busy.goes_on();
+        set(&folder, "cgroup.procs", &process::id().to_string());
+        busy.goes_on();
+        assert_eq!(mask().len(), 1);
+        expect_only(mask()[0], &pool);
+        busy.end();
+        return;
+    }
+    let all = mask();
+    if all.len() < 2 {
+        return skip("there is only one core");
+    }
+    let Some(wide) = group_of("wide", &[all[0], all[all.len() - 1]]) else { return };
+    let Some(narrow) = group_of("narrow", &all[all.len() - 1..]) else { return };
+    let ended = child::run_again(|command| {
+        wide.adopt(command);
+        command.env(FOLDER, narrow.folder());
+    });
+    ended.expect_success();
+}

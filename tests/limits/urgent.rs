@@ -1,0 +1,139 @@
+//! One core, a waiter that the system prefers and a worker that has what it waits for: the waiter sleeps, else neither gets on.
+
+use std::hint::black_box;
+use std::io;
+use std::mem;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use corepool::WorkerPool;
+
+use crate::child;
+use crate::cores::{confined, mask};
+use crate::skip::skip;
+
+/// The calling thread goes before all others on its core, for as long as it does not sleep.
+fn become_urgent() -> io::Result<()> {
+    // SAFETY: zeros are valid parameters.
+    let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
+    parameters.sched_priority = 1;
+    // SAFETY: the parameters are ours; 0 is the calling thread.
+    let failed = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The calling thread gives way to all others.
+fn become_patient() {
+    // SAFETY: numbers only; 0 is the calling thread.
+    let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+    assert_eq!(failed, 0);
+}
+
+/// The time that the calling thread has had on a core.
+fn used() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place is ours.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(failed, 0);
+    Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Some milliseconds' worth of computing; says how long it took of the thread's own time.
+fn compute() -> Duration {
+    let before = used();
+    let sum = (0..2_000_000_u64).fold(1, |sum: u64, n| black_box(sum.wrapping_mul(31) ^ n));
+    black_box(sum);
+    used() - before
+}
+
+/// In the parent: whether this machine lets threads be urgent, and the children to look at it on one core.
+fn on_one_core() {
+    let allowed = std::thread::spawn(become_urgent).join().unwrap();
+    if let Err(error) = allowed {
+        return skip(&format!("no thread may be urgent here: {error}"));
+    }
+    child::run_again(|command| confined(command, mask()[0])).expect_success();
+}
+
+fn patient_pool(workers: usize) -> WorkerPool {
+    let builder = WorkerPool::builder().workers(workers);
+    builder.on_worker_start(|_| become_patient()).build().unwrap()
+}
+
+/// Asserts that who waited did not take a noteworthy part of what the work itself took.
+#[track_caller]
+fn expect_asleep(waited: Duration, worked: Duration) {
+    assert!(waited < worked / 4, "it used {waited:?} of its core to wait for {worked:?} of work");
+}
+
+/// Case 76.
+#[test]
+fn an_urgent_thread_that_joins_a_patient_workers_task_sleeps() {
+    if child::is_child() {
+        let pool = patient_pool(2);
+        become_urgent().unwrap();
+        let before = used();
+        let worked = (0..20).map(|_| pool.spawn(compute).join().unwrap()).sum();
+        expect_asleep(used() - before, worked);
+        return;
+    }
+    on_one_core();
+}
+
+/// Case 76. The waiter is a worker, which waits for the half of its call that the other one has taken.
+#[test]
+fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
+    if child::is_child() {
+        let builder =
+            WorkerPool::builder().workers(2).on_worker_start(|worker| match worker.id.index() {
+                0 => become_urgent().unwrap(),
+                _ => become_patient(),
+            });
+        let pool = builder.build().unwrap();
+        let calls = || {
+            let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
+            for _ in 0..20 {
+                let both = Arc::new(Barrier::new(2));
+                let second = Arc::clone(&both);
+                let (before, work) = corepool::join(
+                    move || {
+                        // Asleep until the other worker has begun with its half.
+                        both.wait();
+                        used()
+                    },
+                    move || {
+                        second.wait();
+                        compute()
+                    },
+                );
+                waited += used() - before;
+                worked += work;
+            }
+            (waited, worked)
+        };
+        let (waited, worked) = pool.task().on_worker(0).spawn(calls).join().unwrap();
+        expect_asleep(waited, worked);
+        return;
+    }
+    on_one_core();
+}
+
+/// Case 76. A full queue that patient workers empty, and the locks inside: they may be held by somebody without a turn.
+#[test]
+fn an_urgent_thread_gets_through_a_crowd_of_patient_workers() {
+    if child::is_child() {
+        let builder = WorkerPool::builder().workers(4).queue_capacity(2);
+        let pool = builder.on_worker_start(|_| become_patient()).build().unwrap();
+        become_urgent().unwrap();
+        let before = used();
+        let tasks: Vec<_> = (0..100).map(|_| pool.spawn(compute)).collect();
+        let worked = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+        expect_asleep(used() - before, worked);
+        // And many short ones, whose locks change hands all the time.
+        let tasks: Vec<_> = (0..20_000_u64).map(|n| pool.spawn(move || n)).collect();
+        let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+        assert_eq!(sum, 19_999 * 10_000);
+        return;
+    }
+    on_one_core();
+}
