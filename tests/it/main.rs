@@ -22,6 +22,7 @@ mod metrics;
 mod model;
 mod panics;
 mod placement;
+mod printed;
 mod priorities;
 mod promise;
 mod scope;
