@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that the tests run nearly every line of the library: 95 of 100 at least. Tests and models in src/ do not
-# count, and neither do doc tests. What is left, and why, stands in docs/coverage.md. By hand.
+# count, and neither do doc tests. By hand.
 #
 #   ci/coverage.sh              builds, runs all tests, and reports
 #   ci/coverage.sh --report     reports again on the last run
