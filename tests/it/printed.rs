@@ -15,7 +15,7 @@ use crate::support::{PATIENCE, occupy, within};
 /// A task's error, from a closure that throws this.
 fn thrown(payload: impl Any + Send) -> TaskError {
     let pool = WorkerPool::with_workers(1).unwrap();
-    pool.spawn(|| panic::resume_unwind(Box::new(payload))).join().map(|()| ()).unwrap_err()
+    pool.spawn(|| -> () { panic::resume_unwind(Box::new(payload)) }).join().unwrap_err()
 }
 
 /// The text with which a closure panics.
