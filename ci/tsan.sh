@@ -4,8 +4,9 @@
 #
 #   ci/tsan.sh [NAME]...        only the tests whose path contains one of the names
 #
-# TSan does not understand fences: code with an acquire fence takes an acquire load under
-# `cfg(corepool_tsan)` instead.
+# TSan does not understand fences, and the library has none: `sync::handshake` is one only under loom. Under
+# `cfg(corepool_tsan)` each task is an allocation of its own, so that what is freed is seen to be, and tests that
+# repeat themselves do so less often.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -76,7 +76,9 @@ const TASKS: usize = 20_000;
 /// A task costs one allocation of at most 64 bytes; a block that is used again costs none.
 fn expect_one_a_task((allocations, bytes): (usize, usize)) {
     assert!(allocations <= TASKS, "{allocations} allocations for {TASKS} tasks");
-    assert!(bytes <= 64 * TASKS, "{} bytes a task", bytes as f64 / TASKS as f64);
+    // A task that is traced carries its submitter's span, which takes half a line more.
+    let most = if cfg!(feature = "tracing") { 96 } else { 64 };
+    assert!(bytes <= most * TASKS, "{} bytes a task", bytes as f64 / TASKS as f64);
 }
 
 /// Spawns many tasks with closures and results of eight bytes, and joins them.

@@ -26,7 +26,8 @@ fn within<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
         let _alive = alive;
         body()
     });
-    let patience = Duration::from_secs(if cfg!(corepool_chaos) { 120 } else { 60 });
+    let slow = cfg!(any(corepool_chaos, corepool_tsan));
+    let patience = Duration::from_secs(if slow { 400 } else { 60 });
     if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         panic!("the test hangs");
     }

@@ -6,6 +6,7 @@ mod then;
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -273,6 +274,11 @@ impl<T> Future for TaskHandle<T> {
 
 // The value is never pinned inside: it lies in the task's own allocation and is moved out by value.
 impl<T> Unpin for TaskHandle<T> {}
+
+// The value is given whole or not at all, and its panic came out of the handle already: a panic that passes by
+// finds nothing half done. std and the async runtimes promise it for their handles too.
+impl<T> UnwindSafe for TaskHandle<T> {}
+impl<T> RefUnwindSafe for TaskHandle<T> {}
 
 impl<T> fmt::Debug for TaskHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ mod submit;
 mod task_builder;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
@@ -257,6 +258,10 @@ impl WorkerPool {
         worker::index_in(self.hub.id).is_some()
     }
 }
+
+// A panic that passes by leaves a pool as it is: no call of ours is ever half done when user code runs.
+impl UnwindSafe for WorkerPool {}
+impl RefUnwindSafe for WorkerPool {}
 
 impl fmt::Debug for WorkerPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

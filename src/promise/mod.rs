@@ -16,6 +16,7 @@ mod rule;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -294,6 +295,10 @@ impl<R: Rule> Future for Promise<R> {
 
 // Nothing is pinned inside: handles are not, and results are moved.
 impl<R: Rule> Unpin for Promise<R> {}
+
+// As a handle: a result is taken whole or not at all.
+impl<R: Rule> UnwindSafe for Promise<R> {}
+impl<R: Rule> RefUnwindSafe for Promise<R> {}
 
 impl<R: Rule> fmt::Debug for Promise<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ mod spawn;
 mod stream;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -329,6 +330,10 @@ impl<T> Drop for TaskSet<T> {
         }
     }
 }
+
+// As a handle: results come out whole or not at all.
+impl<T> UnwindSafe for TaskSet<T> {}
+impl<T> RefUnwindSafe for TaskSet<T> {}
 
 impl<T> fmt::Debug for TaskSet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

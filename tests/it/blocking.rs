@@ -237,7 +237,7 @@ fn outside_a_pool_it_is_a_call() {
 #[test]
 fn tasks_that_block_join_and_spawn_at_random_all_come_to_an_end() {
     within(6 * PATIENCE, || {
-        let rounds = if cfg!(corepool_chaos) { 300 } else { 3_000 };
+        let rounds = if cfg!(any(corepool_chaos, corepool_tsan)) { 300 } else { 3_000 };
         for (workers, spares) in [(1, 1), (2, 2), (4, 8), (2, 0)] {
             for dispatch in WAYS {
                 let pool = WorkerPool::builder()

@@ -178,7 +178,7 @@ fn a_token_cancels_what_waits_and_stops_what_runs() {
 fn handles_dropped_awaited_and_cancelled_meet_the_end_of_a_token() {
     within(6 * PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
-        for round in 0..if cfg!(corepool_chaos) { 200 } else { 2_000 } {
+        for round in 0..if cfg!(any(corepool_chaos, corepool_tsan)) { 200 } else { 2_000 } {
             let token = CancelToken::new();
             let ran = Arc::new(AtomicBool::new(false));
             let tasks: Vec<_> = (0..4)
@@ -247,7 +247,7 @@ fn a_token_ends_while_a_task_that_is_tied_to_it_is_run_in_place() {
     within(6 * PATIENCE, || {
         let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
         let drops = Drops::default();
-        let rounds = if cfg!(corepool_chaos) { 300 } else { 3_000 };
+        let rounds = if cfg!(any(corepool_chaos, corepool_tsan)) { 300 } else { 3_000 };
         for round in 0..rounds {
             let token = CancelToken::new();
             let (inner, tied, held) = (Arc::clone(&pool), token.clone(), drops.token());

@@ -23,6 +23,7 @@ mod metrics;
 mod model;
 mod panics;
 mod placement;
+mod printed;
 mod priorities;
 mod promise;
 #[path = "../random/mod.rs"]

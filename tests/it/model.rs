@@ -15,5 +15,5 @@ fn random_programs_do_what_the_model_allows() {
 /// So that a part of every run is the same.
 #[test]
 fn known_programs_do_what_the_model_allows() {
-    (0..if cfg!(corepool_chaos) { 40 } else { 300 }).for_each(run);
+    (0..if cfg!(any(corepool_chaos, corepool_tsan)) { 40 } else { 300 }).for_each(run);
 }

@@ -11,9 +11,14 @@ use corepool::{TaskHandle, WorkerPool};
 
 /// How long a test may hang before it is called a failure. A machine that does much else besides may give
 /// a thread its turn late a thousand times in a test, so this is long; who passes does not wait for it.
-/// Longer still under the noise of `ci/chaos.sh`.
-pub(crate) const PATIENCE: Duration =
-    Duration::from_secs(if cfg!(corepool_chaos) { 120 } else { 60 });
+/// Longer still under the noise of `ci/chaos.sh`, and under ThreadSanitizer, which makes all ten times as slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(corepool_tsan) {
+    400
+} else if cfg!(corepool_chaos) {
+    120
+} else {
+    60
+});
 
 /// How many tasks, and how many closures of fork-join calls, the random programs of this process had.
 pub(crate) static TASKS: AtomicU64 = AtomicU64::new(0);

@@ -324,7 +324,7 @@ fn a_handle_that_was_polled_is_continued_while_its_task_settles() {
         use std::task::{Context, Waker};
         let pool = pool(1);
         let mut cx = Context::from_waker(Waker::noop());
-        for round in 0..if cfg!(corepool_chaos) { 500 } else { 20_000 } {
+        for round in 0..if cfg!(any(corepool_chaos, corepool_tsan)) { 500 } else { 20_000 } {
             let mut task = pool.spawn(|| 1);
             if Pin::new(&mut task).poll(&mut cx).is_ready() {
                 continue;

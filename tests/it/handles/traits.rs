@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicU32;
@@ -42,8 +43,11 @@ const fn unpin<T: Unpin>() {}
 const fn debug<T: Debug>() {}
 const fn free<T: Send + Sync + Unpin + Debug>() {}
 const fn error<T: Error + Send + Sync + 'static>() {}
+const fn unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 const fn future<T: Future<Output = Result<U, TaskError>>, U>() {}
 
+/// A type that cannot be printed.
+struct Mute;
 /// A type that may go to another thread, and not be shared.
 type OnlySend = Cell<u8>;
 /// A type that may do neither.
@@ -97,7 +101,7 @@ const _: () = {
     free::<TaskHandle<OnlySend>>();
     unpin::<TaskHandle<Neither>>();
     unpin::<TaskHandle<std::marker::PhantomPinned>>();
-    debug::<TaskHandle<Neither>>();
+    debug::<TaskHandle<Mute>>();
     future::<TaskHandle<Vec<u8>>, Vec<u8>>();
 };
 lacks!(TaskHandle<Neither>: Send);
@@ -112,6 +116,7 @@ const _: () = {
     unpin::<TaskSet<Neither>>();
     free::<NextAsync<'static, OnlySend>>();
     unpin::<NextAsync<'static, Neither>>();
+    debug::<NextAsync<'static, Mute>>();
     free::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
     free::<MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
     unpin::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>>();
@@ -134,6 +139,19 @@ lacks!(Promise<All<Neither>>: Send);
 lacks!(Promise<AllSettled<Neither>>: Send);
 lacks!(Promise<Any<Neither>>: Send);
 lacks!(Promise<Race<Neither>>: Send);
+
+// What is used inside of `catch_unwind` is whole afterwards, so nobody needs to assert it.
+const _: () = {
+    unwind_safe::<WorkerPool>();
+    unwind_safe::<TaskHandle<OnlySend>>();
+    unwind_safe::<TaskSet<OnlySend>>();
+    unwind_safe::<Promise<All<OnlySend>>>();
+    unwind_safe::<Promise<Race<OnlySend>>>();
+    unwind_safe::<CancelToken>();
+    unwind_safe::<WorkerLocal<OnlySend>>();
+    unwind_safe::<SharedArray<AtomicU32>>();
+    unwind_safe::<corepool::shared::Counter>();
+};
 
 // Each value is one thread's at a time, so a local may be shared where the value may just be sent.
 const _: () = {

@@ -49,7 +49,7 @@ fn what_a_blocked_worker_had_queued_is_taken_by_others() {
 fn what_a_worker_took_along_from_the_shared_queue_is_not_lost_from_sight() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
-        for round in 0..if cfg!(corepool_chaos) { 500 } else { 4_000 } {
+        for round in 0..if cfg!(any(corepool_chaos, corepool_tsan)) { 500 } else { 4_000 } {
             let rest = 1 + round % 7;
             let (sender, receiver) = mpsc::channel();
             let first = pool.spawn(move || receiver.iter().count());

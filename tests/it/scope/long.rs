@@ -9,7 +9,7 @@ use super::{everywhere, work};
 use crate::support::{PATIENCE, within};
 
 /// How many light closures a chain has. Under chaos each takes much longer.
-const LIGHT: usize = if cfg!(corepool_chaos) { 10_000 } else { 30_000 };
+const LIGHT: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 10_000 } else { 30_000 };
 
 /// Each spawns the next one, so that there is never more than one or two of them.
 fn chain<'scope, 'env>(

@@ -160,7 +160,7 @@ fn results_can_be_taken_when_the_pool_is_gone() {
 #[test]
 fn a_close_at_that_moment_settles_each_of_them() {
     within(PATIENCE * 2, || {
-        for round in 0..if cfg!(corepool_chaos) { 50 } else { 300 } {
+        for round in 0..if cfg!(any(corepool_chaos, corepool_tsan)) { 50 } else { 300 } {
             let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
             let closer = Arc::clone(&pool);
             let closer = thread::spawn(move || {
@@ -193,7 +193,7 @@ fn a_close_at_that_moment_settles_each_of_them() {
 #[test]
 fn a_cancel_races_with_the_run() {
     within(PATIENCE * 2, || {
-        for round in 0..if cfg!(corepool_chaos) { 50 } else { 300 } {
+        for round in 0..if cfg!(any(corepool_chaos, corepool_tsan)) { 50 } else { 300 } {
             let pool = WorkerPool::with_workers(2).unwrap();
             let drops = Drops::default();
             let set = pool.spawn_batch((0..200).map(|_| {
