@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use corepool::{TaskError, TaskHandle, WorkerPool};
 
-use crate::stress::setting;
+use crate::random::setting;
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 
 /// Counts its wakes, and tells each to a channel.

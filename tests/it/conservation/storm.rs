@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use corepool::{Dispatch, TaskHandle, WorkerPool};
 use fastrand::Rng;
 
-use crate::stress::{random_seed, setting};
+use crate::random::{random_seed, setting};
 
 const SUBMITTERS: u64 = 3;
 

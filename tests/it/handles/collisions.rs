@@ -11,7 +11,7 @@ use std::time::Duration;
 use corepool::shared::{self, WaitResult};
 use corepool::{TaskSet, WorkerPool};
 
-use crate::stress::setting;
+use crate::random::setting;
 use crate::support::{Drops, PATIENCE, within};
 
 /// Comes ever nearer to the moment at which what is waited for comes.
