@@ -18,6 +18,11 @@ mod cpusets;
 mod gaps;
 #[path = "limits/quota.rs"]
 mod quota;
+#[path = "limits/refused.rs"]
+mod refused;
+#[expect(dead_code, reason = "what only other tests use")]
+#[path = "it/support.rs"]
+mod support;
 #[path = "limits/threads.rs"]
 mod threads;
 #[path = "limits/urgent.rs"]

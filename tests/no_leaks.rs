@@ -334,3 +334,18 @@ fn deadlines_share_one_thread_that_ends_and_nothing_else_starts_it() {
     }
     child::run_again(|_| {}).expect_success();
 }
+
+#[test]
+fn listeners_that_are_gone_hold_no_memory_though_nothing_happens() {
+    if !child::is_child() {
+        return child::run_again(|_| {}).expect_success();
+    }
+    let pool = WorkerPool::with_workers(1).unwrap();
+    drop(pool.events());
+    let before = resident();
+    for _ in 0..500 {
+        assert!(pool.events().try_recv().is_ok(), "the recent past comes first");
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 16_000, "{grown} KiB more");
+}

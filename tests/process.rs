@@ -17,3 +17,5 @@ mod imports;
 mod memory;
 #[path = "process/forgotten.rs"]
 mod forgotten;
+#[path = "process/lenders.rs"]
+mod lenders;

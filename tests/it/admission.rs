@@ -1,6 +1,7 @@
 //! A bounded pool holds what it was told to hold, and does exactly what its policy says beyond that.
 
 mod conservation;
+mod edges;
 mod line;
 mod oldest;
 

@@ -1,6 +1,7 @@
 //! A worker that waits lends its core: queued work goes on, on a bounded number of spare workers that are retired again.
 
 mod corners;
+mod lenders;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,7 @@
 
 mod awaited;
 mod inside;
+mod lingering;
 mod racing;
 mod timed;
 

@@ -17,7 +17,7 @@ use crate::child::{self, Ended};
 use crate::skip::skip;
 
 /// How many threads this process has.
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
@@ -34,7 +34,7 @@ fn until_threads(count: usize) {
 
 /// Becomes a user of its own, who has no other process: the limit counts all threads of a user, and
 /// root has none.
-fn become_somebody() {
+pub(super) fn become_somebody() {
     let user = 20_000 + std::process::id() % 40_000;
     // SAFETY: no preconditions.
     let failed = unsafe { libc::setuid(user) };
@@ -42,7 +42,7 @@ fn become_somebody() {
 }
 
 /// Allows this many threads in all; those that there are beyond it stay.
-fn allow_threads(count: usize) {
+pub(super) fn allow_threads(count: usize) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is a local of ours.
     let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) };

@@ -180,7 +180,7 @@ pub(super) fn inside(storm: &Storm, random: &mut Rng) {
     let parent = storm.pool.spawn(move || {
         ticket.run();
         let book = Arc::clone(ticket.book());
-        let Some(pool) = book.pool() else { return None };
+        let pool = book.pool()?;
         let spawn = |ticket: Ticket| {
             let id = ticket.id();
             (id, pool.spawn(move || Deed::Give.run(ticket, None)))

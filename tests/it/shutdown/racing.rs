@@ -160,3 +160,25 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
         }
     });
 }
+
+/// A worker that finds the queues of a closed pool empty must not leave while another one carries tasks from one to the next.
+#[test]
+fn tasks_that_meet_do_so_in_a_pool_that_is_closed_too() {
+    for round in 0..ROUNDS {
+        within(PATIENCE, move || {
+            let pool = WorkerPool::with_workers(2).unwrap();
+            let meet = Arc::new(Barrier::new(2));
+            let meets = || {
+                let meet = Arc::clone(&meet);
+                move || {
+                    meet.wait();
+                }
+            };
+            let tasks = [pool.spawn(meets()), pool.spawn(meets()), pool.spawn(|| ())];
+            pool.close();
+            for task in tasks {
+                task.join().unwrap_or_else(|end| panic!("round {round}: {end}"));
+            }
+        });
+    }
+}

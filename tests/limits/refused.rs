@@ -1,36 +1,14 @@
 //! The system refuses the thread of a spare worker.
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use corepool::{WorkerPool, WorkerState, blocking};
 
-use crate::{child, until, within};
-
-fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// Goes on as a user of its own: the limit counts all threads of a user, and root has none.
-fn become_somebody() {
-    let user = 20_000 + std::process::id() % 40_000;
-    // SAFETY: no preconditions.
-    let failed = unsafe { libc::setuid(user) };
-    assert_eq!(failed, 0, "root may become anybody");
-}
-
-fn allow_threads(count: usize) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is a local of ours.
-    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) };
-    assert_eq!(failed, 0);
-    limit.rlim_cur = libc::rlim_t::try_from(count).unwrap();
-    // SAFETY: the limit is a local of ours.
-    let failed = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
-    assert_eq!(failed, 0);
-}
+use crate::child;
+use crate::support::{PATIENCE, until, within};
+use crate::threads::{allow_threads, become_somebody, threads};
 
 #[test]
 fn close_does_not_block_though_a_spare_workers_thread_is_refused() {
@@ -38,7 +16,7 @@ fn close_does_not_block_though_a_spare_workers_thread_is_refused() {
         return child::run_again(|_| {}).expect_success();
     }
     become_somebody();
-    within(|| {
+    within(PATIENCE, || {
         let pool = WorkerPool::builder().workers(1).spare_workers(1).build().unwrap();
         let (go, waits) = mpsc::channel::<()>();
         let (lends, is_lending) = mpsc::channel();
@@ -64,7 +42,7 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
         return child::run_again(|_| {}).expect_success();
     }
     become_somebody();
-    within(|| {
+    within(PATIENCE, || {
         let (name_it, may_name) = mpsc::channel::<()>();
         let may_name = Mutex::new(may_name);
         let names = Arc::new(AtomicBool::new(false));

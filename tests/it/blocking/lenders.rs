@@ -1,10 +1,10 @@
 //! Cores that are lent while there are fewer spare workers than lenders.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
-use corepool::{Pinning, TaskHandle, WorkerPool, blocking};
+use corepool::{TaskHandle, WorkerPool, blocking};
 
-use crate::{child, within};
+use crate::support::{PATIENCE, within};
 
 /// A worker that has lent its core until the sender is dropped.
 fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>) {
@@ -22,7 +22,7 @@ fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>
 
 #[test]
 fn a_spare_worker_that_is_free_again_is_offered_to_all_who_wait_for_one() {
-    within(|| {
+    within(PATIENCE, || {
         let pool = WorkerPool::builder().workers(4).spare_workers(1).build().unwrap();
         let (first, go_first) = lender(&pool, 0);
         let (inside, is_inside) = mpsc::channel();
@@ -48,25 +48,8 @@ fn a_spare_worker_that_is_free_again_is_offered_to_all_who_wait_for_one() {
 }
 
 #[test]
-fn many_lent_cores_without_a_spare_worker_need_no_stack() {
-    if !child::is_child() {
-        return child::run_again(|_| {}).expect_success();
-    }
-    const WORKERS: usize = 500;
-    let builder = WorkerPool::builder().workers(WORKERS).spare_workers(1);
-    let pool = builder.stack_size(64 << 10).pinning(Pinning::None).build().unwrap();
-    let pool = Arc::new(pool);
-    let lenders: Vec<_> = (0..WORKERS).map(|worker| lender(&pool, worker)).collect();
-    let inner = Arc::clone(&pool);
-    // Runs on the spare worker's small stack, and takes all other lent cores from the list, in vain.
-    let spawns = pool.task().on_worker(0).spawn(move || inner.spawn(|| 7));
-    assert_eq!(spawns.join().unwrap().join().unwrap(), 7);
-    drop(lenders);
-}
-
-#[test]
 fn a_spare_worker_that_sleeps_for_one_lender_serves_another_who_has_work() {
-    within(|| {
+    within(PATIENCE, || {
         let pool = WorkerPool::builder().workers(2).spare_workers(1).build().unwrap();
         let first = lender(&pool, 0);
         let second = lender(&pool, 1);
