@@ -100,6 +100,7 @@
 //! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
 mod sync;
 mod unwind;
 mod error;

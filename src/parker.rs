@@ -3,13 +3,22 @@
 //! The standard library has one token for each thread, and it belongs to the user: a pool that waited
 //! on it would eat a wake-up that the user's own code had coming. A [`Parker`] has a token of its own.
 //! On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of `parking_lot`.
+//! A model of whatever parks takes the latter as well, because it has fewer steps; the former has models of its own.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
+#[cfg(all(test, corepool_loom))]
+mod models;
+#[cfg(any(all(target_os = "linux", not(corepool_loom)), all(test, corepool_loom)))]
+mod word;
+
+#[cfg(any(not(target_os = "linux"), corepool_loom))]
 use seat::Seat;
+#[cfg(all(target_os = "linux", not(corepool_loom)))]
+use word::Seat;
 
 /// A token that can be given once, and a thread that may sleep until it is.
 #[derive(Debug)]
@@ -74,82 +83,6 @@ pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
     wait(&parker, &waker)
 }
 
-#[cfg(all(target_os = "linux", not(corepool_loom)))]
-mod seat {
-    use core::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Instant;
-
-    use rustix::thread::futex;
-
-    const EMPTY: u32 = 0;
-    const TOKEN: u32 = 1;
-    const ASLEEP: u32 = 2;
-
-    #[derive(Debug)]
-    pub(super) struct Seat {
-        state: AtomicU32,
-    }
-
-    impl Seat {
-        pub(super) fn new() -> Self {
-            Self { state: AtomicU32::new(EMPTY) }
-        }
-
-        pub(super) fn wait(&self, end: Option<Instant>) -> bool {
-            if self.take() {
-                return true;
-            }
-            // ORDERING: only the state word itself is at stake; the token is taken with acquire below.
-            if self
-                .state
-                .compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-            {
-                return self.take();
-            }
-            loop {
-                let left = match end.map(|end| end.saturating_duration_since(crate::clock::now())) {
-                    Some(left) if left.is_zero() => return self.give_up(),
-                    left => left,
-                };
-                self.sleep(left);
-                if self.take() {
-                    return true;
-                }
-            }
-        }
-
-        pub(super) fn notify(&self) {
-            // ORDERING: release, partner of `take`'s acquire: what the waker did is seen by the woken.
-            if self.state.swap(TOKEN, Ordering::Release) == ASLEEP {
-                // An error can only be a bad address; there is nothing to do about one here.
-                let _woken = futex::wake(&self.state, futex::Flags::PRIVATE, 1);
-            }
-        }
-
-        /// Signals, spurious wakes and a changed word all end here; the caller looks at the word again.
-        fn sleep(&self, left: Option<std::time::Duration>) {
-            let timeout = left.map(|left| futex::Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            });
-            let _why_awake =
-                futex::wait(&self.state, futex::Flags::PRIVATE, ASLEEP, timeout.as_ref());
-        }
-
-        fn take(&self) -> bool {
-            // ORDERING: acquire, partner of `notify`'s release.
-            self.state.compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        }
-
-        /// The time is up. A token that came at that moment is taken: it must not wake the next sleep.
-        fn give_up(&self) -> bool {
-            // ORDERING: acquire, partner of `notify`'s release, for the case that the token is there.
-            self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
-        }
-    }
-}
-
 #[cfg(any(not(target_os = "linux"), corepool_loom))]
 mod seat {
     use std::time::Instant;
@@ -198,10 +131,11 @@ mod seat {
             Self { token: Mutex::new(false), given: Condvar::new() }
         }
 
-        /// A model has no clock: a wait with an end is a wait without one.
-        pub(super) fn wait(&self, _end: Option<Instant>) -> bool {
+        /// In a model time stands still: an end that has not passed by now will not come.
+        pub(super) fn wait(&self, end: Option<Instant>) -> bool {
+            let is_over = end.is_some_and(|end| end <= crate::clock::now());
             let mut token = self.token.lock().expect("no model panics here");
-            while !*token {
+            while !*token && !is_over {
                 token = self.given.wait(token).expect("no model panics here");
             }
             std::mem::take(&mut *token)

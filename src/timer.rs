@@ -7,6 +7,10 @@
 //! If the system refuses the thread, the alarms set so far stay, and each alarm that is set later asks for a thread
 //! again; the first one granted wakes all whose time has passed. An error would be of no use to who sets a deadline,
 //! and to wake at once would end work that still has time.
+//!
+//! No alarm is slept past: under one lock the thread looks at the alarms and says until when it will sleep, and under the same lock
+//! whoever sets an alarm adds it and looks until when the thread sleeps. So the thread sees the alarm, or it is seen to sleep too long, and
+//! is given a token; and a token that comes before the sleep ends that at once.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -15,11 +19,16 @@ use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
+#[cfg(corepool_loom)]
+use loom::sync::MutexGuard;
+// Not by `crate::sync`: the timer stands in a static, and only models have one that does not.
+#[cfg(not(corepool_loom))]
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock;
 use crate::parker::Parker;
+#[cfg(corepool_loom)]
+use crate::sync::Mutex;
 use crate::unwind::{self, AbortOnPanic};
 
 /// The thread stays so long with nothing to time.
@@ -88,10 +97,11 @@ enum Step {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let Some(mut agenda) = self.timer.agenda_unless_forked() else { return };
-        let waker = agenda.alarms.remove(&self.key);
+        let waker = if mutant!("alarm_stays") { None } else { agenda.alarms.remove(&self.key) };
         // With nothing left the thread is to end soon, not when the time of this alarm comes.
         let is_last = waker.is_some() && agenda.alarms.is_empty();
         let calls = is_last && agenda.wakes_from_beyond(clock::after(LINGER));
+        let calls = calls && !mutant!("alarm_gone_unsaid");
         drop(agenda);
         if calls {
             self.timer.parker.unpark();
@@ -122,11 +132,16 @@ impl Timer {
 
     fn set(&'static self, when: Instant, waker: Waker) -> Alarm {
         let mut agenda = self.agenda.lock();
+        let early = mutant!("alarm_asks_early").then(|| agenda.wakes_from_beyond(when));
+        if early.is_some() {
+            drop(agenda);
+            agenda = self.agenda.lock();
+        }
         let key = agenda.add(when, waker);
         if agenda.thread == Thread::None && self.start() {
             agenda.thread = Thread::Awake;
         }
-        let calls = agenda.wakes_from_beyond(when);
+        let calls = early.unwrap_or_else(|| agenda.wakes_from_beyond(when));
         drop(agenda);
         if calls {
             self.parker.unpark();
@@ -216,10 +231,15 @@ impl Agenda {
     }
 
     fn sleep_until(&mut self, end: Instant) -> Step {
-        self.thread = Thread::AsleepUntil(end);
+        if !mutant!("timer_sleep_unsaid") {
+            self.thread = Thread::AsleepUntil(end);
+        }
         Step::SleepUntil(end)
     }
 }
+
+#[cfg(all(test, corepool_loom))]
+mod models;
 
 #[cfg(all(test, not(corepool_loom)))]
 mod tests {

@@ -119,7 +119,7 @@ impl Admission {
                 continue;
             }
             // ORDERING: acquire and release, so that who gives a place back sees the line's state.
-            if cfg!(corepool_mutant = "line_unmarked") {
+            if mutant!("line_unmarked") {
                 break;
             }
             let marked =
@@ -138,7 +138,7 @@ impl Admission {
     /// Sends everybody in line away; later ones too.
     pub(crate) fn close(&self) {
         let mut line = self.line.lock();
-        line.closed = cfg!(not(corepool_mutant = "close_unmarked"));
+        line.closed = !mutant!("close_unmarked");
         let waiting = std::mem::take(&mut line.waiting);
         self.clear_line_bit();
         drop(line);
@@ -171,7 +171,7 @@ impl Admission {
             // ORDERING: as in `enter`.
             let word = self.word.load(Ordering::Relaxed);
             if word & LINE != 0 {
-                if self.hand_to_first() && cfg!(not(corepool_mutant = "place_given_twice")) {
+                if self.hand_to_first() && !mutant!("place_given_twice") {
                     return;
                 }
                 continue;
@@ -195,7 +195,7 @@ impl Admission {
             self.clear_line_bit();
             return false;
         };
-        if line.waiting.is_empty() || cfg!(corepool_mutant = "line_cleared_early") {
+        if line.waiting.is_empty() || mutant!("line_cleared_early") {
             self.clear_line_bit();
         }
         // Decided while the line is locked, so that one who steps out finds itself either in the line
@@ -215,7 +215,7 @@ impl Admission {
         self.tell(false, Edge::Full);
         handshake();
         // Room may have come since the look that found none, before it was told; then nobody else tells of it.
-        if cfg!(not(corepool_mutant = "drained_untold")) {
+        if !mutant!("drained_untold") {
             self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
         }
     }
@@ -268,6 +268,10 @@ impl InLine {
         let waker = waker.clone();
         let mut state = self.ticket.state.lock();
         match &mut *state {
+            TicketState::Waiting(_) if mutant!("place_first_waker") => {
+                drop(state);
+                Entry::Wait(self)
+            }
             TicketState::Waiting(old) => {
                 let old = std::mem::replace(old, waker);
                 drop(state);
@@ -277,7 +281,7 @@ impl InLine {
             TicketState::Closed => Entry::Closed,
             TicketState::Granted => {
                 // The place is taken over: stepping out must not give it back a second time.
-                if cfg!(not(corepool_mutant = "grant_taken_twice")) {
+                if !mutant!("grant_taken_twice") {
                     *state = TicketState::Closed;
                 }
                 drop(state);
@@ -301,13 +305,12 @@ impl Drop for InLine {
         let state = std::mem::replace(&mut *self.ticket.state.lock(), TicketState::Closed);
         match state {
             // A place came at the moment of stepping out: it goes to the next.
-            #[cfg(not(corepool_mutant = "grant_lost"))]
+            TicketState::Granted if mutant!("grant_lost") => {}
             TicketState::Granted => self.admission.give_back(),
-            #[cfg(corepool_mutant = "grant_lost")]
-            TicketState::Granted => {}
             TicketState::Waiting(waker) => {
                 crate::unwind::quietly(|| drop(waker));
             }
+            TicketState::Closed if mutant!("closed_gives_back") => self.admission.give_back(),
             TicketState::Closed => {}
         }
     }

@@ -75,15 +75,17 @@ impl<F, T> Items<F, T> {
         while start < self.len() {
             let end = start + self.length_at(start);
             // Said before it is so: whoever finds nothing at the cursor finds here what was taken from it.
-            #[cfg(not(corepool_mutant = "batch_lane_late"))]
-            self.lanes[lane].store(start, Ordering::SeqCst);
+            if !mutant!("batch_lane_late") {
+                self.lanes[lane].store(start, Ordering::SeqCst);
+            }
             // ORDERING: relaxed on failure, because that is a guess again.
             let taken =
                 self.cursor.compare_exchange(start, end, Ordering::SeqCst, Ordering::Relaxed);
             match taken {
                 Ok(_) => {
-                    #[cfg(corepool_mutant = "batch_lane_late")]
-                    self.lanes[lane].store(start, Ordering::SeqCst);
+                    if mutant!("batch_lane_late") {
+                        self.lanes[lane].store(start, Ordering::SeqCst);
+                    }
                     return Some(start..end);
                 }
                 Err(now) => start = now,
@@ -171,11 +173,8 @@ impl<F, T> Items<F, T> {
         loop {
             slot.set_older(newest);
             // ORDERING: SeqCst against `wait`, which says that it waits and then looks at the list.
-            let order = planted(
-                cfg!(corepool_mutant = "batch_publish_unreleased"),
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            );
+            let order =
+                planted(mutant!("batch_publish_unreleased"), Ordering::SeqCst, Ordering::Acquire);
             // ORDERING: relaxed on failure, because it is tried again.
             let push = self.newest.compare_exchange(newest, first, order, Ordering::Relaxed);
             match push {
@@ -249,8 +248,9 @@ impl<F, T> Items<F, T> {
     pub(super) fn detach(&self) {
         self.forget_waiter();
         self.attention.fetch_or(DETACHED, Ordering::SeqCst);
-        #[cfg(not(corepool_mutant = "batch_detach_handshake"))]
-        handshake();
+        if !mutant!("batch_detach_handshake") {
+            handshake();
+        }
         self.drop_finished();
     }
 
@@ -285,7 +285,7 @@ impl<F, T> Items<F, T> {
         let waker = waker.clone();
         let old = self.waiter.lock().replace(waker);
         unwind::quietly(|| drop(old));
-        if cfg!(not(corepool_mutant = "batch_waits_unsaid")) {
+        if !mutant!("batch_waits_unsaid") {
             self.attention.fetch_or(WAITS, Ordering::SeqCst);
         }
         handshake();

@@ -68,9 +68,8 @@ impl<F, T> Slot<F, T> {
         // ORDERING: relaxed on failure, because the loser touches nothing.
         let claim =
             self.state.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
-        #[cfg(corepool_mutant = "batch_claim_twice")]
-        let claim = claim.or_else(|now| if now == RUNNING { Ok(now) } else { Err(now) });
-        claim.is_ok().then_some(Claimed { slot: self })
+        let is_ours = claim.is_ok() || mutant!("batch_claim_twice") && claim == Err(RUNNING);
+        is_ours.then_some(Claimed { slot: self })
     }
 
     /// A glance, to spare an exchange that would fail.
@@ -196,11 +195,7 @@ impl<F, T> Claimed<'_, F, T> {
 
     fn settle_empty(self, state: u32) {
         // ORDERING: release, partner of the acquire in `take`: the contents are visible with the state.
-        let order = planted(
-            cfg!(corepool_mutant = "batch_settle_relaxed"),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("batch_settle_relaxed"), Ordering::Release, Ordering::Relaxed);
         self.slot.state.store(state, order);
     }
 }

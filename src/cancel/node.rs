@@ -59,7 +59,9 @@ impl Node {
                 let place = live.guests.next_place();
                 let tie = Tie { parent: Arc::clone(parent), place };
                 let node = Arc::new(Self::new(Some(tie)));
-                live.guests.admit(Guest::Child(Arc::downgrade(&node)));
+                if !mutant!("cancel_child_unlisted") {
+                    live.guests.admit(Guest::Child(Arc::downgrade(&node)));
+                }
                 node
             }
             State::Over(reason) => Arc::new(Self {
@@ -106,6 +108,7 @@ impl Node {
     pub(super) fn replace(&self, place: Place, guest: Guest) -> Result<(), CancelReason> {
         let mut state = self.state.lock();
         let (unneeded, result) = match &mut *state {
+            State::Live(_) if mutant!("cancel_first_waker") => (Some(guest), Ok(())),
             State::Live(live) => (live.guests.replace(place, guest), Ok(())),
             State::Over(reason) => (Some(guest), Err(reason.clone())),
         };
@@ -116,7 +119,7 @@ impl Node {
 
     /// Gives the place back. After this its guest hears nothing any more, but for what has begun.
     pub(super) fn leave(&self, place: Place) {
-        if cfg!(corepool_mutant = "cancel_never_leaves") {
+        if mutant!("cancel_never_leaves") {
             return;
         }
         let mut state = self.state.lock();
@@ -156,7 +159,7 @@ impl Node {
             let Live { guests, alarm } = live;
             drop(alarm);
             guests.children_into(below);
-            if guests.has_to_be_told() {
+            if guests.has_to_be_told() && !mutant!("cancel_untold") {
                 to_tell.push(guests);
             }
         }
@@ -164,7 +167,7 @@ impl Node {
 
     /// Gives what the node had, if this is the first end.
     fn mark_locked(&self, reason: &CancelReason) -> Option<Live> {
-        let marks_early = cfg!(corepool_mutant = "cancel_flag_early");
+        let marks_early = mutant!("cancel_flag_early");
         if marks_early {
             // ORDERING: as below; but a mutant.
             self.is_over.store(true, Ordering::Relaxed);
@@ -176,14 +179,14 @@ impl Node {
                     // ORDERING: see `is_over`.
                     self.is_over.store(true, Ordering::Relaxed);
                 }
-                if cfg!(corepool_mutant = "cancel_claims_unlocked") {
+                if mutant!("cancel_claims_unlocked") {
                     drop(state);
                 }
                 live.guests.claim();
                 Some(live)
             }
             State::Over(first) => {
-                if cfg!(not(corepool_mutant = "cancel_last_reason")) {
+                if !mutant!("cancel_last_reason") {
                     *state = State::Over(first);
                 }
                 None

@@ -150,8 +150,9 @@ impl Pool {
             self.idle.enter_last(self.lent(index));
         }
         drop(state);
-        #[cfg(not(corepool_mutant = "lend_without_a_look"))]
-        self.last_look(index);
+        if !mutant!("lend_without_a_look") {
+            self.last_look(index);
+        }
     }
 
     fn last_look(&self, index: usize) {
@@ -172,7 +173,7 @@ impl Pool {
             let slot = self.workers + spare;
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
-            if cfg!(not(corepool_mutant = "relieved_asleep")) && self.idle.take(slot) {
+            if !mutant!("relieved_asleep") && self.idle.take(slot) {
                 self.slots[slot].parker.unpark();
             }
         }
@@ -244,12 +245,12 @@ impl Pool {
         };
         state.duties[spare] = duty;
         let serves = matches!(order, Order::Serve { .. });
-        if matches!(order, Order::Rest) && cfg!(not(corepool_mutant = "rest_without_an_offer")) {
+        if matches!(order, Order::Rest) && !mutant!("rest_without_an_offer") {
             self.offer_again(state);
         } else {
             drop(state);
         }
-        if counted && !serves && cfg!(not(corepool_mutant = "count_kept")) {
+        if counted && !serves && !mutant!("count_kept") {
             self.stop_search();
         }
         order

@@ -10,7 +10,7 @@ mod word;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, Mutex, Ordering, handshake};
+use crate::sync::{AtomicU32, Mutex, Ordering, handshake, planted};
 
 pub(crate) use word::{MAX_WORKERS, Word};
 
@@ -52,8 +52,9 @@ impl IdleList {
     /// A look at the counts, from the submitter's half of the handshake: call it after a push.
     #[inline]
     pub(crate) fn look(&self) -> Word {
-        #[cfg(not(corepool_mutant = "submitter_handshake"))]
-        handshake();
+        if !mutant!("submitter_handshake") {
+            handshake();
+        }
         Word::from_bits(self.word.load(Ordering::SeqCst))
     }
 
@@ -64,7 +65,10 @@ impl IdleList {
     /// most recently freed that fits is taken, or the most recently freed if none does.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        self.reserve(Word::wants_a_searcher)?;
+        let is_wanted = |word: Word| {
+            word.wants_a_searcher() || mutant!("searchers_at_a_time") && word.has_free()
+        };
+        self.reserve(is_wanted)?;
         self.remove_fitting(fits)
     }
 
@@ -111,9 +115,10 @@ impl IdleList {
             // Every entry is promised to a taker that waits for this lock. To leave this one to them is not enough:
             // another worker may enter before they come, and they would take that one. So one of them comes too
             // late, and its reservation counts for this worker.
-            #[cfg(corepool_mutant = "take_left_to_others")]
-            return false;
-            if cfg!(not(corepool_mutant = "take_promised")) {
+            if mutant!("take_left_to_others") {
+                return false;
+            }
+            if !mutant!("take_promised") {
                 free.forestalled += 1;
             }
         }
@@ -129,17 +134,16 @@ impl IdleList {
         let mut free = self.free.lock();
         free.workers.push(worker);
         // SeqCst: the sleeper's half of the handshake, before the last look.
-        #[cfg(not(corepool_mutant = "idle_relaxed"))]
-        let order = Ordering::SeqCst;
-        #[cfg(corepool_mutant = "idle_relaxed")]
-        let order = Ordering::Relaxed;
+        // ORDERING: relaxed as a planted bug only.
+        let order = planted(mutant!("idle_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         match searching {
             Searching::Yes => self.word.fetch_add(Word::SEARCHER_TO_FREE, order),
             Searching::No => self.word.fetch_add(Word::ONE_FREE, order),
         };
         drop(free);
-        #[cfg(not(corepool_mutant = "idle_relaxed"))]
-        handshake();
+        if !mutant!("idle_relaxed") {
+            handshake();
+        }
     }
 
     /// As [`enter`](Self::enter), for one that is to be taken only when nobody else is free.
@@ -154,7 +158,7 @@ impl IdleList {
 
     /// The last look found work: the worker takes itself off the list.
     pub(crate) fn retract(&self, worker: usize) -> Retract {
-        if cfg!(corepool_mutant = "retract_stays") || self.take(worker) {
+        if mutant!("retract_stays") || self.take(worker) {
             Retract::Done
         } else {
             Retract::WakeIsComing
@@ -165,7 +169,7 @@ impl IdleList {
     pub(crate) fn start_search(&self) -> Searching {
         let now = self.look();
         let next = now.with_searcher();
-        if now.searching() > 0 || now.is_closed() {
+        if now.searching() > 0 && !mutant!("search_started_twice") || now.is_closed() {
             return Searching::No;
         }
         // ORDERING: the count takes part in the handshake only where it goes down again.
@@ -185,8 +189,9 @@ impl IdleList {
     #[must_use]
     pub(crate) fn end_search(&self) -> Word {
         let before = Word::from_bits(self.word.fetch_sub(Word::ONE_SEARCHING, Ordering::SeqCst));
-        #[cfg(not(corepool_mutant = "end_search_handshake"))]
-        handshake();
+        if !mutant!("end_search_handshake") {
+            handshake();
+        }
         before.without_searcher()
     }
 
@@ -202,6 +207,10 @@ impl IdleList {
         let mut now = self.look();
         while wanted(now) {
             let next = now.free_to_searcher();
+            if mutant!("reserve_torn") {
+                self.word.store(next.bits(), Ordering::SeqCst);
+                return Some(());
+            }
             match self.word.compare_exchange(
                 now.bits(),
                 next.bits(),

@@ -4,6 +4,7 @@
 //! step; a lost wake-up shows as a deadlock, which loom reports.
 #![forbid(unsafe_code)]
 
+mod lanes;
 mod takers;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ struct Pool {
     shared: Queue<Box<Item>>,
     idle: IdleList,
     slots: Vec<Slot>,
+    /// Only in models of lanes, to spare the others the steps.
+    lanes: Option<lanes::Lanes>,
 }
 
 /// `hub::Gate`.
@@ -44,6 +47,7 @@ impl Pool {
             shared: Queue::new(),
             idle: IdleList::new(),
             slots: (0..workers).map(slot).collect(),
+            lanes: None,
         })
     }
 
@@ -104,16 +108,22 @@ impl Pool {
     }
 
     fn find(&self, index: usize) -> Option<u32> {
-        pop(&self.slots[index].dealt).or_else(|| pop(&self.shared))
+        let in_lanes = self.lanes.as_ref().and_then(lanes::Lanes::find);
+        in_lanes.or_else(|| pop(&self.slots[index].dealt)).or_else(|| pop(&self.shared))
     }
 
     fn has_work(&self, index: usize) -> bool {
-        self.slots[index].dealt.has_item() || self.shared.has_item()
+        self.slots[index].dealt.has_item() || self.has_common_work()
+    }
+
+    /// `Hub::has_tasks`.
+    fn has_common_work(&self) -> bool {
+        self.shared.has_item() || self.lanes.as_ref().is_some_and(lanes::Lanes::has_item)
     }
 
     fn stop_searching(&self) {
         let word = self.idle.end_search();
-        if word.wants_a_searcher() && self.shared.has_item() {
+        if word.wants_a_searcher() && self.has_common_work() {
             let _gate = self.wake_one();
         }
     }
@@ -121,13 +131,10 @@ impl Pool {
     fn rest(&self, index: usize, searching: Searching) {
         let slot = &self.slots[index];
         slot.asleep.store(true, Ordering::SeqCst);
-        #[cfg(corepool_mutant = "look_before_enter")]
-        let early = self.has_work(index);
+        let early = mutant!("look_before_enter").then(|| self.has_work(index));
         self.idle.enter(index, searching);
-        #[cfg(not(corepool_mutant = "look_before_enter"))]
-        let stay_up = self.has_work(index) || self.idle.look().is_closed();
-        #[cfg(corepool_mutant = "look_before_enter")]
-        let stay_up = early || self.idle.look().is_closed();
+        let has_work = early.unwrap_or_else(|| self.has_work(index));
+        let stay_up = has_work || self.idle.look().is_closed();
         if !(stay_up && self.idle.retract(index) == Retract::Done) {
             slot.parker.park();
         }
@@ -137,12 +144,13 @@ impl Pool {
     fn wind_up(&self, index: usize, searching: Searching) -> Option<u32> {
         // "Closed" was read with `SeqCst`, and the queues are now: a submitter that saw the gate open has
         // pushed before. Loom knows that only by a fence.
-        #[cfg(not(corepool_mutant = "wind_up_handshake"))]
-        handshake();
+        if !mutant!("wind_up_handshake") {
+            handshake();
+        }
         let left = loop {
             match self.find(index) {
                 Some(number) => break Some(number),
-                None if self.shared.is_empty() && self.slots[index].dealt.is_empty() => break None,
+                None if self.is_drained(index) => break None,
                 None => thread::yield_now(),
             }
         };
@@ -150,6 +158,11 @@ impl Pool {
             self.stop_searching();
         }
         left
+    }
+
+    fn is_drained(&self, index: usize) -> bool {
+        let lanes_are = self.lanes.as_ref().is_none_or(lanes::Lanes::is_drained);
+        lanes_are && self.shared.is_empty() && self.slots[index].dealt.is_empty()
     }
 
     /// Takes so many tasks, one after the other, and then leaves.

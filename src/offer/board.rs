@@ -52,13 +52,12 @@ impl Board {
         let mut offers = self.offers.lock();
         offers.push_back(offer);
         let open = offers.len();
-        #[cfg(corepool_mutant = "open_unlocked")]
-        drop(offers);
+        let lock = (!mutant!("open_unlocked")).then_some(offers);
         self.open.store(open, Ordering::SeqCst);
-        #[cfg(not(corepool_mutant = "open_unlocked"))]
-        drop(offers);
-        #[cfg(not(corepool_mutant = "post_handshake"))]
-        handshake();
+        drop(lock);
+        if !mutant!("post_handshake") {
+            handshake();
+        }
     }
 
     /// Takes the oldest offer.
@@ -68,7 +67,7 @@ impl Board {
 
     /// Takes the oldest offer that is part of this one's work.
     pub(crate) fn take_part_of(&self, whole: &Arc<Offer>) -> Option<Taken> {
-        self.take_if(|offer| offer.is_part_of(whole) || cfg!(corepool_mutant = "stranger_taken"))
+        self.take_if(|offer| offer.is_part_of(whole) || mutant!("stranger_taken"))
     }
 
     /// Whether a part of this one's work is on offer.
@@ -92,7 +91,7 @@ impl Board {
         let mut offers = self.offers.lock();
         // The newest stand last, and those are withdrawn first.
         let Some(place) = offers.iter().rposition(|other| Arc::ptr_eq(other, offer)) else {
-            return cfg!(corepool_mutant = "withdraw_blind");
+            return mutant!("withdraw_blind");
         };
         let withdrawn = offers.remove(place);
         self.open.store(offers.len(), Ordering::SeqCst);
@@ -115,7 +114,13 @@ impl Board {
 
     pub(crate) fn unlisten(&self, mode: &Mode) {
         let mut listeners = self.listeners.lock();
-        if let Some(place) = listeners.iter().rposition(|other| other.mode == NonNull::from(mode)) {
+        let is_it = |other: &Listener| other.mode == NonNull::from(mode);
+        let place = if mutant!("outer_stops_first") {
+            listeners.iter().position(is_it)
+        } else {
+            listeners.iter().rposition(is_it)
+        };
+        if let Some(place) = place.filter(|_| !mutant!("listener_stays")) {
             // In order: an outer call of the same thread stands further in front.
             listeners.remove(place);
         }
@@ -137,8 +142,9 @@ impl Board {
 
     /// Tells all who listen that somebody is hungry. Comes after the caller has made its hunger known.
     pub(crate) fn poke_all(&self) {
-        #[cfg(not(corepool_mutant = "poke_handshake"))]
-        handshake();
+        if !mutant!("poke_handshake") {
+            handshake();
+        }
         if self.listening.load(Ordering::SeqCst) == 0 {
             return;
         }

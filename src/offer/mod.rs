@@ -99,11 +99,7 @@ impl Offer {
     /// Whether the work was run; then what it did is seen.
     pub(crate) fn is_done(&self) -> bool {
         // ORDERING: acquire, partner of the exchange in `finish`.
-        let order = planted(
-            cfg!(corepool_mutant = "offer_done_relaxed"),
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("offer_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         self.state.load(order) == DONE
     }
 
@@ -121,8 +117,9 @@ impl Offer {
     /// work is done.
     pub(crate) fn lie_down(&self) -> bool {
         let down = self.change(WAITED, ASLEEP);
-        #[cfg(not(corepool_mutant = "lie_down_handshake"))]
-        handshake();
+        if !mutant!("lie_down_handshake") {
+            handshake();
+        }
         down
     }
 
@@ -137,7 +134,7 @@ impl Offer {
     }
 
     fn change(&self, from: u32, to: u32) -> bool {
-        if cfg!(corepool_mutant = "end_overwritten") {
+        if mutant!("end_overwritten") {
             return self.state.swap(to, Ordering::SeqCst) == from;
         }
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -153,8 +150,9 @@ impl Offer {
     /// After a post: wakes the owner, if it sleeps, to help with what this offer is about. Says whether it
     /// slept.
     pub(crate) fn call_owner(&self) -> bool {
-        #[cfg(not(corepool_mutant = "post_handshake"))]
-        handshake();
+        if !mutant!("post_handshake") {
+            handshake();
+        }
         let sleeps = self.state.load(Ordering::SeqCst) == ASLEEP;
         if sleeps {
             self.owner.unpark();
@@ -170,7 +168,7 @@ impl Offer {
     /// Whether this is part of the other's work.
     pub(crate) fn is_part_of(&self, whole: &Arc<Self>) -> bool {
         let mut parents = self.parent.iter().flat_map(Self::line);
-        if cfg!(corepool_mutant = "parts_of_parts_strange") {
+        if mutant!("parts_of_parts_strange") {
             return parents.next().is_some_and(|parent| Arc::ptr_eq(parent, whole));
         }
         parents.any(|offer| Arc::ptr_eq(offer, whole))
@@ -187,12 +185,8 @@ impl Offer {
     pub(crate) fn finish(&self) {
         // ORDERING: release, partner of `is_done`: the owner's frame is gone soon after, so nothing of it
         // is touched from here on; the sleeping place belongs to this offer as well.
-        let order = planted(
-            cfg!(corepool_mutant = "offer_finish_relaxed"),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        if self.state.swap(DONE, order) == ASLEEP && cfg!(not(corepool_mutant = "offer_no_wake")) {
+        let order = planted(mutant!("offer_finish_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
+        if self.state.swap(DONE, order) == ASLEEP && !mutant!("offer_no_wake") {
             self.owner.unpark();
         }
     }

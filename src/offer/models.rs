@@ -99,12 +99,9 @@ impl Pool {
 
     /// `Stack::call_for_help`: `Hub::offer`, a look, and `Hub::wake_helper`.
     fn offer_and_wake(&self, offer: &Arc<Offer>) {
-        #[cfg(corepool_mutant = "sleeper_before_post")]
-        let word = self.idle.look();
+        let early = mutant!("sleeper_before_post").then(|| self.idle.look());
         self.board.post(Arc::clone(offer));
-        #[cfg(not(corepool_mutant = "sleeper_before_post"))]
-        let word = self.idle.look();
-        if word.wants_a_searcher() {
+        if early.unwrap_or_else(|| self.idle.look()).wants_a_searcher() {
             if let Some(worker) = self.idle.take_one(|_| true) {
                 self.beds[worker].unpark();
             }

@@ -10,8 +10,17 @@
 //! assert_eq!(squares.join()?, [1, 4, 9, 16]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # How it works
+//!
+//! The first look takes what has settled by then, and leaves each of the others a waker of the [`Watch`]; from then on only those
+//! are looked at that were woken. Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's waker, ask
+//! whether something was woken meanwhile. A task that settles before the last step is seen by it; one that settles after it finds the waker.
+//! A handle gives its result once, and is spent from then on, whoever wakes its slot again.
 #![forbid(unsafe_code)]
 
+#[cfg(all(test, corepool_loom))]
+mod models;
 mod rule;
 
 use std::fmt;
@@ -160,6 +169,9 @@ impl<R: Rule> Promise<R> {
     /// [Cancels](TaskHandle::cancel) every task that has not settled.
     pub fn cancel(&self) {
         self.handles.iter().for_each(|handle| {
+            if mutant!("promise_cancel_unasked") {
+                return;
+            }
             handle.cancel();
         });
     }
@@ -199,7 +211,8 @@ impl<R: Rule> Promise<R> {
                 return Poll::Ready(output);
             }
             handle::do_what_waits();
-            if self.watch.as_ref().is_none_or(|watch| !watch.wait(waker)) {
+            let watch = self.watch.as_ref();
+            if watch.is_none_or(|watch| !watch.wait(waker) || mutant!("promise_second_look")) {
                 return Poll::Pending;
             }
         }
@@ -247,7 +260,7 @@ impl<R: Rule> Promise<R> {
     /// Takes this one's result if it is there; else has it watched. Gives the output if that decides it.
     fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
         let handle = &mut self.handles[number];
-        if handle.is_spent() {
+        if handle.is_spent() && !mutant!("promise_takes_twice") {
             return None;
         }
         let result = match handle.take_if_settled() {
@@ -267,7 +280,7 @@ impl<R: Rule> Promise<R> {
 
     fn finish(&mut self) -> Option<R::Output> {
         let output = self.rule.take()?.finish();
-        if self.cancels_on_drop || output.1 {
+        if self.cancels_on_drop || output.1 && !mutant!("promise_goes_on") {
             self.cancel();
         }
         Some(output.0)
@@ -276,7 +289,7 @@ impl<R: Rule> Promise<R> {
 
 impl<R: Rule> Drop for Promise<R> {
     fn drop(&mut self) {
-        if self.cancels_on_drop {
+        if self.cancels_on_drop && !mutant!("promise_lets_go") {
             self.cancel();
         }
     }

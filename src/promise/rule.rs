@@ -80,7 +80,7 @@ impl<X> InOrder<X> {
 
     #[inline]
     fn put(&mut self, number: usize, many: usize, item: X) {
-        if self.rest.is_empty() && number == self.first.len() {
+        if self.rest.is_empty() && (number == self.first.len() || mutant!("promise_as_they_come")) {
             self.first.push(item);
         } else {
             self.put_early(number, many, item);
@@ -146,7 +146,7 @@ impl<T> Rule for Any<T> {
             Ok(value) => self.value = Some(value),
             Err(error) => self.errors[number] = Some(error),
         }
-        self.value.is_some()
+        self.value.is_some() || mutant!("promise_any_error")
     }
 
     fn finish(self) -> (Self::Output, bool) {
@@ -171,7 +171,7 @@ impl<T> Rule for Race<T> {
 
     fn take(&mut self, _number: usize, _many: usize, result: Settled<T>) -> bool {
         self.first = Some(result);
-        true
+        !mutant!("promise_race_waits")
     }
 
     fn finish(self) -> (Self::Output, bool) {

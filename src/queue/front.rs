@@ -38,11 +38,7 @@ impl<T> FrontLock<T> {
     #[inline]
     fn try_take(&self) -> bool {
         // ORDERING: acquire, partner of the release in the guard's drop.
-        let order = planted(
-            cfg!(corepool_mutant = "front_lock_unacquired"),
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("front_lock_unacquired"), Ordering::Acquire, Ordering::Relaxed);
         self.taken.compare_exchange(false, true, order, Ordering::Relaxed).is_ok()
     }
 
@@ -92,11 +88,7 @@ impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // ORDERING: release, partner of the next taker's acquire.
-        let order = planted(
-            cfg!(corepool_mutant = "front_lock_unreleased"),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("front_lock_unreleased"), Ordering::Release, Ordering::Relaxed);
         self.lock.taken.store(false, order);
     }
 }

@@ -20,8 +20,7 @@ impl Link {
     pub(super) fn next(&self) -> *mut Link {
         // SeqCst: this is the look of a worker that goes idle, one half of the handshake in `idle`.
         // ORDERING: the weaker one is a planted bug.
-        let order =
-            planted(cfg!(corepool_mutant = "next_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
+        let order = planted(mutant!("next_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         self.next.load(order)
     }
 
@@ -38,8 +37,7 @@ impl Link {
         // SeqCst: the pusher's half of the handshake with a worker that goes idle. It looks for
         // sleepers after this.
         // ORDERING: the weaker one is a planted bug.
-        let order =
-            planted(cfg!(corepool_mutant = "publish_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
+        let order = planted(mutant!("publish_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         self.next.store(next, order);
     }
 }

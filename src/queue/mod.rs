@@ -102,7 +102,7 @@ impl<T: Linked> Queue<T> {
     pub(crate) fn pop_if(&self, wanted: NonNull<Link>) -> Option<T> {
         let mut front = self.front.lock();
         self.skip_stub(&mut front);
-        if front.first != wanted {
+        if front.first != wanted && !mutant!("pop_if_other") {
             return None;
         }
         match self.take(&mut front) {
@@ -158,7 +158,8 @@ impl<T: Linked> Queue<T> {
         if !link_at(front.first).next().is_null() {
             return true;
         }
-        front.first != self.stub && self.back.last.load(Ordering::SeqCst) == front.first.as_ptr()
+        let is_stub = front.first == self.stub || mutant!("has_item_but_the_last");
+        !is_stub && self.back.last.load(Ordering::SeqCst) == front.first.as_ptr()
     }
 
     /// Asks a question about the oldest item, which stays.
@@ -176,6 +177,10 @@ impl<T: Linked> Queue<T> {
         if front.first == self.stub || !self.ask(front.first, question) {
             return None;
         }
+        if mutant!("pop_when_unlocked") {
+            drop(front);
+            front = self.front.lock();
+        }
         match self.take(&mut front) {
             Pop::Item(item) => Some(item),
             Pop::Empty | Pop::Gap => None,
@@ -190,8 +195,7 @@ impl<T: Linked> Queue<T> {
         let mut front = self.front.lock();
         self.skip_stub(&mut front);
         // Looked at once, as in `take_chain`: the stub is no item, even if one stands behind it by now.
-        #[cfg(not(corepool_mutant = "stub_in_sweep"))]
-        if front.first == self.stub {
+        if !mutant!("stub_in_sweep") && front.first == self.stub {
             return dead;
         }
         let mut before: Option<NonNull<Link>> = None;
@@ -257,12 +261,8 @@ impl<T: Linked> Queue<T> {
         // SeqCst: `looks_empty` may be a sleeper's last look, so this takes part in the handshake; and
         // it makes the previous pusher's item visible as memory to write to.
         // ORDERING: the weaker ones are planted bugs.
-        let order = planted(
-            cfg!(corepool_mutant = "append_unreleased"),
-            Ordering::SeqCst,
-            Ordering::Acquire,
-        );
-        let order = planted(cfg!(corepool_mutant = "append_unacquired"), order, Ordering::Release);
+        let order = planted(mutant!("append_unreleased"), Ordering::SeqCst, Ordering::Acquire);
+        let order = planted(mutant!("append_unacquired"), order, Ordering::Release);
         let before = self.back.last.swap(tail.as_ptr(), order);
         // `before` cannot have been freed: an item leaves the queue only when it has a successor or
         // is still the last one, and it is neither until the next line.
@@ -325,11 +325,7 @@ impl<T: Linked> Queue<T> {
         link_at(self.stub).set_next(ptr::null_mut());
         // ORDERING: release, so that whoever exchanges `last` next sees the stub's empty link; acquire
         // is not needed for our own list, but the pusher's exchange is this one's partner in both ways.
-        let order = planted(
-            cfg!(corepool_mutant = "put_stub_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let order = planted(mutant!("put_stub_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         // ORDERING: relaxed on failure, because the caller then looks at the link, with its own ordering.
         self.back
             .last
@@ -350,8 +346,7 @@ impl<T: Linked> Queue<T> {
         let head = front.first;
         // Looked at once: a pusher may link behind the stub at any moment from here, and then the walk
         // below would take the stub along as if it were an item.
-        #[cfg(not(corepool_mutant = "stub_in_chain"))]
-        if head == self.stub {
+        if !mutant!("stub_in_chain") && head == self.stub {
             return None;
         }
         let (mut tail, mut count) = (None, 0);
@@ -371,6 +366,9 @@ impl<T: Linked> Drop for Queue<T> {
     fn drop(&mut self) {
         while let Pop::Item(item) = self.pop() {
             drop(item);
+            if mutant!("queue_drops_one") {
+                break;
+            }
         }
         // SAFETY: the stub came from a box in `new`, and no pusher can be under way: we own the queue.
         drop(unsafe { Box::from_raw(self.stub.as_ptr()) });

@@ -351,6 +351,7 @@ fn a_look_at_the_oldest_item_against_a_popper_and_a_pusher() {
         let seen = queue.peek(|item| item.number());
         let taken = queue.pop_when(|item| Some(item.number()) == seen);
         let mut popped: Vec<_> = taken.iter().map(|item| item.number()).collect();
+        assert!(popped.iter().all(|number| Some(*number) == seen), "the one that was asked about");
         popped.extend(other.join().unwrap());
         popped.extend(drain(&queue));
         assert_all(&popped, &[1, 2]);

@@ -179,12 +179,8 @@ impl Chunk {
         let head = unsafe { chunk.as_ref() };
         head.memory.with(|_| ());
         // ORDERING: release what was done to the jobs; acquire, for the last, what the others did.
-        let order = planted(
-            cfg!(corepool_mutant = "chunk_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        let order = planted(cfg!(corepool_mutant = "chunk_unacquired"), order, Ordering::Release);
+        let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+        let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
         if head.away.fetch_sub(1, order) == 1 {
             head.memory.with_mut(|_| ());
             // SAFETY: nobody reaches it any more, and it came from `new`.
@@ -195,12 +191,9 @@ impl Chunk {
     /// Whether nothing of it is in use, at home or away.
     fn is_empty(&self) -> bool {
         // ORDERING: acquire, partner of `release`: what others did to its jobs is over.
-        let order = planted(
-            cfg!(corepool_mutant = "chunk_empty_relaxed"),
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
-        let is_empty = self.home.get() == 0 && self.away.load(order) == 1;
+        let order = planted(mutant!("chunk_empty_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let none_is_away = self.away.load(order) == 1 || mutant!("chunk_away_unasked");
+        let is_empty = self.home.get() == 0 && none_is_away;
         if is_empty {
             self.memory.with_mut(|_| ());
         }

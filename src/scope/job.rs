@@ -201,10 +201,9 @@ unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
     let head = unsafe { head(job) };
     // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
     // side is left, and at home there is only one thread.
-    let order =
-        planted(cfg!(corepool_mutant = "job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+    let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
     let mut before = head.state.load(order);
-    let is_alone = before & HELD == 0 || cfg!(corepool_mutant = "job_plain_while_held");
+    let is_alone = before & HELD == 0 || mutant!("job_plain_while_held");
     if !head.is_away() || is_alone {
         // ORDERING: nobody else looks.
         head.state.store(change(before), Ordering::Relaxed);
@@ -212,9 +211,8 @@ unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
     }
     // ORDERING: acquire and release: whoever finds a bit sees what was done before it was set, the
     // closure's captures, the result, or where somebody sleeps.
-    let order =
-        planted(cfg!(corepool_mutant = "job_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-    let order = planted(cfg!(corepool_mutant = "job_unacquired"), order, Ordering::Release);
+    let order = planted(mutant!("job_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+    let order = planted(mutant!("job_unacquired"), order, Ordering::Release);
     loop {
         // ORDERING: a failed one only tells what to try next.
         let changed = head.state.compare_exchange(before, change(before), order, Ordering::Relaxed);
@@ -278,7 +276,7 @@ impl ListedJob {
             // SAFETY: the list's half keeps the job.
             let head = unsafe { head(listed.job) };
             // What is away for the second time was spawned elsewhere, and that thread may be reading the mark.
-            if head.is_away() && cfg!(not(corepool_mutant = "job_marked_twice")) {
+            if head.is_away() && !mutant!("job_marked_twice") {
                 continue;
             }
             // SAFETY: at home until now, so no other thread reaches the job.
@@ -377,11 +375,7 @@ pub(super) enum Look<R> {
 impl<R> HeldJob<R> {
     pub(super) fn is_done(&self) -> bool {
         // ORDERING: acquire, partner of the exchange that sets the bit.
-        let order = planted(
-            cfg!(corepool_mutant = "job_done_relaxed"),
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("job_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         // SAFETY: the handle's half keeps the job.
         unsafe { head(self.job) }.state.load(order) & DONE != 0
     }

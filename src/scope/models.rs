@@ -354,7 +354,7 @@ fn a_chunk_begins_anew_when_the_last_is_back() {
     });
 }
 
-/// All jobs of a full chunk are away: its thread has nothing to do with it any more.
+/// The last job of a full chunk goes away while others come back: its thread has nothing to do with it any more.
 #[test]
 fn the_last_job_at_home_goes_away() {
     explore(|| {
@@ -362,12 +362,10 @@ fn the_last_job_at_home_goes_away() {
         let first = arena.cut(SIZE);
         let mut rest = fill(&arena, first);
         let elsewhere = rest.pop().expect("the last lies in the next chunk");
-        let mut pieces = vec![first];
-        pieces.append(&mut rest);
-        let other = free_elsewhere(send_away(&arena, &pieces));
+        let others = [rest, vec![first]].map(|pieces| free_elsewhere(send_away(&arena, &pieces)));
         free_at_home(&arena, elsewhere);
         drop(arena);
-        other.join().unwrap();
+        others.into_iter().for_each(|other| other.join().unwrap());
     });
 }
 

@@ -37,9 +37,8 @@ impl Roll {
     ///   unless it is the last.
     pub(super) unsafe fn leave(roll: NonNull<Self>) -> bool {
         // ORDERING: release what the caller's closures did; acquire, for the last, what the others' did.
-        let order =
-            planted(cfg!(corepool_mutant = "roll_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(cfg!(corepool_mutant = "roll_unacquired"), order, Ordering::Release);
+        let order = planted(mutant!("roll_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+        let order = planted(mutant!("roll_unacquired"), order, Ordering::Release);
         // SAFETY: the caller's promise.
         unsafe { roll.as_ref() }.present.fetch_sub(1, order) == 1
     }

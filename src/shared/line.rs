@@ -12,19 +12,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
-use crossbeam_utils::CachePadded;
-// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
+// Not by `crate::sync`: chaos and models may put a lock there that can't stand in a static.
+#[cfg(not(corepool_loom))]
 use parking_lot::Mutex;
 
 use crate::parker::Parker;
+#[cfg(corepool_loom)]
+use crate::sync::Mutex;
 use crate::unwind;
-
-/// So many lines. More would only help if many cells were waited on at once.
-const LINES: usize = 1 << LINES_BITS;
-const LINES_BITS: u32 = 6;
-
-static TABLE: [CachePadded<Mutex<Line>>; LINES] =
-    [const { CachePadded::new(Mutex::new(Line::new())) }; LINES];
 
 /// How a waiter is told.
 #[derive(Debug)]
@@ -63,15 +58,13 @@ impl Address {
     }
 
     fn line(self) -> &'static Mutex<Line> {
-        // The golden ratio spreads neighbours; the highest bits of the product depend on all bits of the address.
-        let spread = (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &TABLE[(spread >> (u64::BITS - LINES_BITS)) as usize]
+        table::line(self.0)
     }
 
     /// Stands in line if that is still wanted, which is asked under the lock. `still` must be quick and ours.
     pub(super) fn stand(self, caller: Caller, still: impl FnOnce() -> bool) -> Option<Number> {
         let mut line = self.line().lock();
-        if !still() {
+        if !mutant!("line_second_look") && !still() {
             drop(line);
             caller.discard();
             return None;
@@ -88,6 +81,9 @@ impl Address {
         let before = line.next;
         let called = line.take(self, most, before);
         drop(line);
+        if mutant!("line_call_for_one") {
+            return tell(called.into_iter().take(1).collect());
+        }
         tell(called)
     }
 
@@ -97,7 +93,7 @@ impl Address {
         let mut line = self.line().lock();
         let waiter = line.find(number).and_then(|at| line.waiting.remove(at));
         drop(line);
-        waiter.is_some()
+        waiter.is_some() || mutant!("line_called_unheard")
     }
 
     /// Asks for a task whether it was called, which is told once; if not, the waker replaces the one from before.
@@ -105,6 +101,7 @@ impl Address {
     pub(super) fn was_called(self, number: Number, waker: Waker) -> bool {
         let mut line = self.line().lock();
         let (called, unneeded) = match line.find(number) {
+            Some(_) if mutant!("line_first_waker") => (false, Caller::Task(waker)),
             Some(at) => {
                 let caller = &mut line.waiting[at].caller;
                 (false, std::mem::replace(caller, Caller::Task(waker)))
@@ -129,7 +126,9 @@ impl Address {
             drop(line);
             waiter.into_iter().for_each(|waiter| waiter.caller.discard());
         } else if let Some(before) = line.called.remove(&number) {
-            let called = line.take(self, 1, before);
+            let before = if mutant!("line_later_meant") { line.next } else { before };
+            let most = usize::from(!mutant!("line_call_kept"));
+            let called = line.take(self, most, before);
             drop(line);
             tell(called);
         }
@@ -147,7 +146,8 @@ impl Line {
         let mut at = 0;
         while taken.len() < most {
             let mut rest = self.waiting.range(at..);
-            let Some(steps) = rest.position(|waiter| waiter.address == address) else { break };
+            let is_meant = |waiter: &Waiter| waiter.address == address || mutant!("line_strangers");
+            let Some(steps) = rest.position(is_meant) else { break };
             at += steps;
             if self.waiting[at].number >= before {
                 break;
@@ -185,4 +185,38 @@ fn tell(called: Vec<Caller>) -> usize {
         }
     }
     count
+}
+
+#[cfg(not(corepool_loom))]
+mod table {
+    use crossbeam_utils::CachePadded;
+
+    use super::{Line, Mutex};
+
+    /// So many lines. More would only help if many cells were waited on at once.
+    const LINES: usize = 1 << LINES_BITS;
+    const LINES_BITS: u32 = 6;
+
+    static TABLE: [CachePadded<Mutex<Line>>; LINES] =
+        [const { CachePadded::new(Mutex::new(Line::new())) }; LINES];
+
+    pub(super) fn line(address: usize) -> &'static Mutex<Line> {
+        // The golden ratio spreads neighbours; the highest bits of the product depend on all bits of the address.
+        let spread = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &TABLE[(spread >> (u64::BITS - LINES_BITS)) as usize]
+    }
+}
+
+/// A model has one line, which begins anew in each schedule.
+#[cfg(corepool_loom)]
+mod table {
+    use super::{Line, Mutex};
+
+    loom::lazy_static! {
+        static ref LINE: Mutex<Line> = Mutex::new(Line::new());
+    }
+
+    pub(super) fn line(_address: usize) -> &'static Mutex<Line> {
+        &LINE
+    }
 }

@@ -46,6 +46,8 @@ mod counter;
 mod future;
 mod line;
 mod memory;
+#[cfg(all(test, corepool_loom))]
+mod models;
 mod wait;
 
 pub use array::SharedArray;

@@ -11,6 +11,8 @@
 mod chaos;
 #[cfg(corepool_loom)]
 mod model;
+#[macro_use]
+mod mutant;
 
 pub(crate) use core::sync::atomic::Ordering;
 
@@ -20,6 +22,9 @@ pub(crate) use chaos::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 #[cfg(corepool_loom)]
 pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+
+#[cfg(any(corepool_loom, corepool_shuttle))]
+pub(crate) use mutant::is_planted;
 
 #[cfg(corepool_loom)]
 pub(crate) use model::Mutex;
@@ -41,11 +46,13 @@ pub(crate) use loom::cell::UnsafeCell;
 /// `SeqCst` accesses as acquire and release only, so a model gets the fence that says the same.
 #[inline(always)]
 pub(crate) fn handshake() {
-    #[cfg(all(corepool_loom, not(corepool_mutant = "handshake")))]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(corepool_loom)]
+    if !mutant!("handshake") {
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
 }
 
-/// An access's ordering, and the weaker one that it has in the build of a mutant (see `ci/mutants.sh`).
+/// An access's ordering, and the weaker one that it has when a bug is planted (see `ci/mutants.sh`).
 #[inline(always)]
 pub(crate) const fn planted(mutant: bool, order: Ordering, weaker: Ordering) -> Ordering {
     if mutant { weaker } else { order }

@@ -137,7 +137,7 @@ impl<T> HeldTask<T> {
     /// settle the task.
     #[inline]
     fn forget_waker(&mut self) {
-        if cfg!(not(corepool_mutant = "waker_left_behind")) && self.state().has_waiter() {
+        if !mutant!("waker_left_behind") && self.state().has_waiter() {
             let _unsettled = self.clear_waker();
         }
     }
@@ -326,16 +326,20 @@ impl<T> fmt::Debug for HeldTask<T> {
 pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the owner's reference is still ours.
     let header = unsafe { Header::of(task) };
+    if mutant!("waiter_after_release") {
+        if header.state.release_owner() {
+            // SAFETY: as below.
+            unsafe { raw::free(task) };
+        }
+        // SAFETY: none; a planted bug.
+        return unsafe { header.take_waiter() };
+    }
     // SAFETY: the slot was filled when we settled the task, so it is ours now.
-    #[cfg(not(corepool_mutant = "waiter_after_release"))]
     let waker = unsafe { header.take_waiter() };
     if header.state.release_owner() {
         // SAFETY: both references are gone; the handle took or dropped the result before it let go.
         unsafe { raw::free(task) };
     }
-    // SAFETY: none; a planted bug.
-    #[cfg(corepool_mutant = "waiter_after_release")]
-    let waker = unsafe { header.take_waiter() };
     waker
 }
 

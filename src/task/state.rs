@@ -150,8 +150,7 @@ impl State {
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         // ORDERING: acquire, partner of the release in the settling transitions: the result is visible.
-        let order =
-            planted(cfg!(corepool_mutant = "phase_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let order = planted(mutant!("phase_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         let word = self.0.load(order);
         match Outcome::of(word) {
             Some(outcome) => Phase::Settled(outcome),
@@ -192,8 +191,9 @@ impl State {
             {
                 Ok(_) if word & LINKED != 0 => return Some(ClaimedAt::Link),
                 Ok(_) => return Some(ClaimedAt::Queue),
-                #[cfg(corepool_mutant = "claim_twice")]
-                Err(seen) if seen & PHASE == RUNNING => return Some(ClaimedAt::Queue),
+                Err(seen) if mutant!("claim_twice") && seen & PHASE == RUNNING => {
+                    return Some(ClaimedAt::Queue);
+                }
                 Err(seen) if seen & (PHASE | PINNED) == QUEUED => word = seen,
                 Err(_) => return None,
             }
@@ -213,13 +213,8 @@ impl State {
             };
             // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is visible
             // to the handle. Acquire, partner of the handle's release in `let_go`: an orphan is ours.
-            let order = planted(
-                cfg!(corepool_mutant = "settle_unreleased"),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-            let order =
-                planted(cfg!(corepool_mutant = "settle_unacquired"), order, Ordering::Release);
+            let order = planted(mutant!("settle_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+            let order = planted(mutant!("settle_unacquired"), order, Ordering::Release);
             // ORDERING: relaxed on failure, because the loop starts again.
             match self.0.compare_exchange(word, next, order, Ordering::Relaxed) {
                 Ok(_) => return todo,
@@ -243,13 +238,9 @@ impl State {
         // As above, and HANDLE is set, so one subtraction clears it and moves the phase.
         // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free next;
         // acquire for the other direction.
-        let order = planted(
-            cfg!(corepool_mutant = "settle_in_place_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
         let order =
-            planted(cfg!(corepool_mutant = "settle_in_place_unacquired"), order, Ordering::Release);
+            planted(mutant!("settle_in_place_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+        let order = planted(mutant!("settle_in_place_unacquired"), order, Ordering::Release);
         let before = self.0.fetch_sub(HANDLE - (outcome as u32 - RUNNING), order);
         before & (OWNER | TOKEN) == 0
     }
@@ -259,13 +250,9 @@ impl State {
     pub(crate) fn release_owner(&self) -> bool {
         // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next; acquire
         // for the other direction.
-        let order = planted(
-            cfg!(corepool_mutant = "release_owner_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
         let order =
-            planted(cfg!(corepool_mutant = "release_owner_unacquired"), order, Ordering::Release);
+            planted(mutant!("release_owner_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+        let order = planted(mutant!("release_owner_unacquired"), order, Ordering::Release);
         self.0.fetch_and(!OWNER, order) & (HANDLE | TOKEN) == 0
     }
 
@@ -273,19 +260,15 @@ impl State {
     /// Says whether the allocation is the caller's to free.
     pub(crate) fn release_token(&self) -> bool {
         // ORDERING: as in `release_owner`, with both of the other references.
-        let order = planted(
-            cfg!(corepool_mutant = "release_token_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let order =
+            planted(mutant!("release_token_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         self.0.fetch_and(!TOKEN, order) & (OWNER | HANDLE) == 0
     }
 
     /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled task.
     pub(crate) fn let_go(&self, result_taken: bool) -> LetGo {
         // ORDERING: acquire, partner of the owner's releases: if its reference is gone we may free.
-        let seen =
-            planted(cfg!(corepool_mutant = "let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let seen = planted(mutant!("let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         let mut word = self.0.load(seen);
         loop {
             if Outcome::of(word).is_some() && !result_taken {
@@ -296,11 +279,7 @@ impl State {
             }
             // ORDERING: release, partner of the owner's acquire: what the handle did with the task is
             // over before the owner frees it. Acquire on failure as for the load above.
-            let order = planted(
-                cfg!(corepool_mutant = "let_go_unreleased"),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+            let order = planted(mutant!("let_go_unreleased"), Ordering::AcqRel, Ordering::Acquire);
             match self.0.compare_exchange(word, word & !HANDLE, order, seen) {
                 Ok(_) => return LetGo::Done,
                 Err(seen) => word = seen,
@@ -355,15 +334,11 @@ impl State {
         // ORDERING: acquire, partner of the settler's release: a settled task's result is visible.
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            if Outcome::of(word).is_some() && cfg!(not(corepool_mutant = "waiter_after_settling")) {
+            if Outcome::of(word).is_some() && !mutant!("waiter_after_settling") {
                 return Registered::Settled;
             }
             // ORDERING: release, partner of the settler's acquire: it sees the waiter in the slot.
-            let order = planted(
-                cfg!(corepool_mutant = "waiter_unreleased"),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+            let order = planted(mutant!("waiter_unreleased"), Ordering::AcqRel, Ordering::Acquire);
             match self.0.compare_exchange(word, change(word), order, Ordering::Acquire) {
                 Ok(_) => return Registered::Waiting,
                 Err(seen) => word = seen,

@@ -148,11 +148,7 @@ impl Clone for Block {
 impl Drop for Block {
     fn drop(&mut self) {
         // ORDERING: release what this owner did; acquire, for the last, what the others did.
-        let order = planted(
-            cfg!(corepool_mutant = "watch_unreleased"),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let order = planted(mutant!("watch_unreleased"), Ordering::AcqRel, Ordering::Relaxed);
         if self.head().owners.fetch_sub(1, order) > 1 {
             return;
         }

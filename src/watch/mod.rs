@@ -101,7 +101,7 @@ impl Watch {
         let waker = waker.clone();
         let old = list.waiter.lock().replace(waker);
         drop(old);
-        if cfg!(not(corepool_mutant = "watch_waits_unsaid")) {
+        if !mutant!("watch_waits_unsaid") {
             list.waits.store(true, Ordering::SeqCst);
         }
         handshake();
@@ -204,22 +204,14 @@ impl Slot {
     fn put_on(&self) -> bool {
         // ORDERING: release what the task did, for the taker whose exchange comes next, though it may be another
         // waker that pushes the slot; acquire, partner of `take_off`: the link may be written again.
-        let order = planted(
-            cfg!(corepool_mutant = "watch_listed_relaxed"),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        !self.listed.swap(true, order)
+        let order = planted(mutant!("watch_listed_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
+        !self.listed.swap(true, order) || mutant!("watch_listed_twice")
     }
 
     fn take_off(&self) {
         // ORDERING: acquire what every waker's task did that found the slot listed; release the link, which the
         // next one writes.
-        let order = planted(
-            cfg!(corepool_mutant = "watch_taken_unacquired"),
-            Ordering::AcqRel,
-            Ordering::Release,
-        );
+        let order = planted(mutant!("watch_taken_unacquired"), Ordering::AcqRel, Ordering::Release);
         self.listed.swap(false, order);
     }
 }

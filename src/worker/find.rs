@@ -138,7 +138,6 @@ impl Worker {
     /// because it saw nothing: moving is a push, and ends with a push's look.
     fn tell_of_moved(&self, moved: usize) {
         if moved > 0 {
-            #[cfg(not(corepool_mutant = "move_without_a_look"))]
             let _gate = self.hub.wake_one();
         }
     }

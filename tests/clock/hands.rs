@@ -78,6 +78,16 @@ pub(crate) fn expect_to_be_asked() {
     go_on();
 }
 
+/// The numbers of this process's threads of that name.
+pub(crate) fn threads_named(name: &str) -> Vec<libc::pid_t> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let is_named = |thread: &std::fs::DirEntry| {
+        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let number = |thread: std::fs::DirEntry| thread.file_name().to_str()?.parse().ok();
+    threads.filter(is_named).filter_map(number).collect()
+}
+
 fn true_time() -> i128 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes to `time`, which is there for the whole call.

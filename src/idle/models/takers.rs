@@ -1,6 +1,7 @@
 //! Models of the list alone: those who take a worker from it, whichever or a certain one, against one another.
 #![forbid(unsafe_code)]
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use loom::thread;
@@ -9,8 +10,9 @@ use super::Pool;
 use crate::idle::{IdleList, Retract, Searching};
 use crate::sync::explore;
 
-/// Whoever is on the list leaves it once, whichever of these takes it.
+/// Whoever is on the list leaves it once, whichever of these takes it. They take so many at least and at most.
 fn two_takers(
+    taken_in_all: RangeInclusive<usize>,
     first: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
     second: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
 ) {
@@ -24,6 +26,7 @@ fn two_takers(
         });
         let mut taken: Vec<_> = second(&idle).into_iter().collect();
         taken.extend(taker.join().unwrap());
+        assert!(taken_in_all.contains(&taken.len()), "{taken:?}");
         let word = idle.look();
         assert_eq!(
             (word.free() as usize, word.searching() as usize),
@@ -53,32 +56,32 @@ fn retracted(idle: &IdleList) -> Option<usize> {
 
 #[test]
 fn one_searcher_is_taken_at_a_time() {
-    two_takers(one, one);
+    two_takers(1..=1, one, one);
 }
 
 #[test]
 fn taking_one_against_taking_any() {
-    two_takers(one, any);
+    two_takers(1..=2, one, any);
 }
 
 #[test]
 fn taking_one_against_taking_a_certain_one() {
-    two_takers(one, zero);
+    two_takers(1..=2, one, zero);
 }
 
 #[test]
 fn taking_any_against_taking_a_certain_one() {
-    two_takers(any, zero);
+    two_takers(1..=2, any, zero);
 }
 
 #[test]
 fn taking_one_against_retracting() {
-    two_takers(one, retracted);
+    two_takers(1..=2, one, retracted);
 }
 
 #[test]
 fn taking_any_twice_against_retracting() {
-    two_takers(retracted, |idle| {
+    two_takers(1..=2, retracted, |idle| {
         let first = idle.take_any();
         assert!(first.is_some(), "one is left whatever the other does");
         first

@@ -13,7 +13,7 @@ impl Pool {
     /// `Stack::beat` of a thread in plain calls, without what the hungry are given. Says whether
     /// somebody is hungry.
     fn beat(&self, mode: &Mode, runs: Option<&Arc<Offer>>) -> bool {
-        if cfg!(not(corepool_mutant = "plain_after_look")) {
+        if !mutant!("plain_after_look") {
             mode.set_plain();
         }
         let word = self.idle.look();
@@ -21,7 +21,7 @@ impl Pool {
         let waits = runs.is_some_and(|offer| offer.nearest_watched().is_some());
         let awake = word.searching() as usize + usize::from(waits) > open;
         let asleep = open == 0 && word.has_free();
-        if cfg!(corepool_mutant = "plain_after_look") {
+        if mutant!("plain_after_look") {
             mode.set_plain();
         }
         if awake || asleep {

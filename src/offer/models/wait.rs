@@ -36,15 +36,12 @@ impl Pool {
 
     /// `Stack::sleep`, without the pokes: they would cover for the handshake that belongs here.
     fn sleep(&self, offer: &Arc<Offer>) -> bool {
-        #[cfg(corepool_mutant = "look_before_lie_down")]
-        let early = self.board.open() > 0 && self.help(offer);
+        let finds = || self.board.open() > 0 && self.help(offer);
+        let early = mutant!("look_before_lie_down").then(finds);
         if !offer.lie_down() {
             return false;
         }
-        #[cfg(not(corepool_mutant = "look_before_lie_down"))]
-        let helped = self.board.open() > 0 && self.help(offer);
-        #[cfg(corepool_mutant = "look_before_lie_down")]
-        let helped = early;
+        let helped = early.unwrap_or_else(finds);
         if !helped {
             offer.owner.park();
         }
@@ -100,12 +97,9 @@ fn an_owner_waits_twice_in_the_same_bed() {
 /// then looks who waits. If it looked first, an owner could go to sleep in between, and never be called.
 fn post_part(pool: &Pool, whole: &Arc<Offer>) -> Owned {
     let part = Owned::part_of(Some(whole));
-    #[cfg(corepool_mutant = "waiter_before_post")]
-    let waits = whole.nearest_watched();
+    let early = mutant!("waiter_before_post").then(|| whole.nearest_watched());
     part.post(pool);
-    #[cfg(not(corepool_mutant = "waiter_before_post"))]
-    let waits = whole.nearest_watched();
-    if let Some(waits) = waits {
+    if let Some(waits) = early.unwrap_or_else(|| whole.nearest_watched()) {
         waits.call_owner();
     }
     part

@@ -188,14 +188,6 @@ fn only_orderings_of_our_own_code_count() {
 }
 
 #[test]
-fn a_planted_weakening_needs_no_partner() {
-    let told = |text: &str| rules::unexplained_orderings(&Source::new("src/a.rs", text)).len();
-    assert_eq!(told("#[cfg(corepool_mutant = \"a\")]\nlet order = Ordering::Relaxed;"), 0);
-    assert_eq!(told("#[cfg(not(corepool_mutant = \"a\"))]\nlet order = Ordering::Relaxed;"), 1);
-    assert_eq!(told("#[cfg(corepool_mutant = \"a\")]\nlet a = 1; let b = Ordering::Relaxed;"), 1);
-}
-
-#[test]
 fn who_asks_for_the_time_is_told() {
     let told =
         |path, text| rules::asks_for_the_time(&Source::new(path, text), "src/clock.rs").len();

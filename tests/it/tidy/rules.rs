@@ -66,7 +66,7 @@ pub(super) fn unexplained_orderings(file: &Source) -> Vec<String> {
         if importing || in_tests || !is_weak_ordering(file, at) {
             continue;
         }
-        if is_explained(file, word.line) || is_mutant(file, at) {
+        if is_explained(file, word.line) {
             continue;
         }
         complaints.push(format!(
@@ -83,14 +83,6 @@ pub(super) fn unexplained_orderings(file: &Source) -> Vec<String> {
 fn is_weak_ordering(file: &Source, at: usize) -> bool {
     WEAK.contains(&file.word(at))
         && (at < 2 || file.word(at - 1) != "::" || file.word(at - 2) == "Ordering")
-}
-
-/// Whether the statement is a weakening planted on purpose, for a model to find.
-fn is_mutant(file: &Source, at: usize) -> bool {
-    let before: Vec<_> = file.words[..at].iter().map(|word| word.text.as_str()).collect();
-    let statement = before.rsplit(|word| matches!(*word, ";" | "{" | "}")).next();
-    statement
-        .is_some_and(|words| words.windows(3).any(|three| three == ["cfg", "(", "corepool_mutant"]))
 }
 
 fn is_explained(file: &Source, line: usize) -> bool {

@@ -1,0 +1,158 @@
+//! A seat on one word: it says whether the token is there, and whether the owner sleeps; the kernel keeps the sleeper.
+//!
+//! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and back. Three things make
+//! that right:
+//!
+//! - the owner says that it sleeps by an exchange, which fails if the token is there by then; so either the owner sees the
+//!   token, or the giver sees the sleeper;
+//! - the kernel looks at the word once more, under the lock of its own line: a token between the exchange and the sleep
+//!   ends the sleep before it begins;
+//! - when the time is up, one exchange says so and takes a token that came at that moment.
+#![forbid(unsafe_code)]
+
+#[cfg(not(corepool_loom))]
+use core::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+#[cfg(corepool_loom)]
+use crate::sync::AtomicU32;
+use crate::sync::{Ordering, planted};
+use kernel::Line;
+
+const EMPTY: u32 = 0;
+const TOKEN: u32 = 1;
+const ASLEEP: u32 = 2;
+
+#[derive(Debug)]
+pub(super) struct Seat {
+    state: AtomicU32,
+    line: Line,
+}
+
+impl Seat {
+    pub(super) fn new() -> Self {
+        Self { state: AtomicU32::new(EMPTY), line: Line::new() }
+    }
+
+    pub(super) fn wait(&self, end: Option<Instant>) -> bool {
+        if self.take() {
+            return true;
+        }
+        if !self.lie_down() {
+            return self.take();
+        }
+        loop {
+            let left = match end.map(|end| end.saturating_duration_since(crate::clock::now())) {
+                Some(left) if left.is_zero() => return self.give_up(),
+                left => left,
+            };
+            self.sleep(left);
+            if self.take() {
+                return true;
+            }
+        }
+    }
+
+    pub(super) fn notify(&self) {
+        // ORDERING: release, partner of `take`'s acquire: what the waker did is seen by the woken.
+        let order = planted(mutant!("token_unreleased"), Ordering::Release, Ordering::Relaxed);
+        if self.state.swap(TOKEN, order) == ASLEEP {
+            self.line.wake_one(&self.state);
+        }
+    }
+
+    /// Says whether the owner may sleep: not if the token is there.
+    fn lie_down(&self) -> bool {
+        if mutant!("lie_down_blind") {
+            // ORDERING: as below; but a planted bug.
+            self.state.store(ASLEEP, Ordering::Relaxed);
+            return true;
+        }
+        // ORDERING: only the state word itself is at stake; the token is taken with acquire below.
+        self.state.compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Signals, spurious wakes and a changed word all end here; the caller looks at the word again.
+    fn sleep(&self, left: Option<Duration>) {
+        self.line.wait(&self.state, ASLEEP, left);
+    }
+
+    fn take(&self) -> bool {
+        // ORDERING: acquire, partner of `notify`'s release.
+        let order = planted(mutant!("token_unacquired"), Ordering::Acquire, Ordering::Relaxed);
+        self.state.compare_exchange(TOKEN, EMPTY, order, Ordering::Relaxed).is_ok()
+    }
+
+    /// The time is up. A token that came at that moment is taken: it must not wake the next sleep.
+    fn give_up(&self) -> bool {
+        // ORDERING: acquire, partner of `notify`'s release, for the case that the token is there.
+        let order = planted(mutant!("give_up_unacquired"), Ordering::Acquire, Ordering::Relaxed);
+        self.state.swap(EMPTY, order) == TOKEN && !mutant!("give_up_blind")
+    }
+}
+
+#[cfg(not(corepool_loom))]
+mod kernel {
+    use core::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
+    use rustix::thread::futex;
+
+    /// The kernel finds its line by the word's address.
+    #[derive(Debug)]
+    pub(super) struct Line;
+
+    impl Line {
+        pub(super) fn new() -> Self {
+            Self
+        }
+
+        pub(super) fn wait(&self, word: &AtomicU32, value: u32, left: Option<Duration>) {
+            let timeout = left.map(|left| futex::Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let _why_awake = futex::wait(word, futex::Flags::PRIVATE, value, timeout.as_ref());
+        }
+
+        pub(super) fn wake_one(&self, word: &AtomicU32) {
+            // An error can only be a bad address; there is nothing to do about one here.
+            let _woken = futex::wake(word, futex::Flags::PRIVATE, 1);
+        }
+    }
+}
+
+/// What the kernel promises of a futex: the look at the word and the step into the line are one, under the line's lock.
+#[cfg(corepool_loom)]
+mod kernel {
+    use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
+
+    use crate::sync::{AtomicU32, Ordering};
+
+    #[derive(Debug)]
+    pub(super) struct Line {
+        lock: Mutex<()>,
+        woken: Condvar,
+    }
+
+    impl Line {
+        pub(super) fn new() -> Self {
+            Self { lock: Mutex::new(()), woken: Condvar::new() }
+        }
+
+        pub(super) fn wait(&self, word: &AtomicU32, value: u32, _left: Option<Duration>) {
+            let line = self.lock.lock().expect("no model panics here");
+            if word.load(Ordering::SeqCst) == value {
+                let _line = self.woken.wait(line).expect("no model panics here");
+            }
+        }
+
+        pub(super) fn wake_one(&self, _word: &AtomicU32) {
+            let line = self.lock.lock().expect("no model panics here");
+            self.woken.notify_one();
+            drop(line);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Models of the timer: an alarm is set or called off while the thread lies down; time stands still meanwhile.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize as Count, Ordering::SeqCst};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use loom::thread;
+
+use super::{LINGER, Step, Thread, Timer};
+use crate::clock;
+use crate::sync::explore;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+loom::lazy_static! {
+    // A timer of each schedule's own.
+    static ref TIMER: Timer = Timer::new(std::process::id());
+}
+
+#[derive(Default)]
+struct Bell(Count);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn bell() -> (Waker, Arc<Bell>) {
+    let bell = Arc::new(Bell::default());
+    (Waker::from(Arc::clone(&bell)), bell)
+}
+
+/// The thread is under way, so that no real one is started.
+fn timer() -> &'static Timer {
+    TIMER.agenda.lock().thread = Thread::Awake;
+    &TIMER
+}
+
+/// `Timer::run`, at that time, until it sleeps no longer than that.
+fn serve(timer: &'static Timer, now: Instant, until: Instant) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        loop {
+            let step = timer.agenda.lock().step(now);
+            match step {
+                Step::Wake(waker) => waker.wake(),
+                Step::SleepUntil(end) if end <= until => return,
+                Step::SleepUntil(_) => timer.parker.park(),
+                Step::End => return,
+            }
+        }
+    })
+}
+
+/// The thread sleeps for an hour, or is about to, when one that is due is set.
+#[test]
+fn an_alarm_is_set_while_the_thread_lies_down() {
+    explore(|| {
+        let (timer, now) = (timer(), clock::now());
+        let (far, (soon, rings)) = (bell(), bell());
+        let later = timer.set(now + HOUR, far.0);
+        let thread = serve(timer, now, now + LINGER);
+        let alarm = timer.set(now, soon);
+        // With that one gone there is only the rest.
+        drop(later);
+        thread.join().unwrap();
+        assert_eq!(rings.0.load(SeqCst), 1);
+        drop(alarm);
+    });
+}
+
+/// With nothing left to time the thread does not sleep on for the hour that the last alarm had.
+#[test]
+fn the_last_alarm_is_called_off_while_the_thread_lies_down() {
+    explore(|| {
+        let (timer, now) = (timer(), clock::now());
+        let (waker, rings) = bell();
+        let alarm = timer.set(now + HOUR, waker);
+        let thread = serve(timer, now, now + 2 * LINGER);
+        drop(alarm);
+        thread.join().unwrap();
+        assert_eq!(rings.0.load(SeqCst), 0);
+    });
+}
+
+/// It rings or not; either way its waker is gone, and nothing is left in the tree.
+#[test]
+fn an_alarm_is_called_off_at_the_moment_when_it_rings() {
+    explore(|| {
+        let (timer, now) = (timer(), clock::now());
+        let (waker, rings) = bell();
+        let alarm = timer.set(now, waker);
+        let thread = serve(timer, now, now + 2 * LINGER);
+        drop(alarm);
+        assert!(timer.agenda.lock().alarms.is_empty());
+        thread.join().unwrap();
+        assert!(rings.0.load(SeqCst) <= 1);
+        assert_eq!(Arc::strong_count(&rings), 1, "its waker is gone");
+    });
+}
+
+/// Whichever of the two comes first, the thread sees both.
+#[test]
+fn two_alarms_are_set_at_once() {
+    explore(|| {
+        let (timer, now) = (timer(), clock::now());
+        let (far, (soon, rings)) = (bell(), bell());
+        let later = timer.set(now + HOUR, far.0);
+        let other = thread::spawn(move || {
+            let (waker, _) = bell();
+            drop(timer.set(now + HOUR / 2, waker));
+        });
+        let thread = serve(timer, now, now + LINGER);
+        let alarm = timer.set(now, soon);
+        other.join().unwrap();
+        drop(later);
+        thread.join().unwrap();
+        assert_eq!(rings.0.load(SeqCst), 1);
+        drop(alarm);
+    });
+}
