@@ -15,11 +15,11 @@ use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
-use parking_lot::{Mutex, MutexGuard};
-
 use crate::clock;
 use crate::parker::Parker;
+// Not `sync::Mutex`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
+use crate::sync::lock::{Mutex, MutexGuard};
+use crate::sync::thread;
 use crate::unwind::{self, AbortOnPanic};
 
 /// The thread stays so long with nothing to time.
@@ -136,7 +136,7 @@ impl Timer {
 
     /// Says whether the system gave a thread. If not, the next alarm tries again.
     fn start(&'static self) -> bool {
-        let thread = std::thread::Builder::new().name("corepool-timer".to_owned());
+        let thread = thread::Builder::new().name("corepool-timer".to_owned());
         thread.spawn(|| self.run()).is_ok()
     }
 

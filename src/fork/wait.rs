@@ -10,7 +10,7 @@ use super::stack::Stack;
 use crate::offer::{Offer, Taken};
 use crate::spin::{Patience, Spin};
 
-thread_local! {
+crate::sync::thread_local! {
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
 

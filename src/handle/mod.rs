@@ -19,7 +19,7 @@ use crate::spin::Patience;
 use crate::task::{ClaimedAt, HeldTask, Outcome};
 use crate::worker;
 
-thread_local! {
+crate::sync::thread_local! {
     /// What the calling thread has learnt about joins.
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::lock::Mutex;
 
 use super::{Hub, Slot, registry};
 use crate::id::WorkerId;
@@ -148,7 +148,7 @@ impl Hub {
     }
 
     /// A spare worker is to be had again: a core that is lent, but neither served nor on the list, goes back there.
-    fn offer_again(&self, state: parking_lot::MutexGuard<'_, State>) {
+    fn offer_again(&self, state: crate::sync::lock::MutexGuard<'_, State>) {
         let unserved = (0..state.lends.len()).find(|&index| {
             state.lends[index] > 0
                 && !state.duties.contains(&Duty::For(index))

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
+use crate::sync::lock::Mutex;
 
 use super::lanes::Lanes;
 use super::watchdog::Watched;

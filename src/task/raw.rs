@@ -125,7 +125,13 @@ where
 
     /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
     /// own, and use of a freed one as a bug.
-    const KIND: Option<Kind> = if cfg!(any(corepool_loom, corepool_chaos, corepool_tsan, miri)) {
+    const KIND: Option<Kind> = if cfg!(any(
+        corepool_loom,
+        corepool_chaos,
+        corepool_shuttle,
+        corepool_tsan,
+        miri
+    )) {
         None
     } else {
         Kind::of::<Self>()

@@ -19,7 +19,7 @@ use crate::id::WorkerId;
 use crate::idle::{Retract, Searching};
 use crate::offer::Taken;
 use crate::spin::{Patience, Spin};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, thread};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
@@ -280,7 +280,7 @@ impl Worker {
             return Next::Leave;
         }
         // A pusher stands between its two steps: look again when it had a chance to go on.
-        std::thread::yield_now();
+        thread::yield_now();
         Next::SearchOn(searching)
     }
 
