@@ -12,10 +12,10 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-#[cfg(corepool_shuttle)]
-pub(crate) use scheduled::{now, pass_until};
 #[cfg(all(test, corepool_shuttle))]
 pub(crate) use scheduled::restart;
+#[cfg(corepool_shuttle)]
+pub(crate) use scheduled::{now, pass_until};
 
 /// The end of a wait that starts now; `Duration::MAX` is a wait of a hundred years.
 pub(crate) fn after(wait: Duration) -> Instant {

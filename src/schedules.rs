@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use shuttle::thread;
 
-use crate::{Builder, Pinning, WorkerPool};
+use crate::builder::Builder;
+use crate::config::Pinning;
+use crate::pool::WorkerPool;
 
 /// A pool whose workers are shuttle's threads: the real thread, which is one for all, must not be pinned.
 fn pool_of(builder: Builder) -> Arc<WorkerPool> {
@@ -46,12 +48,8 @@ fn outside(
 fn end(pool: &WorkerPool) {
     pool.shutdown();
     let told = pool.metrics();
-    let settled = told.completed
-        + told.panicked
-        + told.cancelled
-        + told.expired
-        + told.rejected
-        + told.lost;
+    let settled =
+        told.completed + told.panicked + told.cancelled + told.expired + told.rejected + told.lost;
     assert_eq!(told.spawned, settled, "{told}");
     assert_eq!(told.queue_depth, 0, "{told}");
 }

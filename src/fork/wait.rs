@@ -98,11 +98,14 @@ impl Stack<'_> {
 
     /// Sleeps until the work is done, or whoever runs it has a part of it to offer.
     fn sleep(&self, offer: &Arc<Offer>) {
+        #[cfg(corepool_mutant = "look_before_lie_down")]
+        let part = self.take_part_of(offer);
         if !offer.lie_down() {
             return;
         }
         // The last look, after it is known that this thread sleeps.
         self.hub().board.poke_all();
+        #[cfg(not(corepool_mutant = "look_before_lie_down"))]
         let part = self.take_part_of(offer);
         if part.is_none() {
             offer.park();

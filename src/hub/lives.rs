@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::lock::{Condvar, Mutex, MutexGuard};
+use crate::sync::thread::{self, JoinHandle, ThreadId};
 
 use super::watchers::{Watcher, Watchers, discard, wake_each};
 

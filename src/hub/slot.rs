@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
 use crate::sync::lock::Mutex;
+use crossbeam_utils::CachePadded;
 
 use super::lanes::Lanes;
 use super::watchdog::Watched;

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shuttle::rand::{Rng, thread_rng};
+
 use super::{end_with, outside, pool_of};
+use crate::config::WhenFull;
+use crate::error::TaskError;
+use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
-use crate::{TaskError, WhenFull, WorkerPool};
 
 fn full(policy: WhenFull) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(1).queue_capacity(1).when_full(policy))
@@ -23,6 +27,7 @@ fn four_who_wait_for_room_all_get_it() {
                 assert!(pool.spawn(move || owned).join().is_ok());
             }
         });
+        no_place_is_lost(&pool);
         end_with(&pool, &owned);
     });
 }
@@ -41,14 +46,23 @@ fn who_steps_out_of_the_line_leaves_the_room_to_the_next() {
             // Polled once or a few times, then dropped: perhaps just when it was given a place.
             let spawned = pool.spawn_async(move || owned);
             let step_out = async {
-                for _ in 0..number {
+                for _ in 0..thread_rng().gen_range(0..8) {
                     shuttle::future::yield_now().await;
                 }
             };
             shuttle::future::block_on(first_of(spawned, step_out));
         });
+        no_place_is_lost(&pool);
         end_with(&pool, &owned);
     });
+}
+
+/// Takes both places at once: with the only worker held, the second task could wait for a lost one without an end.
+fn no_place_is_lost(pool: &WorkerPool) {
+    let (give, take) = shuttle::sync::mpsc::channel();
+    let holds = pool.spawn(move || take.recv().is_ok());
+    let waits = pool.spawn(|| ());
+    assert!(give.send(()).is_ok() && holds.join().is_ok_and(|held| held) && waits.join().is_ok());
 }
 
 /// Polls both until one is ready, and drops them.

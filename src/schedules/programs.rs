@@ -7,8 +7,11 @@ use std::time::Duration;
 use shuttle::rand::{Rng, thread_rng};
 
 use super::{end_with, outside, pool_of};
+use crate::config::{Dispatch, Priority};
+use crate::error::TaskError;
+use crate::handle::TaskHandle;
+use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
-use crate::{Dispatch, Priority, TaskError, TaskHandle, WorkerPool};
 
 /// What each task gives: its number, and something that is counted.
 type Given = (Arc<()>, u32);

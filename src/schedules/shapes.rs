@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::{end, end_with, outside, pool};
+use crate::pool::WorkerPool;
+use crate::promise;
 use crate::sync::schedule::explore;
 use crate::sync::{AtomicUsize, Ordering};
-use crate::{WorkerPool, promise};
 
 fn fibonacci(pool: &WorkerPool, n: u32) -> u32 {
     if n < 2 {

@@ -29,12 +29,12 @@ pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsiz
 #[cfg(corepool_loom)]
 pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 
+#[cfg(not(corepool_loom))]
+pub(crate) use lock::Mutex;
 #[cfg(corepool_loom)]
 pub(crate) use model::Mutex;
 #[cfg(all(test, corepool_loom))]
 pub(crate) use model::{explore, explore_shallow};
-#[cfg(not(corepool_loom))]
-pub(crate) use lock::Mutex;
 
 #[cfg(corepool_shuttle)]
 pub(crate) use schedule::{LocalKey, thread_local};

@@ -235,10 +235,15 @@ impl Worker {
     fn rest(&self, searching: Searching) -> Next {
         let slot = self.slot();
         slot.asleep.store(true, Ordering::SeqCst);
+        #[cfg(corepool_mutant = "look_before_enter")]
+        let early = self.sees_work();
         self.hub.idle.enter(self.index, searching);
         self.hub.board.poke_all();
         // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
+        #[cfg(not(corepool_mutant = "look_before_enter"))]
         let stay_up = self.is_relieved() || self.sees_work() || self.hub.is_closed();
+        #[cfg(corepool_mutant = "look_before_enter")]
+        let stay_up = self.is_relieved() || early || self.hub.is_closed();
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
             slot.counters.parks.raise();
             slot.parker.park();

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Proves that the schedules of the whole pool can fail: each mutant is a build with one bug planted in the pool itself, and
+# the programs named beside it must find it. A mutant that survives fails this check.
+#
+#   ci/shuttle_mutants.sh            all mutants
+#   ci/shuttle_mutants.sh NAME...    these
+#
+# Only bugs that are more than a weaker ordering stand here: shuttle knows one order of all accesses. The others belong to
+# loom, see `ci/mutants.sh`; so do those whose bug lies in a model's own copy of the code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mutants="
+  look_before_enter      schedules::tasks
+"
+
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
+export RUSTFLAGS="--cfg corepool_shuttle"
+export COREPOOL_SCHEDULES="${COREPOOL_SCHEDULES:-2000}"
+
+# As in `ci/mutants.sh`: only the crate is built anew.
+build() {
+  cargo rustc --quiet -p corepool --profile bench --lib --message-format json-render-diagnostics \
+    -- -C opt-level=1 -C debuginfo=0 --cfg "corepool_mutant=\"$1\"" |
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+ran=0
+wanted=$*
+while read -r mutant filter; do
+  [[ -n $mutant && (-z $wanted || " $wanted " == *" $mutant "*) ]] || continue
+  planted=$(build "$mutant")
+  ran=$((ran + 1))
+  status=0
+  # In a subshell, so that the word of its death goes to the log as well.
+  (timeout 600 "$planted" "$filter"; exit "$?") >"$log" 2>&1 || status=$?
+  # A filter that fits nothing passes, and is a survivor here.
+  if ((status == 0 || status == 124)); then
+    echo "SURVIVED  $mutant  ($filter$( ((status == 0)) || echo ', no end in 600 s'))"
+    failed=1
+  else
+    found=$(sed -n 's/^test schedules::\([a-z_:]*\) \.\.\. FAILED.*/\1/p' "$log" | head -1)
+    echo "caught    $mutant  by ${found:-$filter (the process died)}"
+  fi
+done <<<"$mutants"
+((ran > 0)) || { echo "ci/shuttle_mutants.sh: no mutant is called $*" >&2 && exit 1; }
+exit "$failed"
