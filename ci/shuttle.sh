@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves the whole pool under shuttle: each program in src/schedules/ is run through many schedules that a random
-# scheduler chooses, a deadlock or a failed assertion in any of them fails this check.
+# scheduler chooses. A deadlock, which is a lost wake-up, or a failed assertion in any of them fails this check.
 #
 #   ci/shuttle.sh [NAME]...                    only the programs whose path contains one of the names
 #   COREPOOL_SCHEDULES=20000 ci/shuttle.sh     so many of each of the two kinds for each program, instead of 400
