@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 
 mutants="
   look_before_enter      schedules::tasks
+  claim_twice            schedules::tasks::a_handle_settles_once
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
