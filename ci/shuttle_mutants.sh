@@ -13,6 +13,8 @@ cd "$(dirname "$0")/.."
 mutants="
   look_before_enter      schedules::tasks
   claim_twice            schedules::tasks::a_handle_settles_once
+  grant_lost             schedules::bounded::who_steps_out
+  lend_without_a_look    schedules::lending
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
