@@ -15,6 +15,10 @@ mutants="
   claim_twice            schedules::tasks::a_handle_settles_once
   grant_lost             schedules::bounded::who_steps_out
   lend_without_a_look    schedules::lending
+  watch_waits_unsaid     schedules::shapes::who_waits_for_many
+  batch_waits_unsaid     schedules::shapes::a_batch
+  offer_no_wake          schedules::shapes::two_guests
+  batch_claim_twice      schedules::shapes::a_batch
 "
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
