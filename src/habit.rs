@@ -47,7 +47,7 @@ pub(crate) enum Prefer {
     Near,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// By itself, because every push and every join looks at it.
     static WOKEN: Cell<Woken> = const { Cell::new(Woken::Nobody) };
     static HABIT: Cell<Habit> = const { Cell::new(Habit { trips: 0, woke: None }) };

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
-use std::thread::LocalKey;
+
+use crate::sync::LocalKey;
 
 /// What waits for its turn on this thread; `None` while nothing is under way.
 pub(crate) type Line<X> = RefCell<Option<Vec<X>>>;

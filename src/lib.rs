@@ -153,6 +153,9 @@ mod worker_local;
 mod task_set;
 mod windowed;
 
+#[cfg(all(test, corepool_shuttle))]
+mod schedules;
+
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};

@@ -12,12 +12,16 @@ use std::time::Instant;
 
 #[cfg(all(test, corepool_loom))]
 mod models;
-#[cfg(any(all(target_os = "linux", not(corepool_loom)), all(test, corepool_loom)))]
+#[cfg(any(
+    all(target_os = "linux", not(any(corepool_loom, corepool_shuttle))),
+    all(test, corepool_loom)
+))]
 mod word;
 
-#[cfg(any(not(target_os = "linux"), corepool_loom))]
+use crate::sync::thread_local;
+#[cfg(any(not(target_os = "linux"), corepool_loom, corepool_shuttle))]
 use seat::Seat;
-#[cfg(all(target_os = "linux", not(corepool_loom)))]
+#[cfg(all(target_os = "linux", not(any(corepool_loom, corepool_shuttle))))]
 use word::Seat;
 
 /// A token that can be given once, and a thread that may sleep until it is.
@@ -83,7 +87,7 @@ pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
     wait(&parker, &waker)
 }
 
-#[cfg(any(not(target_os = "linux"), corepool_loom))]
+#[cfg(all(any(not(target_os = "linux"), corepool_loom), not(corepool_shuttle)))]
 mod seat {
     use std::time::Instant;
 
@@ -148,7 +152,60 @@ mod seat {
     }
 }
 
-#[cfg(all(test, not(corepool_loom)))]
+#[cfg(corepool_shuttle)]
+mod seat {
+    use std::time::Instant;
+
+    use parking_lot::Mutex;
+    use shuttle::thread::{self, Thread};
+
+    use crate::sync::schedule::gives_up;
+    use crate::sync::{AtomicBool, Ordering};
+
+    /// Made of things that may outlive a schedule: the timer's stands in a static.
+    #[derive(Debug)]
+    pub(super) struct Seat {
+        token: AtomicBool,
+        /// A real lock: nobody is let go on while it is held.
+        sleeper: Mutex<Option<Thread>>,
+    }
+
+    impl Seat {
+        pub(super) fn new() -> Self {
+            Self { token: AtomicBool::new(false), sleeper: Mutex::new(None) }
+        }
+
+        pub(super) fn wait(&self, end: Option<Instant>) -> bool {
+            while !self.take() {
+                match end {
+                    None => {
+                        // No chance to switch lies between the look at the token and this sleep.
+                        *self.sleeper.lock() = Some(thread::current());
+                        thread::park();
+                    }
+                    Some(end) if gives_up(end) => return self.take(),
+                    Some(_) => thread::yield_now(),
+                }
+            }
+            *self.sleeper.lock() = None;
+            true
+        }
+
+        pub(super) fn notify(&self) {
+            self.token.swap(true, Ordering::SeqCst);
+            let sleeper = self.sleeper.lock().take();
+            if let Some(sleeper) = sleeper {
+                sleeper.unpark();
+            }
+        }
+
+        fn take(&self) -> bool {
+            self.token.swap(false, Ordering::SeqCst)
+        }
+    }
+}
+
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc;

@@ -71,6 +71,8 @@ impl Patience {
 
 impl Spin {
     pub(crate) fn of_turns(turns: u32) -> Self {
+        // A look more or less is the same to a schedule, but each is a step.
+        let turns = if cfg!(corepool_shuttle) { turns.min(2) } else { turns };
         Self { turn: 0, turns: if more_than_one_core() { turns } else { 0 } }
     }
 
@@ -100,6 +102,10 @@ fn hints<const COUNT: usize>() {
 
 fn more_than_one_core() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
+    if cfg!(corepool_shuttle) {
+        // A schedule has to be the same wherever it is run again.
+        return true;
+    }
     // Asked of the process, not of the thread: the asking thread may be a worker pinned to one core.
     *ANSWER.get_or_init(|| crate::affinity::usable().parallelism > 1)
 }

@@ -21,14 +21,15 @@ use std::time::{Duration, Instant};
 
 #[cfg(corepool_loom)]
 use loom::sync::MutexGuard;
-// Not by `crate::sync`: the timer stands in a static, and only models have one that does not.
-#[cfg(not(corepool_loom))]
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock;
 use crate::parker::Parker;
 #[cfg(corepool_loom)]
 use crate::sync::Mutex;
+// Not by `crate::sync` itself: the timer stands in a static, and only models have one that does not.
+#[cfg(not(corepool_loom))]
+use crate::sync::lock::{Mutex, MutexGuard};
+use crate::sync::thread;
 use crate::unwind::{self, AbortOnPanic};
 
 /// The thread stays so long with nothing to time.
@@ -151,7 +152,7 @@ impl Timer {
 
     /// Says whether the system gave a thread. If not, the next alarm tries again.
     fn start(&'static self) -> bool {
-        let thread = std::thread::Builder::new().name("corepool-timer".to_owned());
+        let thread = thread::Builder::new().name("corepool-timer".to_owned());
         thread.spawn(|| self.run()).is_ok()
     }
 

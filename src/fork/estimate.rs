@@ -13,7 +13,7 @@ const SAMPLE: u8 = 8;
 /// Types remembered a thread; two that fall on one place forget one another.
 const PLACES: usize = 64;
 
-thread_local! {
+crate::sync::thread_local! {
     static KNOWN: [Cell<Known>; PLACES] = const { [const { Cell::new(Known::NOTHING) }; PLACES] };
 }
 

@@ -14,17 +14,17 @@ use crate::offer::{Mode, Offer, Taken, Work};
 use crate::parker;
 
 #[cfg(not(corepool_loom))]
-thread_local! {
+crate::sync::thread_local! {
     /// By itself, because every fork-join call looks at it: a const without a destructor is one load.
     static MODE: Mode = const { Mode::new() };
 }
 
 #[cfg(corepool_loom)]
-thread_local! {
+crate::sync::thread_local! {
     static MODE: Mode = Mode::new();
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static STACK: Cell<Option<NonNull<Stack<'static>>>> = const { Cell::new(None) };
     /// The pool of [`STACK`], for a look at its address.
     static HUB: Cell<*const Hub> = const { Cell::new(ptr::null()) };

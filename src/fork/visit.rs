@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use crate::id::PoolId;
 
-thread_local! {
+crate::sync::thread_local! {
     /// The innermost last.
     static VISITED: RefCell<Vec<PoolId>> = const { RefCell::new(Vec::new()) };
 }

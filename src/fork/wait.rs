@@ -10,7 +10,7 @@ use super::stack::Stack;
 use crate::offer::{Offer, Taken};
 use crate::spin::{Patience, Spin};
 
-thread_local! {
+crate::sync::thread_local! {
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
 
@@ -98,12 +98,13 @@ impl Stack<'_> {
 
     /// Sleeps until the work is done, or whoever runs it has a part of it to offer.
     fn sleep(&self, offer: &Arc<Offer>) {
+        let early = if mutant!("look_before_lie_down") { self.take_part_of(offer) } else { None };
         if !offer.lie_down() {
             return;
         }
         // The last look, after it is known that this thread sleeps.
         self.hub().board.poke_all();
-        let part = self.take_part_of(offer);
+        let part = if mutant!("look_before_lie_down") { early } else { self.take_part_of(offer) };
         if part.is_none() {
             offer.park();
         }

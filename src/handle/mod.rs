@@ -21,7 +21,7 @@ use crate::task::{ClaimedAt, HeldTask, Outcome};
 use crate::worker;
 pub(crate) use then::do_what_waits;
 
-thread_local! {
+crate::sync::thread_local! {
     /// What the calling thread has learnt about joins.
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }

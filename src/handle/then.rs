@@ -186,7 +186,7 @@ impl<T, S> Drop for Link<T, S> {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// Tasks that are to be cancelled on this thread, while one is being cancelled: each drops a link that holds the one
     /// before, and a chain may be long.
     static TO_GIVE_UP: in_turn::Line<HeldTask<()>> = const { RefCell::new(None) };

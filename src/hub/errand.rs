@@ -1,7 +1,10 @@
 //! What waits without standing in a queue by itself: the items of batches. Errands, which do stand there, run them.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+#[cfg(corepool_shuttle)]
+use std::collections::BTreeMap as Map;
+#[cfg(not(corepool_shuttle))]
+use std::collections::HashMap as Map;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -34,7 +37,8 @@ pub(crate) struct Backlogs {
 struct Known {
     next: u64,
     /// Weak: what keeps a backlog is its errands, and whoever waits for it.
-    all: HashMap<u64, Weak<dyn Backlog>>,
+    /// All are gone through, so under shuttle they stand in an order that a replay finds again.
+    all: Map<u64, Weak<dyn Backlog>>,
 }
 
 impl Backlogs {

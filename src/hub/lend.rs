@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::lock::{Mutex, MutexGuard};
 
 use super::{Hub, Slot, registry};
 use crate::id::WorkerId;
@@ -137,6 +137,9 @@ impl Hub {
 
     /// As a worker does that is about to sleep: after it is on the list it looks whether there is work.
     fn last_look(&self, index: usize) {
+        if mutant!("lend_without_a_look") {
+            return;
+        }
         if self.has_own_tasks(index) {
             self.wake_deputy(index);
         } else if self.has_tasks() {
@@ -192,7 +195,7 @@ impl Hub {
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
             // It may be asleep on the list; awake it sees by itself that it is relieved.
-            if self.idle.take(slot) {
+            if !mutant!("relieved_asleep") && self.idle.take(slot) {
                 self.unpark_worker(slot);
             }
         }
@@ -371,12 +374,13 @@ impl Hub {
             _ => (Duty::Leaving, Order::Leave),
         };
         state.duties[spare] = duty;
-        if order == Order::Rest {
+        if order == Order::Rest && !mutant!("rest_without_an_offer") {
             self.offer_again(state);
         } else {
             drop(state);
         }
-        if counted && !matches!(order, Order::Serve { .. }) {
+        let serves = matches!(order, Order::Serve { .. });
+        if counted && !serves && !mutant!("count_kept") {
             // Hired and relieved before it was awake.
             self.stop_search();
         }

@@ -4,10 +4,10 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
-use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::sync::lock::{Condvar, Mutex, MutexGuard};
+use crate::sync::thread::{self, JoinHandle, ThreadId};
 
 use super::watchers::{Watcher, Watchers, discard, wake_each};
 
@@ -54,7 +54,7 @@ impl Lives {
         // A thread counts as finished before the destructors of its thread-locals have run, and `shutdown`
         // is to wait for those as well: so finished ones are let go only where replacements pile up.
         if state.threads.len() >= state.serving + SPENT_THREADS {
-            state.threads.retain(|thread| !thread.is_finished());
+            state.threads.retain(|thread| !thread::has_ended(thread));
         }
         state.threads.push(thread);
         Ok(())

@@ -28,7 +28,7 @@ use crate::idle::IdleList;
 use crate::metrics::{Counters, LiveHistogram};
 use crate::offer::{Board, Offer, Taken};
 use crate::queue::{Pop, Queue};
-use crate::sync::{AtomicUsize, Ordering, handshake};
+use crate::sync::{AtomicUsize, Ordering, handshake, thread};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use counting::ById;
@@ -431,7 +431,7 @@ fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
         match queue.pop() {
             Pop::Item(task) => return Some(task),
             Pop::Empty => return None,
-            Pop::Gap => std::thread::yield_now(),
+            Pop::Gap => thread::yield_now(),
         }
     }
 }

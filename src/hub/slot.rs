@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::sync::lock::Mutex;
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
 use super::lanes::Lanes;
 use super::moves::Moves;

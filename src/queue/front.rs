@@ -53,7 +53,7 @@ impl<T> FrontLock<T> {
             tries += 1;
             match tries {
                 // A model knows no time: it waits by letting others run.
-                _ if cfg!(corepool_loom) => spin_loop(),
+                _ if cfg!(any(corepool_loom, corepool_shuttle)) => spin_loop(),
                 0..=SPINS => spin_loop(),
                 _ if tries <= SPINS + YIELDS => std::thread::yield_now(),
                 _ => std::thread::sleep(SLEEP),

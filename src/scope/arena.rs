@@ -51,7 +51,7 @@ pub(super) struct Arena {
     spare: RefCell<Vec<NonNull<Chunk>>>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static ARENA: Arena = const { Arena::new() };
 }
 
@@ -59,7 +59,7 @@ thread_local! {
 pub(super) const fn suits(layout: Layout) -> bool {
     layout.size() <= LARGEST
         && layout.align() <= ALIGN
-        && !cfg!(any(corepool_loom, corepool_chaos, corepool_tsan, miri))
+        && !cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan, miri))
 }
 
 /// Room for a job that [`suits`]. `None` where thread-locals are gone.

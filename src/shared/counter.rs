@@ -134,7 +134,7 @@ fn shards_for(cores: usize) -> usize {
 /// The calling thread's number, given when it first adds to any counter: threads that start together spread.
 #[inline]
 fn thread_number() -> usize {
-    thread_local! {
+    crate::sync::thread_local! {
         static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
     }
     NUMBER.with(|number| match number.get() {

@@ -1,24 +1,32 @@
 //! The one door to atomics, cells and locks, so that a model or chaos can stand behind it.
 //!
-//! Three rooms lie behind the door. Ordinary builds get the real things, at no cost. Under
+//! Four rooms lie behind the door. Ordinary builds get the real things, at no cost. Under
 //! `--cfg corepool_loom` every access becomes a step of the model checker. Under
 //! `--cfg corepool_chaos` the real atomics are wrapped so that they sometimes yield, spin or sleep
-//! around an access: schedules that a quiet machine never shows then happen in seconds.
+//! around an access: schedules that a quiet machine never shows then happen in seconds. Under
+//! `--cfg corepool_shuttle` one access after another is made in an order that a random scheduler chooses: it
+//! knows nothing of weak orderings, which are loom's, but is fast enough for whole pools, and finds lost wake-ups as deadlocks.
 //!
-//! Modules that take part in a lock-free protocol import from here and from nowhere else.
+//! Modules that take part in a lock-free protocol import from here and from nowhere else. For the whole pool to run under
+//! shuttle, more goes by this door than loom's models need: [`lock`], [`thread`] and thread-locals, which are the real
+//! ones in every other build.
 
+#[cfg(any(corepool_chaos, corepool_shuttle))]
+mod around;
 #[cfg(corepool_chaos)]
 mod chaos;
 #[cfg(corepool_loom)]
 mod model;
 #[macro_use]
 mod mutant;
+#[cfg(corepool_shuttle)]
+pub(crate) mod schedule;
 
 pub(crate) use core::sync::atomic::Ordering;
 
-#[cfg(corepool_chaos)]
-pub(crate) use chaos::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
-#[cfg(not(any(corepool_loom, corepool_chaos)))]
+#[cfg(any(corepool_chaos, corepool_shuttle))]
+pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+#[cfg(not(any(corepool_loom, corepool_chaos, corepool_shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 #[cfg(corepool_loom)]
 pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
@@ -26,12 +34,46 @@ pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 #[cfg(any(corepool_loom, corepool_shuttle))]
 pub(crate) use mutant::is_planted;
 
+#[cfg(not(corepool_loom))]
+pub(crate) use lock::Mutex;
 #[cfg(corepool_loom)]
 pub(crate) use model::Mutex;
 #[cfg(all(test, corepool_loom))]
 pub(crate) use model::{explore, explore_shallow};
-#[cfg(not(corepool_loom))]
-pub(crate) use parking_lot::Mutex;
+
+#[cfg(corepool_shuttle)]
+pub(crate) use schedule::{LocalKey, thread_local};
+#[cfg(not(corepool_shuttle))]
+pub(crate) use std::{thread::LocalKey, thread_local};
+
+/// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or that are never held
+/// over an access of this door, may as well be taken from where they are.
+pub(crate) mod lock {
+    #[cfg(corepool_shuttle)]
+    pub(crate) use super::schedule::{Condvar, Mutex, MutexGuard};
+    #[cfg(not(corepool_shuttle))]
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+}
+
+/// Threads that the pool starts, and their names.
+pub(crate) mod thread {
+    #[cfg(corepool_shuttle)]
+    pub(crate) use shuttle::thread::{Builder, JoinHandle, ThreadId, current, yield_now};
+    #[cfg(not(corepool_shuttle))]
+    pub(crate) use std::thread::{Builder, JoinHandle, ThreadId, current, yield_now};
+
+    /// Whether a thread's closure has returned.
+    #[cfg(not(corepool_shuttle))]
+    pub(crate) fn has_ended(thread: &JoinHandle<()>) -> bool {
+        thread.is_finished()
+    }
+
+    /// Shuttle does not say, and a schedule is too short for ended threads to pile up.
+    #[cfg(corepool_shuttle)]
+    pub(crate) fn has_ended(_thread: &JoinHandle<()>) -> bool {
+        false
+    }
+}
 
 #[cfg(not(corepool_loom))]
 pub(crate) use cell::UnsafeCell;
@@ -58,12 +100,14 @@ pub(crate) const fn planted(mutant: bool, order: Ordering, weaker: Ordering) -> 
     if mutant { weaker } else { order }
 }
 
-/// Tells the processor that this is a spin loop; the model takes it as a yield.
+/// Tells the processor that this is a spin loop; models and schedules take it as a yield.
 #[inline]
 pub(crate) fn spin_loop() {
     #[cfg(corepool_loom)]
     loom::thread::yield_now();
-    #[cfg(not(corepool_loom))]
+    #[cfg(corepool_shuttle)]
+    shuttle::thread::yield_now();
+    #[cfg(not(any(corepool_loom, corepool_shuttle)))]
     core::hint::spin_loop();
 }
 

@@ -125,11 +125,12 @@ where
 
     /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
     /// own, and use of a freed one as a bug.
-    const KIND: Option<Kind> = if cfg!(any(corepool_loom, corepool_chaos, corepool_tsan, miri)) {
-        None
-    } else {
-        Kind::of::<Self>()
-    };
+    const KIND: Option<Kind> =
+        if cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan, miri)) {
+            None
+        } else {
+            Kind::of::<Self>()
+        };
 
     fn new<Named>(state: State, pool: PoolId, place: Place, contents: Contents<F, T>) -> Self {
         let header = Header {

@@ -90,7 +90,7 @@ struct Mine {
     freed: [Cell<Freed>; KINDS],
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static MINE: Mine = const {
         Mine {
             rows: [const { Cell::new(Row { strip: ptr::null_mut(), cut: 0 }) }; KINDS],

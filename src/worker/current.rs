@@ -8,7 +8,7 @@ use crate::fork;
 use crate::hub::Hub;
 use crate::id::PoolId;
 
-thread_local! {
+crate::sync::thread_local! {
     /// What a spawn has to know, small enough to be copied.
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
     /// What only the free functions and waiting need.

@@ -15,7 +15,7 @@ use crate::unwind;
 #[derive(Debug)]
 pub(crate) struct ByPool;
 
-thread_local! {
+crate::sync::thread_local! {
     /// Where a worker that has just settled a task catches the link behind it.
     static CAUGHT: Cell<Catch> = const { Cell::new(Catch::Closed) };
 

@@ -19,7 +19,7 @@ use crate::id::WorkerId;
 use crate::idle::{Retract, Searching};
 use crate::offer::Taken;
 use crate::spin::{Patience, Spin};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, thread};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
@@ -235,11 +235,13 @@ impl Worker {
     fn rest(&self, searching: Searching) -> Next {
         let slot = self.slot();
         slot.asleep.store(true, Ordering::SeqCst);
+        let early = mutant!("look_before_enter") && self.sees_work();
         self.hub.idle.enter(self.index, searching);
         self.hub.board.poke_all();
         // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
+        let sees_work = if mutant!("look_before_enter") { early } else { self.sees_work() };
         let stay_up = self.is_relieved()
-            || self.sees_work()
+            || sees_work
             || self.hub.is_closed()
             || self.is_spare && self.hub.is_needed_elsewhere(self.index);
         if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
@@ -283,7 +285,7 @@ impl Worker {
             return Next::Leave;
         }
         // A pusher stands between its two steps: look again when it had a chance to go on.
-        std::thread::yield_now();
+        thread::yield_now();
         Next::SearchOn(searching)
     }
 

@@ -3,9 +3,8 @@
 //! Not a channel: those wait on the standard library's park token, and that one is the user's.
 #![forbid(unsafe_code)]
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::id::WorkerId;
+use crate::sync::lock::{Condvar, Mutex};
 
 /// A new worker's word: it serves, or its start hook panicked.
 pub(super) type Word = Result<(), (WorkerId, String)>;

@@ -17,7 +17,7 @@ use crate::fork::{self, Kind};
 use crate::hub::{Hub, Life};
 use crate::metrics;
 use crate::spin::Patience;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, thread};
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
 
@@ -49,7 +49,7 @@ pub(super) fn start_thread(
         let facts = hub.slots[index].thread.lock();
         facts.name.clone()
     };
-    let mut builder = std::thread::Builder::new();
+    let mut builder = thread::Builder::new();
     // A name with a zero byte would make the standard library panic.
     if !name.contains('\0') {
         builder = builder.name(name);

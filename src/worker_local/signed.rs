@@ -15,7 +15,7 @@ pub(super) trait Ends: Send + Sync {
     fn end(&self, number: usize);
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// A worker's number, from its first use of any local until its thread ends.
     static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
     static SIGNED: RefCell<Signed> = const { RefCell::new(Signed { locals: Vec::new() }) };

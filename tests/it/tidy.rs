@@ -67,11 +67,13 @@ const FLOORS: &[(&str, &[&str])] = &[
             "worker_local",
         ],
     ),
-    ("face", &["lib"]),
+    ("face", &["lib", "schedules"]),
 ];
 
 /// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
 const NEIGHBOURS: &[(&str, &str)] = &[
+    ("sync", "clock"),
+    ("in_turn", "sync"),
     ("error", "id"),
     ("error", "unwind"),
     ("id", "first"),

@@ -1,0 +1,61 @@
+//! Schedules of the whole pool under shuttle: the real workers, queues, locks and sleeps, in an order that a random scheduler chooses.
+//!
+//! Loom's models are small and see every schedule and every weak ordering; these are big and see some schedules, one access at
+//! a time. A lost wake-up shows as a deadlock, which shuttle reports. `ci/shuttle.sh` says how they are run, and run again.
+#![forbid(unsafe_code)]
+
+mod bounded;
+mod lending;
+mod programs;
+mod shapes;
+mod tasks;
+
+use std::sync::Arc;
+
+use shuttle::thread;
+
+use crate::builder::Builder;
+use crate::config::Pinning;
+use crate::pool::WorkerPool;
+
+/// A pool whose workers are shuttle's threads: the real thread, which is one for all, must not be pinned.
+fn pool_of(builder: Builder) -> Arc<WorkerPool> {
+    Arc::new(builder.pinning(Pinning::None).build().expect("two or three workers can be had"))
+}
+
+fn pool(workers: usize) -> Arc<WorkerPool> {
+    pool_of(WorkerPool::builder().workers(workers))
+}
+
+/// Runs `submit` on so many threads outside the pool at once, each with its number, and joins them.
+fn outside(
+    threads: usize,
+    pool: &Arc<WorkerPool>,
+    submit: impl Fn(&Arc<WorkerPool>, usize) + Send + Sync + 'static,
+) {
+    let submit = Arc::new(submit);
+    let start = |number| {
+        let (pool, submit) = (Arc::clone(pool), Arc::clone(&submit));
+        thread::spawn(move || submit(&pool, number))
+    };
+    let threads: Vec<_> = (0..threads).map(start).collect();
+    for thread in threads {
+        thread.join().expect("a failed assertion ends the schedule before this");
+    }
+}
+
+/// Shuts the pool down: that must end, with every task in one of the counters.
+fn end(pool: &WorkerPool) {
+    pool.shutdown();
+    let told = pool.metrics();
+    let settled =
+        told.completed + told.panicked + told.cancelled + told.expired + told.rejected + told.lost;
+    assert_eq!(told.spawned, settled, "{told}");
+    assert_eq!(told.queue_depth, 0, "{told}");
+}
+
+/// As [`end`], and nobody holds anything of what the tasks were made of.
+fn end_with(pool: &WorkerPool, owned: &Arc<()>) {
+    end(pool);
+    assert_eq!(Arc::strong_count(owned), 1, "a closure or a result was not dropped, or twice");
+}

@@ -1,0 +1,56 @@
+//! Workers that wait: what is queued meanwhile is run by spare ones, and nobody waits for ever.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::{end, outside, pool_of};
+use crate::blocking::blocking;
+use crate::pool::WorkerPool;
+use crate::sync::schedule::explore;
+
+fn lending(workers: usize, spares: usize) -> Arc<WorkerPool> {
+    pool_of(WorkerPool::builder().workers(workers).spare_workers(spares))
+}
+
+/// A task that waits, inside `blocking`, until another task has run: with all workers at that, only spare ones can.
+#[test]
+fn a_worker_that_blocks_leaves_its_core_to_who_ends_its_wait() {
+    explore(|| {
+        let pool = lending(1, 1);
+        let (give, take) = shuttle::sync::mpsc::channel();
+        let waits = pool.spawn(move || blocking(|| take.recv().ok()));
+        let gives = pool.spawn(move || give.send(7).is_ok());
+        assert_eq!(waits.join().ok().flatten(), Some(7));
+        assert_eq!(gives.join().ok(), Some(true));
+        end(&pool);
+    });
+}
+
+#[test]
+fn three_that_block_are_helped_by_two() {
+    explore(|| {
+        let pool = lending(2, 2);
+        outside(3, &pool, |pool, number| {
+            let (give, take) = shuttle::sync::mpsc::channel();
+            let waits = pool.spawn(move || blocking(|| take.recv().ok()));
+            // Two of the three workers' places may wait; a third pair finds a spare worker free again.
+            assert!(give.send(number).is_ok());
+            assert_eq!(waits.join().ok().flatten(), Some(number));
+        });
+        end(&pool);
+    });
+}
+
+#[test]
+fn a_worker_that_joins_a_running_task_lends_its_core() {
+    explore(|| {
+        let pool = lending(2, 2);
+        let (give, take) = shuttle::sync::mpsc::channel();
+        let slow = pool.spawn(move || blocking(|| take.recv().ok()));
+        let joins = pool.spawn(move || slow.join().ok().flatten());
+        let gives = pool.spawn(move || give.send(3).is_ok());
+        assert_eq!(gives.join().ok(), Some(true));
+        assert_eq!(joins.join().ok().flatten(), Some(3));
+        end(&pool);
+    });
+}
