@@ -345,7 +345,7 @@ impl Hub {
                 Some(count) => settled += count,
                 None if moves.is_some() && self.moves() == moves => return settled,
                 // Some stood between two queues.
-                None => std::thread::yield_now(),
+                None => thread::yield_now(),
             }
         }
     }
@@ -383,9 +383,13 @@ impl Hub {
                 if is_older(other.0, one.0) { other } else { one }
             };
             let Some((age, queue)) = fronts.reduce(older) else { return false };
-            // A worker may have been faster; then another is the oldest.
             let is_it = |task: &QueuedTask| task.age() == Some(age);
-            let Some(oldest) = queue.pop_when(is_it) else { continue };
+            let Some(oldest) = queue.pop_when(is_it) else {
+                // A worker was faster, and then another is the oldest; or a submitter is about to link its task behind this one. It may
+                // need this core for that.
+                thread::yield_now();
+                continue;
+            };
             if oldest.settle_unrun(Outcome::Rejected) {
                 self.count_unrun(Outcome::Rejected);
                 return true;
