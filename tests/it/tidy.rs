@@ -210,7 +210,7 @@ fn only_the_clock_asks_for_the_time() {
 
 #[test]
 fn every_case_of_failure_has_its_tests() {
-    let table = read(&root().join("docs/reliability_cases.md"));
+    let table = read(&root().join("docs/reliability.md"));
     // The package that is published has no such folder, and its tests hold there too.
     let has_scripts = root().join("ci").exists();
     let files = |path: &str| match path.starts_with("ci/") && !has_scripts {

@@ -1,4 +1,4 @@
-//! Reads the table of failures in docs/reliability_cases.md: each case stands in it once, and every test that it names exists.
+//! Reads the table of failures in docs/reliability.md: each case stands in it once, and every test that it names exists.
 //!
 //! A row is `| number | what must hold | tests | tools |`. In its third column whatever stands in backquotes is the path of a
 //! file, or a test's path as `cargo test` prints it, with the name of its binary and a colon in front unless that is `it`.
@@ -23,12 +23,12 @@ pub(super) fn complaints(table: &str, files: Files<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     for case in 1..=CASES {
         if !rows.iter().any(|row| row.case == case) {
-            complaints.push(format!("docs/reliability_cases.md: case {case} has no row"));
+            complaints.push(format!("docs/reliability.md: case {case} has no row"));
         }
     }
     for (at, row) in rows.iter().enumerate() {
         let mut say = |what: String| {
-            complaints.push(format!("docs/reliability_cases.md:{}: {what}", row.line));
+            complaints.push(format!("docs/reliability.md:{}: {what}", row.line));
         };
         if rows[..at].iter().any(|earlier| earlier.case == row.case) {
             say(format!("case {} has a row already", row.case));

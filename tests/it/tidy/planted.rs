@@ -223,16 +223,16 @@ fn a_case_without_its_test_is_told() {
     }
     for test in ["a::bb", "a::c", "alone", "process: a::b", "q::b", "ci/b.sh"] {
         let row = format!("| 1 | it `holds` | `a::b`, `{test}` | plain |");
-        assert_eq!(of_table(&row), [format!("docs/reliability_cases.md:3: there is no `{test}`")]);
+        assert_eq!(of_table(&row), [format!("docs/reliability.md:3: there is no `{test}`")]);
     }
 }
 
 #[test]
 fn a_case_that_is_missing_or_stands_twice_is_told() {
-    assert_eq!(of_table(""), ["docs/reliability_cases.md: case 1 has no row"]);
+    assert_eq!(of_table(""), ["docs/reliability.md: case 1 has no row"]);
     let one = "| 1 | it holds | `a::b` | plain |";
     let twice = of_table(&format!("{one}\n{one}"));
-    assert_eq!(twice, ["docs/reliability_cases.md:4: case 1 has a row already"]);
+    assert_eq!(twice, ["docs/reliability.md:4: case 1 has a row already"]);
     assert_eq!(of_table("| 1 | it holds | a test | plain |").len(), 1);
     assert_eq!(of_table("| 1 | it holds | No test: it can't be done here | |"), [""; 0]);
 }
