@@ -18,11 +18,11 @@ command -v valgrind >/dev/null || apt-get install -qq -y valgrind >/dev/null 2>&
 # Not those that forget a handle on purpose, nor what repeats itself so often that it takes minutes here.
 quick=(handles::contents in_task::finding panics::drops then::a_panic then::cancel then::recover task_set::ends
   promise::ends scope::panics join::panics worker_local::ends shared::dropped cancel_token::trees
-  --skip forgotten --skip a_chain --skip at_once --skip a_bodys_panic_waits_for_the_closures)
+  --skip forgotten --skip of_many_panics --skip a_chain --skip at_once --skip a_bodys_panic_waits_for_the_closures)
 # Left out of all: tests of speed, of rest and of placement, which mean nothing here; those that make thousands of
 # threads, tasks or frames, which take minutes; and those that leak on purpose (see ci/parts/lsan.supp).
 unfit=(tidy idle_quiet placement workers metrics watchdog stress model:: join::deep join::random scope::long scope::random
-  then::long conservation shared::stress many forgotten mischief wakers payloads_may_panic_when)
+  then::long conservation shared::stress many forgotten mischief wakers payloads_may_panic_when of_many_panics)
 
 memcheck=(valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
   --fair-sched=yes --error-exitcode=9 --num-callers=40 --read-inline-info=no --suppressions=ci/parts/valgrind.supp)

@@ -18,10 +18,11 @@ fn ring(token: &CancelToken) {
     extern "C" fn nothing(_signal: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may run anywhere.
     unsafe { libc::signal(libc::SIGUSR1, nothing as *const () as libc::sighandler_t) };
+    let process = std::process::id();
     while !token.is_cancelled() {
         for thread in hands::threads_named("corepool-timer") {
             // SAFETY: the signal is handled; a thread that has ended by now is only not found.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) };
+            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
         }
         std::thread::yield_now();
     }
