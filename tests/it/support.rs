@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{TaskHandle, WorkerPool};
+use corepool::{Metrics, TaskHandle, WorkerPool};
 
 /// How long a test may hang before it is called a failure. A machine that does much else besides may give
 /// a thread its turn late a thousand times in a test, so this is long; who passes does not wait for it.
@@ -27,6 +27,12 @@ pub(crate) static CLOSURES: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn tally(tasks: u64, closures: u64) {
     TASKS.fetch_add(tasks, Ordering::Relaxed);
     CLOSURES.fetch_add(closures, Ordering::Relaxed);
+}
+
+/// How many tasks of a pool have ended, in whichever way.
+pub(crate) fn ended(metrics: &Metrics) -> u64 {
+    let ran = metrics.completed + metrics.panicked + metrics.lost;
+    ran + metrics.cancelled + metrics.expired + metrics.rejected
 }
 
 /// Runs a test's body on a thread of its own and fails if it has no end within this time.

@@ -150,9 +150,7 @@ impl Program {
     }
 
     fn ended(&self) -> u64 {
-        let metrics = self.pool.metrics();
-        let ended = metrics.completed + metrics.panicked + metrics.cancelled;
-        ended + metrics.expired + metrics.rejected + metrics.lost
+        support::ended(&self.pool.metrics())
     }
 
     fn release(&mut self) {
