@@ -13,7 +13,7 @@
 //!
 //! # How it works
 //!
-//! The first look takes what has settled by then, and leaves each of the others a waker of the [`Watch`]; from then on only those
+//! The first look takes what has settled by then, and leaves each of the others a waker of a watch (`watch/`); from then on only those
 //! are looked at that were woken. Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's waker, ask
 //! whether something was woken meanwhile. A task that settles before the last step is seen by it; one that settles after it finds the waker.
 //! A handle gives its result once, and is spent from then on, whoever wakes its slot again.
