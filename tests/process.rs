@@ -19,3 +19,6 @@ mod memory;
 mod forgotten;
 #[path = "process/lenders.rs"]
 mod lenders;
+#[expect(dead_code, reason = "what only other tests use")]
+#[path = "it/support.rs"]
+mod support;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Metrics, TaskHandle, WorkerPool};
+use corepool::{Metrics, TaskHandle, WorkerPool, blocking};
 
 /// How long a test may hang before it is called a failure. A machine that does much else besides may give
 /// a thread its turn late a thousand times in a test, so this is long; who passes does not wait for it.
@@ -113,6 +113,20 @@ pub(crate) fn occupy(pool: &WorkerPool, workers: usize) -> Busy {
         started.recv().expect("a worker takes the task");
     }
     busy
+}
+
+/// A worker that has lent its core until the sender is dropped.
+pub(crate) fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>) {
+    let (go, waits) = mpsc::channel::<()>();
+    let (lends, is_lending) = mpsc::channel();
+    let task = pool.task().on_worker(worker).spawn(move || {
+        blocking(|| {
+            lends.send(()).unwrap();
+            assert!(waits.recv().is_err(), "the sender is dropped");
+        });
+    });
+    is_lending.recv().unwrap();
+    (task, go)
 }
 
 /// Looks again and again until it holds; the test's watchdog ends what never comes.

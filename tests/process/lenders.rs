@@ -1,24 +1,11 @@
 //! Hundreds of lent cores at once, on stacks of the smallest size: an overflow would end the process.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
-use corepool::{Pinning, TaskHandle, WorkerPool, blocking};
+use corepool::{Pinning, WorkerPool};
 
 use crate::child;
-
-/// A worker that has lent its core until the sender is dropped.
-fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>) {
-    let (go, waits) = mpsc::channel::<()>();
-    let (lends, is_lending) = mpsc::channel();
-    let task = pool.task().on_worker(worker).spawn(move || {
-        blocking(|| {
-            lends.send(()).unwrap();
-            assert!(waits.recv().is_err(), "the sender is dropped");
-        });
-    });
-    is_lending.recv().unwrap();
-    (task, go)
-}
+use crate::support::lender;
 
 #[test]
 fn many_lent_cores_without_a_spare_worker_need_no_stack() {

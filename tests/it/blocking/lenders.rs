@@ -2,23 +2,9 @@
 
 use std::sync::mpsc;
 
-use corepool::{TaskHandle, WorkerPool, blocking};
+use corepool::WorkerPool;
 
-use crate::support::{PATIENCE, within};
-
-/// A worker that has lent its core until the sender is dropped.
-fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc::Sender<()>) {
-    let (go, waits) = mpsc::channel::<()>();
-    let (lends, is_lending) = mpsc::channel();
-    let task = pool.task().on_worker(worker).spawn(move || {
-        blocking(|| {
-            lends.send(()).unwrap();
-            assert!(waits.recv().is_err(), "the sender is dropped");
-        });
-    });
-    is_lending.recv().unwrap();
-    (task, go)
-}
+use crate::support::{PATIENCE, lender, within};
 
 #[test]
 fn a_spare_worker_that_is_free_again_is_offered_to_all_who_wait_for_one() {
