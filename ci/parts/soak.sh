@@ -17,5 +17,4 @@ for line in sys.stdin:
 ' <<<"$built")
 commit=$(git describe --always --dirty 2>/dev/null || echo 'no repository')
 echo "soak of $commit, begun $(date -u '+%F %T') UTC"
-# Room for the stacks of many threads, whatever the shell has set.
 exec "$binary"
