@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::lock::{Condvar, Mutex, MutexGuard};
 use crate::sync::thread::{self, JoinHandle, ThreadId};
+use crate::task::Unsettled;
 
 use super::watchers::{Watcher, Watchers, discard, wake_each};
 
@@ -19,6 +20,8 @@ const SPENT_THREADS: usize = 32;
 pub(crate) struct Lives {
     state: Mutex<State>,
     changed: Condvar,
+    /// Tasks that are settled by no worker.
+    pub(crate) unsettled: Arc<Unsettled>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ struct State {
     joining: Vec<ThreadId>,
     /// Whether a thread was started to join the others, for those who must not block.
     has_joiner: bool,
+    /// Whether one was started to wait for what tokens have claimed.
+    has_settler: bool,
     /// Who waits for the end of all threads without blocking.
     watchers: Watchers,
 }
@@ -132,8 +137,15 @@ impl Lives {
     }
 
     /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its end when
-    /// it runs the destructors of the user's thread-locals, and those may take as long as they like. Says whether it gave up.
+    /// it runs the destructors of the user's thread-locals, and those may take as long as they like, as may those of a
+    /// closure that a token has claimed. Says whether it gave up.
     pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) -> bool {
+        let are_joined = self.join_only_threads_until(end);
+        !are_joined || !self.unsettled.wait(Some(end))
+    }
+
+    /// Says whether they were joined by then.
+    fn join_only_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let lives = Arc::clone(self);
         let me = thread::current().id();
         let joined = Arc::new((Mutex::new(false), Condvar::new()));
@@ -145,14 +157,15 @@ impl Lives {
         });
         // Without a thread to spare nothing is lost: the others end by themselves.
         if joiner.is_err() {
-            return false;
+            return true;
         }
         let mut done = joined.0.lock();
         while !*done && !joined.1.wait_until(&mut done, end).timed_out() {}
-        !*done
+        *done
     }
 
-    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins.
+    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins; then for the
+    /// tasks that are settled by threads of others.
     pub(crate) fn join_threads(&self) {
         let me = thread::current().id();
         self.join_threads_but(me, |_| ());
@@ -160,6 +173,8 @@ impl Lives {
         while state.are_joined() && !state.joining.contains(&me) {
             self.changed.wait(&mut state);
         }
+        drop(state);
+        let _all = self.unsettled.wait(None);
     }
 
     /// Joins the threads but for this one, and changes the state when that is done.
@@ -197,17 +212,27 @@ impl Lives {
         let me = thread::current().id();
         let mut state = self.state.lock();
         let wants_joiner = state.wants_joiner(me);
-        if !wants_joiner && !state.is_to_be_waited_for(me) {
+        let are_gone = !wants_joiner && !state.is_to_be_waited_for(me);
+        if are_gone && !self.unsettled.is_to_be_waited_for() {
             drop(state);
             discard(Some(waker));
             return true;
         }
         let unneeded = state.watchers.stand(place, waker);
         state.has_joiner |= wants_joiner;
+        let wants_settler = are_gone && !std::mem::replace(&mut state.has_settler, are_gone);
         drop(state);
         discard(unneeded);
+        let lives = Arc::clone(self);
         if wants_joiner {
-            self.start_joiner(me);
+            wait_beside(move || lives.join_threads_but(me, |state| state.has_joiner = false));
+        } else if wants_settler {
+            wait_beside(move || {
+                let _all = lives.unsettled.wait(None);
+                let mut state = lives.state.lock();
+                state.has_settler = false;
+                lives.tell_all(state);
+            });
         }
         false
     }
@@ -217,16 +242,13 @@ impl Lives {
         let unneeded = self.state.lock().watchers.step_out(watcher);
         discard(unneeded);
     }
+}
 
-    fn start_joiner(self: &Arc<Self>, me: ThreadId) {
-        let join = {
-            let lives = Arc::clone(self);
-            move || lives.join_threads_but(me, |state| state.has_joiner = false)
-        };
-        if thread::Builder::new().spawn(join.clone()).is_err() {
-            // The system gives no thread to wait in; mostly there is next to nothing to wait for.
-            join();
-        }
+/// Does something that may block on a thread of its own.
+fn wait_beside(wait: impl FnOnce() + Clone + Send + 'static) {
+    if thread::Builder::new().spawn(wait.clone()).is_err() {
+        // The system gives no thread to wait in; mostly there is next to nothing to wait for.
+        wait();
     }
 }
 

@@ -258,7 +258,9 @@ where
         return settle_unqueued(hub, outcome, closure);
     }
     let Options { name, target, start_by, run_for, token } = options;
-    let plan = Plan { worker: target.worker, start_by, run_for, ..Plan::default() };
+    let may_be_claimed = token.is_some() || start_by.is_some();
+    let unsettled = may_be_claimed.then(|| Arc::clone(&hub.lives.unsettled));
+    let plan = Plan { worker: target.worker, start_by, run_for, unsettled, ..Plan::default() };
     let extra = extra_for(hub, permit, name, Some(Box::new(plan)));
     let (queued, held) = task::make::<Named, F, T>(hub.id, extra, closure);
     let gate = hub.push_to(target, queued, from);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Unsettled;
 use crate::admission::Permit;
 use crate::cancel::{CancelReason, CancelToken, Registration};
 use crate::sync::Mutex;
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) start_by: Option<Instant>,
     /// It is asked to stop when it has run for so long.
     pub(crate) run_for: Option<Duration>,
+    /// Whom a token that claims the task is to tell. None if no token may claim it.
+    pub(crate) unsettled: Option<Arc<Unsettled>>,
     /// What is to be undone when it is over.
     pub(crate) ties: Mutex<Vec<Tie>>,
 }

@@ -17,6 +17,7 @@ mod running;
 mod state;
 mod strip;
 mod token;
+mod unsettled;
 
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -36,6 +37,7 @@ pub(crate) use running::RunningName;
 pub(crate) use state::{ClaimedAt, Outcome};
 use state::{SettledBy, State};
 pub(crate) use token::{Ledger, Meaning};
+pub(crate) use unsettled::Unsettled;
 
 /// A task by its address, for whoever knows that it is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

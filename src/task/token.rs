@@ -5,11 +5,13 @@
 //! reference of its own with that, for the time until the task is settled.
 
 use core::ptr::NonNull;
+use std::sync::Arc;
 
 use super::HeldTask;
 use super::extra::Tie;
 use super::raw::{self, Header};
 use super::state::Outcome;
+use super::unsettled::Unsettled;
 use crate::cancel::{CancelReason, CancelToken, Listener};
 use crate::id::PoolId;
 use crate::unwind;
@@ -104,8 +106,31 @@ unsafe fn tie(
 /// # Safety
 /// - `task` is a task's header, and its tie is not dropped yet.
 unsafe fn claim(task: NonNull<()>) -> bool {
+    let task = task.cast();
     // SAFETY: the caller's promise.
-    unsafe { Header::of(task.cast()) }.state.claim_for_token()
+    let unsettled = unsafe { unsettled(task) };
+    if let Some(unsettled) = unsettled.filter(|_| !mutant!("unsettled_late")) {
+        unsettled.raise();
+    }
+    // SAFETY: the caller's promise.
+    let is_claimed = unsafe { Header::of(task) }.state.claim_for_token();
+    if let Some(unsettled) = unsettled {
+        if mutant!("unsettled_late") {
+            unsettled.raise();
+        }
+        if !is_claimed {
+            unsettled.lower();
+        }
+    }
+    is_claimed
+}
+
+/// # Safety
+/// - `task` is there for as long as what is given is used.
+unsafe fn unsettled<'t>(task: NonNull<Header>) -> Option<&'t Arc<Unsettled>> {
+    // SAFETY: the caller's promise.
+    let plan = unsafe { raw::extra(task) }.and_then(|extra| extra.plan.as_deref())?;
+    plan.unsettled.as_ref()
 }
 
 /// # Safety
@@ -148,17 +173,24 @@ unsafe fn finish_nothing(_task: NonNull<()>) {}
 /// # Safety
 /// - As for [`finish_cancelled`].
 unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
+    // SAFETY: the token's reference keeps the task meanwhile.
+    let unsettled = unsafe { unsettled(task) }.cloned();
+    let settling = unsettled.map(Unsettled::settle_here);
     // SAFETY: it was claimed for this.
     unsafe { raw::drop_closure(task) };
     // SAFETY: the token's reference is there.
     let header = unsafe { Header::of(task) };
+    let settling = settling.filter(|_| !mutant!("unsettled_early"));
     // SAFETY: as above.
     if let Some(extra) = unsafe { raw::extra(task) } {
         extra.give_place_back();
         extra.untie();
     }
     L::note_settled_in_queue(header.pool(), outcome);
-    if header.state.settle_beside_owner(outcome) {
+    let has_waiter = header.state.settle_beside_owner(outcome);
+    // Before the wake-up: that is user code, and nobody is to wait for it.
+    drop(settling);
+    if has_waiter {
         // SAFETY: the slot was filled when the task was settled, so it is ours now.
         let waker = unsafe { header.take_waiter() };
         unwind::quietly(|| waker.wake());

@@ -5,6 +5,7 @@ mod inside;
 mod lingering;
 mod racing;
 mod timed;
+mod tokens;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};

@@ -77,8 +77,6 @@ impl Storm {
         // A task that looked at its pool may be about to let go of it.
         until(|| Arc::strong_count(&self.pool) == 1);
         let pool = Arc::into_inner(self.pool).expect("nobody else holds the pool");
-        // Whose time is over just then is settled by the thread for deadlines, which may come a moment later.
-        until(|| support::ended(&pool.metrics()) >= pool.metrics().spawned);
         let metrics = pool.metrics();
         drop(pool);
         self.book.expect_all_right(&metrics);

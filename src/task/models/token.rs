@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cancel::CancelToken;
-use crate::task::{Ledger, Meaning, Plan};
+use crate::task::{Ledger, Meaning, Plan, Unsettled};
 
 struct Nobody;
 
@@ -11,8 +11,19 @@ impl Ledger for Nobody {
 }
 
 fn tied(seen: &Seen, token: &CancelToken, meaning: Meaning) -> (QueuedTask, HeldTask<Token>) {
+    tied_in(None, seen, token, meaning)
+}
+
+/// A task of a pool that waits for what tokens settle.
+fn tied_in(
+    unsettled: Option<Arc<Unsettled>>,
+    seen: &Seen,
+    token: &CancelToken,
+    meaning: Meaning,
+) -> (QueuedTask, HeldTask<Token>) {
     let name = Some(Arc::clone(&seen.name));
-    let extra = Extra { name, plan: Some(Box::new(Plan::default())), ..Extra::default() };
+    let plan = Plan { unsettled, ..Plan::default() };
+    let extra = Extra { name, plan: Some(Box::new(plan)), ..Extra::default() };
     let captured = Token::new(&seen.closures_dropped);
     let inner = seen.clone();
     let (queued, held) =
@@ -81,6 +92,25 @@ fn its_end_against_a_wait_and_a_pop() {
         let result = held.try_take().expect("it is settled");
         popper.join().unwrap();
         canceller.join().unwrap();
+        over(&seen, result, Outcome::Cancelled);
+    });
+}
+
+/// A shutdown: it comes after the workers have let go of the task, and waits if somebody settles one yet.
+#[test]
+fn its_end_against_the_end_of_the_pool() {
+    explore(|| {
+        let seen = Seen::new();
+        let (token, unsettled) = (CancelToken::new(), Arc::new(Unsettled::default()));
+        let (queued, held) = tied_in(Some(Arc::clone(&unsettled)), &seen, &token, Meaning::Stop);
+        let worker = run_elsewhere(queued);
+        let canceller = thread::spawn(move || token.cancel());
+        worker.join().unwrap();
+        let is_awaited = unsettled.is_any_left();
+        assert!(is_awaited || held.is_settled(), "the end comes too early");
+        canceller.join().unwrap();
+        assert!(!unsettled.is_any_left());
+        let result = held.try_take().expect("it is settled");
         over(&seen, result, Outcome::Cancelled);
     });
 }

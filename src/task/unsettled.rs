@@ -1,0 +1,90 @@
+//! What tokens have claimed and not settled yet: the end of a pool waits for it.
+//!
+//! A worker that finds a task claimed lets go of it, so the workers may all be gone while the thread that ended the token still drops
+//! the closure. The count is raised before the claim. Whoever learned of the claim, from whomever, before it looks at the count
+//! finds it raised: had the look come first, under the lock, the claim would come after what told of it.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::sync::{Mutex, lock};
+
+crate::sync::thread_local! {
+    /// How many tasks this thread settles just now, one inside the drop of the other.
+    static HERE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many of a pool's tasks are claimed by tokens and not settled.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    count: Mutex<usize>,
+    /// Held by whoever is about to sleep, from its look at the count on.
+    sleep: lock::Mutex<()>,
+    none: lock::Condvar,
+}
+
+/// One of them; dropped, it is settled.
+#[derive(Debug)]
+pub(super) struct Settling(Arc<Unsettled>);
+
+impl Unsettled {
+    /// Before a token's claim.
+    pub(super) fn raise(&self) {
+        *self.count.lock() += 1;
+    }
+
+    /// The claim came to nothing, or the task is settled. Runs no user code.
+    pub(super) fn lower(&self) {
+        let mut count = self.count.lock();
+        *count -= 1;
+        let is_last = *count == 0;
+        drop(count);
+        if is_last {
+            let sleep = self.sleep.lock();
+            self.none.notify_all();
+            drop(sleep);
+        }
+    }
+
+    /// A task that was claimed with the count raised is settled on this thread from here on.
+    pub(super) fn settle_here(self: Arc<Self>) -> Settling {
+        // A thread that is about to end has lost count, and waits for itself only if it ends the pool in there.
+        let _counted = HERE.try_with(|here| here.set(here.get() + 1));
+        Settling(self)
+    }
+
+    /// Whether somebody settles a task, and it may be waited for: not by a thread that settles one itself.
+    pub(crate) fn is_to_be_waited_for(&self) -> bool {
+        HERE.try_with(Cell::get).unwrap_or(0) == 0 && self.is_any_left()
+    }
+
+    /// Whether somebody settles a task, be it the caller.
+    pub(super) fn is_any_left(&self) -> bool {
+        *self.count.lock() > 0
+    }
+
+    /// Waits until all is settled. With an end, says whether it was by then.
+    pub(crate) fn wait(&self, end: Option<Instant>) -> bool {
+        let mut sleep = self.sleep.lock();
+        while self.is_to_be_waited_for() {
+            match end {
+                None => self.none.wait(&mut sleep),
+                Some(end) => {
+                    if self.none.wait_until(&mut sleep, end).timed_out() {
+                        return !self.is_to_be_waited_for();
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let _counted = HERE.try_with(|here| here.set(here.get() - 1));
+        self.0.lower();
+    }
+}

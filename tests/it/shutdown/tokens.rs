@@ -1,0 +1,199 @@
+//! A token claims a task, and the thread that ends the token settles it: no end of the pool comes before that.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use corepool::{CancelToken, TaskError, TaskHandle, WorkerPool};
+
+use crate::held::hold;
+use crate::support::{self, PATIENCE, until, within};
+
+/// Its drop says that it has begun, and waits to be let go.
+struct Lingers {
+    begun: mpsc::Sender<()>,
+    go: Receiver<()>,
+}
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        self.begun.send(()).unwrap();
+        assert!(self.go.recv().is_err(), "the sender is dropped");
+    }
+}
+
+/// A pool whose only task is just being settled by a thread of its own: in the middle of the drop of its closure.
+struct Settled {
+    pool: WorkerPool,
+    task: TaskHandle<()>,
+    canceller: JoinHandle<()>,
+    go: mpsc::Sender<()>,
+}
+
+fn settling() -> Settled {
+    let pool = WorkerPool::with_workers(1).unwrap();
+    let held = hold(&pool);
+    let (token, (begun, has_begun), (go, waits)) =
+        (CancelToken::new(), mpsc::channel(), mpsc::channel());
+    let lingers = Lingers { begun, go: waits };
+    let task = pool.task().cancel_token(&token).spawn(move || {
+        let _lingers = lingers;
+        unreachable!("it is cancelled before it starts")
+    });
+    let canceller = thread::spawn(move || token.cancel());
+    has_begun.recv().unwrap();
+    held.release();
+    Settled { pool, task, canceller, go }
+}
+
+/// Lets the drop go on in a moment, from a thread of its own.
+fn release_soon(go: mpsc::Sender<()>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(30));
+        drop(go);
+    })
+}
+
+fn expect_settled(pool: &WorkerPool, task: TaskHandle<()>) {
+    let result = task.try_join().expect("at the end of its pool every task is settled");
+    assert!(matches!(result, Err(TaskError::Cancelled)));
+    let metrics = pool.metrics();
+    assert_eq!((support::ended(&metrics), metrics.cancelled), (metrics.spawned, 1));
+}
+
+#[test]
+fn a_shutdown_waits_until_a_claimed_task_is_settled() {
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let releaser = release_soon(go);
+        pool.shutdown();
+        expect_settled(&pool, task);
+        canceller.join().unwrap();
+        releaser.join().unwrap();
+    });
+}
+
+#[test]
+fn a_drop_waits_until_a_claimed_task_is_settled() {
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let releaser = release_soon(go);
+        drop(pool);
+        assert!(task.is_finished());
+        canceller.join().unwrap();
+        releaser.join().unwrap();
+    });
+}
+
+#[test]
+fn a_shutdown_with_a_limit_gives_up_a_claimed_task() {
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let begun = Instant::now();
+        let limit = Duration::from_millis(20);
+        assert!(pool.shutdown_timeout(limit).is_clean(), "no task ran, and none was in a queue");
+        assert!(begun.elapsed() >= limit);
+        assert!(!task.is_finished());
+        // Does not wait either.
+        drop(pool);
+        drop(go);
+        canceller.join().unwrap();
+        assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+    });
+}
+
+#[test]
+fn a_shutdown_with_a_long_limit_waits_until_a_claimed_task_is_settled() {
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let releaser = release_soon(go);
+        pool.shutdown_timeout(PATIENCE);
+        expect_settled(&pool, task);
+        canceller.join().unwrap();
+        releaser.join().unwrap();
+    });
+}
+
+#[test]
+fn who_awaits_the_shutdown_waits_until_a_claimed_task_is_settled() {
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let releaser = release_soon(go);
+        let (one, other) = (pool.shutdown_async(), pool.shutdown_async());
+        pollster::block_on(one);
+        expect_settled(&pool, task);
+        pollster::block_on(other);
+        canceller.join().unwrap();
+        releaser.join().unwrap();
+    });
+}
+
+/// It would wait for itself.
+#[test]
+fn a_claimed_closure_may_end_its_pool_in_its_drop() {
+    struct Ends(Option<Arc<WorkerPool>>, u32);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let pool = self.0.take().unwrap();
+            match self.1 {
+                0 => pool.shutdown(),
+                1 => assert!(pool.shutdown_timeout(PATIENCE).is_clean()),
+                2 => pollster::block_on(pool.shutdown_async()),
+                _ => drop(pool),
+            }
+        }
+    }
+    within(PATIENCE, || {
+        for way in 0..4 {
+            let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+            let held = hold(&pool);
+            let token = CancelToken::new();
+            let tasks = [0, 1].map(|_| {
+                let ends = Ends(Some(Arc::clone(&pool)), way);
+                pool.task().cancel_token(&token).spawn(move || {
+                    let _ends = ends;
+                    unreachable!("it is cancelled before it starts")
+                })
+            });
+            drop(pool);
+            let releaser = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(1));
+                held.release();
+            });
+            token.cancel();
+            releaser.join().unwrap();
+            assert!(tasks.iter().all(TaskHandle::is_finished));
+        }
+    });
+}
+
+/// One shutdown waits for the claimed task, whose closure's drop waits for the other one.
+#[test]
+fn a_claimed_closure_may_end_its_pool_though_another_thread_does_so_too() {
+    struct Ends(Arc<WorkerPool>, mpsc::Sender<()>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            until(|| self.0.is_closed());
+            thread::sleep(Duration::from_millis(5));
+            self.0.shutdown();
+        }
+    }
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let held = hold(&pool);
+        let (token, (begun, has_begun)) = (CancelToken::new(), mpsc::channel());
+        let ends = Ends(Arc::clone(&pool), begun);
+        let task = pool.task().cancel_token(&token).spawn(move || {
+            let _ends = ends;
+            unreachable!("it is cancelled before it starts")
+        });
+        let canceller = thread::spawn(move || token.cancel());
+        has_begun.recv().unwrap();
+        held.release();
+        pool.shutdown();
+        assert!(task.is_finished());
+        canceller.join().unwrap();
+    });
+}
