@@ -69,6 +69,8 @@ mutants="
   release_owner_unreleased   task::models::a_run_in_place_against
   release_owner_unacquired   task::models::a_run_in_place_against
   release_token_unreleased   task::models::token::its_end_against_a_wait
+  unsettled_late             task::models::token::its_end_against_the_end
+  unsettled_early            task::models::token::its_end_against_the_end
   let_go_relaxed             task::models::a_run_in_place_against
   let_go_unreleased          task::models::a_run_in_place_of
   waiter_unreleased          task::models::a_run_in_place_against
@@ -127,6 +129,10 @@ mutants="
   relieved_asleep            hub::models::two_lenders
   rest_without_an_offer      hub::models::two_lenders
   count_kept                 hub::models::a_core_that_is_lent
+  move_unsaid                hub::moves::models::a_worker_leaves
+  move_unreleased            hub::moves::models::a_worker_leaves
+  move_unacquired            hub::moves::models::a_worker_leaves
+  moves_asked_once           hub::moves::models::a_worker_leaves
   line_second_look           shared::models::a_value_is_changed
   line_call_for_one          shared::models::a_call_for_two
   line_called_unheard        shared::models::a_time_is_up

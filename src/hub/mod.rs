@@ -40,6 +40,7 @@ use lanes::{Lanes, Used};
 use lend::Spares;
 pub(crate) use lend::{Order, StartSpare};
 pub(crate) use lives::Lives;
+use moves::Moves;
 pub(crate) use registry::find;
 pub(crate) use slot::{Life, Slot};
 use watchdog::Watchdog;
@@ -323,28 +324,29 @@ impl Hub {
         // it open has pushed before that.
         handshake();
         // Between two queues tasks stand in none: who moves some runs one of them, and may wait in it for the others.
-        let Some(moves) = self.moves() else { return false };
-        let own = Self::own_queues(&self.slots[index]);
-        self.common_queues().chain(own).all(Queue::is_empty) && self.moves() == Some(moves)
+        let moves = || self.moves();
+        Moves::none_missed(moves, || {
+            let own = Self::own_queues(&self.slots[index]);
+            self.common_queues().chain(own).all(Queue::is_empty)
+        })
     }
 
-    /// How often tasks were moved from one queue to another; `None` while some are. If it gives the same before and after
-    /// a look at all queues, the look has seen them all.
-    fn moves(&self) -> Option<usize> {
-        self.used_slots()
-            .iter()
-            .try_fold(0, |sum: usize, slot| Some(sum.wrapping_add(slot.moves.over()?)))
+    /// What each worker moves from one queue to another.
+    fn moves(&self) -> impl Iterator<Item = &Moves> {
+        self.used_slots().iter().map(|slot| &slot.moves)
     }
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
         let mut settled = 0;
         loop {
-            let moves = self.moves();
+            let moves = Moves::all_over(self.moves());
             match self.settle_round(outcome) {
                 // What is settled may bring the continuation behind it to a queue that was emptied before.
                 Some(count) => settled += count,
-                None if moves.is_some() && self.moves() == moves => return settled,
+                None if moves.is_some() && Moves::all_over(self.moves()) == moves => {
+                    return settled;
+                }
                 // Some stood between two queues.
                 None => thread::yield_now(),
             }
