@@ -33,7 +33,8 @@ crate::sync::thread_local! {
 /// What a thread is to the pool that its fork-join calls use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Worker,
+    /// One of the pool's workers, by its index.
+    Worker(usize),
     /// A thread from outside that takes part in its own call.
     Guest,
 }
@@ -126,6 +127,14 @@ impl<'h> Stack<'h> {
 
     pub(crate) fn hub(&self) -> &'h Arc<Hub> {
         self.hub
+    }
+
+    /// The worker that this thread is, if it is one of the pool's.
+    pub(super) fn worker(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Worker(index) => Some(index),
+            Kind::Guest => None,
+        }
     }
 
     pub(super) fn is_guest(&self) -> bool {

@@ -7,6 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::stack::Stack;
+use crate::clock;
+use crate::hub::MOMENT;
 use crate::offer::{Offer, Taken};
 use crate::spin::{Patience, Spin};
 
@@ -106,11 +108,25 @@ impl Stack<'_> {
         self.hub().board.poke_all();
         let part = if mutant!("look_before_lie_down") { early } else { self.take_part_of(offer) };
         if part.is_none() {
-            offer.park();
+            self.park(offer);
         }
         offer.get_up();
         if let Some(taken) = part {
             self.help_with(offer, taken);
         }
+    }
+
+    /// A worker that sleeps for longer than a moment lends its core: what is placed on it, and nobody else may run, may be just
+    /// what the work waits for.
+    fn park(&self, offer: &Offer) {
+        let Some(index) = self.worker().filter(|_| self.hub().may_lend()) else {
+            return offer.park();
+        };
+        if offer.park_until(clock::after(MOMENT)) {
+            return;
+        }
+        self.hub().lend_core(index);
+        offer.park();
+        self.hub().take_core_back(index);
     }
 }

@@ -128,6 +128,11 @@ impl Offer {
         self.owner.park();
     }
 
+    /// As [`park`](Self::park), but gives up at `end`. Says whether somebody called.
+    pub(crate) fn park_until(&self, end: Instant) -> bool {
+        self.owner.park_until(end)
+    }
+
     /// After the sleep.
     pub(crate) fn get_up(&self) {
         let _done = self.change(ASLEEP, WAITED);

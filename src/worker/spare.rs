@@ -9,7 +9,7 @@ use super::{Ended, Worker, current, start};
 use crate::clock;
 use crate::event::{ExitReason, PoolEvent};
 use crate::fork::{self, Kind, Stack};
-use crate::hub::{Hub, Life, Order};
+use crate::hub::{Hub, Life, MOMENT, Order};
 use crate::idle::Searching;
 use crate::parker::{self, Parker};
 use crate::sync::Ordering;
@@ -18,9 +18,6 @@ use crate::unwind::{self, AbortOnPanic};
 
 /// A spare worker ends when nobody has needed it for so long.
 const REST: Duration = Duration::from_secs(5);
-
-/// A wait that is over sooner is not worth a spare worker's waking.
-const MOMENT: Duration = Duration::from_micros(50);
 
 /// The calling worker's core is lent while this lives.
 #[derive(Debug)]
@@ -98,7 +95,7 @@ fn live(mut worker: Worker) {
     let entered = current::enter(&worker.hub, worker.index);
     let hub = Arc::clone(&worker.hub);
     let mut is_online = false;
-    let ended = fork::enter(&hub, Kind::Worker, |stack| {
+    let ended = fork::enter(&hub, Kind::Worker(worker.index), |stack| {
         let mut is_patient = true;
         loop {
             match hub.next_order(worker.index, is_patient) {

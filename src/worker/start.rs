@@ -87,7 +87,7 @@ fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
     let ended = if failed {
         Ended::Closed
     } else {
-        fork::enter(&hub, Kind::Worker, |stack| worker.work(stack))
+        fork::enter(&hub, Kind::Worker(worker.index), |stack| worker.work(stack))
     };
     worker.exit_hook();
     worker.leave(ended, born, quick_deaths);

@@ -223,3 +223,44 @@ fn a_little_work() {
         std::hint::spin_loop();
     }
 }
+
+/// A task on worker 0 waits, by this call, for a closure on the other worker, which waits for a task that is placed on worker 0.
+fn wait_for_a_half_that_waits_for_ones_worker(
+    fork: impl FnOnce(&(dyn Fn() + Sync), &(dyn Fn() + Sync)) + Send + 'static,
+) {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
+        let inner = Arc::clone(&pool);
+        let waits = pool.task().on_worker(0).spawn(move || {
+            let started = AtomicBool::new(false);
+            let stays = || {
+                while !started.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            };
+            let moves = || {
+                started.store(true, Ordering::SeqCst);
+                assert_eq!(inner.task().on_worker(0).spawn(|| 7).join().unwrap(), 7);
+            };
+            fork(&stays, &moves);
+        });
+        waits.join().unwrap();
+    });
+}
+
+#[test]
+fn a_join_whose_half_waits_for_a_task_placed_on_the_waiting_worker() {
+    wait_for_a_half_that_waits_for_ones_worker(|stays, moves| {
+        corepool::join(stays, moves);
+    });
+}
+
+#[test]
+fn a_scope_whose_closure_waits_for_a_task_placed_on_the_waiting_worker() {
+    wait_for_a_half_that_waits_for_ones_worker(|stays, moves| {
+        corepool::scope(|s| {
+            s.spawn(moves);
+            s.spawn(stays);
+        });
+    });
+}
