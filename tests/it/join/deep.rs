@@ -8,7 +8,14 @@ use corepool::{Builder, WorkerPool};
 use super::until_free;
 use crate::support::{PATIENCE, until, within};
 
-const DEPTH: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+/// ThreadSanitizer remembers 65,536 frames of a stack, of which a level takes some in a debug build.
+const DEPTH: usize = if cfg!(corepool_tsan) {
+    4_000
+} else if cfg!(debug_assertions) {
+    20_000
+} else {
+    100_000
+};
 
 /// The most that a level may take, of the join and of the closure and the function that call it.
 ///
