@@ -129,6 +129,9 @@ mutants="
   relieved_asleep            hub::models::two_lenders
   rest_without_an_offer      hub::models::two_lenders
   count_kept                 hub::models::a_core_that_is_lent
+  recall_nobody              hub::models::a_spare_worker_that_sleeps
+  need_unasked               hub::models::a_spare_worker_that_sleeps
+  sent_unrelieved            hub::models::a_spare_worker_that_sleeps
   move_unsaid                hub::moves::models::a_worker_leaves
   move_unreleased            hub::moves::models::a_worker_leaves
   move_unacquired            hub::moves::models::a_worker_leaves

@@ -233,7 +233,7 @@ impl Hub {
 
     /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it has tasks of its own.
     fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
-        if !self.is_in_need(&state, index) {
+        if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
             return;
         }
         let sleeps = |&spare: &usize| {
@@ -257,7 +257,7 @@ impl Hub {
     pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
         let state = self.spares.state.lock();
         let spare = slot - self.config.workers;
-        if !matches!(state.duties[spare], Duty::For(_)) {
+        if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
             return false;
         }
         let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
@@ -271,7 +271,9 @@ impl Hub {
     fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
         // It goes as if to rest, and learns in `next_order` that it is not to.
-        self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
+        if !mutant!("sent_unrelieved") {
+            self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
+        }
         // Also the one that it leaves.
         self.offer_again(state);
     }
