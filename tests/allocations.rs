@@ -1,6 +1,8 @@
 //! What a task costs in memory, counted by the allocator itself: so a binary of its own, with one test
 //! after another in one thread.
 
+#[path = "allocations/batches.rs"]
+mod batches;
 #[path = "allocations/scopes.rs"]
 mod scopes;
 #[path = "allocations/tokens.rs"]

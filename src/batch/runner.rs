@@ -83,8 +83,9 @@ where
         self.settle_unclaimed(Some(hub), outcome)
     }
 
-    fn helper(self: Arc<Self>) -> Option<QueuedTask> {
-        if !self.items.has_unclaimed() {
+    fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask> {
+        // ORDERING: only the number matters. There come to be fewer only when nothing is left for this one either.
+        if !self.items.has_unclaimed() || self.runners.load(Ordering::Relaxed) > most {
             return None;
         }
         // ORDERING: as in the runner's drop. If the last one has ended, nothing is left for this one either.

@@ -23,8 +23,9 @@ pub(crate) trait Backlog: Send + Sync {
     /// Settles those without a run, and counts them. Says how many they were.
     fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize;
 
-    /// An errand that runs some of them, if there are any: those who are at it may all be waiting.
-    fn helper(self: Arc<Self>) -> Option<QueuedTask>;
+    /// An errand that runs some of them, if there are any: those who are at it may all be waiting. `most` is how many can be at it at
+    /// once; where there are more errands than that, one stands in a queue already.
+    fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask>;
 }
 
 /// A pool's backlogs, from the spawn until none of their items waits.
@@ -86,8 +87,9 @@ impl Hub {
     /// A worker is about to wait, perhaps in the midst of a batch: somebody else goes on with what waits there.
     pub(super) fn send_helpers(&self) {
         if !self.backlogs.is_empty() {
+            let backlogs = self.backlogs.all().into_iter();
             let helpers: Vec<_> =
-                self.backlogs.all().into_iter().filter_map(|backlog| backlog.helper()).collect();
+                backlogs.filter_map(|backlog| backlog.helper(self.slots.len())).collect();
             if !helpers.is_empty() {
                 // They settle by themselves what nobody runs.
                 let _gate = self.push_errands(helpers, None);
