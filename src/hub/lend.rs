@@ -114,13 +114,21 @@ impl Hub {
 
     /// Leaves a worker's core to whoever wants it, until [`take_core_back`](Self::take_core_back).
     pub(crate) fn lend_core(&self, index: usize) {
+        if self.mark_lent(index) {
+            self.look_for_a_deputy(index);
+        }
+    }
+
+    /// The first half of that, which calls no user code. Says whether the other half is to come: it may do so when the core was taken
+    /// back already.
+    pub(super) fn mark_lent(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         if state.duties.is_empty() {
-            return;
+            return false;
         }
         state.lends[index] += 1;
         if state.lends[index] > 1 {
-            return;
+            return false;
         }
         self.slots[index].lends.store(true, Ordering::SeqCst);
         // One that waits itself would be no help, and each could come to stand in for the other.
@@ -134,12 +142,14 @@ impl Hub {
             // It still has the core, and keeps it.
             state.duties[spare] = Duty::For(index);
             self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
-            drop(state);
-            self.last_look(index);
-            return;
+        } else {
+            self.idle.enter_last(self.lent(index));
         }
-        self.idle.enter_last(self.lent(index));
-        drop(state);
+        true
+    }
+
+    /// The other half: whoever is found may have to be started, and user code names its thread.
+    pub(super) fn look_for_a_deputy(&self, index: usize) {
         self.send_helpers();
         self.last_look(index);
     }

@@ -130,12 +130,13 @@ impl Hub {
         }
         run.is_told = true;
         let task = slot.running.get().unwrap_or_default();
-        if watchdog.when_stuck == WhenStuck::Replace {
-            run.is_replaced = true;
-            // Under the lock: the worker takes its core back only after it has seen that it was lent.
-            self.lend_core(index);
-        }
+        run.is_replaced = watchdog.when_stuck == WhenStuck::Replace;
+        // Under the lock: the worker takes its core back only after it has seen that it was lent.
+        let is_lent = run.is_replaced && self.mark_lent(index);
         drop(run);
+        if is_lent {
+            self.look_for_a_deputy(index);
+        }
         self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
         None
     }

@@ -1,5 +1,6 @@
 //! The watchdog tells of a task that runs too long, once, and may put a spare worker in its place.
 
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -80,5 +81,34 @@ fn a_spare_worker_serves_in_the_place_of_a_stuck_one() {
         stuck.join().unwrap();
         let on_worker = pool.task().on_worker(0).spawn(|| 1);
         assert_eq!(on_worker.join().unwrap(), 1);
+    });
+}
+
+/// The name of a spare worker's thread is user code: it may wait for the very worker that is found stuck.
+#[test]
+fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
+    within(PATIENCE, || {
+        let (ended, end) = mpsc::channel::<()>();
+        let end = Mutex::new(end);
+        let asked = Gate::default();
+        let is_asked = asked.clone();
+        let pool = WorkerPool::builder()
+            .workers(1)
+            .watchdog(BOUND)
+            .when_stuck(WhenStuck::Replace)
+            .thread_name(move |worker| {
+                if worker != WorkerId::from(0) {
+                    is_asked.open();
+                    assert!(end.lock().unwrap().recv().is_err(), "the sender is dropped");
+                }
+                format!("named-{worker}")
+            })
+            .build()
+            .unwrap();
+        let stuck = pool.spawn(move || asked.wait());
+        // Runs on the worker when that is done with the task that was stuck.
+        pool.task().on_worker(0).spawn(|| ()).join().unwrap();
+        stuck.join().unwrap();
+        drop(ended);
     });
 }
