@@ -1,6 +1,7 @@
 //! A task described before it is spawned.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,6 @@ use crate::task::TaskContext;
 /// Describes one task; made by [`WorkerPool::task`](crate::WorkerPool::task).
 ///
 /// A task described here costs some bytes more than a plain one.
-#[derive(Debug)]
 #[must_use = "nothing is spawned until `spawn` is called"]
 pub struct TaskBuilder<'pool> {
     hub: &'pool Arc<Hub>,
@@ -200,5 +200,14 @@ impl<'pool> TaskBuilder<'pool> {
         T: Send + 'static,
     {
         submit::spawn_async_on(self.hub, self.options, closure, |closure| closure).await
+    }
+}
+
+impl fmt::Debug for TaskBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder")
+            .field("pool", &self.hub.id)
+            .field("options", &self.options)
+            .finish()
     }
 }
