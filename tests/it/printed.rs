@@ -157,8 +157,8 @@ fn what_can_be_held_can_be_printed_while_tasks_run_and_wait() {
         shows(&set.next_async(), "NextAsync", &["TaskSet"]);
         shows(&token, "CancelToken", &["reason: None"]);
         shows(&local, "WorkerLocal", &["workers"]);
-        // It shows the pool that it is for with all that is in it: queues, workers, what was chosen.
-        shows(&pool.task().name("x").deadline(Instant::now()), "TaskBuilder", &["Hub", "Config"]);
+        let described = pool.task().name("x").deadline(Instant::now());
+        shows(&described, "TaskBuilder", &["pool: ", "name: Some(\"x\")", "start_by: Some("]);
         shows(&pool.metrics().workers, "[WorkerMetrics", &["tasks_run"]);
         shows(&pool.workers(), "[WorkerInfo", &["state: Active"]);
         shows(&pool.metrics().run_time, "", &["count"]);

@@ -56,6 +56,7 @@ fn a_poll_does_not_block() {
         }
         let (items, pulled) = source(0..10);
         let mut unordered = pool.map_unordered(items, 4, |n| n);
+        assert_eq!(Stream::size_hint(&unordered), (10, Some(10)));
         for _ in 0..3 {
             assert!(Pin::new(&mut unordered).poll_next(&mut cx).is_pending());
             assert_eq!(pulled.get(), 4);

@@ -1,8 +1,10 @@
 //! What passes a continuation by: neither a closure's drop nor a wait in one changes it or holds it back.
 
+use std::panic;
+use std::sync::Arc;
 use std::time::Duration;
 
-use corepool::{CancelToken, TaskHandle, TaskSet, WorkerPool, promise};
+use corepool::{CancelToken, PoolEvent, TaskHandle, TaskSet, WorkerPool, promise};
 
 use crate::support::{Drops, PATIENCE, occupy, within};
 
@@ -106,5 +108,35 @@ fn a_promise_that_has_looked_before_waits_for_a_link_in_the_threads_own_line() {
         outer.cancel();
         assert!(first.join().unwrap_err().is_cancelled());
         busy.release();
+    });
+}
+
+/// The task at the bottom has not been started when its chain is waited for inside a task.
+#[test]
+fn a_chain_that_runs_in_place_gives_its_room_back_and_is_timed_and_its_panics_are_told() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(1).queue_capacity(1).record_timing(true);
+        let pool = Arc::new(pool.build().unwrap());
+        let events = pool.events();
+        let inner = Arc::clone(&pool);
+        let outer = pool.spawn(move || {
+            // More than there is room for.
+            for _ in 0..100 {
+                let chain = inner.spawn(|| 1).then(|n| n + 1).then(|n| n * 2);
+                assert_eq!(chain.join().unwrap(), 4);
+                let caught = inner.spawn(|| panic::resume_unwind(Box::new("in place")));
+                assert_eq!(caught.recover(|_| 9).join().unwrap(), 9);
+                let dropped = inner.spawn(|| panic::resume_unwind(Box::new("in place")));
+                assert!(dropped.then(|()| ()).join().is_err());
+            }
+        });
+        outer.join().unwrap();
+        pool.shutdown();
+        let metrics = pool.metrics();
+        // The links that only pass a panic on panic as well.
+        assert_eq!(metrics.spawned, metrics.completed + metrics.panicked);
+        assert!(metrics.run_time.expect("times are recorded").count() > 300);
+        let told = |event: &PoolEvent| matches!(event, PoolEvent::TaskPanicked { .. });
+        assert_eq!(events.try_iter().filter(told).count(), 0, "each payload comes to its handle");
     });
 }
