@@ -274,8 +274,9 @@ impl State {
 #[cfg(all(test, not(corepool_loom)))]
 mod tests {
     use std::cell::Cell;
+    use std::thread;
 
-    use super::Lives;
+    use super::{Lives, SPENT_THREADS};
 
     #[test]
     fn the_last_one_looks_again_if_somebody_came_and_went_meanwhile() {
@@ -289,5 +290,20 @@ mod tests {
             }
         });
         assert_eq!(looks.get(), 2);
+    }
+    #[test]
+    fn the_threads_of_workers_that_were_replaced_do_not_pile_up() {
+        let lives = Lives::default();
+        for _ in 0..4 * SPENT_THREADS {
+            lives.start_thread(|| thread::Builder::new().spawn(|| ())).unwrap();
+            let newest_has_ended =
+                || lives.state.lock().threads.last().is_some_and(thread::JoinHandle::is_finished);
+            while !newest_has_ended() {
+                thread::yield_now();
+            }
+        }
+        assert!(lives.state.lock().threads.len() <= SPENT_THREADS + 1);
+        lives.join_threads();
+        assert!(lives.state.lock().threads.is_empty());
     }
 }

@@ -64,6 +64,16 @@ fn hundreds_of_workers_are_a_pool() {
 }
 
 #[test]
+fn hundreds_of_pools_live_side_by_side() {
+    within(PATIENCE, || {
+        let pools: Vec<_> = (0..200).map(|_| WorkerPool::with_workers(1).unwrap()).collect();
+        // Each runs what the one before it has computed.
+        let sum = pools.iter().fold(0, |sum, pool| pool.spawn(move || sum + 1).join().unwrap());
+        assert_eq!(sum, 200);
+    });
+}
+
+#[test]
 fn stacks_beyond_reason_are_refused() {
     for asked in [0, 1, (64 << 10) - 1, (usize::MAX >> 16) + 1, usize::MAX] {
         let error = refused(builder().workers(1).stack_size(asked));

@@ -82,7 +82,7 @@ fn the_time_to_run_counts_from_the_start() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let busy = occupy(&pool, 1);
         let task = pool.task().run_for(SOON).spawn_with(|cx| {
-            let at_the_start = cx.is_cancelled();
+            let at_the_start = cx.is_cancelled() || cx.cancel_reason().is_some();
             while !cx.is_cancelled() {
                 std::hint::spin_loop();
             }

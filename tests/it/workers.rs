@@ -169,8 +169,9 @@ fn a_core_that_is_not_allowed_is_refused_with_those_that_are() {
         let BuildError::CoreNotAllowed { core, allowed } = error else { panic!("{text}") };
         assert_eq!((core, allowed), (foreign, all.clone()));
     }
-    let none = WorkerPool::builder().pinning(Pinning::Cores(vec![])).build();
-    assert!(matches!(none, Err(BuildError::NoCores)));
+    let none = WorkerPool::builder().pinning(Pinning::Cores(vec![])).build().unwrap_err();
+    assert!(matches!(none, BuildError::NoCores));
+    assert!(none.to_string().contains("at least one core"), "{none}");
 }
 
 #[test]
