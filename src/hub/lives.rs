@@ -271,7 +271,7 @@ impl State {
     }
 }
 
-#[cfg(all(test, not(corepool_loom)))]
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 mod tests {
     use std::cell::Cell;
     use std::thread;

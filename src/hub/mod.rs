@@ -278,6 +278,10 @@ impl Hub {
 
     /// Stops accepting tasks and wakes everybody, so that all see it. Says whether this call did it.
     pub(crate) fn close(&self) -> bool {
+        if self.is_copy() {
+            // Who held a lock when the process was forked holds it here for ever, and nobody is there to be woken.
+            return self.idle.close();
+        }
         let first = self.lives.close();
         if first {
             // Before the workers know, so that their exits are told after it.

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use corepool::{CancelReason, CancelToken, TaskError, TaskHandle, WorkerPool};
@@ -74,6 +74,40 @@ fn a_forked_child_shuts_the_pool_down() {
             pool.shutdown();
             0
         });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Another thread uses the pool all the time, and may hold any of its locks at the moment of the fork: nobody gives it back in the child.
+#[test]
+fn a_forked_child_ends_a_pool_that_was_busy() {
+    if child::is_child() {
+        let pool = quiet_pool();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    pool.spawn(|| ()).join().unwrap();
+                }
+            });
+            let failed = (0..5).cycle().take(400).find(|way| {
+                let ended = in_fork(|| {
+                    match way {
+                        0 => pool.close(),
+                        1 => pool.shutdown(),
+                        2 => pollster::block_on(pool.shutdown_async()),
+                        3 => drop(pool.shutdown_timeout(Duration::from_millis(5))),
+                        // SAFETY: the parent's pool is another one, and nobody uses this copy again.
+                        _ => drop(unsafe { std::ptr::read(&raw const pool) }),
+                    }
+                    i32::from(!pool.is_closed())
+                });
+                ended != Some(0)
+            });
+            over.store(true, Ordering::SeqCst);
+            assert_eq!(failed, None, "this way to end it hangs in a forked child");
+        });
+        return;
     }
     child::run_again(|_| {}).expect_success();
 }
