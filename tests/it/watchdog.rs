@@ -105,8 +105,13 @@ fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
             })
             .build()
             .unwrap();
-        let stuck = pool.spawn(move || asked.wait());
-        // Runs on the worker when that is done with the task that was stuck.
+        let (running, runs) = mpsc::channel();
+        let stuck = pool.spawn(move || {
+            running.send(()).unwrap();
+            asked.wait();
+        });
+        runs.recv().unwrap();
+        // Calls for a spare worker, and runs on the worker when that is done with the task that was stuck.
         pool.task().on_worker(0).spawn(|| ()).join().unwrap();
         stuck.join().unwrap();
         drop(ended);
