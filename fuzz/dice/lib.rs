@@ -53,6 +53,14 @@ impl Rng {
         ) as u16
     }
 
+    pub fn u32(&mut self, range: impl RangeBounds<u32>) -> u32 {
+        self.within(
+            range.start_bound().map(|n| u64::from(*n)),
+            range.end_bound().map(|n| u64::from(*n)),
+            u32::MAX.into(),
+        ) as u32
+    }
+
     pub fn u64(&mut self, range: impl RangeBounds<u64>) -> u64 {
         self.within(range.start_bound().cloned(), range.end_bound().cloned(), u64::MAX)
     }
