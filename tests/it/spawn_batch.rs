@@ -255,6 +255,38 @@ fn tasks_that_are_spawned_later_get_their_turns() {
     });
 }
 
+/// The first item waits on the only worker, so a spare one goes through the others.
+#[test]
+fn they_get_their_turns_from_a_spare_worker_that_helps_with_the_batch() {
+    within(PATIENCE, || {
+        const ITEMS: usize = 10_000;
+        let pool = WorkerPool::builder().workers(1).spare_workers(1).build().unwrap();
+        let (ran, waits, spawned) =
+            (Arc::new(AtomicUsize::new(0)), Gate::default(), Gate::default());
+        let (comes, is_at_it) = mpsc::channel();
+        let set = pool.spawn_batch((0..ITEMS).map(|n| {
+            let (ran, waits, spawned) = (Arc::clone(&ran), waits.clone(), spawned.clone());
+            let comes = comes.clone();
+            move || match n {
+                0 => blocking(|| waits.wait()),
+                100 => {
+                    comes.send(()).unwrap();
+                    spawned.wait();
+                }
+                _ => drop(ran.fetch_add(1, Ordering::SeqCst)),
+            }
+        }));
+        is_at_it.recv().unwrap();
+        let seen = Arc::clone(&ran);
+        let later = pool.spawn(move || seen.load(Ordering::SeqCst));
+        spawned.open();
+        let ran_before = later.join().unwrap();
+        assert!((50..ITEMS - 2).contains(&ran_before), "{ran_before} items had run");
+        waits.open();
+        assert_eq!(set.filter(Result::is_ok).count(), ITEMS);
+    });
+}
+
 #[test]
 fn a_batch_wakes_workers_that_sleep() {
     within(PATIENCE, || {
