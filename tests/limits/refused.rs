@@ -91,3 +91,23 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
         assert!(threads() > 2);
     });
 }
+
+/// To wait for the threads by the clock, or without blocking, takes a thread. Without one nothing is lost: the others end by themselves.
+#[test]
+fn a_pool_ends_though_there_is_no_thread_to_wait_for_the_others_in() {
+    if !child::is_child() {
+        return child::run_again(|_| {}).expect_success();
+    }
+    become_somebody();
+    within(PATIENCE, || {
+        let pools = [0, 1].map(|_| WorkerPool::with_workers(1).unwrap());
+        allow_threads(1);
+        let tasks = [0, 1].map(|n| pools[n].spawn(move || n));
+        assert!(pools[0].shutdown_timeout(PATIENCE).is_clean());
+        pollster::block_on(pools[1].shutdown_async());
+        for (n, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.try_join().expect("it ran before its pool ended").unwrap(), n);
+        }
+        drop(pools);
+    });
+}
