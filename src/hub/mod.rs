@@ -342,6 +342,7 @@ impl Hub {
 
     /// Settles all that waits without running it. Says how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
+        let _settling = self.lives.unsettled.begin();
         let mut settled = 0;
         loop {
             let moves = Moves::all_over(self.moves());
@@ -380,6 +381,7 @@ impl Hub {
 
     /// Makes room for a new task by refusing the one that has waited longest. Says whether there was one.
     pub(crate) fn drop_oldest(&self) -> bool {
+        let _settling = self.lives.unsettled.begin();
         loop {
             self.drop_claimed_fronts();
             let fronts = self.queues().filter_map(|queue| {

@@ -187,14 +187,13 @@ unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
         extra.untie();
     }
     L::note_settled_in_queue(header.pool(), outcome);
-    let has_waiter = header.state.settle_beside_owner(outcome);
-    // Before the wake-up: that is user code, and nobody is to wait for it.
-    drop(settling);
-    if has_waiter {
+    if header.state.settle_beside_owner(outcome) {
         // SAFETY: the slot was filled when the task was settled, so it is ours now.
         let waker = unsafe { header.take_waiter() };
         unwind::quietly(|| waker.wake());
     }
+    // After the wake-up: where the pool's workers have left it has settled the continuation that hangs behind the task.
+    drop(settling);
     if header.state.release_token() {
         // SAFETY: that was the last reference, and there is no result.
         unsafe { raw::free(task) };

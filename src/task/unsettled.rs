@@ -1,7 +1,7 @@
-//! What tokens have claimed and not settled yet: the end of a pool waits for it.
+//! What threads that are no workers have taken and not settled yet: the end of a pool waits for it.
 //!
-//! A worker that finds a task claimed lets go of it, so the workers may all be gone while the thread that ended the token still drops
-//! the closure. The count is raised before the claim. Whoever learned of the claim, from whomever, before it looks at the count
+//! A worker that finds a task claimed lets go of it, and one that is taken from a queue to be refused is in none. So the workers may all be
+//! gone while the thread that ended the token, or refuses the task, still drops the closure. The count is raised before the claim. Whoever learned of the claim, from whomever, before it looks at the count
 //! finds it raised: had the look come first, under the lock, the claim would come after what told of it.
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ crate::sync::thread_local! {
     static HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many of a pool's tasks are claimed by tokens and not settled.
+/// How many of a pool's tasks are claimed by threads that are no workers, and not settled.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     count: Mutex<usize>,
@@ -27,7 +27,7 @@ pub(crate) struct Unsettled {
 
 /// One of them; dropped, it is settled.
 #[derive(Debug)]
-pub(super) struct Settling(Arc<Unsettled>);
+pub(crate) struct Settling(Arc<Unsettled>);
 
 impl Unsettled {
     /// Before a token's claim.
@@ -46,6 +46,12 @@ impl Unsettled {
             self.none.notify_all();
             drop(sleep);
         }
+    }
+
+    /// Before tasks are taken from their queues, to be settled on this thread.
+    pub(crate) fn begin(self: &Arc<Self>) -> Settling {
+        self.raise();
+        Arc::clone(self).settle_here()
     }
 
     /// A task that was claimed with the count raised is settled on this thread from here on.

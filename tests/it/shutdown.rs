@@ -1,11 +1,11 @@
 //! The end of a pool: whoever ends it, how often, and from where, every accepted task settles.
 
 mod awaited;
+mod elsewhere;
 mod inside;
 mod lingering;
 mod racing;
 mod timed;
-mod tokens;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};

@@ -1,11 +1,11 @@
-//! A token claims a task, and the thread that ends the token settles it: no end of the pool comes before that.
+//! A task is settled by a thread that is no worker, because it ended the task's token or made room: no end of the pool comes before that.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use corepool::{CancelToken, TaskError, TaskHandle, WorkerPool};
+use corepool::{CancelToken, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use crate::held::hold;
 use crate::support::{self, PATIENCE, until, within};
@@ -34,13 +34,9 @@ struct Settled {
 fn settling() -> Settled {
     let pool = WorkerPool::with_workers(1).unwrap();
     let held = hold(&pool);
-    let (token, (begun, has_begun), (go, waits)) =
-        (CancelToken::new(), mpsc::channel(), mpsc::channel());
-    let lingers = Lingers { begun, go: waits };
-    let task = pool.task().cancel_token(&token).spawn(move || {
-        let _lingers = lingers;
-        unreachable!("it is cancelled before it starts")
-    });
+    let token = CancelToken::new();
+    let (closure, has_begun, go) = lingering();
+    let task = pool.task().cancel_token(&token).spawn(closure);
     let canceller = thread::spawn(move || token.cancel());
     has_begun.recv().unwrap();
     held.release();
@@ -69,6 +65,28 @@ fn a_shutdown_waits_until_a_claimed_task_is_settled() {
         let releaser = release_soon(go);
         pool.shutdown();
         expect_settled(&pool, task);
+        canceller.join().unwrap();
+        releaser.join().unwrap();
+    });
+}
+
+/// The workers may have left when its turn comes, and then the thread that settles the task before it settles it too.
+#[test]
+fn a_shutdown_waits_until_a_claimed_tasks_continuation_is_settled() {
+    struct TakesItsTime;
+    impl Drop for TakesItsTime {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(30));
+        }
+    }
+    within(PATIENCE, || {
+        let Settled { pool, task, canceller, go } = settling();
+        let slow = TakesItsTime;
+        let behind = task.then(move |()| drop(slow));
+        let releaser = release_soon(go);
+        pool.shutdown();
+        let result = behind.try_join().expect("at the end of its pool every task is settled");
+        assert!(result.is_err());
         canceller.join().unwrap();
         releaser.join().unwrap();
     });
@@ -195,5 +213,57 @@ fn a_claimed_closure_may_end_its_pool_though_another_thread_does_so_too() {
         pool.shutdown();
         assert!(task.is_finished());
         canceller.join().unwrap();
+    });
+}
+
+/// Its task's closure lingers in its drop.
+fn lingering() -> (impl FnOnce() + Send + 'static, Receiver<()>, mpsc::Sender<()>) {
+    let ((begun, has_begun), (go, waits)) = (mpsc::channel(), mpsc::channel());
+    let lingers = Lingers { begun, go: waits };
+    let closure = move || {
+        let _lingers = lingers;
+        unreachable!("it never starts")
+    };
+    (closure, has_begun, go)
+}
+
+#[test]
+fn a_shutdown_waits_until_who_made_room_has_refused_the_oldest() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::builder().workers(1).queue_capacity(1);
+        let pool = Arc::new(pool.when_full(WhenFull::DropOldest).build().unwrap());
+        let held = hold(&pool);
+        let (closure, has_begun, go) = lingering();
+        let oldest = pool.spawn(closure);
+        let other = Arc::clone(&pool);
+        let submitter = thread::spawn(move || other.spawn(|| ()));
+        has_begun.recv().unwrap();
+        held.release();
+        let releaser = release_soon(go);
+        pool.shutdown();
+        let result = oldest.try_join().expect("at the end of its pool every task is settled");
+        assert!(matches!(result, Err(TaskError::Rejected)));
+        let _late_or_not = submitter.join().unwrap().join();
+        releaser.join().unwrap();
+    });
+}
+
+#[test]
+fn a_shutdown_waits_until_one_that_gave_up_has_cancelled_what_waited() {
+    within(PATIENCE, || {
+        let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
+        let held = hold(&pool);
+        let (closure, has_begun, go) = lingering();
+        let waits = pool.spawn(closure);
+        let other = Arc::clone(&pool);
+        let impatient = thread::spawn(move || other.shutdown_timeout(Duration::from_millis(1)));
+        has_begun.recv().unwrap();
+        held.release();
+        let releaser = release_soon(go);
+        pool.shutdown();
+        let result = waits.try_join().expect("at the end of its pool every task is settled");
+        assert!(matches!(result, Err(TaskError::Cancelled)));
+        assert_eq!(impatient.join().unwrap().cancelled, 1);
+        releaser.join().unwrap();
     });
 }
