@@ -80,8 +80,8 @@ impl WorkerPool {
     /// Closes the pool, runs what is queued, and joins the threads. **Blocks** until that is done.
     ///
     /// May be called from any thread, more than once, at once: every call returns when the work is done. That includes tasks
-    /// whose token or deadline ends just then, which the thread that ends it settles; a closure that ends the pool in its drop there
-    /// does not wait for itself.
+    /// that another thread settles just then: because their token or deadline ended, or they made room for others. A closure that ends
+    /// the pool in its drop there does not wait for itself.
     /// Inside one of the pool's own tasks it cannot wait for itself: there it only closes the pool. So it
     /// does in a forked child, where the threads are missing.
     pub fn shutdown(&self) {
