@@ -56,7 +56,7 @@ impl Unsettled {
 
     /// A task that was claimed with the count raised is settled on this thread from here on.
     pub(super) fn settle_here(self: Arc<Self>) -> Settling {
-        // A thread that is about to end has lost count, and waits for itself only if it ends the pool in there.
+        // Where thread-locals are gone, who ends the pool in there would wait for itself; a number alone stays to the thread's end.
         let _counted = HERE.try_with(|here| here.set(here.get() + 1));
         Settling(self)
     }
