@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use crate::place::Place;
 use crate::program::{compress, end, text, wait_until};
 
+/// Who runs the tests in the background of a script ignores some of these, and what the parent ignores stays ignored.
+const NONE_IGNORED: &str = "--default-signal=HUP,INT,PIPE,TERM";
+
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGPIPE: i32 = 13;
@@ -77,9 +80,15 @@ fn catches(child: &Child, signal: i32) -> bool {
 
 #[test]
 fn what_the_parent_ignores_stays_ignored() {
-    let mut command = Command::new("sh");
+    let mut command = Command::new("env");
     let program = compress(&[]);
-    command.args(["-c", "trap '' HUP; exec \"$0\"", &program.get_program().to_string_lossy()]);
+    command.args([
+        NONE_IGNORED,
+        "sh",
+        "-c",
+        "trap '' HUP; exec \"$0\"",
+        &program.get_program().to_string_lossy(),
+    ]);
     let child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     wait_until("the watcher", || catches(&child, SIGINT));
@@ -104,7 +113,10 @@ fn a_closed_pipe_ends_it_quietly() {
 }
 
 fn start(arguments: &[&str]) -> Child {
-    compress(arguments)
+    Command::new("env")
+        .arg(NONE_IGNORED)
+        .arg(compress(&[]).get_program())
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
