@@ -20,7 +20,7 @@ const SPENT_THREADS: usize = 32;
 pub(crate) struct Lives {
     state: Mutex<State>,
     changed: Condvar,
-    /// Tasks that are settled by no worker.
+    /// Tasks that other threads than workers are about to settle.
     pub(crate) unsettled: Arc<Unsettled>,
 }
 
@@ -38,7 +38,7 @@ struct State {
     joining: Vec<ThreadId>,
     /// Whether a thread was started to join the others, for those who must not block.
     has_joiner: bool,
-    /// Whether one was started to wait for what tokens have claimed.
+    /// Whether one was started to wait for what other threads settle.
     has_settler: bool,
     /// Who waits for the end of all threads without blocking.
     watchers: Watchers,

@@ -107,7 +107,7 @@ unsafe fn tie(
 /// - `task` is a task's header, and its tie is not dropped yet.
 unsafe fn claim(task: NonNull<()>) -> bool {
     let task = task.cast();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise. Also after a claim that failed: the drop of the tie waits for the token's lock, which is held here.
     let unsettled = unsafe { unsettled(task) };
     if let Some(unsettled) = unsettled.filter(|_| !mutant!("unsettled_late")) {
         unsettled.raise();

@@ -1,8 +1,9 @@
 //! What threads that are no workers have taken and not settled yet: the end of a pool waits for it.
 //!
 //! A worker that finds a task claimed lets go of it, and one that is taken from a queue to be refused is in none. So the workers may all be
-//! gone while the thread that ended the token, or refuses the task, still drops the closure. The count is raised before the claim. Whoever learned of the claim, from whomever, before it looks at the count
-//! finds it raised: had the look come first, under the lock, the claim would come after what told of it.
+//! gone while the thread that ended the token, or refuses the task, still drops the closure. The count is raised before the task is
+//! taken. Whoever learned that it was taken, from whomever, before it looks at the count finds it raised: had the look come first, under
+//! the lock, the taking would come after what told of it.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -30,7 +31,7 @@ pub(crate) struct Unsettled {
 pub(crate) struct Settling(Arc<Unsettled>);
 
 impl Unsettled {
-    /// Before a token's claim.
+    /// Before the task is taken.
     pub(super) fn raise(&self) {
         *self.count.lock() += 1;
     }
