@@ -103,6 +103,9 @@ impl Builder {
     }
 
     /// Names the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows 15 bytes of it.
+    ///
+    /// Spare workers get names, too. The closure is called by whoever starts a thread: besides [`build`](Self::build) that may be a worker, or a
+    /// thread that submits a task.
     pub fn thread_name(
         mut self,
         name: impl Fn(WorkerId) -> String + Send + Sync + 'static,

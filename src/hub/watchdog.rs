@@ -85,8 +85,10 @@ impl Hub {
         let Some(hub) = registry::find(self.id) else { return };
         let bell = Arc::new(Bell(Arc::downgrade(&hub)));
         let when = clock::later(oldest, watchdog.bound);
-        let alarm = timer::at(when, Waker::from(bell));
-        let before = watchdog.alarm.lock().replace(alarm);
+        // Under the lock from before it is set: it may come at once, and the next one must not be replaced by this.
+        let mut place = watchdog.alarm.lock();
+        let before = place.replace(timer::at(when, Waker::from(bell)));
+        drop(place);
         drop(before);
     }
 

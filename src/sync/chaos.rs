@@ -5,10 +5,19 @@
 
 use core::cell::Cell;
 use core::time::Duration;
+use std::sync::LazyLock;
+
+/// How many accesses of a thread are its first.
+const FIRST: u32 = 200;
 
 thread_local! {
     static STATE: Cell<u64> = const { Cell::new(0) };
+    static ACCESSES: Cell<u32> = const { Cell::new(0) };
 }
+
+/// With `COREPOOL_CHAOS=long` threads lose their core for milliseconds, too, most often when they have just begun.
+static PAUSES: LazyLock<bool> =
+    LazyLock::new(|| std::env::var_os("COREPOOL_CHAOS").is_some_and(|noise| noise == "long"));
 
 /// One step of xorshift, seeded by the address of the thread's own state.
 fn next() -> u64 {
@@ -27,8 +36,19 @@ fn next() -> u64 {
         .unwrap_or(1)
 }
 
+fn pause() {
+    let before = ACCESSES.try_with(|accesses| accesses.replace(accesses.get().saturating_add(1)));
+    let one_in = if before.is_ok_and(|before| before < FIRST) { 100 } else { 50_000 };
+    if (next() >> 20) % one_in == 0 {
+        std::thread::sleep(Duration::from_millis(1 + (next() >> 20) % 16));
+    }
+}
+
 /// Mostly nothing; now and then a yield, a short spin, rarely a sleep.
 pub(crate) fn disturb() {
+    if *PAUSES {
+        pause();
+    }
     match next() >> 32 & 0x3ff {
         0 => std::thread::sleep(Duration::from_micros(50)),
         1..=8 => std::thread::yield_now(),

@@ -10,6 +10,8 @@ use corepool::{Dispatch, WhenFull, WorkerPool};
 
 use crate::held::{hold, hold_all};
 use crate::support::{Drops, Gate, PATIENCE, until, within};
+#[cfg(target_os = "linux")]
+use crate::support::{thread_number, until_asleep};
 
 fn named(name: &'static str, workers: usize) -> WorkerPool {
     let builder = WorkerPool::builder().workers(workers);
@@ -143,6 +145,27 @@ fn a_pool_that_is_closed_meanwhile_runs_it_once_all_the_same() {
     });
 }
 
+/// Installs a closure from a thread of its own, on a pool whose workers are busy, and returns when it stands in the queue.
+fn queued<'s, R: Send + 's>(
+    s: &'s thread::Scope<'s, '_>,
+    pool: &'s WorkerPool,
+    work: impl FnOnce() -> R + Send + 's,
+) -> thread::ScopedJoinHandle<'s, R> {
+    let before = pool.metrics().queue_depth;
+    #[cfg(target_os = "linux")]
+    let (told, caller) = mpsc::channel();
+    let thread = s.spawn(move || {
+        #[cfg(target_os = "linux")]
+        told.send(thread_number()).unwrap();
+        pool.install(work)
+    });
+    until(|| pool.metrics().queue_depth == before + 1);
+    // It is counted a moment before it stands there, and then its caller sleeps.
+    #[cfg(target_os = "linux")]
+    until_asleep(caller.recv().unwrap());
+    thread
+}
+
 /// What a deadline leaves in the queue is not lost: the caller is still there to run it.
 #[test]
 fn a_shutdown_by_the_clock_leaves_it_to_the_caller() {
@@ -150,8 +173,7 @@ fn a_shutdown_by_the_clock_leaves_it_to_the_caller() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let held = hold(&pool);
         thread::scope(|s| {
-            let caller = s.spawn(|| pool.install(|| thread::current().id()));
-            until(|| pool.metrics().queue_depth == 1);
+            let caller = queued(s, &pool, || thread::current().id());
             let report = pool.shutdown_timeout(Duration::from_millis(10));
             assert_eq!((report.cancelled, report.abandoned.len()), (1, 1));
             let caller_id = caller.thread().id();
@@ -212,8 +234,7 @@ fn what_is_displaced_as_the_oldest_runs_on_the_caller() {
         let pool = builder.when_full(WhenFull::DropOldest).build().unwrap();
         let held = hold_all(&pool);
         thread::scope(|s| {
-            let caller = s.spawn(|| pool.install(|| pool.is_current()));
-            until(|| pool.metrics().queue_depth == 1);
+            let caller = queued(s, &pool, || pool.is_current());
             // It takes no place, so dropping it makes no room: the next oldest goes too.
             let second = pool.spawn(|| "second");
             let third = pool.spawn(|| "third");
@@ -273,9 +294,7 @@ fn it_runs_before_what_was_queued_later_and_waits_for_what_was_queued_before() {
         };
         thread::scope(|s| {
             pool.spawn(note("before")).detach();
-            let installed = note("installed");
-            s.spawn(|| pool.install(installed));
-            until(|| pool.metrics().queue_depth == 2);
+            queued(s, &pool, note("installed"));
             pool.spawn(note("after")).detach();
             held.release();
         });

@@ -198,8 +198,12 @@ pub(crate) fn until_asleep(thread: libc::pid_t) {
 /// be interrupted in between. The kernel shows the call in which it sleeps, and to show it waits until it does.
 #[cfg(target_os = "linux")]
 fn has_left_its_core(thread: libc::pid_t) -> bool {
-    std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"))
-        .map_or(true, |call| !call.starts_with("running"))
+    // A pause is not it either: the noise of chaos makes threads pause anywhere.
+    let pauses = [libc::SYS_clock_nanosleep, libc::SYS_nanosleep].map(|call| call.to_string());
+    std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).map_or(true, |call| {
+        let number = call.split_whitespace().next().unwrap_or_default();
+        number != "running" && !pauses.iter().any(|pause| pause == number)
+    })
 }
 
 /// How many threads of this process have names that begin like this.

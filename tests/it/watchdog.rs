@@ -1,6 +1,8 @@
 //! The watchdog tells of a task that runs too long, once, and may put a spare worker in its place.
 
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -87,11 +89,13 @@ fn a_spare_worker_serves_in_the_place_of_a_stuck_one() {
 /// The name of a spare worker's thread is user code: it may wait for the very worker that is found stuck.
 #[test]
 fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
-    within(PATIENCE, || {
+    /// Says whether the thread was named by the watchdog: if that came early, who spawned the second task does it.
+    fn is_named_by_the_watchdog() -> bool {
+        let spawner = thread::current().id();
         let (ended, end) = mpsc::channel::<()>();
         let end = Mutex::new(end);
-        let asked = Gate::default();
-        let is_asked = asked.clone();
+        let (asked, by_watchdog) = (Gate::default(), Arc::new(AtomicBool::new(false)));
+        let (is_asked, is_other) = (asked.clone(), Arc::clone(&by_watchdog));
         let pool = WorkerPool::builder()
             .workers(1)
             .watchdog(BOUND)
@@ -99,7 +103,10 @@ fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
             .thread_name(move |worker| {
                 if worker != WorkerId::from(0) {
                     is_asked.open();
-                    assert!(end.lock().unwrap().recv().is_err(), "the sender is dropped");
+                    if thread::current().id() != spawner {
+                        is_other.store(true, Ordering::SeqCst);
+                        assert!(end.lock().unwrap().recv().is_err(), "the sender is dropped");
+                    }
                 }
                 format!("named-{worker}")
             })
@@ -115,5 +122,7 @@ fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
         pool.task().on_worker(0).spawn(|| ()).join().unwrap();
         stuck.join().unwrap();
         drop(ended);
-    });
+        by_watchdog.load(Ordering::SeqCst)
+    }
+    within(PATIENCE, || while !is_named_by_the_watchdog() {});
 }

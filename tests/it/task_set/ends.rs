@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corepool::{TaskError, TaskSet, WorkerPool};
 
-use super::{held, pool};
+use super::pool;
 use crate::support::{Drops, Gate, PATIENCE, occupy, within};
 
 fn counted(pool: &WorkerPool, many: usize) -> (TaskSet<()>, Arc<AtomicUsize>) {
@@ -92,24 +92,41 @@ fn cancel_all_settles_what_is_queued_and_leaves_what_runs() {
 #[test]
 fn every_result_comes_out_of_a_pool_that_is_closed_half_way() {
     within(PATIENCE, || {
-        let pool = WorkerPool::with_workers(1).unwrap();
-        let gate = Gate::default();
-        let mut set = TaskSet::from_iter([held(&pool, &gate, 0)]);
-        set.extend((1..50).map(|n| pool.spawn(move || n)));
-        assert!(set.try_next().is_none());
-        let report = pool.shutdown_timeout(Duration::ZERO);
-        gate.open();
-        assert!(report.cancelled > 0, "{report:?}");
-        // Of the first one it depends on whether it had started.
-        let mut ends = [0, 0];
-        for result in &mut set {
-            match result {
-                Ok(0) => ends[0] += 1,
-                Err(TaskError::Cancelled) => ends[1] += 1,
-                other => unreachable!("{other:?}"),
+        for has_started in [true, false] {
+            let pool = WorkerPool::with_workers(1).unwrap();
+            let (gate, started) = (Gate::default(), Gate::default());
+            let (wait, start) = (gate.clone(), started.clone());
+            let first = pool.spawn(move || {
+                start.open();
+                wait.wait();
+                0
+            });
+            let mut set = TaskSet::from_iter([first]);
+            set.extend((1..50).map(|n| pool.spawn(move || n)));
+            assert!(set.try_next().is_none());
+            if has_started {
+                started.wait();
+            }
+            let report = pool.shutdown_timeout(Duration::ZERO);
+            gate.open();
+            let (mut ran, mut cancelled) = (Vec::new(), 0);
+            for result in &mut set {
+                match result {
+                    Ok(n) => ran.push(n),
+                    Err(TaskError::Cancelled) => cancelled += 1,
+                    other => unreachable!("{other:?}"),
+                }
+            }
+            assert_eq!((ran.len() + cancelled, report.cancelled), (50, cancelled as u64));
+            if has_started {
+                assert_eq!((ran, report.abandoned.len()), (vec![0], 1));
+            } else {
+                // A worker that comes while the queue is emptied runs what it finds there.
+                ran.sort_unstable();
+                ran.dedup();
+                assert_eq!(ran.len() + cancelled, 50);
             }
         }
-        assert!(ends[0] <= 1 && ends[0] + ends[1] == 50, "{ends:?}");
     });
 }
 
