@@ -23,11 +23,11 @@ const WORKERS: [usize; 4] = [2, 4, 16, 64];
 const DISTORTED: bool = cfg!(any(corepool_tsan, corepool_chaos));
 
 /// What the expensive items of a call take in a perfect schedule. Each test chooses its items so.
-const IDEAL: Duration = Duration::from_millis(100);
+const IDEAL: Duration = Duration::from_millis(150);
 
 /// What they may take in the best of some tries. On two workers a call that is serial takes twice the ideal; on more
 /// workers it takes longer, and so does one that is spread by halves, round by round.
-const BOUND: Duration = Duration::from_millis(if DISTORTED { 3_000 } else { 180 });
+const BOUND: Duration = Duration::from_millis(if DISTORTED { 3_000 } else { 270 });
 
 /// Another program may hold a try up.
 const TRIES: usize = 5;

@@ -40,16 +40,21 @@ impl Meanwhile {
 const USUAL: Duration = Duration::from_millis(if DISTORTED { 190 } else { 100 });
 /// In the best of them. What the pool promises is 100 microseconds; the rest is the system's.
 const BEST: Duration = Duration::from_millis(if DISTORTED { 190 } else { 2 });
+/// The same where no core is free: a thread that wakes up waits for its turn, for a few milliseconds each time.
+const BEST_IN_TURN: Duration = Duration::from_millis(if DISTORTED { 190 } else { 20 });
 const FEWEST_TRIES: usize = 3;
 const MOST_TRIES: usize = 9;
 
 /// Tries until the delays are short enough, and fails if they never are.
 fn begins_at_once(what: &str, delay: impl Fn() -> Duration) {
     let mut delays = Vec::new();
+    let before = idle_ticks();
+    let start = Instant::now();
     for _ in 0..MOST_TRIES {
         delays.push(delay());
         delays.sort_unstable();
-        let good = delays[0] <= BEST && delays[delays.len() / 2] <= USUAL;
+        let best = if has_free_core(before, start) { BEST } else { BEST_IN_TURN };
+        let good = delays[0] <= best && delays[delays.len() / 2] <= USUAL;
         if good && delays.len() >= FEWEST_TRIES {
             return;
         }
@@ -57,17 +62,33 @@ fn begins_at_once(what: &str, delay: impl Fn() -> Duration) {
     panic!("{what}: began after {delays:?}");
 }
 
+/// Hundredths of a second in which a core had nothing to do, all cores together. None where the system does not say.
+fn idle_ticks() -> Option<u64> {
+    let facts = std::fs::read_to_string("/proc/stat").ok()?;
+    facts.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// Whether a core was free for most of the time since then. What other tests and programs do is seen by it too.
+fn has_free_core(before: Option<u64>, start: Instant) -> bool {
+    let idle = before.zip(idle_ticks()).map(|(before, now)| now.saturating_sub(before));
+    let spent = start.elapsed().as_millis() as u64 / 10;
+    idle.is_some_and(|idle| idle * 10 > spent * 8)
+}
+
 /// The same for an idle pool of two workers and one of sixteen, and whatever the owner does.
 fn always_begins_at_once(delay: fn(&WorkerPool, Meanwhile) -> Duration) {
     within(PATIENCE, move || {
         for workers in [2, 16] {
-            let pool = idle_pool(workers);
-            for meanwhile in Meanwhile::LONG {
-                let what = format!("{workers} workers, the owner {meanwhile:?}");
-                begins_at_once(&what, || delay(&pool, meanwhile));
-            }
+            on_a_pool(&idle_pool(workers), delay);
         }
     });
+}
+
+fn on_a_pool(pool: &WorkerPool, delay: impl Fn(&WorkerPool, Meanwhile) -> Duration) {
+    for meanwhile in Meanwhile::LONG {
+        let what = format!("{} workers, the owner {meanwhile:?}", pool.worker_count());
+        begins_at_once(&what, || delay(pool, meanwhile));
+    }
 }
 
 /// How long after the start of the join its second half begins.
@@ -123,20 +144,30 @@ fn a_second_half_inside_an_item_of_a_loop_begins_at_once() {
 
 #[test]
 fn a_second_half_begins_at_once_after_many_light_joins_of_its_type() {
-    fn after_many(pool: &WorkerPool, first: Meanwhile) -> Duration {
-        for _ in 0..100_000 {
+    fn light(pool: &WorkerPool, joins: usize) {
+        for _ in 0..joins {
             of_a_half(pool, Meanwhile::Nothing);
         }
+    }
+    fn after_some(pool: &WorkerPool, first: Meanwhile) -> Duration {
+        light(pool, 1_000);
         of_a_half(pool, first)
     }
-    always_begins_at_once(after_many);
-    always_begins_at_once(|pool, first| pool.install(|| after_many(pool, first)));
+    within(PATIENCE, || {
+        for workers in [2, 16] {
+            let pool = idle_pool(workers);
+            pool.install(|| light(&pool, 100_000));
+            on_a_pool(&pool, |pool, first| pool.install(|| after_some(pool, first)));
+            light(&pool, 100_000);
+            on_a_pool(&pool, after_some);
+        }
+    });
 }
 
 /// From a worker and from outside.
 const PLACES: [Place; 2] = [Place::Worker, Place::Outside];
 
-/// The longest of the delays of calls from a worker and from outside.
+/// The longest of the delays of calls from a worker and from outside, which keep two threads busy.
 fn from_anywhere(pool: &WorkerPool, delay: impl Fn() -> Duration + Sync) -> Duration {
     let delays = PLACES.map(|place| place.call(pool, &delay));
     delays[0].max(delays[1])
@@ -191,18 +222,21 @@ fn a_loops_next_item_begins_at_once_whatever_the_one_before_it_does() {
 
 #[test]
 fn what_a_second_half_spawns_into_a_scope_around_it_begins_at_once() {
-    always_begins_at_once(|pool, half| {
-        from_anywhere(pool, || {
-            let (start, delay) = (OnceLock::new(), OnceLock::new());
-            pool.scope(|s| {
-                let second = || {
-                    let start = start.get_or_init(Instant::now);
-                    s.spawn(|| delay.set(start.elapsed()));
-                    half.run();
-                };
-                pool.join(|| half.run(), second);
-            });
-            delay.into_inner().unwrap()
-        })
+    fn one(pool: &WorkerPool, half: Meanwhile) -> Duration {
+        let (start, delay) = (OnceLock::new(), OnceLock::new());
+        pool.scope(|s| {
+            let second = || {
+                let start = start.get_or_init(Instant::now);
+                s.spawn(|| delay.set(start.elapsed()));
+                half.run();
+            };
+            pool.join(|| half.run(), second);
+        });
+        delay.into_inner().unwrap()
+    }
+    // Both halves keep a thread busy, so on a worker this needs a third one.
+    always_begins_at_once(|pool, half| match pool.worker_count() {
+        2 => one(pool, half),
+        _ => from_anywhere(pool, || one(pool, half)),
     });
 }

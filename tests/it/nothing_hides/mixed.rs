@@ -3,7 +3,7 @@
 use super::{Case, cheap, takes_rounds};
 
 /// So many pairs in a row, and one in twenty of them expensive, one pair after another.
-const PAIRS: usize = 200;
+const PAIRS: usize = 100;
 
 fn rounds_of_pairs(_workers: usize) -> usize {
     PAIRS / 20

@@ -114,8 +114,7 @@ fn a_few_expensive_closures_of_a_scope_are_spread() {
     });
 }
 
-// So few that a frame each fits on any stack.
-const LIST: usize = 640;
+const LIST: usize = 160;
 
 fn rounds_of_a_list(workers: usize) -> usize {
     (LIST / 20).div_ceil(workers)

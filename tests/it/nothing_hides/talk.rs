@@ -105,7 +105,7 @@ fn a_scopes_body_may_wait_for_its_closure() {
     fn scopes(pool: &WorkerPool) {
         for word in 0..ROUNDS {
             let (tell, hear) = mpsc::channel();
-            let heard = pool.scope(|s| {
+            let heard = pool.scope(move |s| {
                 s.spawn(move || tell.send(word).unwrap());
                 hear.iter().sum::<u64>()
             });
