@@ -31,8 +31,8 @@ pub(crate) const ALL: &str = "all";
 /// The line with the part of the machine that others used.
 const STRANGERS: &str = "strangers";
 
-/// A child that prints nothing for so long hangs. No sample takes a tenth of it where nothing is wrong.
-const SILENCE: Duration = Duration::from_secs(6);
+/// A child that prints nothing for so long hangs. A sample takes less than half of it even on a busy machine.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Between two samples: rayon's threads look for work for a while before they sleep.
 const PAUSE: Duration = Duration::from_millis(5);
 /// A crowd's sample is the median of so many runs, which take a few milliseconds each.
