@@ -24,6 +24,10 @@ pub(crate) struct Options {
     pub(crate) criterion: bool,
     /// `--count WORK RIVAL TASKS`: do just that and exit.
     pub(crate) count: Option<(String, String, u64)>,
+    /// The numbers of workers to look at; empty means all that the bench has.
+    pub(crate) workers: Vec<usize>,
+    /// `--cell ROW WORKERS WHOSE`: measure just that, for the process that started this one.
+    pub(crate) cell: Option<(String, usize, String)>,
     rounds: Option<usize>,
     rows: Vec<String>,
     rivals: Vec<String>,
@@ -48,6 +52,8 @@ impl Options {
                 "--criterion" => options.criterion = true,
                 "--rounds" => options.rounds = Some(number(&value()?)?),
                 "--rows" => options.rows = list(&value()?),
+                "--workers" => options.workers = numbers(&value()?)?,
+                "--cell" => options.cell = Some((value()?, number(&value()?)?, value()?)),
                 "--rivals" => options.rivals = list(&value()?),
                 "--json" => options.json = Some(value()?.into()),
                 "--count" => options.count = Some((value()?, value()?, number(&value()?)?)),
@@ -107,6 +113,10 @@ fn asked_for_criterion() -> bool {
 
 fn list(words: &str) -> Vec<String> {
     words.split(',').map(str::to_owned).collect()
+}
+
+fn numbers(words: &str) -> Result<Vec<usize>, String> {
+    words.split(',').map(number).collect()
 }
 
 fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {

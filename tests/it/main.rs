@@ -21,6 +21,7 @@ mod map_ordered;
 mod memory_layout;
 mod metrics;
 mod model;
+mod nothing_hides;
 mod panics;
 mod placement;
 mod printed;

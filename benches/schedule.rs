@@ -1,0 +1,78 @@
+//! Whether work waits beside idle workers: rows in which expensive items sleep, beside rayon with as many threads.
+//!
+//! ```text
+//! cargo bench --bench schedule                                    all rows: less than five minutes
+//! cargo bench --bench schedule -- --rows list,loop --workers 4,64 some rows, some numbers of workers
+//! cargo bench --bench schedule -- --rounds 9                      more than five samples of each
+//! ```
+//!
+//! Items that sleep need no core, so a machine with two cores shows what 64 workers do with them. `ideal` is what a
+//! perfect schedule would take. A row passes with at most 1.15 times rayon's time, or at most 1.3 times the ideal. Each
+//! pair of row and workers is measured by a process of its own, in which both pools take turns; one that hangs is ended.
+//!
+//! Two more tables follow: what a node of an unbalanced tree costs in processor time (`--rows nodes`), and how
+//! much slower more workers than cores are (`--rows crowd`).
+
+use std::process;
+
+#[path = "schedule/child.rs"]
+mod child;
+#[path = "schedule/load.rs"]
+mod load;
+#[path = "schedule/nodes.rs"]
+mod nodes;
+#[path = "schedule/pools.rs"]
+mod pools;
+#[path = "schedule/rows.rs"]
+mod rows;
+#[path = "schedule/table.rs"]
+mod table;
+
+#[expect(dead_code, reason = "the other benches use the rest")]
+mod support;
+
+use child::{ALL, CROWD, End, NODES, Samples};
+use rows::ROWS;
+use support::WORKERS;
+use support::options::Options;
+use table::Table;
+
+const ROUNDS: usize = 5;
+const ALL_WORKERS: &[usize] = &[2, 4, 8, 16, 64];
+const TEST_WORKERS: &[usize] = &[2, 8];
+
+fn main() {
+    let options = Options::read();
+    if let Some((row, workers, whose)) = &options.cell {
+        return child::measure(row, *workers, whose, &options);
+    }
+    let mut table = Table::new(&options);
+    let all = options.size(TEST_WORKERS, ALL_WORKERS);
+    let wanted = |workers: &&usize| options.workers.is_empty() || options.workers.contains(workers);
+    for row in ROWS.iter().filter(|row| options.wants(row.name)) {
+        for workers in all.iter().filter(wanted) {
+            let samples = samples(row.name, *workers, &options);
+            let ideal = row.load(*workers, options.test).ideal(*workers);
+            table.sleeping(row.name, *workers, ideal, &samples);
+        }
+    }
+    if options.wants(NODES) {
+        table.nodes(&samples(NODES, WORKERS, &options));
+    }
+    if options.wants(CROWD) {
+        table.crowd(&samples(CROWD, WORKERS, &options));
+    }
+    table.end();
+    if options.test && table.has_failures() {
+        process::exit(1);
+    }
+}
+
+/// Measures a cell. If that hangs, then the rival alone, so that its time is known all the same.
+fn samples(row: &str, workers: usize, options: &Options) -> Samples {
+    let mut samples = Samples::of(row, workers, ALL, options);
+    if samples.end != End::Whole && !options.test {
+        samples.add(Samples::of(row, workers, "rayon", options));
+    }
+    samples
+}

@@ -1,0 +1,120 @@
+//! Work that has not begun never waits beside an idle worker: whatever its owner does, whatever ran before.
+//!
+//! Expensive items sleep, so the schedule shows on a machine with few cores too. `spread` and `mixed` compare whole calls
+//! with a perfect schedule; `delays` and `talk` look at one piece of work whose owner sleeps, computes or waits for it.
+
+mod delays;
+mod mixed;
+mod spread;
+mod talk;
+
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use corepool::WorkerPool;
+
+use crate::support::{PATIENCE, within};
+
+const WORKERS: [usize; 4] = [2, 4, 16, 64];
+
+/// Whether the build has noise in it, or is ten times as slow: then times say little.
+const DISTORTED: bool = cfg!(any(corepool_tsan, corepool_chaos));
+
+/// What the expensive items of a call take in a perfect schedule. Each test chooses its items so.
+const IDEAL: Duration = Duration::from_millis(150);
+
+/// What they may take in the best of some tries. On two workers a call that is serial takes twice the ideal; on more
+/// workers it takes longer, and so does one that is spread by halves, round by round.
+const BOUND: Duration = Duration::from_millis(if DISTORTED { 3_000 } else { 270 });
+
+/// Another program may hold a try up.
+const TRIES: usize = 5;
+
+/// A pool under test, all of whose workers are idle.
+struct Case {
+    pool: WorkerPool,
+    workers: usize,
+    /// How long an expensive item sleeps.
+    item: Duration,
+    /// How many of them have run.
+    ran: AtomicUsize,
+}
+
+/// From where a call is made.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Worker,
+    /// A thread that is no worker.
+    Outside,
+}
+
+impl Place {
+    fn call<R: Send>(self, pool: &WorkerPool, op: impl FnOnce() -> R + Send) -> R {
+        match self {
+            Self::Worker => pool.install(op),
+            Self::Outside => op(),
+        }
+    }
+}
+
+impl Case {
+    fn expensive(&self) {
+        thread::sleep(self.item);
+        self.ran.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One item of a kind of which every twentieth is expensive.
+    fn mixed(&self, at: usize) {
+        if at % 20 == 13 { self.expensive() } else { cheap() }
+    }
+}
+
+/// A microsecond of work, or less.
+fn cheap() {
+    hint::black_box((0..20_u64).fold(1, |x, n| hint::black_box(x ^ n).wrapping_mul(3)));
+}
+
+/// Runs `work` with each number of workers, from a worker and from outside, and fails if it takes much longer than the
+/// perfect schedule's rounds of expensive items. `work` says how many of them it has.
+#[track_caller]
+fn takes_rounds(rounds: fn(usize) -> usize, work: fn(&Case) -> usize) {
+    within(PATIENCE, move || {
+        for workers in WORKERS {
+            let pool = idle_pool(workers);
+            let rounds = u32::try_from(rounds(workers)).unwrap();
+            let case = Case { pool, workers, item: IDEAL / rounds, ran: AtomicUsize::new(0) };
+            for place in [Place::Worker, Place::Outside] {
+                let best = best_time(&case, place, work);
+                assert!(
+                    best <= BOUND,
+                    "{workers} workers, {place:?}: {best:?} at best, where {IDEAL:?} is perfect"
+                );
+            }
+        }
+    });
+}
+
+/// The least of some tries' times; the first that is good enough is the last.
+fn best_time(case: &Case, place: Place, work: fn(&Case) -> usize) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        case.ran.store(0, Ordering::Relaxed);
+        let start = Instant::now();
+        let items = place.call(&case.pool, || work(case));
+        best = best.min(start.elapsed());
+        assert_eq!(case.ran.load(Ordering::Relaxed), items, "each expensive item runs once");
+        if best <= BOUND {
+            break;
+        }
+    }
+    best
+}
+
+/// A pool all of whose threads have started.
+fn idle_pool(workers: usize) -> WorkerPool {
+    let pool = WorkerPool::with_workers(workers).unwrap();
+    assert_eq!(pool.broadcast(|_| ()).filter(Result::is_ok).count(), workers);
+    pool
+}
