@@ -16,6 +16,7 @@ pub mod fence;
 pub mod futex;
 pub mod local;
 pub mod lock;
+pub mod standard;
 pub mod thread;
 
 pub use costs::Costs;

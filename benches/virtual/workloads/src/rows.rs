@@ -1,9 +1,9 @@
 //! The rows: what is measured, how much work there is in it, and who does it.
 
 use crate::ours;
-use crate::stage::Pool;
 #[cfg(feature = "rival")]
 use crate::rival;
+use crate::stage::Pool;
 
 #[cfg(not(feature = "rival"))]
 pub type Rival = ();
@@ -22,11 +22,11 @@ pub struct Row {
 pub const MICRO: u64 = 1_000;
 
 /// The number whose Fibonacci number is asked for, and what a call takes.
-pub const FIB: (u32, u64) = (25, 100);
+pub const FIB: (u32, u64) = (28, 100);
 /// How deep the tree is, and what a leaf takes.
-pub const TREE: (u32, u64) = (13, MICRO);
+pub const TREE: (u32, u64) = (14, MICRO);
 /// Items and what each takes.
-pub const CHEAP: (usize, u64) = (8_000_000, 3);
+pub const CHEAP: (usize, u64) = (10_000_000, 3);
 pub const HEAVY: (usize, u64) = (10_000, 10 * MICRO);
 /// One in a hundred takes the longer time.
 pub const SKEWED: (usize, u64, u64) = (200_000, 50, 5 * MICRO);
@@ -70,7 +70,7 @@ macro_rules! rows {
 rows!(
     fib, "a join at each number, 100 ns a call", |_| calls(FIB.0) * FIB.1, both;
     tree, "a task for each node, 1 µs a leaf", |_| (1 << TREE.0) * TREE.1, both;
-    loop_cheap, "a loop over 8,000,000 items of 3 ns", |_| all(CHEAP), both;
+    loop_cheap, "a loop over 10,000,000 items of 3 ns", |_| all(CHEAP), both;
     loop_heavy, "a loop over 10,000 items of 10 µs", |_| all(HEAVY), both;
     loop_guest, "the same, called from outside", |_| all(HEAVY), ours;
     loop_skewed, "a loop over 200,000 items of 50 ns, one in a hundred 5 µs", |_| {

@@ -16,3 +16,7 @@ pub use on_virtual_cores::{
 
 pub use corepool::TaskHandle;
 pub type Pool = corepool::WorkerPool;
+#[cfg(all(feature = "rival", feature = "real", not(feature = "virtual")))]
+pub use on_real_cores::{Countdown, pin};
+#[cfg(all(feature = "rival", feature = "virtual"))]
+pub use on_virtual_cores::{Countdown, pin};

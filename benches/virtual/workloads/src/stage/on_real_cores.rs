@@ -64,6 +64,37 @@ pub fn start(program: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> 
     thread::spawn(program)
 }
 
+/// Nobody is pinned: how many cores there are is not known here.
+#[cfg(feature = "rival")]
+pub fn pin(_thread: usize) {}
+
+/// Waits until so many have arrived.
+#[cfg(feature = "rival")]
+pub struct Countdown {
+    left: std::sync::atomic::AtomicUsize,
+    waiter: thread::Thread,
+}
+
+#[cfg(feature = "rival")]
+impl Countdown {
+    pub fn new(count: usize) -> Self {
+        let left = std::sync::atomic::AtomicUsize::new(count);
+        Self { left, waiter: thread::current() }
+    }
+
+    pub fn arrive(&self) {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::AcqRel) == 1 {
+            self.waiter.unpark();
+        }
+    }
+
+    pub fn wait(&self) {
+        while self.left.load(std::sync::atomic::Ordering::Acquire) > 0 {
+            thread::park();
+        }
+    }
+}
+
 /// Nothing is seen but the time.
 #[derive(Default, Clone, Copy)]
 pub struct Seen;

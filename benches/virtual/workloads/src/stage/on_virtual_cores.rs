@@ -29,6 +29,39 @@ pub fn start(program: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> 
     thread::spawn(program)
 }
 
+/// Puts the thread of a rival on the core of its number; ours does that by itself.
+#[cfg(feature = "rival")]
+pub fn pin(thread: usize) {
+    thread::set_mask(&[thread]);
+}
+
+/// Waits until so many have arrived.
+#[cfg(feature = "rival")]
+pub struct Countdown {
+    left: machine::atomic::AtomicUsize,
+    waiter: thread::Thread,
+}
+
+#[cfg(feature = "rival")]
+impl Countdown {
+    pub fn new(count: usize) -> Self {
+        let left = machine::atomic::AtomicUsize::new(count);
+        Self { left, waiter: thread::current() }
+    }
+
+    pub fn arrive(&self) {
+        if self.left.fetch_sub(1, machine::atomic::Ordering::AcqRel) == 1 {
+            self.waiter.unpark();
+        }
+    }
+
+    pub fn wait(&self) {
+        while self.left.load(machine::atomic::Ordering::Acquire) > 0 {
+            thread::park();
+        }
+    }
+}
+
 /// What happened besides the time, in a round.
 #[derive(Default, Clone, Copy)]
 pub struct Seen(Totals, u64);
