@@ -19,7 +19,7 @@ FLOORS = HERE / "floors.txt"
 VIRTUAL = [2, 8, 16, 32, 64, 128]
 # By so much two runs of the same row differ without a reason.
 NOISE = 1.05
-SECONDS_A_RUN = 100
+SECONDS_A_RUN = 60
 
 
 def rows(program):
@@ -137,7 +137,8 @@ def table(program, counts, at_a_time, rounds, out=None):
     for line in lines.values():
         if "error" in line:
             print(f"{line['pool']} {line['row']} on {line['cores']}: {line['error']}", file=sys.stderr)
-    return 1 if any("error" in line for line in lines.values()) else 0
+    # What a rival does not finish is shown as missing.
+    return 1 if any("error" in line for line in lines.values() if line["pool"] == "corepool") else 0
 
 
 def read(name):

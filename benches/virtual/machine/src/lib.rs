@@ -6,6 +6,7 @@
 //! thread, so that statics can be made and dropped.
 
 mod costs;
+mod heap;
 mod line;
 mod report;
 mod world;
@@ -20,5 +21,6 @@ pub mod standard;
 pub mod thread;
 
 pub use costs::Costs;
+pub use heap::Heaps;
 pub use report::{Spot, Totals, forget_spots, spots, totals};
 pub use world::{is_running, run, work};

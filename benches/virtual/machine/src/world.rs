@@ -11,6 +11,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::costs::Costs;
+use crate::heap;
 use crate::line::{Access, Addresses, Line, MOST_CORES};
 use crate::report::Totals;
 
@@ -289,6 +290,7 @@ impl World {
             }
             thread.turn += 1;
             self.current = id;
+            heap::runs_on(thread.core);
             self.totals.switches += 1;
             return self.threads[id].coroutine.take();
         }

@@ -7,6 +7,9 @@ use machine::{Costs, Totals, thread};
 pub use machine::{clock::nanos, forget_spots, work};
 pub use virtual_pool as corepool;
 
+#[global_allocator]
+static HEAPS: machine::Heaps = machine::Heaps;
+
 /// The prices of the machine.
 #[derive(Default)]
 pub struct Machine(Costs);
