@@ -14,15 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from plots import MARGIN, PICTURES, Picture  # noqa: E402
+from plots import MARGIN, PICTURES, Picture, apart  # noqa: E402
 
 MEASURED = PICTURES / "scale.json"
 DRAWN = PICTURES / "speed_by_cores.svg"
 
 COLUMNS = 3
 LEFT, TOP = MARGIN + 26, 118
-WIDTH, HEIGHT = 216, 120
-ROOM, STEP = 288, 186
+WIDTH, HEIGHT = 196, 120
+ROOM, STEP = 282, 186
 LINES = [("rayon", "rival"), ("corepool", "ours")]
 TITLES = {
     "fib": "joins: fib, 100 ns a call",
@@ -68,20 +68,27 @@ def draw(rows, lines):
     for place, (row, _) in enumerate(rows):
         panel = Panel(place, counts)
         frame(picture, panel, TITLES[row], counts, place == 0)
-        for pool, who in LINES:
-            found = {line["cores"]: line.get("speed_up") for line in lines if line["row"] == row and line["pool"] == pool}
-            points = [(panel.x(n), panel.y(speed)) for n, speed in sorted(found.items()) if speed]
-            if points:
-                picture.line(who, points)
-                # Beside the last point that there is.
-                picture.text(points[-1][0] + 8, points[-1][1] + 4, pool if place == 0 else shown(found), who)
+        draw_curves(picture, panel, [line for line in lines if line["row"] == row], place == 0)
     picture.text(MARGIN, height - 20, "Virtual cores (benches/virtual): ci/scale.sh --table", "quiet small")
     return picture.drawn()
 
 
-def shown(speeds):
-    last = [speed for _, speed in sorted(speeds.items()) if speed][-1]
-    return f"{last:.0f}×" if last >= 1 else f"{last:.1f}×"
+def draw_curves(picture, panel, lines, first):
+    """Ours on top; beside the last point of each its speed-up, or in the first panel its name."""
+    ends = []
+    for pool, who in LINES:
+        found = sorted((line["cores"], line["speed_up"]) for line in lines if line["pool"] == pool and "speed_up" in line)
+        if found:
+            points = [(panel.x(cores), panel.y(speed)) for cores, speed in found]
+            picture.line(who, points)
+            ends.append((*points[-1], pool if first else shown(found[-1][1]), who))
+    heights = apart([y for _, y, _, _ in ends], 14)
+    for (x, _, said, who), y in zip(ends, heights):
+        picture.text(x + 8, y + 4, said, who)
+
+
+def shown(speed):
+    return f"{speed:.0f}×" if speed >= 1 else f"{speed:.1f}×"
 
 
 def frame(picture, panel, said, counts, first):
