@@ -7,7 +7,8 @@ pub use std::sync::atomic::Ordering;
 
 pub use crate::fence::{compiler_fence, fence};
 use crate::line::Access;
-use crate::world::{Place, access, with};
+use crate::memory::access;
+use crate::world::{Place, with};
 
 fn store_kind(order: Ordering) -> Access {
     if order == Ordering::SeqCst { Access::Locked } else { Access::Store }

@@ -8,6 +8,7 @@
 mod costs;
 mod heap;
 mod line;
+mod memory;
 mod report;
 mod world;
 

@@ -10,8 +10,9 @@ use crate::atomic::{AtomicU32, Ordering};
 use crate::clock;
 use crate::futex;
 use crate::line::Access;
+use crate::memory::access;
 use crate::thread;
-use crate::world::{Place, access, charge, is_running, with};
+use crate::world::{Place, charge, is_running, with};
 
 const TAKEN: u32 = 1;
 const PARKED: u32 = 2;

@@ -12,7 +12,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::costs::Costs;
 use crate::heap;
-use crate::line::{Access, Addresses, Line, MOST_CORES};
+use crate::line::{Addresses, Line, MOST_CORES};
 use crate::report::Totals;
 
 pub(crate) type Place = &'static Location<'static>;
@@ -41,10 +41,10 @@ pub(crate) struct Thread {
     /// A wake-up that came while the thread was awake.
     pub(crate) token: bool,
     /// When the store buffer is empty.
-    stores_until: u64,
+    pub(crate) stores_until: u64,
     /// Where the last miss was, of which line, and when it was over.
-    last_miss: Option<(Place, usize, u64)>,
-    core: usize,
+    pub(crate) last_miss: Option<(Place, usize, u64)>,
+    pub(crate) core: usize,
     /// The cores on which it may run.
     pub(crate) mask: Rc<[usize]>,
     pub(crate) joiners: Vec<usize>,
@@ -54,14 +54,14 @@ pub(crate) struct Thread {
 }
 
 #[derive(Default)]
-struct Core {
+pub(crate) struct Core {
     holder: Option<usize>,
     last: Option<usize>,
-    line: VecDeque<usize>,
+    pub(crate) line: VecDeque<usize>,
     /// When the last holder let it go, or the present one got it.
     since: u64,
     /// What others have taken from it by interrupts.
-    interrupts: u64,
+    pub(crate) interrupts: u64,
 }
 
 /// Time, order of entry, thread, and its turn.
@@ -70,17 +70,17 @@ type Entry = Reverse<(u64, u64, usize, u64)>;
 pub(crate) struct World {
     pub(crate) costs: Costs,
     pub(crate) threads: Vec<Thread>,
-    cores: Vec<Core>,
+    pub(crate) cores: Vec<Core>,
     /// Those that a pool may use; the others are the submitters'.
     pub(crate) usable: usize,
     /// How many threads stand in lines for a core.
     in_line: usize,
     ready: BinaryHeap<Entry>,
     /// The earliest time in `ready`.
-    next: u64,
+    pub(crate) next: u64,
     pub(crate) current: usize,
     entries: u64,
-    lines: Addresses<usize, Line>,
+    pub(crate) lines: Addresses<usize, Line>,
     pub(crate) futexes: HashMap<usize, VecDeque<usize>>,
     pub(crate) totals: Totals,
     pub(crate) spots: HashMap<(usize, *const Location<'static>), (Place, u64, u64)>,
@@ -203,21 +203,6 @@ pub(crate) fn block(until: Option<u64>) -> bool {
     with(|world| world.lie_down(until));
     suspend();
     with(|world| !world.me().timed_out).unwrap_or(true)
-}
-
-/// Pays for an access, in the order of time. The access itself comes after this, and before anything else.
-pub(crate) fn access(address: usize, access: Access, place: Place) {
-    // While one coroutine unwinds, all would seem to.
-    if std::thread::panicking() {
-        return;
-    }
-    match with(|world| world.at_hand(address, access)) {
-        None | Some(true) => {}
-        Some(false) => {
-            in_order();
-            with(|world| world.touch(address, access, place));
-        }
-    }
 }
 
 fn suspend() {
@@ -457,85 +442,8 @@ impl World {
         others.map(|(_, core)| core.interrupts += price).count() as u64
     }
 
-    /// Makes an access for which the order does not matter: the line is the core's own, and nobody is far behind.
-    fn at_hand(&mut self, address: usize, access: Access) -> bool {
-        let core = self.my_core();
-        self.totals.accesses += 1;
-        self.threads[self.current].clock += self.costs.instructions;
-        let thread = &mut self.threads[self.current];
-        let is_near = thread.clock <= self.next.saturating_add(self.costs.lookahead);
-        let is_wanted = self.cores[core].interrupts > 0 || !self.cores[core].line.is_empty();
-        if !is_near || is_wanted {
-            return false;
-        }
-        let Some(line) = self.lines.get_mut(&(address / 64)) else { return false };
-        if !line.is_at_hand(core, access) {
-            return false;
-        }
-        if access == Access::Locked {
-            self.totals.locked += 1;
-            thread.clock = thread.clock.max(thread.stores_until);
-        }
-        let price = line.touch(&self.costs, core, access, thread.clock);
-        thread.clock += price.stall + price.own;
-        true
-    }
-
-    fn touch(&mut self, address: usize, access: Access, place: Place) {
-        let core = self.my_core();
-        let line_at = address / 64;
-        let line = self.lines.entry(line_at).or_default();
-        let thread = &mut self.threads[self.current];
-        if access == Access::Locked {
-            self.totals.locked += 1;
-            // The store buffer is emptied first.
-            thread.clock = thread.clock.max(thread.stores_until);
-        }
-        let misses = !line.is_at_hand(core, access);
-        let price = line.touch(&self.costs, core, access, thread.clock);
-        let mut stall = price.stall;
-        if access == Access::Store {
-            thread.stores_until = thread.stores_until.max(thread.clock + stall);
-            stall = stall.saturating_sub(self.costs.store_buffer);
-        } else if access == Access::Load && misses && thread.scans(place, line_at) {
-            stall = stall.div_ceil(self.costs.overlap);
-        }
-        thread.clock += stall + price.own;
-        if misses {
-            thread.last_miss = Some((place, line_at, thread.clock));
-            self.totals.transfers += 1;
-            self.totals.stalled += stall;
-            let spot = self.spots.entry((line_at, place)).or_insert((place, 0, 0));
-            spot.1 += 1;
-            spot.2 += stall;
-        }
-    }
-
-    /// What a lock protects comes along with it.
-    pub(crate) fn bring(&mut self, from: usize, place: Place, lock: usize) {
-        let takes = self.costs.transfer(self.costs.distance(self.my_core(), from));
-        self.me().clock += takes;
-        self.totals.transfers += 1;
-        self.totals.stalled += takes;
-        self.spots.entry((lock / 64, place)).or_insert((place, 0, 0)).2 += takes;
-    }
-
-    pub(crate) fn drain_stores(&mut self) {
-        let thread = self.me();
-        thread.clock = thread.clock.max(thread.stores_until);
-    }
-
     fn left(&self) -> Vec<String> {
         let waits = self.threads.iter().filter(|thread| thread.state != State::Ended);
         waits.map(|thread| format!("{:?} at {} ns", thread.name, thread.clock)).collect()
-    }
-}
-
-impl Thread {
-    /// Whether this load follows another miss at the same place at once: then neither waits for the other.
-    fn scans(&self, place: Place, line: usize) -> bool {
-        self.last_miss.is_some_and(|(where_, which, when)| {
-            std::ptr::eq(where_, place) && which != line && self.clock <= when + 20
-        })
     }
 }
