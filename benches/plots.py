@@ -327,4 +327,5 @@ def main(arguments):
             sys.exit(f"{picture} is not what benches/plots.py draws from {MEASURED.name}: run it again")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

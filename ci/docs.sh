@@ -10,3 +10,4 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private
 ci/parts/docs_rs.sh
 cargo test --doc --all-features
 benches/plots.py --check
+benches/virtual/draw.py --check

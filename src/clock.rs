@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The time now.
-#[cfg(not(corepool_shuttle))]
+#[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(corepool_virtual)]
+pub(crate) use machine::clock::now;
 
 #[cfg(all(test, corepool_shuttle))]
 pub(crate) use scheduled::restart;

@@ -22,15 +22,19 @@ mod usable;
 
 // Miri interprets the program and has no cores to hand out. It takes the way of the other systems,
 // so that a pool under Miri is simply an unpinned one.
-#[cfg(any(not(target_os = "linux"), miri))]
+#[cfg(all(any(not(target_os = "linux"), miri), not(corepool_virtual)))]
 mod fallback;
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 mod linux;
+#[cfg(corepool_virtual)]
+mod virtual_machine;
 
-#[cfg(any(not(target_os = "linux"), miri))]
+#[cfg(all(any(not(target_os = "linux"), miri), not(corepool_virtual)))]
 use fallback as system;
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 use linux as system;
+#[cfg(corepool_virtual)]
+use virtual_machine as system;
 
 pub(crate) use lease::{Lease, lease, lease_exactly};
 pub(crate) use pin::{Pinned, current_core, pin_current_thread, unpin_current_thread};

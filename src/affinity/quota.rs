@@ -24,8 +24,8 @@ type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 /// It is read once: a pool does not change with it later either.
 pub(super) fn cores_granted() -> Option<usize> {
     static GRANTED: OnceLock<Option<usize>> = OnceLock::new();
-    // Miri interprets the program, and the other systems have no such files.
-    let is_there = cfg!(all(target_os = "linux", not(miri)));
+    // Miri interprets the program, and the other systems and the virtual machine have no such files.
+    let is_there = cfg!(all(target_os = "linux", not(any(miri, corepool_virtual))));
     *GRANTED.get_or_init(|| {
         if is_there { granted(&|path| fs::read_to_string(path).ok()) } else { None }
     })

@@ -19,6 +19,10 @@ pub(crate) fn one_per_physical(cores: &[usize]) -> Vec<usize> {
 }
 
 fn siblings(core: usize) -> Option<String> {
+    // Virtual cores have one thread each.
+    if cfg!(corepool_virtual) {
+        return None;
+    }
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
     fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty())
 }

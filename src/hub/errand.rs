@@ -1,18 +1,17 @@
 //! What waits without standing in a queue by itself: the items of batches. Errands, which do stand there, run them.
 #![forbid(unsafe_code)]
 
-#[cfg(corepool_shuttle)]
+#[cfg(any(corepool_shuttle, corepool_virtual))]
 use std::collections::BTreeMap as Map;
-#[cfg(not(corepool_shuttle))]
+#[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 use std::collections::HashMap as Map;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use super::{Gate, Hub};
 use crate::habit;
 use crate::sync::Ordering;
+use crate::sync::plain::Mutex;
 use crate::task::{Outcome, QueuedTask};
 
 /// Many items that were spawned at once, some of which nobody has started.

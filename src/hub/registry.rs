@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::RwLock;
-
 use super::Hub;
 use crate::id::PoolId;
+use crate::sync::plain::RwLock;
 
 type Pools = RwLock<HashMap<PoolId, Weak<Hub>>>;
 

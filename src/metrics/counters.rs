@@ -4,9 +4,9 @@
 //! lowered before it is raised would not be seen to be below nothing.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam_utils::CachePadded;
+
+use crate::sync::plain::{AtomicU64, Ordering};
 
 /// Counts that any thread may raise, on paths that are slow anyway.
 #[derive(Debug, Default)]

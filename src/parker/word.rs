@@ -10,11 +10,11 @@
 //! - when the time is up, one exchange says so and takes a token that came at that moment.
 #![forbid(unsafe_code)]
 
-#[cfg(not(corepool_loom))]
+#[cfg(not(any(corepool_loom, corepool_virtual)))]
 use core::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-#[cfg(corepool_loom)]
+#[cfg(any(corepool_loom, corepool_virtual))]
 use crate::sync::AtomicU32;
 use crate::sync::{Ordering, planted};
 use kernel::Line;
@@ -91,7 +91,7 @@ impl Seat {
     }
 }
 
-#[cfg(not(corepool_loom))]
+#[cfg(not(any(corepool_loom, corepool_virtual)))]
 mod kernel {
     use core::sync::atomic::AtomicU32;
     use std::time::Duration;
@@ -118,6 +118,33 @@ mod kernel {
         pub(super) fn wake_one(&self, word: &AtomicU32) {
             // An error can only be a bad address; there is nothing to do about one here.
             let _woken = futex::wake(word, futex::Flags::PRIVATE, 1);
+        }
+    }
+}
+
+/// The virtual machine's kernel.
+#[cfg(corepool_virtual)]
+mod kernel {
+    use std::time::Duration;
+
+    use machine::futex;
+
+    use crate::sync::AtomicU32;
+
+    #[derive(Debug)]
+    pub(super) struct Line;
+
+    impl Line {
+        pub(super) fn new() -> Self {
+            Self
+        }
+
+        pub(super) fn wait(&self, word: &AtomicU32, value: u32, left: Option<Duration>) {
+            let _woken = futex::wait(word, value, left);
+        }
+
+        pub(super) fn wake_one(&self, word: &AtomicU32) {
+            let _woken = futex::wake(word, 1);
         }
     }
 }

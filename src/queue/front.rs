@@ -8,7 +8,7 @@
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use crate::sync::{AtomicBool, Ordering, UnsafeCell, planted, spin_loop};
+use crate::sync::{AtomicBool, Ordering, UnsafeCell, planted, spin_loop, thread};
 
 const SPINS: u32 = 100;
 const YIELDS: u32 = 100;
@@ -55,8 +55,8 @@ impl<T> FrontLock<T> {
                 // A model knows no time: it waits by letting others run.
                 _ if cfg!(any(corepool_loom, corepool_shuttle)) => spin_loop(),
                 0..=SPINS => spin_loop(),
-                _ if tries <= SPINS + YIELDS => std::thread::yield_now(),
-                _ => std::thread::sleep(SLEEP),
+                _ if tries <= SPINS + YIELDS => thread::yield_now(),
+                _ => thread::sleep(SLEEP),
             }
         }
     }

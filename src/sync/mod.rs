@@ -1,11 +1,13 @@
 //! The one door to atomics, cells and locks, so that a model or chaos can stand behind it.
 //!
-//! Four rooms lie behind the door. Ordinary builds get the real things, at no cost. Under
+//! Five rooms lie behind the door. Ordinary builds get the real things, at no cost. Under
 //! `--cfg corepool_loom` every access becomes a step of the model checker. Under
 //! `--cfg corepool_chaos` the real atomics are wrapped so that they sometimes yield, spin or sleep
 //! around an access: schedules that a quiet machine never shows then happen in seconds. Under
 //! `--cfg corepool_shuttle` one access after another is made in an order that a random scheduler chooses: it
 //! knows nothing of weak orderings, which are loom's, but is fast enough for whole pools, and finds lost wake-ups as deadlocks.
+//! Under `--cfg corepool_virtual` the pool runs on virtual cores in virtual time, and each access costs what the transfer
+//! of its cache line would: see `benches/virtual/README.md`. Only the manifest in that folder builds it.
 //!
 //! Modules that take part in a lock-free protocol import from here and from nowhere else. For the whole pool to run under
 //! shuttle, more goes by this door than loom's models need: [`lock`], [`thread`] and thread-locals, which are the real
@@ -26,8 +28,10 @@ pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(any(corepool_chaos, corepool_shuttle))]
 pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
-#[cfg(not(any(corepool_loom, corepool_chaos, corepool_shuttle)))]
+#[cfg(not(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_virtual)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+#[cfg(corepool_virtual)]
+pub(crate) use machine::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 #[cfg(corepool_loom)]
 pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 
@@ -41,9 +45,11 @@ pub(crate) use model::Mutex;
 #[cfg(all(test, corepool_loom))]
 pub(crate) use model::{explore, explore_shallow};
 
+#[cfg(corepool_virtual)]
+pub(crate) use machine::{local::LocalKey, thread_local};
 #[cfg(corepool_shuttle)]
 pub(crate) use schedule::{LocalKey, thread_local};
-#[cfg(not(corepool_shuttle))]
+#[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) use std::{thread::LocalKey, thread_local};
 
 /// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or that are never held
@@ -51,15 +57,35 @@ pub(crate) use std::{thread::LocalKey, thread_local};
 pub(crate) mod lock {
     #[cfg(corepool_shuttle)]
     pub(crate) use super::schedule::{Condvar, Mutex, MutexGuard};
-    #[cfg(not(corepool_shuttle))]
+    #[cfg(corepool_virtual)]
+    pub(crate) use machine::lock::{Condvar, Mutex, MutexGuard};
+    #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+}
+
+/// What takes part in no protocol, and is no step of any model or schedule: statistics and look-ups. These are the real
+/// things in every build but the virtual one, where whatever threads share has a price.
+pub(crate) mod plain {
+    pub(crate) use core::sync::atomic::Ordering;
+    #[cfg(not(corepool_virtual))]
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+    #[cfg(corepool_virtual)]
+    pub(crate) use machine::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+    #[cfg(corepool_virtual)]
+    pub(crate) use machine::lock::{Mutex, RwLock};
+    #[cfg(not(corepool_virtual))]
+    pub(crate) use parking_lot::{Mutex, RwLock};
 }
 
 /// Threads that the pool starts, and their names.
 pub(crate) mod thread {
+    #[cfg(corepool_virtual)]
+    pub(crate) use machine::thread::{Builder, JoinHandle, ThreadId, current, sleep, yield_now};
     #[cfg(corepool_shuttle)]
     pub(crate) use shuttle::thread::{Builder, JoinHandle, ThreadId, current, yield_now};
-    #[cfg(not(corepool_shuttle))]
+    #[cfg(not(corepool_virtual))]
+    pub(crate) use std::thread::sleep;
+    #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
     pub(crate) use std::thread::{Builder, JoinHandle, ThreadId, current, yield_now};
 
     /// Whether a thread's closure has returned.
@@ -107,7 +133,9 @@ pub(crate) fn spin_loop() {
     loom::thread::yield_now();
     #[cfg(corepool_shuttle)]
     shuttle::thread::yield_now();
-    #[cfg(not(any(corepool_loom, corepool_shuttle)))]
+    #[cfg(corepool_virtual)]
+    machine::thread::spin_loop();
+    #[cfg(not(any(corepool_loom, corepool_shuttle, corepool_virtual)))]
     core::hint::spin_loop();
 }
 

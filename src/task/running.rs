@@ -1,12 +1,10 @@
 //! The name of the task that a worker runs, for whoever asks from another thread.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
-
-use parking_lot::Mutex;
 
 use super::ClaimedTask;
 use super::raw::Table;
+use crate::sync::plain::{AtomicPtr, Mutex, Ordering};
 
 /// A worker sets it with one plain store a task; a task that the user named costs a lock as well.
 #[derive(Debug)]

@@ -10,8 +10,9 @@
 
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU32, Ordering};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+use crate::sync::plain::{AtomicU32, Ordering};
 
 const STRIP: Layout = match Layout::from_size_align(1024, 16) {
     Ok(layout) => layout,

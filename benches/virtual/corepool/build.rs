@@ -1,0 +1,6 @@
+//! Turns the library into the one for virtual cores.
+
+fn main() {
+    println!("cargo::rustc-cfg=corepool_virtual");
+    println!("cargo::rerun-if-changed=build.rs");
+}

@@ -1,0 +1,35 @@
+//! The time: each thread has its own, and whoever is behind goes first.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::world::with;
+
+/// The time at which all machines begin.
+fn beginning() -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(Instant::now)
+}
+
+/// The calling thread's time. The look is paid for.
+pub fn now() -> Instant {
+    let nanos = with(|world| {
+        world.charge(|costs| costs.clock);
+        world.me().clock
+    });
+    beginning() + Duration::from_nanos(nanos.unwrap_or(0))
+}
+
+/// The calling thread's time in nanoseconds since the machine began; the look costs nothing.
+pub fn nanos() -> u64 {
+    with(|world| world.me().clock).unwrap_or(0)
+}
+
+/// An instant as [`nanos`] counts.
+pub(crate) fn nanos_of(instant: Instant) -> u64 {
+    nanos_in(instant.saturating_duration_since(beginning()))
+}
+
+pub(crate) fn nanos_in(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+}

@@ -1,0 +1,105 @@
+//! What happened: sums, and the places that waited longest for a cache line.
+
+use std::collections::HashMap;
+use std::panic::Location;
+
+use crate::world::{Place, with};
+
+/// Sums over all threads since the machine began; times in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Totals {
+    /// The users' own work.
+    pub work: u64,
+    /// Accesses to what threads share.
+    pub accesses: u64,
+    /// Of these, read-modify-writes and `SeqCst` stores.
+    pub locked: u64,
+    /// Exchanges that found another value than they expected.
+    pub failed: u64,
+    /// Cache lines that went from core to core.
+    pub transfers: u64,
+    /// What threads waited for them.
+    pub stalled: u64,
+    /// Threads that the kernel put to sleep.
+    pub sleeps: u64,
+    /// Threads that another one woke.
+    pub wakes: u64,
+    /// Locks that were not free.
+    pub lock_waits: u64,
+    /// Of these, locks for which the thread slept.
+    pub lock_sleeps: u64,
+    /// Barriers on all cores.
+    pub barriers: u64,
+    /// Hints that this is a spin loop.
+    pub pauses: u64,
+    /// Changes from one coroutine to another: what the simulation itself costs.
+    pub switches: u64,
+}
+
+impl Totals {
+    /// What came since an earlier look.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            work: self.work - earlier.work,
+            accesses: self.accesses - earlier.accesses,
+            locked: self.locked - earlier.locked,
+            failed: self.failed - earlier.failed,
+            transfers: self.transfers - earlier.transfers,
+            stalled: self.stalled - earlier.stalled,
+            sleeps: self.sleeps - earlier.sleeps,
+            wakes: self.wakes - earlier.wakes,
+            lock_waits: self.lock_waits - earlier.lock_waits,
+            lock_sleeps: self.lock_sleeps - earlier.lock_sleeps,
+            barriers: self.barriers - earlier.barriers,
+            pauses: self.pauses - earlier.pauses,
+            switches: self.switches - earlier.switches,
+        }
+    }
+}
+
+/// A cache line, and where in the code it was waited for.
+#[derive(Debug, Clone)]
+pub struct Spot {
+    /// The line's address; the same number is the same line.
+    pub line: usize,
+    /// What threads waited for it, in nanoseconds.
+    pub stalled: u64,
+    /// How often it went from core to core.
+    pub transfers: u64,
+    /// The places in the code with their parts of both, the worst first.
+    pub places: Vec<(&'static Location<'static>, u64, u64)>,
+}
+
+/// The sums until now.
+pub fn totals() -> Totals {
+    with(|world| world.totals).unwrap_or_default()
+}
+
+/// Starts the statistics of lines anew.
+pub fn forget_spots() {
+    with(|world| world.spots.clear());
+}
+
+/// The lines that were waited for, the worst first.
+pub fn spots() -> Vec<Spot> {
+    let seen: Vec<(usize, Place, u64, u64)> = with(|world| {
+        let spots = world.spots.iter();
+        spots.map(|((line, _), (place, count, time))| (*line, *place, *count, *time)).collect()
+    })
+    .unwrap_or_default();
+    let mut lines: HashMap<usize, Spot> = HashMap::new();
+    for (line, place, transfers, stalled) in seen {
+        let new = || Spot { line: line * 64, stalled: 0, transfers: 0, places: Vec::new() };
+        let spot = lines.entry(line).or_insert_with(new);
+        spot.stalled += stalled;
+        spot.transfers += transfers;
+        spot.places.push((place, stalled, transfers));
+    }
+    let mut spots: Vec<Spot> = lines.into_values().collect();
+    spots.sort_by_key(|spot| std::cmp::Reverse((spot.stalled, spot.line)));
+    for spot in &mut spots {
+        spot.places.sort_by_key(|place| std::cmp::Reverse(place.1));
+    }
+    spots
+}

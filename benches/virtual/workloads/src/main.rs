@@ -1,0 +1,144 @@
+//! Runs one row on so many cores, and prints what came of it as a line of JSON.
+//!
+//!     workloads ROW CORES [--pool corepool|rayon] [--rounds N] [--hot N] [--set PRICE=NANOSECONDS]..
+//!     workloads --rows
+//!
+//! `--hot` says on stderr which lines were waited for longest, and where in the code.
+
+mod ours;
+#[cfg(feature = "rival")]
+mod rival;
+mod rows;
+mod stage;
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use rows::{ROWS, Row};
+use stage::{Machine, Seen};
+
+/// What was asked for.
+struct Asked {
+    row: &'static Row,
+    cores: usize,
+    pool: String,
+    rounds: usize,
+    hot: usize,
+    machine: Machine,
+}
+
+/// Rounds before those that count: stacks, estimates and allocations are warm after them.
+const FIRST_ROUNDS: usize = 1;
+/// Long enough between two rounds for all to fall asleep.
+const PAUSE: u64 = 500_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["--rows"] {
+        for row in ROWS {
+            println!("{}\t{}\t{}", row.name, u8::from(row.rival.is_some()), row.says);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match asked(&arguments) {
+        Ok(asked) => {
+            run(asked);
+            // Whatever still runs belongs to a machine that is gone.
+            std::process::exit(0);
+        }
+        Err(why) => {
+            eprintln!("workloads: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn asked(arguments: &[String]) -> Result<Asked, String> {
+    let [name, cores, options @ ..] = arguments else {
+        return Err("say which row, and on how many cores".to_owned());
+    };
+    let row = ROWS.iter().find(|row| row.name == name);
+    let mut asked = Asked {
+        row: row.ok_or_else(|| format!("there is no row {name}"))?,
+        cores: number(cores)? as usize,
+        pool: "corepool".to_owned(),
+        rounds: 3,
+        hot: 0,
+        machine: Machine::default(),
+    };
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let value = options.next().ok_or_else(|| format!("{option} needs a value"))?;
+        match option.as_str() {
+            "--pool" => asked.pool.clone_from(value),
+            "--rounds" => asked.rounds = number(value)?.max(1) as usize,
+            "--hot" => asked.hot = number(value)? as usize,
+            "--set" => {
+                let (name, price) = value.split_once('=').ok_or("PRICE=NANOSECONDS")?;
+                asked.machine.set(name, number(price)?)?;
+            }
+            _ => return Err(format!("there is no option {option}")),
+        }
+    }
+    Ok(asked)
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text} is not a number"))
+}
+
+fn run(asked: Asked) {
+    let times: Rc<RefCell<Vec<u64>>> = Rc::default();
+    let seen: Rc<RefCell<Seen>> = Rc::default();
+    let (inner_times, inner_seen) = (Rc::clone(&times), Rc::clone(&seen));
+    let Asked { row, cores, pool, rounds, hot, machine } = asked;
+    let name = pool.clone();
+    let began = std::time::Instant::now();
+    stage::run(machine, cores, move || {
+        let mut round = contestant(row, cores, &name);
+        for _ in 0..FIRST_ROUNDS {
+            round();
+            stage::sleep(PAUSE);
+        }
+        let before = Seen::now();
+        stage::forget_spots();
+        for _ in 0..rounds {
+            let start = stage::nanos();
+            round();
+            inner_times.borrow_mut().push(stage::nanos() - start);
+            stage::sleep(PAUSE);
+        }
+        *inner_seen.borrow_mut() = Seen::now().since(&before).by(rounds as u64);
+        stage::print_spots(hot);
+    });
+    let mut times = times.take();
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    let work = (row.work)(cores);
+    println!(
+        "{{\"pool\":\"{pool}\",\"row\":\"{}\",\"cores\":{cores},\"micros\":{:.1},\
+         \"work_micros\":{:.1},\"speed_up\":{:.2}{},\"host_seconds\":{:.1}}}",
+        row.name,
+        median as f64 / 1e3,
+        work as f64 / 1e3,
+        work as f64 / median as f64,
+        seen.take().as_json(),
+        began.elapsed().as_secs_f64(),
+    );
+}
+
+/// One round of the row, by the pool of that name.
+fn contestant(row: &'static Row, cores: usize, name: &str) -> Box<dyn FnMut()> {
+    if name == "corepool" {
+        let pool = ours::pool(cores);
+        return Box::new(move || (row.ours)(pool));
+    }
+    #[cfg(feature = "rival")]
+    if let (Some(round), "rayon") = (row.rival, name) {
+        let pool = rival::pool(cores);
+        return Box::new(move || round(pool));
+    }
+    eprintln!("workloads: {} has no {name}; rayon needs the feature `rival`", row.name);
+    std::process::exit(1);
+}

@@ -1,0 +1,30 @@
+//! Affinity on the virtual machine (`benches/virtual`): as many cores as it has for a pool, none of them a sibling of another.
+//!
+//! The functions are those of `linux.rs`.
+#![forbid(unsafe_code)]
+
+use machine::thread;
+
+pub(super) fn thread_mask() -> Option<Vec<usize>> {
+    Some(thread::mask())
+}
+
+/// The cores for pools; those of the submitters are not among them.
+pub(super) fn process_mask() -> Option<Vec<usize>> {
+    Some((0..thread::usable_cores()).collect())
+}
+
+/// A thread that is told of cores that are not there stays where it is.
+pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
+    let usable = 0..thread::usable_cores();
+    if cores.is_empty() || !cores.iter().all(|core| usable.contains(core)) {
+        return Err(format!("the virtual machine has cores 0 to {} for pools", usable.end));
+    }
+    thread::set_mask(cores);
+    Ok(())
+}
+
+#[inline]
+pub(super) fn current_core() -> Option<usize> {
+    Some(thread::core())
+}
