@@ -41,6 +41,7 @@ mod support;
 mod then;
 mod task_set;
 mod tidy;
+mod waits_lend;
 mod watchdog;
 mod worker_local;
 mod workers;
