@@ -6,9 +6,10 @@
 //! A model of whatever parks takes the latter as well, because it has fewer steps; the former has models of its own.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(all(test, corepool_loom))]
 mod models;
@@ -18,6 +19,7 @@ mod models;
 ))]
 mod word;
 
+use crate::clock;
 use crate::sync::thread_local;
 #[cfg(any(not(target_os = "linux"), corepool_loom, corepool_shuttle))]
 use seat::Seat;
@@ -46,6 +48,18 @@ impl Parker {
         self.seat.wait(Some(end))
     }
 
+    /// As [`park_until`](Self::park_until), or [`park`](Self::park) if there is no end. A worker lends its core meanwhile: what it
+    /// sleeps for may need a task that only this worker may run. Everything that user code can wait in sleeps by this.
+    pub(crate) fn park_lending(&self, end: Option<Instant>) -> bool {
+        lending(end, |end| match end {
+            Some(end) => self.park_until(end),
+            None => {
+                self.park();
+                true
+            }
+        })
+    }
+
     /// Gives the token and wakes the owner if it sleeps. Tokens do not add up.
     pub(crate) fn unpark(&self) {
         self.seat.notify();
@@ -62,11 +76,47 @@ impl Wake for Parker {
     }
 }
 
+/// A wait that is over sooner does not lend the core: a spare worker's waking costs more.
+const MOMENT: Duration = Duration::from_micros(50);
+
+/// How a thread lends its core. What sleeps stands on lower floors than workers, so a worker hands this in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lending {
+    pub(crate) lend: fn(),
+    pub(crate) take_back: fn(),
+}
+
 thread_local! {
+    /// By the worker that the thread is, if it is one.
+    static LENDING: Cell<Option<Lending>> = const { Cell::new(None) };
+
     static MINE: (Arc<Parker>, Waker) = {
         let parker = Arc::new(Parker::new());
         (Arc::clone(&parker), Waker::from(parker))
     };
+}
+
+/// From now on the calling thread lends its core in this way while it waits, or in none.
+pub(crate) fn lend_by(lending: Option<Lending>) {
+    // Where thread-locals are gone the thread is no worker any more.
+    let _known = LENDING.try_with(|known| known.set(lending));
+}
+
+/// Waits by `park`, which is told when to give up and says whether it was woken. If the calling thread is a worker and waits for
+/// longer than a moment, its core is lent meanwhile. See [`Parker::park_lending`].
+pub(crate) fn lending(end: Option<Instant>, park: impl Fn(Option<Instant>) -> bool) -> bool {
+    let Some(worker) = LENDING.try_with(Cell::get).unwrap_or(None) else { return park(end) };
+    let soon = clock::after(MOMENT);
+    if end.is_some_and(|end| end <= soon) {
+        return park(end);
+    }
+    if park(Some(soon)) {
+        return true;
+    }
+    (worker.lend)();
+    let woken = park(end);
+    (worker.take_back)();
+    woken
 }
 
 /// The calling thread's parker, to be kept; a fresh one where thread-locals are gone.

@@ -129,14 +129,6 @@ impl<'h> Stack<'h> {
         self.hub
     }
 
-    /// The worker that this thread is, if it is one of the pool's.
-    pub(super) fn worker(&self) -> Option<usize> {
-        match self.kind {
-            Kind::Worker(index) => Some(index),
-            Kind::Guest => None,
-        }
-    }
-
     pub(super) fn is_guest(&self) -> bool {
         self.kind == Kind::Guest
     }

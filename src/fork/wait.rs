@@ -7,9 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::stack::Stack;
-use crate::clock;
-use crate::hub::MOMENT;
 use crate::offer::{Offer, Taken};
+use crate::parker;
 use crate::spin::{Patience, Spin};
 
 crate::sync::thread_local! {
@@ -116,17 +115,15 @@ impl Stack<'_> {
         }
     }
 
-    /// A worker that sleeps for longer than a moment lends its core: what is placed on it, and nobody else may run, may be just
-    /// what the work waits for.
+    /// A worker lends its core meanwhile, also where it is a guest of another pool: what is placed on it, and nobody else may run, may be
+    /// just what the work waits for.
     fn park(&self, offer: &Offer) {
-        let Some(index) = self.worker().filter(|_| self.hub().may_lend()) else {
-            return offer.park();
-        };
-        if offer.park_until(clock::after(MOMENT)) {
-            return;
-        }
-        self.hub().lend_core(index);
-        offer.park();
-        self.hub().take_core_back(index);
+        parker::lending(None, |end| match end {
+            Some(end) => offer.park_until(end),
+            None => {
+                offer.park();
+                true
+            }
+        });
     }
 }

@@ -349,7 +349,7 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
             return;
         }
         while !held.is_settled() {
-            if !worker::park_lending(parker, end) {
+            if !parker.park_lending(end) {
                 // Settled or not, the slot is emptied; the caller looks at the state once more.
                 let _unsettled = held.clear_waker();
                 return;

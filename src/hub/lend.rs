@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::sync::lock::{Mutex, MutexGuard};
 
@@ -18,9 +17,6 @@ use crate::task::Outcome;
 
 /// Starts the thread of a spare worker. Given by the floor above.
 pub(crate) type StartSpare = fn(&Arc<Hub>, usize) -> io::Result<()>;
-
-/// A wait that is over sooner is not worth a spare worker's waking.
-pub(crate) const MOMENT: Duration = Duration::from_micros(50);
 
 /// The spare workers of a pool, and who lends a core just now.
 #[derive(Debug)]
@@ -105,11 +101,6 @@ impl Hub {
     /// The number of a worker's core on the free list.
     fn lent(&self, index: usize) -> usize {
         self.slots.len() + index
-    }
-
-    /// Whether there are spare workers to lend a core to.
-    pub(crate) fn may_lend(&self) -> bool {
-        self.slots.len() > self.config.workers
     }
 
     /// Leaves a worker's core to whoever wants it, until [`take_core_back`](Self::take_core_back).

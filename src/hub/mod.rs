@@ -38,7 +38,7 @@ use help::Help;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
 use lend::Spares;
-pub(crate) use lend::{MOMENT, Order, StartSpare};
+pub(crate) use lend::{Order, StartSpare};
 pub(crate) use lives::Lives;
 use moves::Moves;
 pub(crate) use registry::find;

@@ -35,7 +35,6 @@ use crate::error::TaskError;
 use crate::handle::{self, TaskHandle};
 use crate::parker;
 use crate::watch::Watch;
-use crate::worker;
 pub use rule::{All, AllSettled, Any, Race, Rule};
 
 /// Waits for all: their values in the order of the handles, or the first failure, at once.
@@ -188,7 +187,7 @@ impl<R: Rule> Promise<R> {
                 if let Poll::Ready(output) = self.advance(waker) {
                     return Some(output);
                 }
-                if !worker::park_lending(parker, end) {
+                if !parker.park_lending(end) {
                     return match self.advance(waker) {
                         Poll::Ready(output) => Some(output),
                         Poll::Pending => None,

@@ -20,7 +20,6 @@ use crate::habit;
 use crate::handle::TaskHandle;
 use crate::parker;
 use crate::spin::Patience;
-use crate::worker;
 pub use next_async::NextAsync;
 use seats::Seats;
 use source::Source;
@@ -264,7 +263,7 @@ impl<T> TaskSet<T> {
                 if self.seats.wait(waker) {
                     continue;
                 }
-                if !worker::park_lending(parker, end) {
+                if !parker.park_lending(end) {
                     return self.take_or_end();
                 }
             }

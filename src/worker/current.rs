@@ -4,9 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use super::spare::LENDING;
 use crate::fork;
 use crate::hub::Hub;
 use crate::id::PoolId;
+use crate::parker;
 
 crate::sync::thread_local! {
     /// What a spawn has to know, small enough to be copied.
@@ -59,6 +61,7 @@ pub(crate) fn runs_in_place() -> bool {
 pub(super) fn enter(hub: &Arc<Hub>, index: usize) -> Entered {
     PLACE.set(Some(Place { pool: hub.id, index }));
     HUB.replace(Some(Arc::clone(hub)));
+    parker::lend_by(Some(LENDING));
     Entered(())
 }
 
@@ -68,6 +71,7 @@ pub(super) struct Entered(());
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        parker::lend_by(None);
         PLACE.set(None);
         let hub = HUB.take();
         drop(hub);

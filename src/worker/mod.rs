@@ -27,7 +27,7 @@ pub(crate) use link::{ByPool, settle_waiting_links};
 pub(crate) use ready::Readiness;
 pub(crate) use run::{beside, count, run_in_caller, run_in_place};
 use shyness::Shyness;
-pub(crate) use spare::{lend, park_lending, start_spare};
+pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
 
 /// One worker, on its thread.

@@ -3,15 +3,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Ended, Worker, current, start};
 use crate::clock;
 use crate::event::{ExitReason, PoolEvent};
 use crate::fork::{self, Kind, Stack};
-use crate::hub::{Hub, Life, MOMENT, Order};
+use crate::hub::{Hub, Life, Order};
 use crate::idle::Searching;
-use crate::parker::{self, Parker};
+use crate::parker::{self, Lending};
 use crate::sync::Ordering;
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
@@ -34,28 +34,17 @@ pub(crate) fn lend() -> Option<Lent> {
     Some(Lent { hub, index })
 }
 
-/// Sleeps until the token comes or the time is over; says whether it came. A worker that sleeps for longer than a short moment lends its core.
-pub(crate) fn park_lending(parker: &Parker, end: Option<Instant>) -> bool {
-    if current::place().is_some() {
-        let soon = clock::after(MOMENT);
-        if end.is_none_or(|end| soon < end) {
-            if parker.park_until(soon) {
-                return true;
-            }
-            let _lent = lend();
-            return park(parker, end);
-        }
-    }
-    park(parker, end)
-}
+/// What a worker tells the floors below: how it lends its core, and takes it back.
+pub(super) const LENDING: Lending = Lending {
+    lend: || with_own_core(Hub::lend_core),
+    take_back: || with_own_core(Hub::take_core_back),
+};
 
-fn park(parker: &Parker, end: Option<Instant>) -> bool {
-    match end {
-        Some(end) => parker.park_until(end),
-        None => {
-            parker.park();
-            true
-        }
+fn with_own_core(act: fn(&Hub, usize)) {
+    if let Some(place) = current::place() {
+        // Not borrowed meanwhile: a spare worker's thread may have to be started, and user code names it.
+        let hub = current::with_hub(Arc::clone);
+        act(&hub, place.index);
     }
 }
 
