@@ -90,7 +90,7 @@ impl Core {
         }
     }
 
-    /// Sleeps until the job is done.
+    /// Sleeps until the job is done. A worker lends its core meanwhile: the job may wait for a task that is placed on it.
     pub(super) fn sleep_until<R>(&self, job: &HeldJob<R>) {
         let number = job.number();
         // One for both: where thread-locals are gone each call gives another.
@@ -98,7 +98,7 @@ impl Core {
         self.sleepers.lock().push((number, Arc::clone(&parker)));
         if job.lie_down() {
             while !job.is_done() {
-                parker.park();
+                parker.park_lending(None);
             }
         }
         let mut sleepers = self.sleepers.lock();
