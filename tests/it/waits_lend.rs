@@ -177,7 +177,8 @@ fn a_join_inside_a_join_on_another_pool() {
 #[test]
 fn a_join_on_another_pool_in_a_closure_that_is_installed_there() {
     within(PATIENCE, || {
-        let (home, other) = (pool(2), pool(1));
+        // Three: one for the guest's core, as it were, and one that comes and helps.
+        let (home, other) = (pool(3), pool(1));
         let (inner_home, inner_other) = (Arc::clone(&home), Arc::clone(&other));
         let task = home.task().on_worker(0).spawn(move || {
             // Taken by its worker, not run in place.
