@@ -50,7 +50,7 @@ impl CancelToken {
 
     /// Blocks the thread until the token is cancelled, and gives the reason.
     ///
-    /// It has no end if nobody cancels. On a worker it blocks the worker, which runs nothing else meanwhile.
+    /// It has no end if nobody cancels. A worker that waits here lends its core, as in [`blocking`](fn@crate::blocking).
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -96,10 +96,8 @@ impl CancelToken {
                 if let Poll::Ready(reason) = cancelled.as_mut().poll(&mut context) {
                     return Some(reason);
                 }
-                match end {
-                    None => parker.park(),
-                    Some(end) if parker.park_until(end) => {}
-                    Some(_) => return self.reason(),
+                if !parker.park_lending(end) {
+                    return self.reason();
                 }
             }
         })

@@ -397,7 +397,8 @@ fn block_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Roo
             if let Poll::Ready(room) = wait.poll(waker) {
                 return room;
             }
-            parker.park();
+            // A worker of another pool lends its core there: what leaves the room may wait for it.
+            parker.park_lending(None);
         }
     })
 }

@@ -35,8 +35,8 @@ pub enum WaitResult {
 /// before the `notify` is seen after an [`Ok`](WaitResult::Ok).
 ///
 /// It works on any atomic of the process, in a [`SharedArray`](super::SharedArray) or not; different processes do not
-/// wake one another. In async code use [`wait_async`](super::wait_async). On a worker it blocks the worker, which runs
-/// nothing else meanwhile: if what notifies is a task that waits for this worker, it waits for ever.
+/// wake one another. In async code use [`wait_async`](super::wait_async). A worker that waits here lends its core, as
+/// in [`blocking`](fn@crate::blocking): what notifies may be a task that waits for this worker.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,13 +74,8 @@ pub fn wait<A: Atomic>(
     let Some(number) = address.stand(Caller::Thread(Arc::clone(&parker)), still) else {
         return WaitResult::NotEqual;
     };
-    match end {
-        None => parker.park(),
-        Some(end) => {
-            if !parker.park_until(end) && address.step_out(number) {
-                return WaitResult::TimedOut;
-            }
-        }
+    if !parker.park_lending(end) && address.step_out(number) {
+        return WaitResult::TimedOut;
     }
     WaitResult::Ok
 }
