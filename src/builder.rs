@@ -332,5 +332,7 @@ fn start_workers(hub: &Arc<Hub>) -> Result<(), BuildError> {
             return Err(BuildError::Thread { worker: WorkerId::from(index), workers, source });
         }
     }
+    // In a task of another pool: the hooks may wait for its worker.
+    let _lent = worker::lend();
     ready.wait_for(workers).map_err(|(worker, message)| BuildError::Hook { worker, message })
 }

@@ -87,6 +87,8 @@ impl WorkerPool {
     pub fn shutdown(&self) {
         self.hub.close();
         if !worker::is_inside(self.hub.id) && !self.hub.is_copy() {
+            // A worker of another pool: what runs here may wait for it.
+            let _lent = worker::lend();
             self.hub.lives.wait_for_all(None);
             self.hub.lives.join_threads();
         }
@@ -121,6 +123,8 @@ impl WorkerPool {
             self.hub.close();
             return ShutdownReport { completed: 0, cancelled: 0, abandoned: Vec::new() };
         }
+        // As in `shutdown`.
+        let _lent = if worker::is_inside(self.hub.id) { None } else { worker::lend() };
         let completed_before = self.hub.metrics().completed;
         self.hub.close();
         let mut cancelled = 0;

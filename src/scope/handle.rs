@@ -27,7 +27,7 @@ impl<'scope, R> ScopedHandle<'scope, R> {
 
     /// Waits for the closure and gives its result. If nobody has started it, it is run here and now.
     ///
-    /// **May block**, while another thread runs the closure; runs nothing else meanwhile.
+    /// **May block**, while another thread runs the closure; runs nothing else meanwhile. A worker lends its core for that time.
     ///
     /// # Errors
     /// What the closure panicked with; the scope then does not end with it.
