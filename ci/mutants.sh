@@ -25,16 +25,12 @@
 #   and of the loads in `change_waiter`: who hears "settled" asks `phase`, which acquires;
 # - the acquire of `put_stub_behind`: the item was reached through its pusher's `publish`;
 # - the orderings in `Admission`: the word is only a count, and the line is under a lock;
-# - the handshake in `Board::listen`: who looks for hunger looks at the free list, which has one. Of those in
-#   `Board::post` and `Offer::call_owner` one is enough for an owner that sleeps, so `post_handshake` takes
-#   both away;
 # - the acquire of `Offer::finish`: nothing is read after it but what the offer was made with;
-# - the failed exchange in the scope's `change`: it only tells what to try next; and `Chunk::send_away`: the jobs
-#   go by way of a lock;
+# - the failed exchange in the scope's `change`: it only tells what to try next;
 # - the relaxed flag of a cancelled token: it is a sign only, and the rest is under the token's lock;
 # - the direction in which a batch's `harvest` looks: the fence that loom gets in `sync::handshake` makes up for it;
 # - the acquire of a batch's `take`: the item was named by the list or by `has_result`, which acquire;
-# - `Mode`'s relaxed loads, and its relaxed store: a poke that they miss or overwrite leaves a thread looking.
+# - the releases of a line's owner: a thief that has frozen the line has the fence between them and its loads.
 #
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -84,37 +80,32 @@ mutants="
   line_cleared_early         admission::models::the_first_steps_out
   close_unmarked             admission::models::the_room_closes_while_one_comes
   drained_untold             admission::models::a_room_that_has_drained
-  offer_done_relaxed         offer::models::an_offer_is
-  offer_finish_relaxed       offer::models::an_offer_is
-  withdraw_blind             offer::models::an_offer_is
-  open_unlocked              offer::models::an_offer_is
-  offer_no_wake              offer::models::wait::a_sleeping_owner
-  end_overwritten            offer::models::wait::a_sleeping_owner
-  lie_down_handshake         offer::models::wait::an_owner_comes_for_a_part
-  post_handshake             offer::models::wait::an_owner_comes_for_a_part
-  look_before_lie_down       offer::models::wait::an_owner_comes_for_a_part
-  waiter_before_post         offer::models::wait::an_owner_comes_for_a_part
-  stranger_taken             offer::models::wait::a_waiter
-  parts_of_parts_strange     offer::models::wait::parts_of_parts
-  poke_handshake             offer::models::hunger::a_search_begins_at
-  plain_after_look           offer::models::hunger::a_search_begins_at
-  idle_relaxed               offer::models::a_worker_comes
-  sleeper_before_post        offer::models::a_worker_comes
-  job_alone_relaxed          scope::models::a_job_that_goes
-  job_unreleased             scope::models::a_job_that_goes
-  job_unacquired             scope::models::a_job_that_goes
-  job_done_relaxed           scope::models::a_job_that_goes
-  job_plain_while_held       scope::models::a_job_that_goes
-  job_marked_twice           scope::models::a_job_that_goes_away_twice
-  chunk_unreleased           scope::models::a_chunk_begins
-  chunk_unacquired           scope::models::a_chunk_begins
+  offer_done_relaxed         offer::models::a_thief_comes_between_two
+  offer_finish_relaxed       offer::models::a_thief_comes_between_two
+  offer_no_wake              offer::models::the_end_wakes_an_owner
+  end_overwritten            offer::models::the_end_wakes_an_owner
+  light_fence                offer::models::a_thief_comes_while_a_piece
+  heavy_fence                offer::models::a_thief_comes_while_a_piece
+  thief_not_waited_for       offer::models::a_thief_comes_while_a_piece
+  asked_relaxed              offer::models::a_thief_comes_while_a_piece
+  no_retreat                 offer::models::a_thief_comes_while_the_owner_pops
+  base_popped                offer::models::a_thief_comes_while_the_owner_pops
+  busy_unseen                scope::models::a_thief_comes_while_a_handle
+  deque_end_unseen           scope::models::a_thief_comes_while_jobs
+  job_alone_relaxed          scope::models::a_run_against
+  job_unreleased             scope::models::a_run_against
+  job_unacquired             scope::models::a_run_against
+  job_done_relaxed           scope::models::two_runs_against
+  job_plain_while_held       scope::models::a_run_against
+  chunk_unreleased           scope::models::memory::a_chunk_begins
+  chunk_unacquired           scope::models::memory::a_chunk_begins
   roll_unreleased            scope::models::the_scopes_thread
   roll_unacquired            scope::models::the_scopes_thread
   watch_unreleased           watch::models::who_waits_leaves
   watch_waits_unsaid         watch::models::who_waits_sees
   watch_listed_relaxed       watch::models::a_late_waker
   watch_taken_unacquired     watch::models::a_late_waker
-  chunk_empty_relaxed        scope::models::a_full_chunk
+  chunk_empty_relaxed        scope::models::memory::a_full_chunk
   cancel_claims_unlocked     cancel::models::a_listener_goes
   cancel_never_leaves        cancel::models::a_listener_goes
   cancel_last_reason         cancel::models::two_cancel
@@ -171,15 +162,13 @@ mutants="
   cancel_forgets_others      cancel::models::a_child_goes
   watch_listed_twice         watch::models::a_task_that_wakes_twice
   reserve_torn               idle::models::takers::taking_one_against_taking_any
-  chunk_away_unasked         scope::models::a_full_chunk
+  chunk_away_unasked         scope::models::memory::a_full_chunk
   search_started_twice       idle::models::takers::one_of_two
   searchers_at_a_time        idle::models::takers::one_searcher
   pop_if_other               queue::models::a_certain_item_against_a_thief
   pop_when_unlocked          queue::models::a_look_at_the_oldest
   has_item_but_the_last      queue::models::no_look_misses
   queue_drops_one            queue::models::a_queue_that_is_dropped
-  listener_stays             offer::models::hunger::who_stops
-  outer_stops_first          offer::models::hunger::the_inner
 "
 
 # The modules whose models a mutant could concern, where those named beside it in the table are not all.

@@ -63,7 +63,7 @@
 //! that part, and with nothing else. So a lock may be held across such a call, as long as nothing inside wants it.
 //!
 //! **Which thread.** Tasks run on workers. So does what [`install`](WorkerPool::install) is given, but for three cases that its docs name. The first closure of a
-//! `join`, the body of a `scope` and the first items of a loop run on the calling thread; the rest runs there too, unless a hungry thread of the
+//! `join`, the body of a `scope` and the first items of a loop run on the calling thread; the rest runs there too, unless an idle worker of the
 //! pool takes it. A thread that is no worker of the pool is its guest for the time of the call: its name, stack size and thread-locals are its own.
 //! The free functions use the pool that runs the caller, or the global one.
 //!
@@ -82,7 +82,7 @@
 //! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is only paid for when a worker sleeps and
 //! none is looking for work. No clock is read for a task unless [`Builder::record_timing`] asks for it. An idle pool
 //! sleeps without timers. A task of less than some microseconds is better done in a batch, or by fork-join: a `join` costs a few
-//! nanoseconds, and a loop as much as the plain one, until somebody is hungry.
+//! nanoseconds, and a loop as much as the plain one, until a worker takes a part of it.
 //!
 //! Tasks own their data (`'static`); fork-join borrows. Linux is tested; other systems are compiled, and their workers are not pinned. A thread
 //! that ends by a raw system call is not noticed. A child made by `fork` must not use the pool.

@@ -77,7 +77,7 @@ impl Wake for Parker {
 }
 
 /// A wait that is over sooner does not lend the core: a spare worker's waking costs more.
-const MOMENT: Duration = Duration::from_micros(50);
+pub(crate) const MOMENT: Duration = Duration::from_micros(50);
 
 /// How a thread lends its core. What sleeps stands on lower floors than workers, so a worker hands this in.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,9 @@ pub(crate) fn lend_by(lending: Option<Lending>) {
 /// Waits by `park`, which is told when to give up and says whether it was woken. If the calling thread is a worker and waits for
 /// longer than a moment, its core is lent meanwhile. See [`Parker::park_lending`].
 pub(crate) fn lending(end: Option<Instant>, park: impl Fn(Option<Instant>) -> bool) -> bool {
-    let Some(worker) = LENDING.try_with(Cell::get).unwrap_or(None) else { return park(end) };
+    if way_of_lending().is_none() {
+        return park(end);
+    }
     let soon = clock::after(MOMENT);
     if end.is_some_and(|end| end <= soon) {
         return park(end);
@@ -113,10 +115,28 @@ pub(crate) fn lending(end: Option<Instant>, park: impl Fn(Option<Instant>) -> bo
     if park(Some(soon)) {
         return true;
     }
-    (worker.lend)();
+    lend();
     let woken = park(end);
-    (worker.take_back)();
+    take_back();
     woken
+}
+
+fn way_of_lending() -> Option<Lending> {
+    LENDING.try_with(Cell::get).unwrap_or(None)
+}
+
+/// Lends the calling thread's core until [`take_back`], if it is a worker.
+pub(crate) fn lend() {
+    if let Some(worker) = way_of_lending() {
+        (worker.lend)();
+    }
+}
+
+/// Takes the core back that was [lent](lend).
+pub(crate) fn take_back() {
+    if let Some(worker) = way_of_lending() {
+        (worker.take_back)();
+    }
 }
 
 /// The calling thread's parker, to be kept; a fresh one where thread-locals are gone.

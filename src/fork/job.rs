@@ -1,53 +1,20 @@
-//! A join: one half is run here, the other lies on the stack meanwhile for whoever is hungry.
+//! A join: one half is run here, the other lies on the line meanwhile for whoever is idle.
 
-use core::cell::{Cell, OnceCell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::panic;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::estimate;
-use super::stack::{self, Stack};
-use crate::clock;
-use crate::offer::{Offer, Work};
+use super::stack::{self, with_current};
+use crate::offer::{Job, JobTable, Line};
 use crate::unwind::{self, Payload};
-
-/// What the stack sees of a join's second half. It heads a [`Frame`].
-#[derive(Debug)]
-pub(crate) struct Job {
-    run: unsafe fn(NonNull<()>),
-    /// The job above; only of use while there is one.
-    pub(super) newer: Cell<Option<NonNull<Self>>>,
-    offer: OnceCell<Arc<Offer>>,
-}
-
-impl Job {
-    /// The job as something that another thread can run. `this` is the pointer that `push` was given.
-    pub(super) fn work(&self, this: NonNull<Self>) -> Work {
-        // SAFETY: `run` belongs to the frame that this job heads. The frame waits for the offer's end,
-        // and runs the closure itself only if it has withdrawn the offer.
-        unsafe { Work::new(this.cast(), self.run) }
-    }
-
-    pub(super) fn was_offered(&self) -> bool {
-        self.offer.get().is_some()
-    }
-
-    /// How long the second half took elsewhere, if somebody has run it.
-    fn took(&self) -> Option<Duration> {
-        self.offer.get().map(|offer| offer.took())
-    }
-
-    pub(super) fn note_offer(&self, offer: &Arc<Offer>) {
-        let first = self.offer.set(Arc::clone(offer));
-        debug_assert!(first.is_ok(), "a job is offered once");
-    }
-}
 
 /// A join's frame: the second half before its run, its result after one elsewhere.
 #[repr(C)]
-struct Frame<B, RB> {
+struct Frame<B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
     job: Job,
     half: UnsafeCell<Half<B, RB>>,
 }
@@ -64,17 +31,18 @@ impl<B, RB> Frame<B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
+    // SAFETY: `run` does not unwind; the frame waits until it was run, or takes the job back.
+    const TABLE: JobTable = unsafe { JobTable::new(Self::run) };
+
     #[inline(always)]
     fn new(closure: B) -> Self {
-        let job = Job { run: Self::run, newer: Cell::new(None), offer: OnceCell::new() };
+        let job = Job::new(const { &Self::TABLE });
         let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
         Self { job, half }
     }
 
     /// # Safety
     /// - `frame` is a `Frame<B, RB>` whose closure is there and is the caller's.
-    // Never inlined: its address stands for the type, so there must be one.
-    #[inline(never)]
     unsafe fn run(frame: NonNull<()>) {
         // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's thread.
         let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
@@ -95,18 +63,6 @@ where
     }
 
     /// # Safety
-    /// - As for [`take_result`](Self::take_result).
-    #[cold]
-    unsafe fn result_or_panic(&self) -> RB {
-        // SAFETY: the caller's promise.
-        match unsafe { self.take_result() } {
-            Ok(result) => result,
-            // The first half's result is dropped on the way.
-            Err(payload) => panic::resume_unwind(payload),
-        }
-    }
-
-    /// # Safety
     /// - The frame's offer is done, and the result was not taken.
     unsafe fn take_result(&self) -> Result<RB, Payload> {
         // SAFETY: the caller's promise.
@@ -114,191 +70,101 @@ where
     }
 }
 
-/// Where the second half is when the first has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whereabouts {
-    /// Nobody took it.
-    Here,
-    /// Somebody ran it.
-    Done,
-}
-
-/// A frame on the stack. Dropped by a panic of the first half, it gets the second out of the way.
-struct Pushed<'s, 'h, B, RB>
+impl<B, RB> Frame<B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
-    stack: &'s Stack<'h>,
-    frame: &'s Frame<B, RB>,
-    job: NonNull<Job>,
-    below: Option<NonNull<Job>>,
-}
-
-impl<'s, 'h, B, RB> Pushed<'s, 'h, B, RB>
-where
-    B: FnOnce(bool) -> RB,
-{
+    /// Puts the job on the line.
+    ///
     /// # Safety
-    /// - The frame stays where it is, and what this gives is settled or dropped before the frame ends, and
-    ///   before frames that were pushed earlier are.
+    /// - The frame stays where it is until it was [taken back](Self::take_back), or is dropped there; and frames that were
+    ///   pushed later come first.
     #[inline(always)]
-    unsafe fn new(stack: &'s Stack<'h>, frame: &'s Frame<B, RB>) -> Self {
-        let job: NonNull<Job> = NonNull::from(frame).cast();
+    unsafe fn push(&self, line: &Line) -> NonNull<Job> {
         // SAFETY: the caller's promise.
-        let below = unsafe { stack.push(job) };
-        Self { stack, frame, job, below }
+        let below = unsafe { line.push(NonNull::from(self).cast()) };
+        if line.is_asked() {
+            stack::attend();
+        }
+        below
     }
 
-    /// Takes the job off the stack, and waits for it if somebody has taken it.
+    /// Takes the job off the line. Says whether it is still here: if not, wait for it.
     #[inline(always)]
-    fn settle(&self) -> Whereabouts {
-        self.stack.pop(self.job, self.below);
-        self.stack.count_down(self.below.is_none());
-        match self.frame.job.offer.get() {
-            None => Whereabouts::Here,
-            Some(offer) => self.stack.settle_offer(offer),
+    fn take_back(&self, line: &Line, below: NonNull<Job>) -> bool {
+        line.pop(below);
+        if line.is_asked() {
+            let _is_called = line.attend();
         }
+        !self.job.was_taken()
     }
 }
 
-impl Stack<'_> {
+/// A frame is dropped by a panic of the first half only: it gets the second out of the way. The frame itself is the
+/// guard, so that nothing has to be kept in memory for this case.
+impl<B, RB> Drop for Frame<B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
     #[cold]
     #[inline(never)]
-    fn settle_offer(&self, offer: &Arc<Offer>) -> Whereabouts {
-        if self.take_back(offer) { Whereabouts::Here } else { Whereabouts::Done }
-    }
-}
-
-impl<B, RB> Drop for Pushed<'_, '_, B, RB>
-where
-    B: FnOnce(bool) -> RB,
-{
-    #[cold]
     fn drop(&mut self) {
+        let line = stack::current_line().expect("a frame lies on the line of its thread");
+        // SAFETY: it was pushed.
+        let below = unsafe { self.job.below() };
         // The first half's panic goes on; what the second made of itself nobody will see.
-        match self.settle() {
-            Whereabouts::Here => {
-                // SAFETY: nobody took it, and nobody can any more.
-                let closure = unsafe { self.frame.take_closure() };
-                unwind::quietly(|| drop(closure));
-            }
-            Whereabouts::Done => {
-                // SAFETY: it is done, and nobody else asks.
-                match unsafe { self.frame.take_result() } {
-                    Ok(value) => {
-                        unwind::quietly(|| drop(value));
-                    }
-                    Err(payload) => unwind::drop_payload(payload),
-                }
-            }
-        }
-    }
-}
-
-/// Runs both closures, the second elsewhere if somebody is hungry. Each is told whether it moved.
-#[inline(always)]
-pub(crate) fn join<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce(bool) -> RA,
-    B: FnOnce(bool) -> RB,
-{
-    if stack.is_known_light(key::<B, RB>()) {
-        join_inside(stack, a, b)
-    } else {
-        join_watched(stack, a, b)
-    }
-}
-
-/// What stands for a closure's type.
-fn key<B, RB>() -> usize
-where
-    B: FnOnce(bool) -> RB,
-{
-    Frame::<B, RB>::run as unsafe fn(NonNull<()>) as usize
-}
-
-/// A call of the type that was found to be light just now.
-#[inline(always)]
-fn join_inside<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce(bool) -> RA,
-    B: FnOnce(bool) -> RB,
-{
-    let frame = Frame::new(b);
-    // SAFETY: `pushed` pops it, however this call ends.
-    let pushed = unsafe { Pushed::new(stack, &frame) };
-    if stack::is_poked() {
-        stack.beat();
-    }
-    let ra = a(false);
-    let whereabouts = pushed.settle();
-    core::mem::forget(pushed);
-    match whereabouts {
-        Whereabouts::Here => {
+        if self.take_back(line, below) {
             // SAFETY: nobody took it, and nobody can any more.
-            let b = unsafe { frame.take_closure() };
-            (ra, b(false))
+            let closure = unsafe { self.take_closure() };
+            unwind::quietly(|| drop(closure));
+            return;
         }
+        wait(line, &self.job);
         // SAFETY: it is done, and nobody else asks.
-        Whereabouts::Done => (ra, unsafe { frame.result_or_panic() }),
+        match unsafe { self.take_result() } {
+            Ok(value) => {
+                unwind::quietly(|| drop(value));
+            }
+            Err(payload) => unwind::drop_payload(payload),
+        }
     }
 }
 
-/// Any other call: is it worth to be offered at once? That depends on how long such calls take.
+/// Waits for whoever has taken the job.
 #[cold]
 #[inline(never)]
-fn join_watched<A, B, RA, RB>(stack: &Stack<'_>, a: A, b: B) -> (RA, RB)
+fn wait(line: &Line, job: &Job) {
+    // The frame would be dropped, and wait once more.
+    let bomb = unwind::AbortOnPanic;
+    line.retreat(NonNull::from(job));
+    let offer = job.take_offer();
+    let waited = with_current(|stack| stack.wait_for(&offer));
+    assert!(waited.is_ok(), "a thread that has a line has a stack");
+    core::mem::forget(bomb);
+}
+
+/// Runs both closures, the second elsewhere if an idle worker takes it. Each is told whether it moved.
+#[inline(always)]
+pub(crate) fn join<A, B, RA, RB>(line: &Line, a: A, b: B) -> (RA, RB)
 where
     A: FnOnce(bool) -> RA,
     B: FnOnce(bool) -> RB,
 {
     let frame = Frame::new(b);
-    // SAFETY: `pushed` pops it, however this call ends.
-    let pushed = unsafe { Pushed::new(stack, &frame) };
-    let watch = Watch::start(stack, pushed.job, key::<B, RB>());
-    if stack::is_poked() {
-        stack.beat();
-    }
+    // SAFETY: it is taken back below, or dropped by a panic of the first half.
+    let below = unsafe { frame.push(line) };
     let ra = a(false);
-    let whereabouts = pushed.settle();
-    core::mem::forget(pushed);
-    let first = watch.as_ref().map(|watch| watch.start.elapsed());
-    let rb = match whereabouts {
-        Whereabouts::Here => {
-            // SAFETY: nobody took it, and nobody can any more.
-            let b = unsafe { frame.take_closure() };
-            b(false)
-        }
+    if frame.take_back(line, below) {
+        // SAFETY: nobody took it, and nobody can any more.
+        let b = unsafe { frame.take_closure() };
+        core::mem::forget(frame);
+        (ra, b(false))
+    } else {
+        wait(line, &frame.job);
         // SAFETY: it is done, and nobody else asks.
-        Whereabouts::Done => unsafe { frame.result_or_panic() },
-    };
-    if let (Some(watch), Some(first)) = (watch, first) {
-        let elsewhere = if whereabouts == Whereabouts::Done { frame.job.took() } else { None };
-        watch.end(first, elsewhere);
-    }
-    (ra, rb)
-}
-
-/// Measures a call.
-struct Watch {
-    key: usize,
-    start: Instant,
-}
-
-impl Watch {
-    fn start(stack: &Stack<'_>, job: NonNull<Job>, key: usize) -> Option<Self> {
-        let guess = estimate::guess(key, stack.hub().help.delay());
-        if guess.is_heavy {
-            stack.call_for_help(Some(job));
-        } else {
-            stack.know_light(key);
-        }
-        guess.measure.then(|| Self { key, start: clock::now() })
-    }
-
-    /// What could have been done at the same time is the smaller half.
-    fn end(self, first: Duration, elsewhere: Option<Duration>) {
-        let second = elsewhere.unwrap_or_else(|| self.start.elapsed().saturating_sub(first));
-        estimate::learn(self.key, first.min(second));
+        let result = unsafe { frame.take_result() };
+        core::mem::forget(frame);
+        // The first half's result is dropped if the second has panicked.
+        (ra, result.unwrap_or_else(|payload| panic::resume_unwind(payload)))
     }
 }

@@ -1,33 +1,23 @@
-//! A thread's private stack of fork-join work that nobody has taken yet, and how the thread finds it.
+//! The pool whose fork-join calls a thread makes, and the thread's line there.
 
 use core::cell::{Cell, RefCell};
 use core::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::beat::WINDOW;
-use super::job::Job;
 use super::visit::visit;
-use crate::clock;
 use crate::hub::Hub;
-use crate::offer::{Mode, Offer, Taken, Work};
+use crate::id::PoolId;
+use crate::offer::{Line, Source, SourceJob, Taken};
 use crate::parker;
 
-#[cfg(not(corepool_loom))]
 crate::sync::thread_local! {
     /// By itself, because every fork-join call looks at it: a const without a destructor is one load.
-    static MODE: Mode = const { Mode::new() };
-}
-
-#[cfg(corepool_loom)]
-crate::sync::thread_local! {
-    static MODE: Mode = Mode::new();
-}
-
-crate::sync::thread_local! {
+    static LINE: Cell<*const Line> = const { Cell::new(ptr::null()) };
     static STACK: Cell<Option<NonNull<Stack<'static>>>> = const { Cell::new(None) };
     /// The pool of [`STACK`], for a look at its address.
     static HUB: Cell<*const Hub> = const { Cell::new(ptr::null()) };
+    /// The lines of this thread as a guest. A pool keeps them as well; what no pool keeps is forgotten.
+    static GUEST: RefCell<Vec<(PoolId, Arc<Line>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a thread is to the pool that its fork-join calls use.
@@ -39,223 +29,84 @@ pub(crate) enum Kind {
     Guest,
 }
 
-/// The jobs and sources of one thread. It stands in a frame of that thread, and only that thread
-/// reaches it: no atomics, no fences.
+/// A thread inside a pool's fork-join calls. It stands in a frame of that thread, and only that thread reaches it.
 #[derive(Debug)]
 pub(crate) struct Stack<'h> {
     hub: &'h Arc<Hub>,
+    pub(super) line: &'h Line,
     kind: Kind,
-    newest: Cell<Option<NonNull<Job>>>,
-    /// No older one is there that was not offered.
-    oldest: Cell<Option<NonNull<Job>>>,
-    /// The innermost of the open sources.
-    sources: Cell<Option<NonNull<SourceLink>>>,
-    /// The offer that this thread runs just now, if it runs one.
-    current: RefCell<Option<Arc<Offer>>>,
-    listens: Cell<bool>,
-    /// Calls between the last beat and the next.
-    pub(super) window: Cell<u32>,
-    /// Calls until the next beat.
-    pub(super) countdown: Cell<u32>,
-    pub(super) last_beat: Cell<Option<Instant>>,
-    /// The type of call that was last found to be light.
-    light: Cell<usize>,
-    /// When this thread last offered something.
-    pub(super) gave: Cell<Option<Instant>>,
-    /// Since when this thread has had work without waking anybody for it.
-    pub(super) busy_since: Cell<Option<Instant>>,
+    outer: Option<NonNull<Stack<'static>>>,
+    /// The innermost of the open sources that have a tag.
+    tagged: Cell<Option<NonNull<TagLink>>>,
 }
 
-/// Something on the stack that can give parts of itself away again and again: a scope, or a range.
-pub(crate) trait Source {
-    /// Splits something off, if there is something, and makes an offer of it. What that borrows has to stay
-    /// until the offer is withdrawn or done.
-    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>>;
-}
-
-/// Makes offers of what a source gives.
-pub(crate) struct Maker<'a> {
-    /// What the source's thread ran when it opened the source.
-    parent: &'a Option<Arc<Offer>>,
-    called: Option<Instant>,
-}
-
-impl Maker<'_> {
-    pub(crate) fn offer(&self, work: Work) -> Arc<Offer> {
-        Offer::new(work, self.parent.clone(), parker::current(), self.called)
-    }
-
-    /// As a part of what the group stands for.
-    pub(crate) fn offer_in(&self, group: &Arc<Offer>, work: Work) -> Arc<Offer> {
-        Offer::new(work, Some(Arc::clone(group)), parker::current(), self.called)
-    }
-
-    /// Something for this thread to wait for, of which offers may be parts.
-    pub(crate) fn group(&self) -> Arc<Offer> {
-        Offer::group(self.parent.clone(), parker::current())
-    }
-}
-
-/// A source's place among the open ones.
-struct SourceLink {
-    source: NonNull<dyn Source>,
-    /// What the thread ran when the source was opened: what it gives is part of that.
-    parent: Option<Arc<Offer>>,
-    outer: Option<NonNull<SourceLink>>,
-    /// By this what knows its kind finds it again.
-    tag: Option<NonNull<()>>,
+/// A source that its thread finds again by a tag.
+struct TagLink {
+    tag: NonNull<()>,
+    source: NonNull<()>,
+    outer: Option<NonNull<TagLink>>,
 }
 
 impl<'h> Stack<'h> {
-    fn new(hub: &'h Arc<Hub>, kind: Kind) -> Self {
-        Self {
-            hub,
-            kind,
-            newest: Cell::new(None),
-            oldest: Cell::new(None),
-            sources: Cell::new(None),
-            current: RefCell::new(None),
-            listens: Cell::new(false),
-            window: Cell::new(WINDOW),
-            countdown: Cell::new(WINDOW),
-            last_beat: Cell::new(None),
-            light: Cell::new(0),
-            gave: Cell::new(None),
-            busy_since: Cell::new(None),
-        }
-    }
-
     pub(crate) fn hub(&self) -> &'h Arc<Hub> {
         self.hub
     }
 
-    pub(super) fn is_guest(&self) -> bool {
-        self.kind == Kind::Guest
+    pub(crate) fn line(&self) -> &'h Line {
+        self.line
     }
 
-    pub(super) fn listens(&self) -> bool {
-        self.listens.get()
-    }
-
-    /// Whether a call of this type is made inside of others, and the type was found to be light last.
-    #[inline(always)]
-    pub(super) fn is_known_light(&self, key: usize) -> bool {
-        self.light.get() == key && self.newest.get().is_some()
-    }
-
-    pub(super) fn know_light(&self, key: usize) {
-        self.light.set(key);
-    }
-
-    /// Puts a job on top. Gives the one below.
-    ///
-    /// # Safety
-    /// - The job stays where it is until [`pop`](Self::pop) was called for it, and jobs are popped in order.
-    #[inline]
-    pub(super) unsafe fn push(&self, job: NonNull<Job>) -> Option<NonNull<Job>> {
-        let below = self.newest.replace(Some(job));
-        if let Some(below) = below {
-            // SAFETY: it is on the stack, so it is still there.
-            unsafe { below.as_ref() }.newer.set(Some(job));
-        }
-        if self.oldest.get().is_none() {
-            self.oldest.set(Some(job));
-        }
-        below
-    }
-
-    /// Takes the newest job off, which is this one.
-    #[inline]
-    pub(super) fn pop(&self, job: NonNull<Job>, below: Option<NonNull<Job>>) {
-        debug_assert_eq!(self.newest.get(), Some(job), "jobs are popped in order");
-        self.newest.set(below);
-        if self.oldest.get() == Some(job) {
-            self.oldest.set(None);
+    /// The worker that this thread is, if it is one of the pool's.
+    pub(super) fn worker(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Worker(index) => Some(index),
+            Kind::Guest => None,
         }
     }
 
-    /// Makes the biggest piece of this thread's work an offer.
-    /// `called` says that a sleeping worker is to be woken for it now.
-    pub(super) fn promote(&self, called: Option<Instant>) -> Option<Arc<Offer>> {
-        let oldest = self.oldest.get();
-        // Frames lie in memory by age: the stack grows downwards. Where it does not, this picks a
-        // smaller piece, which is no mistake.
-        let is_older =
-            |source: NonNull<SourceLink>| oldest.is_none_or(|job| source.addr() > job.addr());
-        self.give_from(&is_older, called)
-            .or_else(|| self.promote_job(called))
-            .or_else(|| self.give_from(&|_| true, called))
+    /// Where this thread begins to look for others' lines.
+    pub(super) fn first_look(&self) -> usize {
+        self.worker().map_or(0, |index| index + 1)
     }
 
-    fn promote_job(&self, called: Option<Instant>) -> Option<Arc<Offer>> {
-        let mut oldest = self.oldest.get();
-        while let Some(job) = oldest {
-            // SAFETY: it is on the stack, so it is still there.
-            let job_ref = unsafe { job.as_ref() };
-            oldest = if self.newest.get() == Some(job) { None } else { job_ref.newer.get() };
-            self.oldest.set(oldest);
-            if !job_ref.was_offered() {
-                return Some(self.promote_this(job, called));
-            }
+    /// After something was added: a thief may be here, or a worker is to be called to watch.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn attend(&self) {
+        if self.line.attend() {
+            self.hub.answer_call(self.line);
         }
-        None
-    }
-
-    /// Makes this job an offer, whatever is older.
-    pub(super) fn promote_this(&self, job: NonNull<Job>, called: Option<Instant>) -> Arc<Offer> {
-        // SAFETY: it is on the stack, so it is still there.
-        let job_ref = unsafe { job.as_ref() };
-        let parent = self.current.borrow().clone();
-        let offer = Offer::new(job_ref.work(job), parent, parker::current(), called);
-        job_ref.note_offer(&offer);
-        offer
-    }
-
-    /// The outermost of the wanted sources that has something to give.
-    fn give_from(
-        &self,
-        wanted: &dyn Fn(NonNull<SourceLink>) -> bool,
-        called: Option<Instant>,
-    ) -> Option<Arc<Offer>> {
-        let mut given = None;
-        let mut next = self.sources.get();
-        // The links lead from the inside out, and there are few: the last that is asked is the outermost.
-        let mut links = Vec::new();
-        while let Some(link) = next {
-            links.push(link);
-            // SAFETY: an open source's link is still there.
-            next = unsafe { link.as_ref() }.outer;
-        }
-        while let (None, Some(link)) = (&given, links.pop()) {
-            if wanted(link) {
-                // SAFETY: as above.
-                given = self.ask(unsafe { link.as_ref() }, called);
-            }
-        }
-        given
-    }
-
-    fn ask(&self, link: &SourceLink, called: Option<Instant>) -> Option<Arc<Offer>> {
-        // SAFETY: an open source is still there.
-        let source = unsafe { link.source.as_ref() };
-        source.give(&Maker { parent: &link.parent, called })
     }
 
     /// Opens a source for the time of a call.
-    pub(crate) fn with_source<R>(
+    #[inline]
+    pub(crate) fn with_source<R>(&self, source: &dyn Source, body: impl FnOnce() -> R) -> R {
+        // SAFETY: the entry is popped before this frame ends, however it does.
+        let entry = unsafe { SourceJob::new(source) };
+        // SAFETY: as above; what is pushed above it is popped before.
+        let below = unsafe { self.line.push(entry.job()) };
+        let open = OpenSource { line: self.line, below };
+        if self.line.is_asked() {
+            self.attend();
+        }
+        let result = body();
+        drop(open);
+        result
+    }
+
+    /// As [`with_source`](Self::with_source), for one that its thread finds again.
+    #[inline]
+    pub(crate) fn with_tagged<S: Source, R>(
         &self,
-        source: &dyn Source,
-        tag: Option<NonNull<()>>,
+        source: &S,
+        tag: NonNull<()>,
         body: impl FnOnce() -> R,
     ) -> R {
-        // SAFETY: only the lifetime is left out; the link is taken away before this frame ends, however
-        // it does.
-        let source = unsafe { extend(source) };
-        let parent = self.current.borrow().clone();
-        let link = SourceLink { source, parent, outer: self.sources.get(), tag };
-        self.sources.set(Some(NonNull::from(&link)));
-        let open = OpenSource { sources: &self.sources, outer: link.outer };
-        let result = body();
+        let outer = self.tagged.get();
+        let link = TagLink { tag, source: NonNull::from(source).cast(), outer };
+        self.tagged.set(Some(NonNull::from(&link)));
+        let open = OpenTag { tagged: &self.tagged, outer };
+        let result = self.with_source(source, body);
         drop(open);
         result
     }
@@ -263,86 +114,70 @@ impl<'h> Stack<'h> {
     /// The innermost open source of this tag.
     #[inline]
     pub(crate) fn tagged(&self, tag: NonNull<()>) -> Option<NonNull<()>> {
-        let mut next = self.sources.get();
+        let mut next = self.tagged.get();
         while let Some(link) = next {
             // SAFETY: an open source's link is still there.
             let link = unsafe { link.as_ref() };
-            if link.tag == Some(tag) {
-                return Some(link.source.cast());
+            if link.tag == tag {
+                return Some(link.source);
             }
             next = link.outer;
         }
         None
     }
 
-    /// Runs what was taken from the board, as a thing of its own: what this thread's frames hold meanwhile
+    /// Runs what was taken from another line, as a thing of its own: what this thread's frames hold meanwhile
     /// is no part of it.
     pub(crate) fn run(&self, taken: Taken) {
-        let newest = self.newest.take();
-        let oldest = self.oldest.take();
-        let outer = self.current.replace(Some(Arc::clone(taken.offer())));
-        look();
-        // Whose work this is may soon be hungry.
-        self.listen();
-        self.begin_at(clock::now());
-        let visit = self.is_guest().then(|| visit(self.hub.id));
-        taken.run();
+        let visit = (self.kind == Kind::Guest).then(|| visit(self.hub.id));
+        self.line.run(taken);
         drop(visit);
-        look();
-        // A chain of offers may be dropped here; not with the cell borrowed.
-        let ended = self.current.replace(outer);
-        drop(ended);
-        self.newest.set(newest);
-        self.oldest.set(oldest);
     }
-
-    /// What this thread runs just now.
-    pub(super) fn current(&self) -> Option<Arc<Offer>> {
-        self.current.borrow().clone()
-    }
-
-    /// From now on hungry threads poke this one.
-    pub(super) fn listen(&self) {
-        if !self.listens.replace(true) {
-            // SAFETY: this thread's own mode; `Entered` stops listening before the thread can end.
-            with_mode(|mode| unsafe { self.hub.board.listen(mode, self.is_guest()) });
-        }
-    }
-
-    /// Nothing of this thread's is to be had for now.
-    pub(crate) fn unlisten(&self) {
-        self.busy_since.set(None);
-        // Nobody pokes what runs next out of the plain mode.
-        look();
-        if self.listens.replace(false) {
-            with_mode(|mode| self.hub.board.unlisten(mode));
-        }
-    }
-}
-
-/// # Safety
-/// - The result is not used after the source is gone.
-unsafe fn extend<'a>(source: &'a (dyn Source + 'a)) -> NonNull<dyn Source> {
-    let source: NonNull<dyn Source + 'a> = NonNull::from(source);
-    // SAFETY: the types differ in the lifetime only; the caller sees to that.
-    unsafe { core::mem::transmute::<NonNull<dyn Source + 'a>, NonNull<dyn Source>>(source) }
 }
 
 /// Closes a source, also when its frame unwinds.
-struct OpenSource<'s> {
-    sources: &'s Cell<Option<NonNull<SourceLink>>>,
-    outer: Option<NonNull<SourceLink>>,
+struct OpenSource<'l> {
+    line: &'l Line,
+    below: NonNull<crate::offer::Job>,
 }
 
 impl Drop for OpenSource<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.sources.set(self.outer);
+        self.line.pop(self.below);
+        if self.line.is_asked() {
+            let _is_called = self.line.attend();
+        }
+    }
+}
+
+struct OpenTag<'s> {
+    tagged: &'s Cell<Option<NonNull<TagLink>>>,
+    outer: Option<NonNull<TagLink>>,
+}
+
+impl Drop for OpenTag<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.tagged.set(self.outer);
     }
 }
 
 /// Makes the calling thread's fork-join calls use this pool while `body` runs.
 pub(crate) fn enter<R>(hub: &Arc<Hub>, kind: Kind, body: impl FnOnce(&Stack<'_>) -> R) -> R {
-    let stack = Stack::new(hub, kind);
+    match kind {
+        Kind::Worker(index) => {
+            let line = &hub.slots[index].line;
+            line.attach(parker::current());
+            enter_line(hub, line, kind, body)
+        }
+        Kind::Guest => enter_as_guest(hub, body),
+    }
+}
+
+fn enter_line<R>(hub: &Arc<Hub>, line: &Line, kind: Kind, body: impl FnOnce(&Stack<'_>) -> R) -> R {
+    let tagged = Cell::new(None);
+    let stack = Stack { hub, line, kind, outer: STACK.get(), tagged };
     let entered = Entered::new(&stack);
     let result = body(&stack);
     drop(entered);
@@ -350,64 +185,48 @@ pub(crate) fn enter<R>(hub: &Arc<Hub>, kind: Kind, body: impl FnOnce(&Stack<'_>)
 }
 
 /// The calling thread has this stack while this lives.
-struct Entered<'s, 'h> {
-    stack: &'s Stack<'h>,
+struct Entered {
     outer: Option<NonNull<Stack<'static>>>,
 }
 
-impl<'s, 'h> Entered<'s, 'h> {
-    fn new(stack: &'s Stack<'h>) -> Self {
+impl Entered {
+    fn new(stack: &Stack<'_>) -> Self {
         let outer = STACK.replace(Some(NonNull::from(stack).cast()));
+        LINE.set(stack.line);
         HUB.set(Arc::as_ptr(stack.hub));
-        with_mode(Mode::look);
-        Self { stack, outer }
+        Self { outer }
     }
 }
 
-impl Drop for Entered<'_, '_> {
+impl Drop for Entered {
     fn drop(&mut self) {
-        self.stack.unlisten();
         STACK.set(self.outer);
         // SAFETY: the outer stack stands in a frame further out, so it is still there.
-        let hub = self.outer.map(|outer| unsafe { outer.as_ref() }.hub);
-        HUB.set(hub.map_or(ptr::null(), Arc::as_ptr));
-        // A poke meant for the outer stack may have been spent on this one.
-        with_mode(if self.outer.is_some() { Mode::poke } else { Mode::look });
+        let outer = self.outer.map(|outer| unsafe { outer.as_ref() });
+        LINE.set(outer.map_or(ptr::null(), |outer| ptr::from_ref(outer.line)));
+        HUB.set(outer.map_or(ptr::null(), |outer| Arc::as_ptr(outer.hub)));
     }
 }
 
-/// Whether the calling thread's fork-join calls are plain calls just now.
+/// The calling thread's line, if it is inside any pool's calls.
 #[inline(always)]
-pub(crate) fn is_plain() -> bool {
-    MODE.with(Mode::is_plain)
+pub(crate) fn current_line<'a>() -> Option<&'a Line> {
+    // SAFETY: set by `Entered`, and taken away before the line may go. The caller does not keep it for longer than
+    // the call that it is in.
+    unsafe { LINE.get().as_ref() }
 }
 
-/// Whether a hungry thread was here.
+/// As [`current_line`], if that is this pool's.
 #[inline(always)]
-pub(crate) fn is_poked() -> bool {
-    MODE.with(Mode::is_poked)
+pub(crate) fn current_line_of<'a>(hub: &Arc<Hub>) -> Option<&'a Line> {
+    if HUB.get() == Arc::as_ptr(hub) { current_line() } else { None }
 }
 
-/// As [`is_plain`], and they would use this pool.
-#[inline(always)]
-pub(crate) fn is_plain_on(hub: &Arc<Hub>) -> bool {
-    is_plain() && HUB.get() == Arc::as_ptr(hub)
-}
-
-/// What runs next on this thread is a thing of its own: its calls are looked at.
-pub(crate) fn look() {
-    with_mode(Mode::end_plain);
-}
-
-#[inline(always)]
-pub(super) fn with_mode<R>(look: impl FnOnce(&Mode) -> R) -> R {
-    MODE.with(look)
-}
-
-/// Whether the calling thread has a stack.
-#[inline(always)]
-pub(crate) fn has_stack() -> bool {
-    STACK.get().is_some()
+/// A thief is at the calling thread's line, or a worker is to be called.
+#[cold]
+#[inline(never)]
+pub(super) fn attend() {
+    let _attended = with_current(|stack| stack.attend());
 }
 
 /// Runs `body` with the calling thread's stack, if it has one.
@@ -436,7 +255,40 @@ pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> 
     }
 }
 
+/// Also for a thread that is inside this pool's calls further out: it has one line there.
 #[inline(never)]
 fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
-    enter(hub, Kind::Guest, body)
+    let mut next = STACK.get();
+    while let Some(stack) = next {
+        // SAFETY: as in `with_current`; outer stacks stand in frames further out.
+        let stack = unsafe { stack.as_ref() };
+        if Arc::ptr_eq(stack.hub, hub) {
+            return enter_line(hub, stack.line, stack.kind, body);
+        }
+        next = stack.outer;
+    }
+    let line = guest_line(hub);
+    enter_line(hub, &line, Kind::Guest, body)
+}
+
+/// The calling thread's line for this pool. It stays known to the pool, so that the next call finds it.
+fn guest_line(hub: &Arc<Hub>) -> Arc<Line> {
+    let known = GUEST.try_with(|lines| {
+        let lines = lines.borrow();
+        lines.iter().find(|(pool, _)| *pool == hub.id).map(|(_, line)| Arc::clone(line))
+    });
+    known.ok().flatten().unwrap_or_else(|| new_guest_line(hub))
+}
+
+#[cold]
+fn new_guest_line(hub: &Arc<Hub>) -> Arc<Line> {
+    let line = Arc::new(Line::new());
+    line.attach(parker::current());
+    hub.add_guest(Arc::clone(&line));
+    let _kept = GUEST.try_with(|lines| {
+        let mut lines = lines.borrow_mut();
+        lines.retain(|(_, line)| Arc::strong_count(line) > 1);
+        lines.push((hub.id, Arc::clone(&line)));
+    });
+    line
 }

@@ -7,48 +7,29 @@ use std::thread;
 use std::time::Duration;
 
 use super::stack::Stack;
+use crate::clock;
 use crate::offer::{Offer, Taken};
-use crate::parker;
-use crate::spin::{Patience, Spin};
+use crate::parker::{self, MOMENT};
+use crate::spin::Patience;
 
 crate::sync::thread_local! {
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
 
-/// So many turns of a pause lie between two pokes.
-const TURNS_A_POKE: u32 = 8;
-/// Nobody pauses for longer, however long a sleeper takes to wake.
-const LONGEST_PAUSE: Duration = Duration::from_micros(50);
+/// A sleep and the wake-up after it take about as long as this, so a pause is no dearer.
+const LONGEST_PAUSE: Duration = Duration::from_micros(25);
+/// How long a thread that waits sleeps at least before it looks for parts again.
+const SHORTEST_NAP: Duration = Duration::from_micros(100);
+/// A nap is this part of the time for which the thread has slept already.
+const NAP_SHARE: u32 = 10;
 
 impl Stack<'_> {
-    /// Takes an offer back, or waits for its end. Says whether it was taken back.
-    pub(crate) fn take_back(&self, offer: &Arc<Offer>) -> bool {
-        let withdrawn = self.withdraw(offer);
-        if !withdrawn {
-            self.wait_for(offer);
-        }
-        withdrawn
-    }
-
-    /// Takes an offer back if nobody has taken it. Says whether it did.
-    pub(crate) fn withdraw(&self, offer: &Arc<Offer>) -> bool {
-        let withdrawn = self.hub().board.withdraw(offer);
-        if withdrawn {
-            self.hub().help.came_too_late(offer);
-        }
-        withdrawn
-    }
-
-    /// Waits until an offer that somebody took is done.
+    /// Waits until what somebody took is done.
     ///
-    /// Meanwhile this thread runs parts of that very work if some are on offer; the closure that waits
+    /// Meanwhile this thread runs parts of that very work, if some are left; the closure that waits
     /// may hold locks, and a stranger's work could want them. Else it sleeps.
     #[cold]
     pub(crate) fn wait_for(&self, offer: &Arc<Offer>) {
-        if offer.is_done() {
-            return;
-        }
-        offer.watch();
         while !offer.is_done() {
             if !self.help(offer) && !self.look_again(offer) {
                 self.sleep(offer);
@@ -56,74 +37,66 @@ impl Stack<'_> {
         }
     }
 
-    /// Runs a part of the work, if one is on offer. Says whether it did.
+    /// Runs a part of the work, if one is left. Says whether it did.
     fn help(&self, offer: &Arc<Offer>) -> bool {
-        self.take_part_of(offer).map(|taken| self.help_with(offer, taken)).is_some()
+        self.take_part_of(offer).map(|taken| self.run(taken)).is_some()
     }
 
     /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all kinds ask
     /// for that when they are dropped.
     fn take_part_of(&self, offer: &Arc<Offer>) -> Option<Taken> {
-        if thread::panicking() { None } else { self.hub().board.take_part_of(offer) }
-    }
-
-    /// While it helps it is not called for another part: somebody further out may have nothing to do.
-    fn help_with(&self, offer: &Offer, taken: Taken) {
-        offer.look_away();
-        self.hub().note_taken(&taken);
-        self.run(taken);
-        offer.watch();
+        if thread::panicking() {
+            return None;
+        }
+        self.hub().take_part_of(offer, self.first_look(), self.line)
     }
 
     /// Pauses before the sleep. Says whether something changed meanwhile.
     fn look_again(&self, offer: &Arc<Offer>) -> bool {
-        let board = &self.hub().board;
         let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
-        // Who sleeps comes back after the delay: so long a wait is no dearer than a sleep.
-        let mut pause: Spin = patience.pause_for(self.hub().help.delay().min(LONGEST_PAUSE));
-        let mut turns = 0;
+        let mut pause = patience.pause_for(LONGEST_PAUSE);
+        let mut turns = 0_u32;
         let mut changed = false;
-        board.poke_all();
         while !changed && pause.turn() {
-            changed = offer.is_done() || board.open() > 0;
             turns += 1;
-            if turns % TURNS_A_POKE == 0 {
-                board.poke_all();
-            }
+            // Less and less often: each look in vain disturbs whoever runs the work.
+            changed = offer.is_done() || turns.is_power_of_two() && self.help(offer);
         }
         patience.learn(changed);
         let _kept = PATIENCE.try_with(|kept| kept.set(patience));
-        // An open offer may be a stranger's: then it is time to sleep all the same.
-        offer.is_done() || self.help(offer)
+        changed
     }
 
-    /// Sleeps until the work is done, or whoever runs it has a part of it to offer.
+    /// Sleeps until the work is done, or has a part that this thread can run, and runs it.
+    ///
+    /// A worker that sleeps for longer than a moment lends its core, also where it is a guest of another pool: what is
+    /// placed on it, and nobody else may run, may be just what the work waits for.
     fn sleep(&self, offer: &Arc<Offer>) {
-        let early = if mutant!("look_before_lie_down") { self.take_part_of(offer) } else { None };
-        if !offer.lie_down() {
-            return;
-        }
-        // The last look, after it is known that this thread sleeps.
-        self.hub().board.poke_all();
-        let part = if mutant!("look_before_lie_down") { early } else { self.take_part_of(offer) };
-        if part.is_none() {
-            self.park(offer);
-        }
-        offer.get_up();
-        if let Some(taken) = part {
-            self.help_with(offer, taken);
-        }
-    }
-
-    /// A worker lends its core meanwhile, also where it is a guest of another pool: what is placed on it, and nobody else may run, may be
-    /// just what the work waits for.
-    fn park(&self, offer: &Offer) {
-        parker::lending(None, |end| match end {
-            Some(end) => offer.park_until(end),
-            None => {
-                offer.park();
-                true
+        let begin = clock::now();
+        let mut nap = MOMENT;
+        let mut lent = false;
+        let part = loop {
+            if !offer.lie_down() {
+                break None;
             }
-        });
+            let _called = offer.park_until(clock::after(nap));
+            offer.get_up();
+            let part = self.take_part_of(offer);
+            if part.is_some() || offer.is_done() {
+                break part;
+            }
+            if !lent {
+                lent = true;
+                parker::lend();
+            }
+            let slept = clock::now().saturating_duration_since(begin);
+            nap = SHORTEST_NAP.max(slept / NAP_SHARE);
+        };
+        if lent {
+            parker::take_back();
+        }
+        if let Some(taken) = part {
+            self.run(taken);
+        }
     }
 }

@@ -3,7 +3,6 @@
 
 mod counting;
 mod errand;
-mod help;
 mod lanes;
 mod lend;
 mod lives;
@@ -12,6 +11,7 @@ mod models;
 mod moves;
 mod registry;
 mod slot;
+mod lines;
 mod watchdog;
 mod watchers;
 
@@ -26,7 +26,6 @@ use crate::habit::{self, Prefer};
 use crate::id::PoolId;
 use crate::idle::IdleList;
 use crate::metrics::{Counters, LiveHistogram};
-use crate::offer::{Board, Offer, Taken};
 use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicUsize, Ordering, handshake, thread};
 use crate::task::{Outcome, QueuedTask};
@@ -34,11 +33,11 @@ use crate::task::{Outcome, QueuedTask};
 pub(crate) use counting::ById;
 pub(crate) use errand::Backlog;
 use errand::Backlogs;
-use help::Help;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
 use lend::Spares;
 pub(crate) use lend::{Order, StartSpare};
+use lines::Lookout;
 pub(crate) use lives::Lives;
 use moves::Moves;
 pub(crate) use registry::find;
@@ -63,9 +62,8 @@ pub(crate) struct Hub {
     spares: Spares,
     slots_used: AtomicUsize,
     pub(crate) idle: IdleList,
-    /// Parts of fork-join calls that anybody may run.
-    pub(crate) board: Board,
-    pub(crate) help: Help,
+    /// Who looks after what is left on the lines of fork-join calls.
+    pub(crate) lookout: Lookout,
     pub(crate) admission: Option<Arc<Admission>>,
     /// Whether a task that nothing special is asked of may do without the optional part.
     pub(crate) has_plain_tasks: bool,
@@ -120,8 +118,7 @@ impl Hub {
             slots_used: AtomicUsize::new(config.workers),
             spares: Spares::new(config.workers, config.spares, start_spare),
             idle: IdleList::new(),
-            board: Board::new(),
-            help: Help::default(),
+            lookout: Lookout::new(),
             has_plain_tasks: admission.is_none()
                 && !config.record_timing
                 && config.watchdog.is_none(),
@@ -214,39 +211,15 @@ impl Hub {
         }
     }
 
-    /// Offers a part of a fork-join call. Searching workers see it; sleeping ones are not woken by this.
-    pub(crate) fn offer(&self, offer: Arc<Offer>) {
-        self.counters.jobs_offered.raise();
-        self.board.post(offer);
-    }
-
-    /// An offer was taken: by a worker, or by somebody who waits for the whole.
-    pub(crate) fn note_taken(&self, taken: &Taken) {
-        self.counters.jobs_taken.raise();
-        self.help.came(taken.offer());
-    }
-
-    /// Wakes a free worker for an offer, whoever searches: that one may be at something else.
+    /// Wakes a free worker to look at the lines, whoever searches: that one may be at something else.
     #[cold]
     pub(crate) fn wake_helper(&self) {
-        // Its maker goes on working, so its own core is not to be had.
+        // The caller goes on working, so its own core is not to be had.
         let here = self.core_here();
         let far = |index: usize| here.is_none() || self.config.cores.get(index) != here.as_ref();
         if let Some(index) = self.idle.take_some(far) {
             self.unpark(index);
         }
-    }
-
-    /// Whether the worker whose core the calling thread is on has nothing to do and is awake: it does not get
-    /// the core before the caller sleeps. Not for workers.
-    #[cold]
-    pub(crate) fn is_worker_in_the_way(&self) -> bool {
-        let Some(here) = self.core_here() else { return false };
-        let index = self.config.cores.iter().position(|core| *core == here);
-        index.is_some_and(|index| {
-            let runs = self.slots.get(index).is_none_or(Slot::is_running);
-            !runs && !self.idle.lists(index)
-        })
     }
 
     /// The calling thread's core, where it matters.
@@ -308,11 +281,6 @@ impl Hub {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.idle.look().is_closed()
-    }
-
-    /// Whether a worker would find something to run.
-    pub(crate) fn has_work(&self) -> bool {
-        self.has_tasks() || self.board.open() > 0
     }
 
     /// Whether a worker would find a task to run.

@@ -11,6 +11,7 @@ use super::moves::Moves;
 use super::watchdog::Watched;
 use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
+use crate::offer::Line;
 use crate::parker::Parker;
 use crate::queue::Queue;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,8 @@ pub(crate) struct Slot {
     /// Batches that the worker takes from other queues into its inbox.
     pub(crate) moves: Moves,
     pub(crate) parker: Parker,
+    /// What the worker has left to be run in its fork-join calls.
+    pub(crate) line: Line,
     /// Set while the worker may be asleep, for who deals it a task.
     pub(crate) asleep: CachePadded<AtomicBool>,
     /// Set by a submitter on this worker's core that is about to sleep until the task is done: it wants the
@@ -82,6 +85,7 @@ impl Slot {
             own: Lanes::new(),
             moves: Moves::new(),
             parker: Parker::new(),
+            line: Line::new(),
             asleep: CachePadded::new(AtomicBool::new(false)),
             hurried: AtomicBool::new(false),
             counters: WorkerCounters::default(),
@@ -123,11 +127,6 @@ impl Slot {
 
     pub(crate) fn is_online(&self) -> bool {
         self.thread.lock().life == Life::Online
-    }
-
-    /// Whether the worker runs a task or a part of a call.
-    pub(crate) fn is_running(&self) -> bool {
-        self.running.is_set() || self.is_helping()
     }
 
     fn is_helping(&self) -> bool {

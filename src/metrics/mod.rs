@@ -56,7 +56,7 @@ pub struct Metrics {
     pub parks: u64,
     /// Times a sleeping worker was woken.
     pub wakes: u64,
-    /// Parts of fork-join calls that were offered to other threads.
+    /// Parts of fork-join calls that other threads could take, and took: the same number as `jobs_taken`.
     pub jobs_offered: u64,
     /// Parts of fork-join calls that another thread ran.
     pub jobs_taken: u64,

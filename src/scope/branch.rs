@@ -1,30 +1,27 @@
-//! The closures that one thread has at hand for a scope: its own list, and what it has given away.
+//! The closures that one thread has at hand for a scope, and what all threads in the scope share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::sync::lock::Mutex;
-
-use super::job::{HeldJob, Left, ListedJob};
-use super::list::List;
+use super::deque::Deque;
+use super::job::{Head, HeldJob, Left, ListedJob};
 use super::roll::Roll;
-use crate::clock;
-use crate::first;
-use crate::fork::{self, Maker, Pace, Source, Stack, estimate};
-use crate::offer::{Offer, Work};
+use crate::fork::{self, Stack};
+use crate::offer::{Line, Maker, Offer, Source, Work};
 use crate::parker::{self, Parker};
+use crate::sync::AtomicBool;
+use crate::sync::lock::Mutex;
 use crate::unwind::{self, Payload};
-
-/// While so many closures were spawned nobody looks who is hungry.
-const SPAWNS_A_BEAT: u32 = 64;
 
 /// What all threads in a scope share.
 pub(super) struct Core {
     /// Spawned by threads that have no branch: inside a join that moved, say.
-    strays: Mutex<List>,
+    strays: Mutex<VecDeque<ListedJob>>,
+    /// Whether there may be some.
+    has_strays: AtomicBool,
     /// The first panic that no handle told of.
     first: Mutex<Option<Payload>>,
     /// Panics that a handle has still to tell of.
@@ -37,7 +34,8 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new() -> Self {
         Self {
-            strays: Mutex::new(List::new(VecDeque::new())),
+            strays: Mutex::default(),
+            has_strays: AtomicBool::new(false),
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
@@ -50,26 +48,46 @@ impl Core {
         NonNull::from(self).cast()
     }
 
-    /// Puts a closure where the calling thread, or else the scope's own, will find it.
+    /// Puts a closure where the calling thread, or else the scope's own, will find it. Gives the calling thread's line if
+    /// it lies there.
     #[inline]
-    pub(super) fn push(&self, job: ListedJob) {
-        let mut job = Some(job);
+    pub(super) fn push(&self, job: ListedJob) -> Option<NonNull<Line>> {
+        let job = Cell::new(Some(job));
         let near = fork::with_current(|stack| {
             let branch = stack.tagged(self.tag())?;
             // SAFETY: only branches have a scope's tag, and an open source is still there.
             let branch = unsafe { branch.cast::<Branch<'_>>().as_ref() };
             branch.push(stack, job.take()?);
-            Some(())
+            Some(NonNull::from(branch.line))
         });
-        drop(near);
-        if let Some(job) = job {
-            ListedJob::send_away(std::iter::once(&job));
-            self.strays.lock().push(job);
+        let near = near.unwrap_or(None);
+        if let Some(job) = job.take() {
+            self.push_stray(job);
         }
+        near
+    }
+
+    #[cold]
+    fn push_stray(&self, job: ListedJob) {
+        job.send_away();
+        self.strays.lock().push_back(job);
+        // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left the roll.
+        self.has_strays.store(true, Ordering::Release);
     }
 
     fn stray(&self) -> Option<ListedJob> {
-        self.strays.lock().pop()
+        // ORDERING: acquire, partner of the release above.
+        if !self.has_strays.load(Ordering::Acquire) {
+            return None;
+        }
+        self.strays.lock().pop_front()
+    }
+
+    /// The older half of the strays, for a thief.
+    fn take_strays(&self) -> Vec<ListedJob> {
+        let mut strays = self.strays.lock();
+        let half = strays.len().div_ceil(2);
+        strays.drain(..half).collect()
     }
 
     fn run(&self, job: ListedJob) {
@@ -141,166 +159,183 @@ impl Core {
 /// One thread's part of a scope: the scope's own thread has one, and whoever took some closures.
 pub(super) struct Branch<'c> {
     core: &'c Core,
-    list: RefCell<List>,
-    given: RefCell<Vec<Given>>,
-    spawned: Cell<u32>,
-    /// What the scope's own thread waits for, once something was given.
-    group: RefCell<Option<Arc<Offer>>>,
+    line: &'c Line,
+    jobs: Deque<Head>,
+    /// Whether a thief was given something.
+    gave: AtomicBool,
+    /// What the scope's own thread waits for, once something was given. Touched with the line's lock held.
+    group: UnsafeCell<Option<Arc<Offer>>>,
+    /// Whether it is the scope's own thread's.
+    is_own: bool,
 }
 
-/// Closures on offer, in a box. It belongs to whoever took the offer, or took it back.
+/// Closures that a thief has taken, in a box.
 struct Batch {
     core: NonNull<Core>,
     group: Arc<Offer>,
-    jobs: VecDeque<ListedJob>,
-}
-
-/// What a branch has offered, and may withdraw.
-struct Given {
-    batch: NonNull<Batch>,
-    offer: Arc<Offer>,
+    jobs: Vec<NonNull<Head>>,
 }
 
 impl<'c> Branch<'c> {
     /// For the scope's own thread.
-    pub(super) fn new(core: &'c Core) -> Self {
-        Self::with_jobs(core, VecDeque::new(), None)
-    }
-
-    fn with_jobs(core: &'c Core, jobs: VecDeque<ListedJob>, group: Option<Arc<Offer>>) -> Self {
+    #[inline]
+    pub(super) fn new(core: &'c Core, line: &'c Line) -> Self {
         Self {
             core,
-            list: RefCell::new(List::new(jobs)),
-            given: RefCell::new(Vec::new()),
-            spawned: Cell::new(first::SHORT),
-            group: RefCell::new(group),
+            line,
+            jobs: Deque::new(),
+            gave: AtomicBool::new(false),
+            group: UnsafeCell::new(None),
+            is_own: true,
+        }
+    }
+
+    fn with_jobs(
+        core: &'c Core,
+        line: &'c Line,
+        jobs: &[NonNull<Head>],
+        group: Arc<Offer>,
+    ) -> Self {
+        Self {
+            core,
+            line,
+            jobs: Deque::with_items(jobs),
+            gave: AtomicBool::new(false),
+            group: UnsafeCell::new(Some(group)),
+            is_own: false,
         }
     }
 
     #[inline]
     fn push(&self, stack: &Stack<'_>, job: ListedJob) {
-        let mut list = self.list.borrow_mut();
-        let is_only_one = list.len() == 0;
-        let is_heavy = is_only_one && self.is_heavy(stack, &job);
-        list.push(job);
-        drop(list);
-        let spawned = self.spawned.get().wrapping_add(1);
-        self.spawned.set(spawned);
-        if is_only_one {
-            if is_heavy {
-                stack.call_for_help(None);
-            }
-        } else if spawned % SPAWNS_A_BEAT == 0 || fork::is_poked() {
-            stack.look_for_hunger();
+        self.jobs.push(self.line, job.into_raw());
+        if self.line.is_asked() {
+            stack.attend();
         }
     }
 
     /// Runs everything, and waits for what others have taken. For the scope's own thread.
+    #[inline]
     pub(super) fn finish(&self, stack: &Stack<'_>) {
         // What is out there borrows from frames that a panic would leave. User code's is caught further in.
         let bomb = unwind::AbortOnPanic;
-        loop {
-            self.run_all(stack);
-            let group = self.group.borrow().clone();
-            let Some(group) = group else { break };
-            // SAFETY: this thread was counted, and the roll stays until it returns.
-            let is_last = unsafe { Roll::leave(NonNull::from(&self.core.roll)) };
-            if !is_last {
-                // It may help with parts of this meanwhile, and these may spawn, and give, here again.
-                stack.wait_for(&group);
-            }
-            // For another round a new one: this one is done for good.
-            self.group.replace(None);
-            self.core.roll.reopen();
+        self.run_all();
+        while self.has_given() {
+            self.wait_for_others(stack);
+            self.run_all();
         }
         core::mem::forget(bomb);
     }
 
+    /// Whether a thief was given something that was not waited for yet.
+    #[inline]
+    fn has_given(&self) -> bool {
+        if self.line.is_asked() {
+            let _is_called = self.line.attend();
+        }
+        // ORDERING: thieves that saw the last of the jobs are gone, or were just waited for.
+        self.gave.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn wait_for_others(&self, stack: &Stack<'_>) {
+        // SAFETY: the line's lock is held.
+        let group = self.line.alone(|| unsafe { &*self.group.get() }.clone());
+        let group = group.expect("a thief that is given something makes the group");
+        // SAFETY: this thread was counted, and the roll stays until it returns.
+        let is_last = unsafe { Roll::leave(NonNull::from(&self.core.roll)) };
+        if !is_last {
+            // It may help with parts of this meanwhile, and these may spawn here again.
+            stack.wait_for(&group);
+        }
+        // For another round a new one: this one is done for good. Thieves are given nothing while the roll is empty.
+        self.line.alone(|| {
+            // SAFETY: the line's lock is held.
+            unsafe { *self.group.get() = None };
+            // ORDERING: as in `has_given`.
+            self.gave.store(false, Ordering::Relaxed);
+        });
+        self.core.roll.reopen();
+    }
+
     /// Runs all that nobody else has taken.
-    fn run_all(&self, stack: &Stack<'_>) {
+    #[inline]
+    fn run_all(&self) {
         loop {
-            self.run_list(stack);
+            while let Some(job) = self.jobs.pop(self.line) {
+                // SAFETY: `push` or a thief put it there, and it was taken out once.
+                self.core.run(unsafe { ListedJob::from_raw(job) });
+            }
             // One at a time, and not by way of the list: a handle must find it unless it runs.
-            if let Some(stray) = self.core.stray() {
-                self.core.run(stray);
-                continue;
-            }
-            let last = self.given.borrow_mut().pop();
-            let Some(given) = last else { break };
-            if let Some(jobs) = given.take_back(stack) {
-                self.core.roll.withdraw();
-                self.list.borrow_mut().append(jobs);
-            }
+            let Some(stray) = self.core.stray() else { return };
+            self.core.run(stray);
         }
     }
 
-    fn run_list(&self, stack: &Stack<'_>) {
-        let next = || self.list.borrow_mut().pop();
-        let Some(mut job) = next() else { return };
-        if self.list.borrow().len() > 0 && self.is_heavy(stack, &job) {
-            // The first may take long, and nobody looks meanwhile.
-            stack.call_for_help(None);
+    /// What a thief may have: the older half of the jobs, or else of the strays.
+    ///
+    /// # Safety
+    /// - As for [`Source::give`].
+    unsafe fn take_jobs(&self) -> Vec<NonNull<Head>> {
+        // What its handle is at just now stays.
+        let is_free = |job: NonNull<Head>| !self.line.is_busy_with(job.cast());
+        // SAFETY: the caller's promise.
+        let jobs = unsafe { self.jobs.take_older(is_free) };
+        for &job in &jobs {
+            // SAFETY: from `push`; the owner reaches it by its handle only, which is not at it just now.
+            unsafe { ListedJob::mark_away(job) };
         }
-        let mut pace = Pace::new(1, clock::now());
-        loop {
-            let key = job.key();
-            let mut ran = 0;
-            let more = loop {
-                self.core.run(job);
-                ran += 1;
-                match next() {
-                    Some(another) if ran < pace.items() => job = another,
-                    more => break more,
-                }
-            };
-            let took = pace.learn(ran);
-            pace.share(stack, took, None);
-            estimate::learn(key, took / u32::try_from(ran).unwrap_or(u32::MAX));
-            match more.or_else(next) {
-                Some(another) => job = another,
-                None => return,
-            }
+        // ORDERING: as in `stray`.
+        if jobs.is_empty() && self.is_own && self.core.has_strays.load(Ordering::Acquire) {
+            return self.core.take_strays().into_iter().map(ListedJob::into_raw).collect();
         }
-    }
-
-    fn is_heavy(&self, stack: &Stack<'_>, job: &ListedJob) -> bool {
-        estimate::guess(job.key(), stack.hub().help.delay()).is_heavy
-    }
-
-    /// Forgets what was given away and is done: a scope may stay open for long.
-    fn forget_done(&self) {
-        let mut given = self.given.borrow_mut();
-        if given.len() >= 64 && given.len().is_power_of_two() {
-            given.retain(|given| !given.offer.is_done());
-        }
+        jobs
     }
 }
 
 impl Source for Branch<'_> {
-    /// The newer half: the older ones are next here.
-    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
-        let jobs = self.list.borrow_mut().split_newer_half();
-        if jobs.is_empty() {
+    unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
+        // Whoever takes it is on the roll from now on. An empty one means that the scope's thread is about to go on.
+        if !self.core.roll.enter() {
             return None;
         }
-        ListedJob::send_away(jobs.iter());
-        let group = Arc::clone(self.group.borrow_mut().get_or_insert_with(|| maker.group()));
-        self.core.roll.enter();
+        // SAFETY: the caller's promise.
+        let jobs = unsafe { self.take_jobs() };
+        if jobs.is_empty() {
+            self.leave_for_nobody();
+            return None;
+        }
+        // SAFETY: the line's lock is held.
+        let group = unsafe { &mut *self.group.get() };
+        let group = Arc::clone(group.get_or_insert_with(|| maker.group()));
+        // ORDERING: the owner looks after it has seen that the thief is gone.
+        self.gave.store(true, Ordering::Relaxed);
         let core = NonNull::from(self.core);
         let batch = Box::new(Batch { core, group: Arc::clone(&group), jobs });
         let batch = NonNull::from(Box::leak(batch));
         // SAFETY: whoever takes the offer owns the batch. The core, and what the jobs borrow, stay for as long
         // as somebody is on the roll, and the batch's taker is from now on.
         let work = unsafe { Work::new(batch.cast(), Batch::run) };
-        let offer = maker.offer_in(&group, work);
-        self.forget_done();
-        self.given.borrow_mut().push(Given { batch, offer: Arc::clone(&offer) });
-        Some(offer)
+        Some(maker.offer_in(&group, work))
+    }
+}
+
+impl Branch<'_> {
+    /// Nothing was given after all.
+    fn leave_for_nobody(&self) {
+        // SAFETY: counted just now.
+        if unsafe { Roll::leave(NonNull::from(&self.core.roll)) } {
+            // All others have left meanwhile, and counted on this one to say so.
+            // SAFETY: the line's lock is held.
+            if let Some(group) = unsafe { &*self.group.get() } {
+                group.finish();
+            }
+        }
     }
 }
 
 impl Batch {
-    /// Waits for nothing: what it gave away others end, so a chain of batches needs no stack.
+    /// Waits for nothing: what thieves took of it they end, so a chain of batches needs no stack.
     ///
     /// # Safety
     /// - `batch` is a boxed `Batch` whose offer the calling thread has taken.
@@ -310,31 +345,19 @@ impl Batch {
         let Self { core, group, jobs } = *batch;
         // SAFETY: this thread is on the roll.
         let here = unsafe { core.as_ref() };
-        let branch = Branch::with_jobs(here, jobs, Some(Arc::clone(&group)));
         let run = |stack: &Stack<'_>| {
+            let branch = Branch::with_jobs(here, stack.line(), &jobs, Arc::clone(&group));
             // As in `finish`.
             let bomb = unwind::AbortOnPanic;
-            stack.with_source(&branch, Some(here.tag()), || branch.run_all(stack));
+            stack.with_tagged(&branch, here.tag(), || branch.run_all());
             core::mem::forget(bomb);
         };
         assert!(fork::with_current(run).is_ok(), "a thread that takes offers has a stack");
-        drop(branch);
         // SAFETY: the core is there until this thread has left.
         let roll = NonNull::from(unsafe { &core.as_ref().roll });
         // SAFETY: nothing of the core is used after it.
         if unsafe { Roll::leave(roll) } {
             group.finish();
         }
-    }
-}
-
-impl Given {
-    /// Gives the closures if nobody has taken them.
-    fn take_back(self, stack: &Stack<'_>) -> Option<VecDeque<ListedJob>> {
-        stack.withdraw(&self.offer).then(|| {
-            // SAFETY: from a box, and nobody else reaches it any more: its offer is withdrawn.
-            let batch = unsafe { Box::from_raw(self.batch.as_ptr()) };
-            batch.jobs
-        })
     }
 }

@@ -1,8 +1,9 @@
 //! One closure of a scope: its memory, and the two who reach it, a list and a handle.
 //!
-//! While a job stays with the thread that spawned it nobody else reaches it, and its state is changed by
-//! plain loads and stores. Before it is given away it is marked as `away`, and from then on every change is
-//! an exchange. The handle never leaves the spawning thread, so it knows which of the two holds.
+//! While a job stays with the thread that spawned it, its state is changed by plain loads and stores. A thief marks
+//! it as `away` before it takes it, and from then on every change is an exchange. The handle never leaves the spawning
+//! thread. Before it changes a job that a thief could take just now, it announces that on the thread's line, and thieves
+//! pass over that job (see `offer/README.md`).
 //!
 //! | bit | meaning |
 //! | --- | --- |
@@ -26,7 +27,8 @@ use loom::alloc::{alloc, dealloc};
 use std::alloc::{alloc, dealloc};
 
 use super::arena;
-use crate::sync::{AtomicU32, Ordering, UnsafeCell, planted};
+use crate::offer::Line;
+use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell, planted};
 use crate::unwind::{self, Payload};
 
 const CLAIMED: u32 = 1;
@@ -36,10 +38,10 @@ const LISTED: u32 = 8;
 const ASLEEP: u32 = 16;
 
 /// What every job begins with.
-struct Head {
+pub(super) struct Head {
     state: AtomicU32,
-    /// Written once, by the spawning thread, before others can reach the job.
-    away: UnsafeCell<bool>,
+    /// Set once, by the thief that takes the job, or by the spawning thread before others can reach it.
+    away: AtomicBool,
     /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of no size
     /// in a real build.
     contents: UnsafeCell<()>,
@@ -85,7 +87,7 @@ where
     let job = cut.unwrap_or_else(|| allocate(layout)).cast::<Job<F, R>>();
     let head = Head {
         state: AtomicU32::new(HELD | LISTED),
-        away: UnsafeCell::new(false),
+        away: AtomicBool::new(false),
         contents: UnsafeCell::new(()),
         is_cut,
         table: const { &Job::<F, R>::TABLE },
@@ -94,7 +96,7 @@ where
     // SAFETY: fresh memory of this layout.
     unsafe { job.write(Job { head, half }) };
     let job = job.cast();
-    (ListedJob { job }, HeldJob { job, value: PhantomData })
+    (ListedJob { job }, HeldJob { job, line: None, value: PhantomData })
 }
 
 impl<F, R> Job<F, R>
@@ -165,8 +167,8 @@ unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
 impl Head {
     #[inline]
     fn is_away(&self) -> bool {
-        // SAFETY: only `send_away` writes, once, and before another thread reaches the job.
-        self.away.with(|away| unsafe { *away })
+        // ORDERING: the thief that set it is gone by the line's word, or has never been here.
+        self.away.load(Ordering::Relaxed)
     }
 }
 
@@ -269,46 +271,30 @@ pub(super) enum Left {
 }
 
 impl ListedJob {
-    /// From now on other threads may reach the jobs. Only for their spawning thread.
-    pub(super) fn send_away<'j>(jobs: impl Iterator<Item = &'j Self>) {
-        let mut tally = arena::Tally::new();
-        for listed in jobs {
-            // SAFETY: the list's half keeps the job.
-            let head = unsafe { head(listed.job) };
-            // What is away for the second time was spawned elsewhere, and that thread may be reading the mark.
-            if head.is_away() && !mutant!("job_marked_twice") {
-                continue;
-            }
-            // SAFETY: at home until now, so no other thread reaches the job.
-            head.away.with_mut(|away| unsafe { *away = true });
-            if head.is_cut {
-                // SAFETY: cut on this thread, and away only now.
-                unsafe { tally.add(listed.job.cast()) };
-            }
-        }
+    pub(super) fn into_raw(self) -> NonNull<Head> {
+        self.job
     }
 
-    /// Something that belongs to the closure's type.
-    pub(super) fn key(&self) -> usize {
-        // SAFETY: the list's half keeps the job.
-        unsafe { head(self.job) }.table.run as usize
+    /// # Safety
+    /// - The job is from [`into_raw`](Self::into_raw), and comes back once.
+    pub(super) unsafe fn from_raw(job: NonNull<Head>) -> Self {
+        Self { job }
     }
 
-    /// Whether somebody has claimed it: for a job on a list, the handle's thread.
-    pub(super) fn is_claimed(&self) -> bool {
-        // ORDERING: a bit that is never taken back; nothing is read on the strength of it.
-        // SAFETY: the list's half keeps the job.
-        unsafe { head(self.job) }.state.load(Ordering::Relaxed) & CLAIMED != 0
+    /// The job goes where other threads reach it.
+    pub(super) fn send_away(&self) {
+        // SAFETY: the list's half keeps the job, and nobody else reaches it.
+        unsafe { Self::mark_away(self.job) };
     }
 
-    /// Lets go of the job if the handle's thread has claimed it. Says so; then this must not be used again.
-    pub(super) fn leave_if_claimed(&self) -> bool {
-        let is_claimed = self.is_claimed();
-        if is_claimed {
-            // SAFETY: the list's half is one of the holders, until here.
-            unsafe { leave(self.job) };
-        }
-        is_claimed
+    /// From now on the job's state is changed by exchanges.
+    ///
+    /// # Safety
+    /// - The list's half is the caller's, and keeps the job. The handle's thread does not change the job just now.
+    pub(super) unsafe fn mark_away(job: NonNull<Head>) {
+        // ORDERING: the job goes on by way of a lock; the handle's thread looks after it has seen that the thief is gone.
+        // SAFETY: the caller's promise.
+        unsafe { head(job) }.away.store(true, Ordering::Relaxed);
     }
 
     /// Runs the closure, unless the handle's thread has. `panicked` is called before the handle can see a
@@ -360,6 +346,8 @@ unsafe fn leave(job: NonNull<Head>) {
 /// The handle's half.
 pub(super) struct HeldJob<R> {
     job: NonNull<Head>,
+    /// The line of the handle's thread on which the job was left. `None` if it went away at once.
+    line: Option<NonNull<Line>>,
     value: PhantomData<R>,
 }
 
@@ -373,6 +361,30 @@ pub(super) enum Look<R> {
 }
 
 impl<R> HeldJob<R> {
+    /// Where the job was left.
+    ///
+    /// # Safety
+    /// - The line is there for as long as the handle.
+    pub(super) unsafe fn lies_on(&mut self, line: Option<NonNull<Line>>) {
+        self.line = line;
+    }
+
+    /// As [`change`], for the handle's side: a thief may be about to take the job.
+    #[inline]
+    fn change(&self, change_to: impl Fn(u32) -> u32) -> u32 {
+        let Some(line) = self.line else {
+            // SAFETY: the handle's half is one of the holders. The job is away, or nobody else reaches it.
+            return unsafe { change(self.job, change_to) };
+        };
+        // SAFETY: `lies_on` was promised that it is there.
+        let line = unsafe { line.as_ref() };
+        line.announce(self.job.cast());
+        // SAFETY: as above; no thief takes the job before the end of this.
+        let before = unsafe { change(self.job, change_to) };
+        line.conclude();
+        before
+    }
+
     pub(super) fn is_done(&self) -> bool {
         // ORDERING: acquire, partner of the exchange that sets the bit.
         let order = planted(mutant!("job_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
@@ -390,8 +402,7 @@ impl<R> HeldJob<R> {
             unsafe { free(job) };
             return Look::Done(result);
         }
-        // SAFETY: the handle's half is one of the holders.
-        if !unsafe { claim(job) } {
+        if self.change(|state| state | CLAIMED) & CLAIMED != 0 {
             return Look::Running(self);
         }
         // SAFETY: as above.
@@ -400,8 +411,7 @@ impl<R> HeldJob<R> {
         let _panicked = unsafe { (table.run)(job) };
         // SAFETY: we have run it.
         let result = unsafe { take_result(job) };
-        // SAFETY: as above, until here.
-        if unsafe { change(job, |state| state & !HELD) } & LISTED == 0 {
+        if self.change(|state| state & !HELD) & LISTED == 0 {
             // SAFETY: the list has let go of it, and the result was taken.
             unsafe { free(job) };
         }
@@ -415,16 +425,14 @@ impl<R> HeldJob<R> {
 
     /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the job is done.
     pub(super) fn lie_down(&self) -> bool {
-        // SAFETY: the handle's half is one of the holders.
-        unsafe { change(self.job, |state| state | ASLEEP) & DONE == 0 }
+        self.change(|state| state | ASLEEP) & DONE == 0
     }
 
     /// Lets go of the job. Gives its panic, if it has had one that nobody will see.
     #[inline]
     pub(super) fn let_go(self) -> Option<Payload> {
         let job = self.job;
-        // SAFETY: the handle's half is one of the holders, until here.
-        if unsafe { change(job, |state| state & !HELD) } & DONE == 0 {
+        if self.change(|state| state & !HELD) & DONE == 0 {
             return None;
         }
         // SAFETY: done, so no list reaches it.

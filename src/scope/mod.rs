@@ -3,9 +3,9 @@
 mod arena;
 mod branch;
 mod closure;
+mod deque;
 mod handle;
 mod job;
-mod list;
 #[cfg(all(test, corepool_loom))]
 mod models;
 mod roll;
@@ -37,13 +37,10 @@ pub struct Scope<'scope, 'env: 'scope> {
 impl WorkerPool {
     /// Lets closures on borrowed data be spawned, and returns when all of them have ended.
     ///
-    /// The body runs on the calling thread, and so do the closures that no hungry worker takes, in the order of their
-    /// spawning, when the body has ended. Closures may spawn more: they capture the
-    /// scope. A spawn costs a small allocation; nothing is queued or woken for as long as it is not worth it.
-    ///
-    /// **Closures stay with the thread that spawned them** until a beat or a hungry worker takes some along, and at the latest until the body ends.
-    /// So a body must not wait for its closures by other means than their handles, such as a channel: it might wait for one that nobody
-    /// can reach. What is to run beside its spawner for certain is a task: see [`spawn`](Self::spawn).
+    /// The body runs on the calling thread. Closures wait there until an idle worker takes the oldest of them, which it
+    /// does by itself, also while the body or a closure computes, sleeps or waits. Those that nobody takes run on the calling
+    /// thread when the body has ended, the newest first. Closures may spawn more: they capture the scope. A spawn costs a
+    /// small allocation; nobody is woken for it.
     ///
     /// A thread that is no worker of this pool takes part as a guest. Nothing but this scope's own closures runs
     /// while it waits for them.
@@ -101,9 +98,8 @@ where
 {
     let scope = Scope { core: Core::new(), scope: PhantomData, env: PhantomData };
     let result = fork::with_stack_of(hub, |stack| {
-        let branch = Branch::new(&scope.core);
-        fork::look();
-        stack.with_source(&branch, Some(scope.core.tag()), || {
+        let branch = Branch::new(&scope.core, stack.line());
+        stack.with_tagged(&branch, scope.core.tag(), || {
             // Caught, so that the closures end before what they borrow does.
             let result = unwind::catch(|| body(&scope));
             branch.finish(stack);
@@ -151,8 +147,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: ScopedClosure<'scope, 'env, M, Output = R> + Send + 'scope,
         R: Send + 'scope,
     {
-        let (listed, held) = job::make(move || closure.call(self));
-        self.core.push(listed);
+        let (listed, mut held) = job::make(move || closure.call(self));
+        let line = self.core.push(listed);
+        // SAFETY: the thread is inside the scope, or in a closure of it, and keeps its line until that ends. The handle
+        // does not leave the thread, nor outlive the scope.
+        unsafe { held.lies_on(line) };
         ScopedHandle::new(held, &self.core)
     }
 }

@@ -1,8 +1,10 @@
-//! Models of a job that went away: who runs it against the handle, in every way they can meet; and of the
+//! Models of a job that went away: who runs it against the handle, in every way they can meet. `memory` has those of the
 //! counts by which a chunk of jobs is kept.
 //!
 //! Each job says how often its closure ran, and how often closure and result were dropped. Its cells say whether two
 //! threads touched it at once, and loom's allocator whether it was freed once.
+
+mod memory;
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -11,10 +13,10 @@ use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use loom::alloc::Track;
 use loom::thread;
 
-use super::arena::{self, Arena, Chunk};
-use super::job::{self, HeldJob, Left, ListedJob, Look};
+use super::deque::Deque;
+use super::job::{self, Head, HeldJob, Left, ListedJob, Look};
 use super::roll::Roll;
-use crate::offer::Offer;
+use crate::offer::{Line, Maker, Offer, Source, SourceJob, Work};
 use crate::parker::Parker;
 use crate::sync::{Mutex, UnsafeCell, explore};
 use crate::unwind::Payload;
@@ -76,10 +78,16 @@ impl Seen {
 
     /// A job that went away.
     fn job(&self) -> (ListedJob, HeldJob<Token>) {
+        let (listed, held) = self.home_job();
+        listed.send_away();
+        (listed, held)
+    }
+
+    fn home_job(&self) -> (ListedJob, HeldJob<Token>) {
         let captured = Token::new(&self.closures_dropped);
         let (made, dropped) = (Arc::clone(&self.results_made), Arc::clone(&self.results_dropped));
         let ends = self.ends;
-        let (listed, held) = job::make(move || {
+        job::make(move || {
             drop(captured);
             made.fetch_add(1, Relaxed);
             let result = Token::new(&dropped);
@@ -88,9 +96,7 @@ impl Seen {
                 // Without the hook, which would fail the model.
                 Ends::ByPanic => std::panic::resume_unwind(Box::new(result)),
             }
-        });
-        ListedJob::send_away(std::iter::once(&listed));
-        (listed, held)
+        })
     }
 
     /// `Core::run`. Says whether this thread was to tell of a panic.
@@ -224,37 +230,124 @@ fn a_job_without_a_handle_is_passed_on() {
     });
 }
 
-/// Who took it gives it away again, while the handle's thread looks whether it is away.
-#[test]
-fn a_job_that_goes_away_twice() {
-    explore_both(|ends| {
-        let seen = Seen::new(ends);
-        let (listed, held) = seen.job();
-        let elsewhere = Arc::clone(&seen);
-        let runner = thread::spawn(move || {
-            ListedJob::send_away(std::iter::once(&listed));
-            elsewhere.run(listed)
+/// A scope's branch: its jobs on a line, where thieves find them.
+struct Listed {
+    line: Arc<Line>,
+    jobs: Deque<Head>,
+    seen: Arc<Seen>,
+}
+
+/// What a thief has taken: [`Batch`](super::branch) without the roll.
+struct Taken {
+    seen: Arc<Seen>,
+    jobs: Vec<NonNull<Head>>,
+}
+
+impl Source for Listed {
+    unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
+        let is_free =
+            |job: NonNull<Head>| mutant!("busy_unseen") || !self.line.is_busy_with(job.cast());
+        // SAFETY: the caller's promise.
+        let jobs = unsafe { self.jobs.take_older(is_free) };
+        for &job in &jobs {
+            // SAFETY: as in `Branch::take_jobs`.
+            unsafe { ListedJob::mark_away(job) };
+        }
+        if jobs.is_empty() {
+            return None;
+        }
+        let taken = Box::new(Taken { seen: Arc::clone(&self.seen), jobs });
+        let taken = NonNull::from(Box::leak(taken));
+        // SAFETY: whoever takes the offer owns what was taken.
+        Some(maker.offer(unsafe { Work::new(taken.cast(), Taken::run) }))
+    }
+}
+
+impl Taken {
+    /// # Safety
+    /// - `taken` is a boxed `Taken`, and the caller's.
+    unsafe fn run(taken: NonNull<()>) {
+        // SAFETY: the caller's promise.
+        let taken = unsafe { Box::from_raw(taken.cast::<Self>().as_ptr()) };
+        for job in taken.jobs {
+            // SAFETY: it was taken once.
+            let told = taken.seen.run(unsafe { ListedJob::from_raw(job) });
+            assert!(!told || taken.seen.ends == Ends::ByPanic);
+        }
+    }
+}
+
+impl Listed {
+    fn new(seen: &Arc<Seen>) -> Self {
+        let line = Arc::new(Line::new());
+        line.attach(Arc::new(Parker::new()));
+        line.answer_call();
+        Self { line, jobs: Deque::new(), seen: Arc::clone(seen) }
+    }
+
+    /// A scope with one job, while a thief comes: the handle is used, and then the scope's thread runs what is left.
+    fn run(&self, use_up: impl FnOnce(&Seen, HeldJob<Token>)) {
+        // SAFETY: this outlives the entry.
+        let entry = unsafe { SourceJob::new(self) };
+        // SAFETY: popped below.
+        let below = unsafe { self.line.push(entry.job()) };
+        let line = Arc::clone(&self.line);
+        let thief = thread::spawn(move || {
+            if let Some(taken) = line.take(None, true) {
+                taken.run();
+            }
         });
-        let here = seen.join(held);
-        seen.assert_told([here, runner.join().unwrap()]);
+        let (listed, mut held) = self.seen.home_job();
+        self.jobs.push(&self.line, listed.into_raw());
+        // SAFETY: the line outlives the handle.
+        unsafe { held.lies_on(Some(NonNull::from(&*self.line))) };
+        use_up(&self.seen, held);
+        while let Some(job) = self.jobs.pop(&self.line) {
+            // SAFETY: it was pushed, and taken out once.
+            let _told = self.seen.run(unsafe { ListedJob::from_raw(job) });
+        }
+        self.line.pop(below);
+        if self.line.is_asked() {
+            let _is_called = self.line.attend();
+        }
+        thief.join().unwrap();
+    }
+}
+
+#[test]
+fn a_thief_comes_while_a_handle_is_dropped() {
+    explore(|| {
+        let seen = Seen::new(Ends::Well);
+        Listed::new(&seen).run(|seen, held| {
+            let _told = seen.drop_handle(held);
+        });
+        seen.assert_over();
     });
 }
 
-/// A list is swept where the job was taken to, while the handle runs the job or has run it.
 #[test]
-fn a_sweep_against_a_join() {
-    explore_both(|ends| {
-        let seen = Seen::new(ends);
-        let (listed, held) = seen.job();
-        let elsewhere = Arc::clone(&seen);
-        let sweeper =
-            thread::spawn(
-                move || {
-                    if listed.leave_if_claimed() { false } else { elsewhere.run(listed) }
-                },
-            );
-        let here = seen.join(held);
-        seen.assert_told([here, sweeper.join().unwrap()]);
+fn a_thief_comes_while_a_handle_is_joined() {
+    explore(|| {
+        let seen = Seen::new(Ends::Well);
+        Listed::new(&seen).run(|seen, held| assert!(!seen.join(held)));
+        seen.assert_over();
+    });
+}
+
+/// The newest of two is taken back, and the older one by whoever is first.
+#[test]
+fn a_thief_comes_while_jobs_are_added_and_taken_back() {
+    explore(|| {
+        let first = Seen::new(Ends::Well);
+        let listed = Listed::new(&first);
+        listed.run(|first, held| {
+            let (job, second) = first.home_job();
+            listed.jobs.push(&listed.line, job.into_raw());
+            drop(held.let_go());
+            drop(second.let_go());
+        });
+        let counts = [&first.closures_dropped, &first.results_made, &first.results_dropped];
+        assert_eq!(counts.map(|count| count.load(Relaxed)), [2, 2, 2]);
     });
 }
 
@@ -275,116 +368,6 @@ fn two_runs_against_two_joins() {
         }
         runners.into_iter().for_each(|runner| assert!(!runner.join().unwrap()));
         seen.iter().for_each(|seen| seen.assert_over());
-    });
-}
-
-/// A piece of a chunk, on its way to another thread.
-struct Piece(NonNull<()>);
-
-// SAFETY: its chunk counts it as away.
-unsafe impl Send for Piece {}
-
-/// What `ListedJob::send_away` does to a chunk.
-fn send_away(arena: &Arena, pieces: &[NonNull<()>]) -> Vec<Piece> {
-    let chunk = Chunk::of(pieces[0]);
-    // SAFETY: it has these pieces.
-    if unsafe { chunk.as_ref() }.send_away(pieces.len()) {
-        arena.empty_at_home(chunk);
-    }
-    pieces.iter().map(|piece| Piece(*piece)).collect()
-}
-
-/// `arena::free_at_home`, on this arena.
-fn free_at_home(arena: &Arena, piece: NonNull<()>) {
-    let chunk = Chunk::of(piece);
-    // SAFETY: it has this piece.
-    if unsafe { chunk.as_ref() }.leave_home(1) {
-        arena.empty_at_home(chunk);
-    }
-}
-
-fn free_elsewhere(pieces: Vec<Piece>) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        for Piece(piece) in pieces {
-            // SAFETY: it was sent away, and is freed once.
-            unsafe { arena::free_away(piece) };
-        }
-    })
-}
-
-const SIZE: usize = 64;
-
-/// Fills the current chunk, so that the next piece is cut from another one.
-fn fill(arena: &Arena, first: NonNull<()>) -> Vec<NonNull<()>> {
-    let mut pieces = Vec::new();
-    loop {
-        let piece = arena.cut(16 << 10);
-        pieces.push(piece);
-        if Chunk::of(piece) != Chunk::of(first) {
-            return pieces;
-        }
-    }
-}
-
-/// Whoever is the last frees the chunk: another thread, or the one that ends.
-#[test]
-fn a_thread_ends_while_jobs_of_its_are_away() {
-    explore(|| {
-        let arena = Arena::new();
-        let pieces = [arena.cut(SIZE), arena.cut(SIZE)];
-        let mut away = send_away(&arena, &pieces);
-        let others = [vec![away.remove(0)], away].map(free_elsewhere);
-        drop(arena);
-        others.into_iter().for_each(|other| other.join().unwrap());
-    });
-}
-
-/// One stays at home; the chunk begins anew only if the one that went away is back.
-#[test]
-fn a_chunk_begins_anew_when_the_last_is_back() {
-    explore(|| {
-        let arena = Arena::new();
-        let (goes, stays) = (arena.cut(SIZE), arena.cut(SIZE));
-        let other = free_elsewhere(send_away(&arena, &[goes]));
-        free_at_home(&arena, stays);
-        let next = arena.cut(SIZE);
-        free_at_home(&arena, next);
-        drop(arena);
-        other.join().unwrap();
-    });
-}
-
-/// The last job of a full chunk goes away while others come back: its thread has nothing to do with it any more.
-#[test]
-fn the_last_job_at_home_goes_away() {
-    explore(|| {
-        let arena = Arena::new();
-        let first = arena.cut(SIZE);
-        let mut rest = fill(&arena, first);
-        let elsewhere = rest.pop().expect("the last lies in the next chunk");
-        let others = [rest, vec![first]].map(|pieces| free_elsewhere(send_away(&arena, &pieces)));
-        free_at_home(&arena, elsewhere);
-        drop(arena);
-        others.into_iter().for_each(|other| other.join().unwrap());
-    });
-}
-
-/// A full chunk, whose last job at home is freed while the others come back.
-#[test]
-fn a_full_chunk_is_kept_or_let_go() {
-    explore(|| {
-        let arena = Arena::new();
-        let first = arena.cut(SIZE);
-        let mut rest = fill(&arena, first);
-        let elsewhere = rest.pop().expect("the last lies in the next chunk");
-        let other = free_elsewhere(send_away(&arena, &rest));
-        free_at_home(&arena, first);
-        free_at_home(&arena, elsewhere);
-        // From the chunk that was kept, if it was.
-        let again = fill(&arena, elsewhere);
-        again.into_iter().for_each(|piece| free_at_home(&arena, piece));
-        drop(arena);
-        other.join().unwrap();
     });
 }
 
@@ -410,7 +393,6 @@ impl Rolled {
     fn finish(&self) {
         // SAFETY: as above.
         if !unsafe { Roll::leave(NonNull::from(&self.roll)) } {
-            self.group.watch();
             while !self.group.is_done() {
                 if self.group.lie_down() {
                     self.group.park();
@@ -432,11 +414,11 @@ fn the_scopes_thread_waits_for_all_who_are_on_the_roll() {
         let written = [(); 3].map(|()| UnsafeCell::new(0));
         let group = Offer::group(None, Arc::new(Parker::new()));
         let scope = Arc::new(Rolled { roll: Roll::new(), group, written });
-        scope.roll.enter();
+        assert!(scope.roll.enter());
         let taker = thread::spawn({
             let scope = Arc::clone(&scope);
             move || {
-                scope.roll.enter();
+                assert!(scope.roll.enter());
                 let next = thread::spawn({
                     let scope = Arc::clone(&scope);
                     move || scope.leave(2)
@@ -445,9 +427,6 @@ fn the_scopes_thread_waits_for_all_who_are_on_the_roll() {
                 next
             }
         });
-        // What nobody takes is not waited for.
-        scope.roll.enter();
-        scope.roll.withdraw();
         scope.written[0].with_mut(|_| ());
         scope.finish();
         taker.join().unwrap().join().unwrap();

@@ -6,8 +6,8 @@ use crate::sync::{AtomicUsize, Ordering, planted};
 
 /// How many threads run closures of a scope, or have been offered some: the scope's own thread is one.
 ///
-/// Whoever counts another in is counted, or does a part of the work of one who is and waits for it. So the
-/// count comes to 0 once, when no closure is left but among the strays and on the list of the scope's own thread.
+/// A thief counts itself in while it has frozen the line of a thread that is counted, or waits for those who are. So the
+/// count comes to 0 once a round, when no closure is left but among the strays and on the list of the scope's own thread.
 pub(super) struct Roll {
     present: AtomicUsize,
 }
@@ -18,16 +18,24 @@ impl Roll {
         Self { present: AtomicUsize::new(1) }
     }
 
-    /// The caller is there, and so will be whoever takes the closures that it is about to offer.
-    pub(super) fn enter(&self) {
-        // ORDERING: who comes by this gets the closures by way of a lock, which orders it.
-        self.present.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Nobody took what the caller offered.
-    pub(super) fn withdraw(&self) {
-        // ORDERING: the caller is still there itself, and orders all that when it leaves.
-        self.present.fetch_sub(1, Ordering::Relaxed);
+    /// Counts another one in, for whom somebody who is counted leaves work. Says whether it did: not once all have left.
+    pub(super) fn enter(&self) -> bool {
+        // ORDERING: only the number matters so far.
+        let mut present = self.present.load(Ordering::Relaxed);
+        while present > 0 {
+            // ORDERING: who comes by this gets the closures by way of a lock, which orders it.
+            let entered = self.present.compare_exchange(
+                present,
+                present + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match entered {
+                Ok(_) => return true,
+                Err(now) => present = now,
+            }
+        }
+        false
     }
 
     /// The caller has nothing left. Says whether it was the last; all that the others did is seen then.

@@ -1,17 +1,16 @@
 //! The loop under all of them: block by block through a range of numbers, whose rest can be split.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::panic;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use super::items::sealed::Numbered;
-use crate::clock;
-use crate::fork::{self, Maker, Pace, Source, Stack, estimate};
+use super::pace::Pace;
+use crate::fork::{self, Stack};
 use crate::hub::Hub;
-use crate::offer::{Offer, Work};
+use crate::offer::{Maker, Offer, Source, Work};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, light_fence};
 use crate::unwind::{self, Payload};
 
 /// What is done with the numbers of a range, and what comes of it.
@@ -98,33 +97,8 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
         return fold.empty(0);
     }
-    fork::with_stack_of(hub, |stack| {
-        let key = Seed::<F>::run as unsafe fn(NonNull<()>) as usize;
-        let thousand = estimate::known(key);
-        let whole = Whole {
-            fold,
-            stop: AtomicBool::new(false),
-            block: AtomicUsize::new(Pace::guess(thousand)),
-        };
-        fork::look();
-        let part = Part::new(&whole, 0, len);
-        let delay = hub.help.delay();
-        let is_heavy = thousand.is_none_or(|thousand| is_heavy(thousand, len, delay));
-        let start = clock::now();
-        let sum = part.run(stack, start, is_heavy && len > 1);
-        part.learn(key, start);
-        sum
-    })
-}
-
-/// So many times a block it is asked whether a hungry thread was here.
-const STEPS: usize = 24;
-
-/// Whether a loop takes so long that somebody woken for it would come early enough.
-fn is_heavy(thousand: Duration, len: usize, delay: Duration) -> bool {
-    let nanos = thousand.as_nanos() * len as u128 / 1_000;
-    let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-    fork::is_worth_a_wake(time, delay)
+    let whole = Whole { fold, stop: AtomicBool::new(false), least: AtomicUsize::new(1) };
+    fork::with_stack_of(hub, |stack| Part::new(&whole, 0, len).run(stack))
 }
 
 /// What the parts of one fold share.
@@ -132,23 +106,24 @@ struct Whole<'f, F> {
     fold: &'f F,
     /// A part has panicked: the others need not go on.
     stop: AtomicBool,
-    /// How many items a block should have, as far as anybody knows.
-    block: AtomicUsize,
+    /// How few items were found to be too few for a thief.
+    least: AtomicUsize,
 }
 
-/// A range on the stack of the thread that runs it. What is left can be given away by halves.
+/// A range on the line of the thread that runs it. What has not begun can be taken by halves.
 struct Part<'p, 'f, F: Fold> {
     whole: &'p Whole<'f, F>,
     first: usize,
-    /// The first number that no block has had.
-    next: Cell<usize>,
-    end: Cell<usize>,
-    block: Cell<usize>,
-    given: RefCell<Vec<Given<'p, 'f, F>>>,
-    /// How many items this thread ran.
-    ran: Cell<usize>,
-    /// When the blocks were done.
-    done: Cell<Option<Instant>>,
+    /// Where the range ended before thieves came.
+    last: usize,
+    /// The first number that no step has had. The owner writes it.
+    next: AtomicUsize,
+    /// Thieves write it, while the line is frozen.
+    end: AtomicUsize,
+    /// Where the owner was when a thief found it too little. Touched with the line's lock held.
+    seen_at: Cell<usize>,
+    /// What thieves have taken, the last on the left. Touched with the line's lock held.
+    given: UnsafeCell<Vec<Given<'p, 'f, F>>>,
 }
 
 /// A range that was split off.
@@ -167,34 +142,24 @@ struct Given<'p, 'f, F: Fold> {
 
 impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     fn new(whole: &'p Whole<'f, F>, from: usize, to: usize) -> Self {
-        // ORDERING: a hint.
-        let block = whole.block.load(Ordering::Relaxed);
         Self {
             whole,
             first: from,
-            next: Cell::new(from),
-            end: Cell::new(to),
-            block: Cell::new(block),
-            given: RefCell::new(Vec::new()),
-            ran: Cell::new(0),
-            done: Cell::new(None),
+            last: to,
+            next: AtomicUsize::new(from),
+            end: AtomicUsize::new(to),
+            seen_at: Cell::new(usize::MAX),
+            given: UnsafeCell::new(Vec::new()),
         }
     }
 
     /// Runs what nobody takes, and brings everything together.
-    fn run(&self, stack: &Stack<'_>, now: Instant, is_heavy: bool) -> F::Sum {
+    fn run(&self, stack: &Stack<'_>) -> F::Sum {
         let cleanup = Cleanup { part: self, stack };
-        let mut sum = stack.with_source(self, None, || {
-            if is_heavy {
-                stack.call_for_help(None);
-            }
-            self.run_blocks(stack, now)
-        });
+        let mut sum = stack.with_source(self, || self.run_steps(stack));
         // The last that was given lies next to what was run here.
-        loop {
-            let last = self.given.borrow_mut().pop();
-            let Some(given) = last else { break };
-            match given.settle(stack) {
+        while let Some(given) = self.last_given(stack) {
+            match given.end(stack) {
                 Ok(next) => sum = self.whole.fold.merge(sum, next),
                 Err(payload) => {
                     unwind::quietly(|| drop(sum));
@@ -206,69 +171,88 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    fn run_blocks(&self, stack: &Stack<'_>, now: Instant) -> F::Sum {
+    fn run_steps(&self, stack: &Stack<'_>) -> F::Sum {
         let fold = self.whole.fold;
         let mut sum = fold.empty(self.first);
-        let mut pace = Pace::new(self.block.get(), now);
-        while self.next.get() < self.end.get() && !self.whole.is_stopped() {
-            let begin = self.next.get();
-            let block_end = begin.saturating_add(pace.items());
-            let step = (pace.items() / STEPS).max(1);
-            // A hungry thread does not wait for the whole block: its items may be dearer than those before.
-            while self.next.get() < self.end.get().min(block_end) {
-                let from = self.next.get();
-                let to = self.end.get().min(block_end).min(from.saturating_add(step));
-                self.next.set(to);
-                // SAFETY: `next` only grows, and what is given away lies behind `end`.
-                sum = unsafe { fold.block(sum, from, to) };
-                if fork::is_poked() {
-                    break;
-                }
-            }
-            let ran = self.next.get() - begin;
-            self.ran.set(self.ran.get() + ran);
-            let took = pace.learn(ran);
-            self.block.set(pace.items());
-            pace.share(stack, took, Some(self.end.get() - self.next.get()));
+        let mut pace = Pace::new();
+        while !self.whole.is_stopped() {
+            let Some((from, to)) = self.claim(stack, &mut pace) else { break };
+            // SAFETY: `next` only grows, and what thieves take lies behind `end`.
+            sum = unsafe { fold.block(sum, from, to) };
         }
-        // ORDERING: a hint.
-        self.whole.block.store(pace.items(), Ordering::Relaxed);
-        self.done.set(Some(pace.last()));
         sum
     }
 
-    /// Notes what a thousand items take.
-    fn learn(&self, key: usize, start: Instant) {
-        if let (Some(done), ran @ 1..) = (self.done.get(), self.ran.get()) {
-            let nanos = done.saturating_duration_since(start).as_nanos() * 1_000 / ran as u128;
-            estimate::learn(key, Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
+    /// Takes the next items, so many that a thief can wait for them.
+    #[inline(always)]
+    fn claim(&self, stack: &Stack<'_>, pace: &mut Pace) -> Option<(usize, usize)> {
+        // ORDERING: only the owner writes it.
+        let from = self.next.load(Ordering::Relaxed);
+        // ORDERING: a guess; it is asked again below.
+        let end = self.end.load(Ordering::Relaxed);
+        if from >= end {
+            return None;
         }
+        let to = from + pace.step(end - from, &self.whole.least);
+        // ORDERING: release, as a pop of the line's.
+        self.next.store(to, Ordering::Release);
+        light_fence();
+        if stack.line().is_asked() {
+            stack.attend();
+        }
+        // ORDERING: no thief is here; what those that were here did is seen.
+        let end = self.end.load(Ordering::Relaxed);
+        if to <= end { Some((from, to)) } else { self.claim_less(from, end) }
+    }
+
+    /// A thief was faster: it has taken some of them.
+    #[cold]
+    fn claim_less(&self, from: usize, end: usize) -> Option<(usize, usize)> {
+        // ORDERING: as in `claim`.
+        self.next.store(end, Ordering::Release);
+        (from < end).then_some((from, end))
+    }
+
+    fn last_given(&self, stack: &Stack<'_>) -> Option<Given<'p, 'f, F>> {
+        // ORDERING: the source is off the line, so what thieves did before is seen, and none will come.
+        if self.end.load(Ordering::Relaxed) == self.last {
+            return None;
+        }
+        stack.line().alone(|| {
+            // SAFETY: the line's lock is held.
+            unsafe { &mut *self.given.get() }.pop()
+        })
     }
 }
 
 impl<F: Fold> Source for Part<'_, '_, F> {
-    /// Half of what is left, unless that is less than a block's work.
-    fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
-        let left = self.end.get() - self.next.get();
-        let keep = left / 2;
-        if left == 0 || (self.block.get() > 1 && keep < self.block.get()) || self.whole.is_stopped()
-        {
+    /// Half of what is left.
+    unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
+        // ORDERING: acquire, partner of the owner's release.
+        let next = self.next.load(Ordering::Acquire);
+        // ORDERING: only thieves write it, under the lock.
+        let end = self.end.load(Ordering::Relaxed);
+        if next >= end || self.whole.is_stopped() {
             return None;
         }
-        let middle = self.next.get() + keep;
-        let seed = Seed {
-            whole: self.whole,
-            from: middle,
-            to: self.end.get(),
-            sum: UnsafeCell::new(None),
-        };
+        // ORDERING: a hint.
+        let is_little = end - next < self.whole.least.load(Ordering::Relaxed);
+        // Unless the owner is stuck in one item: what was measured is no promise.
+        if is_little && self.seen_at.replace(next) != next {
+            return None;
+        }
+        let middle = next + (end - next) / 2;
+        let sum = UnsafeCell::new(None);
+        let seed = Seed { whole: self.whole, from: middle, to: end, sum };
         let seed = NonNull::from(Box::leak(Box::new(seed)));
-        // SAFETY: `settle` or `Cleanup` withdraws the offer or waits for its end before the seed is gone,
-        // and before the frame is that the whole lies in.
+        // SAFETY: `end` or `Cleanup` waits for the offer's end before the seed is gone, and before the frame is
+        // that the whole lies in.
         let work = unsafe { Work::new(seed.cast(), Seed::<F>::run) };
         let offer = maker.offer(work);
-        self.end.set(middle);
-        self.given.borrow_mut().push(Given { seed, offer: Arc::clone(&offer) });
+        // ORDERING: the owner reads it after it has seen that the thief is gone.
+        self.end.store(middle, Ordering::Relaxed);
+        // SAFETY: the line's lock is held.
+        unsafe { &mut *self.given.get() }.push(Given { seed, offer: Arc::clone(&offer) });
         Some(offer)
     }
 }
@@ -292,9 +276,7 @@ impl<F: Fold> Seed<'_, '_, F> {
         // SAFETY: the caller's promise; the seed stays until the offer is done.
         let seed = unsafe { seed.cast::<Self>().as_ref() };
         let run = || {
-            let here = |stack: &Stack<'_>| {
-                Part::new(seed.whole, seed.from, seed.to).run(stack, clock::now(), false)
-            };
+            let here = |stack: &Stack<'_>| Part::new(seed.whole, seed.from, seed.to).run(stack);
             match fork::with_current(here) {
                 Ok(sum) => sum,
                 Err(_) => unreachable!("a thread that takes offers has a stack"),
@@ -309,23 +291,13 @@ impl<F: Fold> Seed<'_, '_, F> {
     }
 }
 
-impl<'p, 'f, F: Fold> Given<'p, 'f, F> {
-    /// Runs it here if nobody took it, else waits for it.
-    fn settle(self, stack: &Stack<'_>) -> Result<F::Sum, Payload> {
-        let (seed, is_back) = self.end(stack);
-        if is_back {
-            let part = Part::new(seed.whole, seed.from, seed.to);
-            return unwind::catch(|| part.run(stack, clock::now(), false));
-        }
-        seed.sum.into_inner().expect("a run leaves its sum")
-    }
-
-    /// Takes the seed back, or waits for its end. Says whether nobody had taken it.
-    fn end(self, stack: &Stack<'_>) -> (Seed<'p, 'f, F>, bool) {
-        let is_back = stack.take_back(&self.offer);
-        // SAFETY: from a box, and nobody else reaches it any more: its offer is withdrawn or done.
+impl<F: Fold> Given<'_, '_, F> {
+    /// Waits for it.
+    fn end(self, stack: &Stack<'_>) -> Result<F::Sum, Payload> {
+        stack.wait_for(&self.offer);
+        // SAFETY: from a box, and nobody else reaches it any more: its offer is done.
         let seed = unsafe { Box::from_raw(self.seed.as_ptr()) };
-        (*seed, is_back)
+        seed.sum.into_inner().expect("a run leaves its sum")
     }
 }
 
@@ -339,17 +311,13 @@ impl<F: Fold> Drop for Cleanup<'_, '_, '_, '_, '_, F> {
     #[cold]
     fn drop(&mut self) {
         self.part.whole.stop();
-        loop {
-            let last = self.part.given.borrow_mut().pop();
-            let Some(given) = last else { break };
-            let (seed, _) = given.end(self.stack);
+        while let Some(given) = self.part.last_given(self.stack) {
             // What it made is dropped, and a payload: the first panic is on its way.
-            match seed.sum.into_inner() {
-                Some(Ok(sum)) => {
+            match given.end(self.stack) {
+                Ok(sum) => {
                     unwind::quietly(|| drop(sum));
                 }
-                Some(Err(payload)) => unwind::drop_payload(payload),
-                None => {}
+                Err(payload) => unwind::drop_payload(payload),
             }
         }
     }

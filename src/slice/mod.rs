@@ -1,8 +1,9 @@
-//! The same for every item of a slice or a range, split as far as somebody is hungry and no further.
+//! The same for every item of a slice or a range, split as far as a worker is idle and no further.
 
 mod fill;
 mod fold;
 mod items;
+mod pace;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ impl WorkerPool {
     /// Calls a function on every item and collects the results, in order.
     ///
     /// Items are a slice (`&items`, where `items` is a `Vec`, an array or a slice) or a range of integers. The
-    /// calling thread works through them; hungry workers take halves of what is left. So small work stays on
+    /// calling thread works through them; idle workers take halves of what has not begun. So small work stays on
     /// one thread, a large one spreads, and one slow item holds nobody up. Results are written straight to
     /// their places.
     ///

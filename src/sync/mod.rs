@@ -17,14 +17,22 @@
 mod around;
 #[cfg(corepool_chaos)]
 mod chaos;
-#[cfg(corepool_loom)]
-mod model;
 #[macro_use]
 mod mutant;
+mod asymmetric;
+#[cfg(corepool_loom)]
+mod model;
 #[cfg(corepool_shuttle)]
 pub(crate) mod schedule;
 
 pub(crate) use core::sync::atomic::Ordering;
+
+#[cfg(not(corepool_loom))]
+pub(crate) use core::sync::atomic::fence;
+#[cfg(corepool_loom)]
+pub(crate) use loom::sync::atomic::fence;
+
+pub(crate) use asymmetric::{heavy_fence, is_asymmetric, light_fence};
 
 #[cfg(any(corepool_chaos, corepool_shuttle))]
 pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};

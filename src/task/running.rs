@@ -46,11 +46,6 @@ impl RunningName {
         self.table.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        // ORDERING: as in `set_type`.
-        !self.table.load(Ordering::Relaxed).is_null()
-    }
-
     /// The name of the running task, or of its closure's type.
     pub(crate) fn get(&self) -> Option<String> {
         // ORDERING: as in `set_type`.

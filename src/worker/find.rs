@@ -8,7 +8,11 @@
 //! [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use super::{Found, Worker};
+use crate::clock;
 use crate::config::{Dispatch, Priority};
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
@@ -25,6 +29,37 @@ const LOW_TURN: u32 = 64;
 const LOW_PLACE: u32 = 8;
 /// How many tasks a worker takes at once from the shared queue or from another worker.
 const BATCH: usize = 32;
+/// A call that is over sooner is left to its thread.
+const YOUTH: Duration = Duration::from_micros(3);
+
+/// A thief that comes in vain disturbs the line's owner: so it stays away for a while, and longer each time.
+const FIRST_LEAVE: Duration = Duration::from_micros(2);
+const LONGEST_LEAVE: Duration = Duration::from_micros(40);
+
+/// What a worker has seen of a line.
+#[derive(Debug)]
+pub(super) struct Seen {
+    call: usize,
+    /// When that call was seen first.
+    since: Instant,
+    leave: Duration,
+    leave_until: Option<Instant>,
+}
+
+impl Seen {
+    fn new(call: usize) -> Self {
+        Self { call, since: clock::now(), leave: FIRST_LEAVE, leave_until: None }
+    }
+
+    fn learn(&mut self, has_taken: bool, now: Instant) {
+        if has_taken {
+            (self.leave, self.leave_until) = (FIRST_LEAVE, None);
+        } else {
+            self.leave_until = Some(now + self.leave);
+            self.leave = (self.leave * 2).min(LONGEST_LEAVE);
+        }
+    }
+}
 
 impl Worker {
     /// A task from where nobody has to be disturbed: its own queues and the shared one.
@@ -99,11 +134,59 @@ impl Worker {
         None
     }
 
-    /// A part of a fork-join call. Its maker does it by itself if nobody comes, so it is never urgent.
-    pub(super) fn find_part(&self) -> Option<Found> {
-        let taken = self.hub.board.take()?;
-        self.hub.note_taken(&taken);
+    /// Something that a thread has left in a fork-join call.
+    ///
+    /// Not from a call that has just begun: it may be over before a thief is there, which costs both.
+    pub(super) fn find_part(&mut self) -> Option<Found> {
+        self.sees_young_call = false;
+        if self.is_one_too_many() {
+            return None;
+        }
+        let own = self.index;
+        let hub = Arc::clone(&self.hub);
+        let taken = hub.find_on_lines(self.index + 1, |number, line| {
+            if number == own {
+                return None;
+            }
+            let call = line.call()?;
+            let seen = self.seen_of(number, call);
+            let now = clock::now();
+            let is_young = now.saturating_duration_since(seen.since) < YOUTH;
+            // A schedule knows no time.
+            if !line.is_helping() && is_young && !cfg!(corepool_shuttle) {
+                self.sees_young_call = true;
+                return None;
+            }
+            if seen.leave_until.is_some_and(|until| now < until) {
+                return None;
+            }
+            let taken = line.take(None, false);
+            seen.learn(taken.is_some(), now);
+            taken
+        })?;
+        self.hub.note_taken();
         Some(Found::Part(taken))
+    }
+
+    /// Whether the cores of all workers that sleep are those of guests: then this one's is, too.
+    pub(super) fn is_one_too_many(&self) -> bool {
+        !self.is_sure_of_its_core && {
+            let others =
+                (self.hub.idle.look().free() as usize).saturating_sub(self.is_listed.into());
+            others < self.hub.busy_guests()
+        }
+    }
+
+    fn seen_of(&mut self, number: usize, call: usize) -> &mut Seen {
+        if self.seen.len() <= number {
+            let nothing = || Seen::new(call.wrapping_sub(1));
+            self.seen.resize_with(number + 1, nothing);
+        }
+        let seen = &mut self.seen[number];
+        if seen.call != call {
+            *seen = Seen::new(call);
+        }
+        seen
     }
 
     /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.

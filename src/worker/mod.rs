@@ -3,6 +3,7 @@
 
 mod current;
 mod find;
+mod lookout;
 mod link;
 mod ready;
 mod run;
@@ -11,7 +12,9 @@ mod spare;
 mod start;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::clock;
 use crate::config::Dispatch;
 use crate::fork::Stack;
 use crate::hub::{Hub, Slot};
@@ -23,12 +26,18 @@ use crate::sync::{Ordering, thread};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
+use find::Seen;
 pub(crate) use link::{ByPool, settle_waiting_links};
 pub(crate) use ready::Readiness;
 pub(crate) use run::{beside, count, run_in_caller, run_in_place};
 use shyness::Shyness;
 pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
+
+/// How long a worker looks again and again while there are calls; longer than a call counts as one that has just begun.
+const GROWING_UP: Duration = Duration::from_micros(10);
+/// So many turns of a pause lie between two looks at the clock.
+const A_FEW_TURNS: u32 = 4;
 
 /// One worker, on its thread.
 #[derive(Debug)]
@@ -46,6 +55,14 @@ struct Worker {
     turns: u32,
     patience: Patience,
     shyness: Shyness,
+    /// What was seen of each line last.
+    seen: Vec<Seen>,
+    /// Whether the last look at the lines left a call alone because it had just begun.
+    sees_young_call: bool,
+    /// Whether it is on the free list, as the lookout.
+    is_listed: bool,
+    /// Whether guests that have the cores of workers were seen not to use them.
+    is_sure_of_its_core: bool,
 }
 
 /// Why the loop ended.
@@ -76,17 +93,14 @@ impl Worker {
         loop {
             let task = match self.find_near() {
                 Some(task) => task,
-                None => {
-                    stack.unlisten();
-                    match self.find_or_rest() {
-                        Some(Found::Task(task)) => task,
-                        Some(found) => match self.run_found(stack, found) {
-                            Some(ended) => return ended,
-                            None => continue,
-                        },
-                        None => return self.why_it_stops(),
-                    }
-                }
+                None => match self.find_or_rest() {
+                    Some(Found::Task(task)) => task,
+                    Some(found) => match self.run_found(stack, found) {
+                        Some(ended) => return ended,
+                        None => continue,
+                    },
+                    None => return self.why_it_stops(),
+                },
             };
             if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
                 return Ended::ByTask;
@@ -153,20 +167,36 @@ impl Worker {
         if let Some(found) = self.find_anywhere() {
             return Some(found);
         }
-        self.hub.board.poke_all();
         if self.is_hurried() {
             return None;
         }
-        let mut pause = self.patience.pause();
+        let found = self.look_for(self.patience.pause());
+        self.patience.learn(found.is_some());
+        if found.is_none() && self.hub.has_calls() { self.wait_for_part() } else { found }
+    }
+
+    /// While there are fork-join calls there is soon something to be taken, or nothing more for long: a call that has just
+    /// begun is left alone at first, and whoever works for one shares what it has.
+    fn wait_for_part(&mut self) -> Option<Found> {
+        let end = clock::after(GROWING_UP);
+        loop {
+            let found = self.look_for(Spin::of_turns(A_FEW_TURNS));
+            // A schedule knows no time, and each look is a step.
+            if found.is_some() || clock::now() > end || cfg!(corepool_shuttle) {
+                return found;
+            }
+        }
+    }
+
+    fn look_for(&mut self, mut pause: Spin) -> Option<Found> {
         while pause.turn() {
             if self.looks_promising() {
-                if let Some(found) = self.find_anywhere() {
-                    self.patience.learn(true);
-                    return Some(found);
+                let found = self.find_anywhere();
+                if found.is_some() {
+                    return found;
                 }
             }
         }
-        self.patience.learn(false);
         None
     }
 
@@ -204,7 +234,7 @@ impl Worker {
     /// A glance without locks: whether it is worth looking properly.
     fn looks_promising(&self) -> bool {
         let hub = &self.hub;
-        if hub.board.open() > 0 {
+        if self.sees_young_call || hub.has_calls() {
             return true;
         }
         if hub.has_lanes() && !(hub.lanes.look_empty() && self.home().own.look_empty()) {
@@ -225,46 +255,44 @@ impl Worker {
         if word.wants_a_searcher() {
             if self.hub.has_tasks() {
                 let _gate = self.hub.wake_one();
-            } else if self.hub.board.open() > 0 && word.free() as usize > self.hub.board.guests() {
+            } else if self.hub.wants_helpers(word) {
                 self.hub.wake_helper();
             }
         }
     }
 
     /// Goes on the free list, takes a last look, and sleeps until somebody has work.
-    fn rest(&self, searching: Searching) -> Next {
-        let slot = self.slot();
-        slot.asleep.store(true, Ordering::SeqCst);
+    fn rest(&mut self, searching: Searching) -> Next {
+        self.slot().asleep.store(true, Ordering::SeqCst);
         let early = mutant!("look_before_enter") && self.sees_work();
         self.hub.idle.enter(self.index, searching);
-        self.hub.board.poke_all();
         // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
         let sees_work = if mutant!("look_before_enter") { early } else { self.sees_work() };
         let stay_up = self.is_relieved()
             || sees_work
             || self.hub.is_closed()
             || self.is_spare && self.hub.is_needed_elsewhere(self.index);
-        if !(stay_up && self.hub.idle.retract(self.index) == Retract::Done) {
-            slot.counters.parks.raise();
-            slot.parker.park();
-            // A spare worker may be woken once too often, at the end of the pool.
-            while self.is_spare && self.hub.idle.lists(self.index) {
-                slot.parker.park();
+        let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
+        let found = if is_up { None } else { self.sleep() };
+        self.slot().asleep.store(false, Ordering::SeqCst);
+        // Whoever took this worker off the list, it counts as searching now.
+        match found {
+            None => Next::SearchOn(Searching::Yes),
+            Some(found) => {
+                self.stop_searching();
+                Next::Run(found)
             }
         }
-        slot.asleep.store(false, Ordering::SeqCst);
-        // Whoever took this worker off the list, it counts as searching now.
-        Next::SearchOn(Searching::Yes)
     }
 
-    /// The last look: every queue that this worker may take from.
+    /// The last look: every queue that this worker may take from. What is left in fork-join calls the lookout sees.
     fn sees_work(&self) -> bool {
         if self.home().own.has_item() {
             return true;
         }
         match self.hub.config.dispatch {
-            Dispatch::FreeWorker => self.hub.has_work(),
-            Dispatch::RoundRobin => self.home().dealt.has_item() || self.hub.board.open() > 0,
+            Dispatch::FreeWorker => self.hub.has_tasks(),
+            Dispatch::RoundRobin => self.home().dealt.has_item(),
         }
     }
 

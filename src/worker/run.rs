@@ -141,8 +141,6 @@ impl Hub {
 /// Gives the task back if somebody else has claimed it.
 pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>, HeldTask<T>> {
     if let Some(index) = super::index_in(task.pool()) {
-        // The task's own fork-join calls may be large, whatever those around it were.
-        fork::look();
         current::with_hub(|hub| run_where_it_stands(hub, Some(index), task))
     } else {
         // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
@@ -208,7 +206,6 @@ pub(crate) fn beside<R>(
     run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R,
 ) -> Option<R> {
     if let Some(index) = super::index_in(pool) {
-        fork::look();
         Some(current::with_hub(|hub| run(hub, Some(index))))
     } else {
         let hub = hub::find(pool)?;
@@ -301,7 +298,6 @@ where
 {
     let worker = index.map(|index| hub.worker_at(index));
     let started = hub.times.as_ref().map(|_| clock::now());
-    fork::look();
     let result = unwind::catch(|| closure(&TaskContext::without_task(worker, token)));
     hub.note_end(started);
     let message = result.as_ref().err().map(|payload| panic_message(&**payload).to_owned());

@@ -97,7 +97,7 @@ fn live(mut worker: Worker) {
                     }
                     worker.go_to(home, &mut is_online);
                     match worker.stand_in(stack, counted) {
-                        Ended::Relieved => worker.leave_nothing_behind(stack),
+                        Ended::Relieved => worker.leave_nothing_behind(),
                         ended => return ended,
                     }
                 }
@@ -158,8 +158,7 @@ impl Worker {
     }
 
     /// What it had taken for itself is for others to take now.
-    fn leave_nothing_behind(&self, stack: &Stack<'_>) {
-        stack.unlisten();
+    fn leave_nothing_behind(&self) {
         if self.slot().inbox.has_item() {
             let _gate = self.hub.wake_one();
         }

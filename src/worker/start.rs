@@ -67,6 +67,10 @@ pub(super) fn start_thread(
         turns: first::SHORT,
         patience: Patience::searching(),
         shyness: Shyness::new(),
+        seen: Vec::new(),
+        sees_young_call: false,
+        is_listed: false,
+        is_sure_of_its_core: false,
     };
     hub.lives.start_thread(|| builder.spawn(move || live(worker)))
 }

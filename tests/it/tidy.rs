@@ -83,7 +83,6 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("cancel", "parker"),
     ("cancel", "timer"),
     ("watch", "parker"),
-    ("offer", "idle"),
     ("task_set", "batch"),
     ("windowed", "task_set"),
 ];

@@ -1,0 +1,434 @@
+//! One thread's line: what it has left to be run in its fork-join calls, within reach of every thief.
+//!
+//! `README.md` beside this file has the protocol and the argument. In short: the owner adds and takes back by plain
+//! stores, and looks after each whether a thief has frozen the line. A thief locks the line, freezes it, and pays for
+//! the fence of both sides.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use super::job::{Given, Job, Maker, ROOT, give_of};
+use super::{Offer, Taken};
+use crate::metrics::{self, ThreadClock};
+use crate::parker::Parker;
+use crate::sync::{
+    AtomicPtr, AtomicU32, AtomicUsize, Mutex, Ordering, fence, heavy_fence, is_asymmetric,
+    light_fence, planted,
+};
+
+/// A thief is at the line: what the owner has taken back may be the thief's.
+const FROZEN: u32 = 1;
+/// No worker watches: whoever adds something calls one.
+const CALL: u32 = 2;
+/// The kernel has no fence for both sides, so the owner has to run its own.
+const FENCED: u32 = 4;
+
+/// A stretch of a line: what the thread has added while it ran one thing.
+#[derive(Debug)]
+#[repr(C)]
+struct Stretch {
+    /// Below its first entry.
+    root: Job,
+    /// From here on down nothing is left to be taken.
+    base: Cell<NonNull<Job>>,
+    /// What the thread runs: what it adds is part of that.
+    offer: Option<Arc<Offer>>,
+    /// The stretch further out, and its newest entry.
+    outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
+}
+
+impl Stretch {
+    fn new(offer: Option<Arc<Offer>>) -> Self {
+        Self {
+            root: Job::new(&ROOT),
+            base: Cell::new(NonNull::dangling()),
+            offer,
+            outer: Cell::new(None),
+        }
+    }
+
+    fn root(&self) -> NonNull<Job> {
+        NonNull::from(&self.root)
+    }
+
+    fn is_part_of(&self, whole: &Arc<Offer>) -> bool {
+        self.offer
+            .as_ref()
+            .is_some_and(|offer| Arc::ptr_eq(offer, whole) || offer.is_part_of(whole))
+    }
+}
+
+/// What only the line's owner writes, and thieves look at.
+#[derive(Debug)]
+struct Owned {
+    /// The newest entry; a root if there is none.
+    top: AtomicPtr<Job>,
+    asked: AtomicU32,
+    /// Calls begun and ended on the first stretch, so odd inside of one.
+    calls: AtomicUsize,
+    /// What the owner changes by plain loads and stores just now, though a source could give it.
+    busy_with: AtomicPtr<()>,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+struct Guarded {
+    innermost: Option<NonNull<Stretch>>,
+    owner: Option<Arc<Parker>>,
+    clock: Option<ThreadClock>,
+}
+
+// SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
+unsafe impl Send for Guarded {}
+
+/// One thread's line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    owned: CachePadded<Owned>,
+    /// How many stretches lie on the first one.
+    runs: AtomicU32,
+    guarded: Mutex<Guarded>,
+    first: UnsafeCell<Stretch>,
+}
+
+// SAFETY: `first` is a stretch as any other; the rest is shared by way of atomics and the lock.
+unsafe impl Sync for Line {}
+// SAFETY: as above; a line is attached to its thread only after it has come to its place.
+unsafe impl Send for Line {}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        let asked = CALL | if is_asymmetric() { 0 } else { FENCED };
+        Self {
+            owned: CachePadded::new(Owned {
+                top: AtomicPtr::new(ptr::null_mut()),
+                asked: AtomicU32::new(asked),
+                calls: AtomicUsize::new(0),
+                busy_with: AtomicPtr::new(ptr::null_mut()),
+            }),
+            runs: AtomicU32::new(0),
+            guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
+            first: UnsafeCell::new(Stretch::new(None)),
+        }
+    }
+
+    fn first(&self) -> NonNull<Stretch> {
+        // SAFETY: the line is there, and nobody makes an exclusive reference of it.
+        NonNull::from(unsafe { &*self.first.get() })
+    }
+
+    /// From now on the line is the calling thread's. It stays where it is from here on.
+    pub(crate) fn attach(&self, owner: Arc<Parker>) {
+        let mut guarded = self.guarded.lock();
+        let first = self.first();
+        // SAFETY: the first stretch lies in the line, and the lock is held.
+        let stretch = unsafe { first.as_ref() };
+        stretch.base.set(stretch.root());
+        guarded.innermost = Some(first);
+        guarded.owner = Some(owner);
+        guarded.clock = Some(metrics::of_thread());
+        // ORDERING: thieves come by the lock.
+        self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn is_first_root(&self, job: *mut Job) -> bool {
+        // The root is a stretch's first field, and the stretch does not move.
+        ptr::eq(job, self.first.get().cast())
+    }
+
+    /// Adds an entry. Gives the one below, for [`pop`](Self::pop). Ask [`is_asked`](Self::is_asked) after it.
+    ///
+    /// # Safety
+    /// - Only the owner calls this; the line is attached.
+    /// - The job stays where it is until it was popped, and jobs are popped in the reverse order.
+    #[inline(always)]
+    pub(crate) unsafe fn push(&self, job: NonNull<Job>) -> NonNull<Job> {
+        let owned = &*self.owned;
+        // ORDERING: only the owner writes it.
+        let below = owned.top.load(Ordering::Relaxed);
+        // SAFETY: an attached line has a top, and that is there until it was popped.
+        let below = unsafe { NonNull::new_unchecked(below) };
+        // SAFETY: the caller's promise; nobody else reaches it yet.
+        let entry = unsafe { job.as_ref() };
+        // SAFETY: as above.
+        unsafe { entry.lies_on(below) };
+        // ORDERING: release, partner of the acquire in `give`: a thief that comes by this finds the job whole.
+        // SAFETY: as above; this writes it.
+        let entry_below = unsafe { below.as_ref() };
+        // SAFETY: as above; this writes it.
+        unsafe { entry_below.newer() }.store(job.as_ptr(), Ordering::Release);
+        // ORDERING: as above, for a thief that comes by the top.
+        owned.top.store(job.as_ptr(), Ordering::Release);
+        if self.is_first_root(below.as_ptr()) {
+            self.turn_call();
+        }
+        light_fence();
+        below
+    }
+
+    /// Takes the newest entry back. Afterwards it is the owner's, unless a thief has it: so wait if the line
+    /// [is asked](Self::is_asked), and look whether the job [was taken](Job::was_taken).
+    #[inline(always)]
+    pub(crate) fn pop(&self, below: NonNull<Job>) {
+        // ORDERING: release, so that a thief that sees this sees all that the owner did before.
+        self.owned.top.store(below.as_ptr(), Ordering::Release);
+        if self.is_first_root(below.as_ptr()) {
+            self.turn_call();
+        }
+        light_fence();
+    }
+
+    /// A call on the first stretch begins or ends.
+    #[inline(always)]
+    pub(crate) fn turn_call(&self) {
+        // ORDERING: only the owner writes; thieves take it for a hint.
+        let calls = self.owned.calls.load(Ordering::Relaxed);
+        self.owned.calls.store(calls.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Whether the owner has to [attend](Self::attend) before it goes on.
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        // ORDERING: acquire, partner of the thief's release: once it has left, what it did to the jobs is seen.
+        let order = planted(mutant!("asked_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        self.owned.asked.load(order) != 0
+    }
+
+    /// Waits until no thief is at the line. Says whether a worker is to be called to watch.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn attend(&self) -> bool {
+        // ORDERING: as in `is_asked`.
+        let mut asked = self.owned.asked.load(Ordering::Acquire);
+        if asked & FENCED != 0 {
+            fence(Ordering::SeqCst);
+            // ORDERING: as above; the fence stands between the owner's store and this.
+            asked = self.owned.asked.load(Ordering::Acquire);
+        }
+        if asked & FROZEN != 0 && !mutant!("thief_not_waited_for") {
+            drop(self.guarded.lock());
+        }
+        asked & CALL != 0
+    }
+
+    /// The owner is about to change a thing by plain loads and stores that a source of this line could give. Until
+    /// [`conclude`](Self::conclude) thieves pass over it; what was given before has been marked.
+    #[inline]
+    pub(crate) fn announce(&self, thing: NonNull<()>) {
+        // ORDERING: the fence orders it before the look at who asks.
+        self.owned.busy_with.store(thing.as_ptr(), Ordering::Relaxed);
+        light_fence();
+        if self.is_asked() {
+            let _is_called = self.attend();
+        }
+    }
+
+    /// The change was made.
+    #[inline]
+    pub(crate) fn conclude(&self) {
+        // ORDERING: release, partner of `is_busy_with`: a thief that sees this sees the change.
+        self.owned.busy_with.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// Whether the owner is changing this thing. For a thief that has frozen the line.
+    pub(crate) fn is_busy_with(&self, thing: NonNull<()>) -> bool {
+        // ORDERING: acquire, partner of `conclude`.
+        self.owned.busy_with.load(Ordering::Acquire) == thing.as_ptr()
+    }
+
+    /// No worker watches any more: whoever adds something is to call one.
+    pub(crate) fn ask_for_a_call(&self) {
+        self.owned.asked.fetch_or(CALL, Ordering::SeqCst);
+    }
+
+    /// The owner is about to call one.
+    pub(crate) fn answer_call(&self) {
+        self.owned.asked.fetch_and(!CALL, Ordering::SeqCst);
+    }
+
+    /// The owner has popped a job that a thief took: thieves must not begin their walk there.
+    pub(crate) fn retreat(&self, job: NonNull<Job>) {
+        let guarded = self.guarded.lock();
+        let innermost = guarded.innermost.expect("the line is attached");
+        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        let stretch = unsafe { innermost.as_ref() };
+        if stretch.base.get() == job && !mutant!("no_retreat") {
+            // SAFETY: the owner is in the frame of this job.
+            let entry = unsafe { job.as_ref() };
+            // SAFETY: it was pushed.
+            stretch.base.set(unsafe { entry.below() });
+        }
+    }
+
+    /// Runs something that only this thread may do to its line: no thief is there meanwhile.
+    pub(crate) fn alone<R>(&self, body: impl FnOnce() -> R) -> R {
+        let guarded = self.guarded.lock();
+        let result = body();
+        drop(guarded);
+        result
+    }
+
+    /// Whether the owner is inside a call, and which.
+    pub(crate) fn call(&self) -> Option<usize> {
+        // ORDERING: a hint.
+        let calls = self.owned.calls.load(Ordering::Relaxed);
+        // ORDERING: a hint.
+        let runs = self.runs.load(Ordering::Relaxed) > 0;
+        if calls % 2 == 1 || runs { Some(calls) } else { None }
+    }
+
+    /// By this the owner's time on a core is known.
+    pub(crate) fn clock(&self) -> Option<ThreadClock> {
+        self.guarded.lock().clock
+    }
+
+    /// How many calls the owner has begun and ended.
+    pub(crate) fn calls(&self) -> usize {
+        // ORDERING: a hint.
+        self.owned.calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether the owner runs something that it took from another line.
+    pub(crate) fn is_helping(&self) -> bool {
+        // ORDERING: a hint.
+        self.runs.load(Ordering::Relaxed) > 0
+    }
+
+    /// Takes the oldest piece, which is the biggest; of a certain work only, if one is given. `None` also if
+    /// another thief is here just now and `patient` does not say to wait for it.
+    pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>, patient: bool) -> Option<Taken> {
+        let guarded = if patient { self.guarded.lock() } else { self.guarded.try_lock()? };
+        let innermost = guarded.innermost?;
+        let owner = guarded.owner.as_ref()?;
+        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        let is_wanted = |stretch: NonNull<Stretch>| match part_of {
+            None => true,
+            // SAFETY: as above.
+            Some(whole) => unsafe { stretch.as_ref() }.is_part_of(whole),
+        };
+        if !is_wanted(innermost) || self.is_bare(innermost) {
+            return None;
+        }
+        self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
+        heavy_fence();
+        // ORDERING: acquire, partner of `push`.
+        let top = NonNull::new(self.owned.top.load(Ordering::Acquire));
+        let top = top.expect("the line is attached");
+        // What runs in a stretch is part of what runs in those further out: so the wanted ones are the inner ones.
+        let mut stretches = vec![(innermost, top)];
+        // SAFETY: as above.
+        let outer_of = |stretch: NonNull<Stretch>| unsafe { stretch.as_ref() }.outer.get();
+        while let Some(&(last, _)) = stretches.last() {
+            match outer_of(last) {
+                Some(outer) if is_wanted(outer.0) => stretches.push(outer),
+                _ => break,
+            }
+        }
+        let taken = stretches.iter().rev().find_map(|&(stretch, top)| {
+            // SAFETY: as above.
+            let stretch = unsafe { stretch.as_ref() };
+            // SAFETY: the line is frozen, and its lock is held.
+            unsafe { give(stretch, top, owner) }
+        });
+        // ORDERING: release, partner of `is_asked`.
+        self.owned.asked.fetch_and(!FROZEN, Ordering::Release);
+        drop(guarded);
+        taken.map(Taken)
+    }
+
+    /// Whether nothing seems to lie on the line. A glance, without a fence: what was added just now may be missed.
+    fn is_bare(&self, innermost: NonNull<Stretch>) -> bool {
+        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        let stretch = unsafe { innermost.as_ref() };
+        let is_only = stretch.outer.get().is_none_or(|(outer, top)| {
+            // SAFETY: as above.
+            let outer = unsafe { outer.as_ref() };
+            outer.outer.get().is_none() && outer.base.get() == top
+        });
+        // ORDERING: a hint.
+        is_only && self.owned.top.load(Ordering::Relaxed) == stretch.base.get().as_ptr()
+    }
+
+    /// Runs what was taken from a line, as a stretch of its own: what this thread has left further out is no
+    /// part of it, and stays within reach.
+    pub(crate) fn run(&self, taken: Taken) {
+        let stretch = Stretch::new(Some(Arc::clone(taken.offer())));
+        stretch.base.set(stretch.root());
+        let below = self.open(&stretch);
+        taken.run();
+        self.close(&stretch, below);
+    }
+
+    fn open(&self, stretch: &Stretch) -> NonNull<Job> {
+        let mut guarded = self.guarded.lock();
+        // ORDERING: only the owner writes it.
+        let below = NonNull::new(self.owned.top.load(Ordering::Relaxed));
+        let below = below.expect("the line is attached");
+        let outer = guarded.innermost.expect("the line is attached");
+        stretch.outer.set(Some((outer, below)));
+        guarded.innermost = Some(NonNull::from(stretch));
+        // ORDERING: thieves come by the lock.
+        self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
+        // ORDERING: a hint.
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        drop(guarded);
+        below
+    }
+
+    fn close(&self, stretch: &Stretch, below: NonNull<Job>) {
+        let mut guarded = self.guarded.lock();
+        guarded.innermost = stretch.outer.get().map(|(outer, _)| outer);
+        // ORDERING: thieves come by the lock.
+        self.owned.top.store(below.as_ptr(), Ordering::Relaxed);
+        // ORDERING: a hint.
+        self.runs.fetch_sub(1, Ordering::Relaxed);
+        drop(guarded);
+    }
+}
+
+/// Takes the oldest piece of a stretch.
+///
+/// # Safety
+/// - The line is frozen, and its lock is held. `top` was the stretch's newest entry when it was frozen, or later.
+unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Option<Arc<Offer>> {
+    let maker = Maker::new(stretch.offer.as_ref(), owner);
+    let mut at = stretch.base.get();
+    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base, and they are there
+    // until `retreat`.
+    let base = unsafe { at.as_ref() };
+    // SAFETY: such a job was pushed.
+    let is_popped = at != stretch.root() && unsafe { base.below() } == top;
+    if is_popped && !mutant!("base_popped") {
+        // The owner has popped it, and has yet to say so. All below it is gone.
+        return None;
+    }
+    let mut nothing_left = true;
+    while at != top {
+        // ORDERING: acquire, partner of `Line::push`.
+        // SAFETY: it lies below the top, and the owner pops nothing while the line is frozen.
+        let entry = unsafe { at.as_ref() };
+        // SAFETY: there is an entry above.
+        let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
+        let next = newer.expect("an entry below the top has one above");
+        // SAFETY: as above, or the top itself.
+        let given = unsafe { give_of(next, &maker) };
+        match given {
+            Given::Offer(offer) => return Some(offer),
+            Given::Taken(offer) => {
+                if nothing_left {
+                    stretch.base.set(next);
+                }
+                return Some(offer);
+            }
+            Given::Nothing => nothing_left = false,
+            Given::Gone if nothing_left => stretch.base.set(next),
+            Given::Gone => {}
+        }
+        at = next;
+    }
+    None
+}

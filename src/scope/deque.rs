@@ -1,0 +1,165 @@
+//! The jobs that one thread has at hand for a scope: it adds and takes at one end, and thieves take from the other.
+//!
+//! The owner's side is plain stores and a look at the line, as in `offer/README.md`. Thieves come with the line frozen and
+//! its lock held.
+
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use crate::offer::Line;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
+
+/// So many items need no memory of their own. A power of two, as all capacities.
+const FEW: usize = 8;
+/// The most items that a thief takes at once.
+const MOST: usize = 64;
+
+/// Items are addresses.
+pub(super) struct Deque<T> {
+    /// Items put in, less those that the owner took. The owner writes it.
+    bottom: AtomicUsize,
+    /// Items that thieves took. They write it with the line frozen.
+    top: AtomicUsize,
+    few: [AtomicPtr<T>; FEW],
+    /// Where the items lie once they were more. Written with the line's lock held.
+    many: UnsafeCell<Option<Box<[AtomicPtr<T>]>>>,
+    items: PhantomData<NonNull<T>>,
+}
+
+impl<T> Deque<T> {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            bottom: AtomicUsize::new(0),
+            top: AtomicUsize::new(0),
+            few: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            many: UnsafeCell::new(None),
+            items: PhantomData,
+        }
+    }
+
+    /// With these items, the newest last.
+    pub(super) fn with_items(items: &[NonNull<T>]) -> Self {
+        let deque = Self::new();
+        let len = items.len().next_power_of_two();
+        if len > FEW {
+            // SAFETY: nobody else reaches it yet.
+            unsafe { *deque.many.get() = Some(slots(len)) };
+        }
+        for (number, item) in items.iter().enumerate() {
+            deque.put(number, *item);
+        }
+        // ORDERING: nobody else reaches it yet.
+        deque.bottom.store(items.len(), Ordering::Relaxed);
+        deque
+    }
+
+    fn slots(&self) -> &[AtomicPtr<T>] {
+        // SAFETY: written by the owner's thread only, with the line's lock held: so neither the owner nor a thief, who
+        // holds that lock, comes here meanwhile.
+        let many = unsafe { &*self.many.get() };
+        many.as_deref().unwrap_or(&self.few)
+    }
+
+    #[inline]
+    fn slot(&self, number: usize) -> &AtomicPtr<T> {
+        let slots = self.slots();
+        &slots[number & (slots.len() - 1)]
+    }
+
+    #[inline]
+    fn put(&self, number: usize, item: NonNull<T>) {
+        // ORDERING: `bottom` is stored after it, with release.
+        self.slot(number).store(item.as_ptr(), Ordering::Relaxed);
+    }
+
+    fn get(&self, number: usize) -> NonNull<T> {
+        // ORDERING: the owner wrote it; or `bottom` was read before, with acquire.
+        let item = self.slot(number).load(Ordering::Relaxed);
+        NonNull::new(item).expect("an item was put there")
+    }
+
+    /// Adds an item, for the owner. Ask the line afterwards.
+    #[inline]
+    pub(super) fn push(&self, line: &Line, item: NonNull<T>) {
+        // ORDERING: only the owner writes it.
+        let bottom = self.bottom.load(Ordering::Relaxed);
+        // ORDERING: what thieves have taken since makes more room, never less.
+        let top = self.top.load(Ordering::Relaxed);
+        if bottom - top == self.slots().len() {
+            self.grow(line, bottom);
+        }
+        self.put(bottom, item);
+        // ORDERING: release, partner of the acquire in `take_older`.
+        self.bottom.store(bottom + 1, Ordering::Release);
+        light_fence();
+    }
+
+    #[cold]
+    fn grow(&self, line: &Line, bottom: usize) {
+        line.alone(|| {
+            // ORDERING: no thief is here.
+            let top = self.top.load(Ordering::Relaxed);
+            let larger = slots(self.slots().len() * 2);
+            for number in top..bottom {
+                // ORDERING: thieves come by the lock.
+                larger[number & (larger.len() - 1)]
+                    .store(self.get(number).as_ptr(), Ordering::Relaxed);
+            }
+            // SAFETY: this is the owner's thread, and no thief is here.
+            unsafe { *self.many.get() = Some(larger) };
+        });
+    }
+
+    /// Takes the newest item, for the owner.
+    #[inline]
+    pub(super) fn pop(&self, line: &Line) -> Option<NonNull<T>> {
+        // ORDERING: only the owner writes it.
+        let bottom = self.bottom.load(Ordering::Relaxed);
+        // ORDERING: acquire, so that with the end of the items the thief is seen who took the last.
+        if bottom == self.top.load(Ordering::Acquire) {
+            return None;
+        }
+        let newest = bottom - 1;
+        // ORDERING: release, as in `Line::pop`.
+        self.bottom.store(newest, Ordering::Release);
+        light_fence();
+        if line.is_asked() {
+            let _is_called = line.attend();
+        }
+        // ORDERING: no thief is here, or none that does not see the new bottom.
+        if self.top.load(Ordering::Relaxed) > newest && !mutant!("deque_end_unseen") {
+            // ORDERING: as in `push`.
+            self.bottom.store(bottom, Ordering::Release);
+            return None;
+        }
+        Some(self.get(newest))
+    }
+
+    /// Takes the older half, for a thief: `is_free` says of an item that it may be taken now.
+    ///
+    /// # Safety
+    /// - The line is frozen, and its lock is held.
+    pub(super) unsafe fn take_older(
+        &self,
+        is_free: impl Fn(NonNull<T>) -> bool,
+    ) -> Vec<NonNull<T>> {
+        // ORDERING: only thieves write it, under the lock.
+        let top = self.top.load(Ordering::Relaxed);
+        // ORDERING: acquire, partner of `push`.
+        let bottom = self.bottom.load(Ordering::Acquire);
+        let wanted = bottom.saturating_sub(top).div_ceil(2).min(MOST);
+        let taken: Vec<_> = (top..top + wanted)
+            .map(|number| self.get(number))
+            .take_while(|&item| is_free(item))
+            .collect();
+        // ORDERING: release, partner of the acquire in `pop`.
+        self.top.store(top + taken.len(), Ordering::Release);
+        taken
+    }
+}
+
+fn slots<T>(len: usize) -> Box<[AtomicPtr<T>]> {
+    (0..len).map(|_| AtomicPtr::new(ptr::null_mut())).collect()
+}

@@ -1,0 +1,108 @@
+//! An asymmetric fence: the side that passes often pays nothing, and the side that comes rarely pays for both.
+//!
+//! Dekker's pattern needs a full fence between the store and the load on either side. The light side only keeps
+//! the compiler from swapping the two. The heavy side asks the kernel (`membarrier`) to run a full fence on every
+//! core that runs a thread of this process. So whatever the light side does is either before its store is seen, or
+//! after it sees the other side's store.
+//!
+//! Where the kernel can't do that [`is_asymmetric`] says so, and the light side has to run a full fence by itself. On
+//! other systems, and in builds for a model checker, both sides are full fences.
+#![forbid(unsafe_code)]
+
+#[cfg(corepool_virtual)]
+pub(crate) use machine::fence::{heavy as heavy_fence, light as light_fence};
+
+/// The virtual machine has the fence.
+#[cfg(corepool_virtual)]
+pub(crate) fn is_asymmetric() -> bool {
+    true
+}
+
+#[cfg(all(
+    not(corepool_virtual),
+    any(not(target_os = "linux"), corepool_loom, corepool_shuttle, corepool_tsan, miri)
+))]
+pub(crate) use symmetric::{heavy_fence, is_asymmetric, light_fence};
+
+#[cfg(not(any(
+    not(target_os = "linux"),
+    corepool_loom,
+    corepool_shuttle,
+    corepool_tsan,
+    corepool_virtual,
+    miri
+)))]
+pub(crate) use by_kernel::{heavy_fence, is_asymmetric, light_fence};
+
+#[cfg(all(
+    not(corepool_virtual),
+    any(not(target_os = "linux"), corepool_loom, corepool_shuttle, corepool_tsan, miri)
+))]
+mod symmetric {
+    use crate::sync::{Ordering, fence};
+
+    /// The light side's fence: a full one here.
+    #[inline(always)]
+    pub(crate) fn light_fence() {
+        if !mutant!("light_fence") {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The heavy side's fence.
+    pub(crate) fn heavy_fence() {
+        if !mutant!("heavy_fence") {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Each side has a full fence of its own, so nobody has to add one.
+    pub(crate) fn is_asymmetric() -> bool {
+        true
+    }
+}
+
+#[cfg(not(any(
+    not(target_os = "linux"),
+    corepool_loom,
+    corepool_shuttle,
+    corepool_tsan,
+    corepool_virtual,
+    miri
+)))]
+mod by_kernel {
+    use core::sync::atomic::{Ordering, compiler_fence, fence};
+    use std::sync::OnceLock;
+
+    use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
+
+    /// The light side's fence: it costs nothing, and holds only where [`is_asymmetric`].
+    #[inline(always)]
+    pub(crate) fn light_fence() {
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The heavy side's fence, for itself and for every running thread of the process.
+    pub(crate) fn heavy_fence() {
+        // The call is a full fence for the caller, but the language does not know that.
+        fence(Ordering::SeqCst);
+        if is_asymmetric() && membarrier(MembarrierCommand::PrivateExpedited).is_err() {
+            // A forked child is a process of its own, and may have to register anew.
+            let done = membarrier(MembarrierCommand::RegisterPrivateExpedited)
+                .and_then(|()| membarrier(MembarrierCommand::PrivateExpedited));
+            assert!(done.is_ok(), "the kernel refuses a fence that it has promised: {done:?}");
+        }
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether the kernel has the fence. If not, the light side has to run a full fence by itself.
+    pub(crate) fn is_asymmetric() -> bool {
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(register)
+    }
+
+    fn register() -> bool {
+        membarrier_query().contains_command(MembarrierCommand::PrivateExpedited)
+            && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+    }
+}
