@@ -155,7 +155,9 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let place = Location::caller();
-        self.raw.try_lock(place).then_some(MutexGuard { lock: self, place })
+        let is_mine = self.raw.try_lock(place);
+        // Made only if it is ours: a guard that is dropped lets go.
+        is_mine.then(|| MutexGuard { lock: self, place })
     }
 
     pub fn get_mut(&mut self) -> &mut T {
