@@ -29,8 +29,9 @@ pub enum Pinning {
 #[non_exhaustive]
 pub enum WhenFull {
     /// `spawn` blocks until there is room; those who wait are served in order. A worker of the pool
-    /// never waits for its own pool: it runs the task in place. It does wait for another pool; two full
-    /// pools whose tasks spawn into one another can so wait for ever. The default.
+    /// never waits for its own pool: it runs the task in place. It does wait for another pool, and a task keeps
+    /// its room until it ends, also while it waits. So two full pools whose tasks spawn into one another can wait for ever, and so can
+    /// a task that waits for a part of its work in another pool which spawns into the full one. The default.
     #[default]
     Block,
     /// The task is refused: its handle settles as [`Rejected`](crate::TaskError::Rejected).
