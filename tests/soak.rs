@@ -38,17 +38,18 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use holdings::{Holdings, slope};
-use random::{Blame, model, random_seed, setting, stress, trees};
+use random::{Blame, model, random_seed, setting, stress, trees, waits};
 use support::{PATIENCE, within};
 
 /// A kind of programs: its name, how many of sixteen programs are of it, and how to run the one of this number.
 type Kind = (&'static str, u64, fn(u64));
 
-const KINDS: [Kind; 4] = [
-    ("storm", 7, storm),
+const KINDS: [Kind; 5] = [
+    ("storm", 6, storm),
     ("stress", 4, stress::run),
     ("model", 2, model::run),
-    ("trees", 3, trees::run),
+    ("trees", 2, trees::run),
+    ("waits", 2, waits::run),
 ];
 
 fn storm(seed: u64) {

@@ -2,6 +2,8 @@
 //!
 //! In each test a thread waits for a second one, and that one waits for a task which is placed on the first.
 
+mod random;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;

@@ -4,6 +4,7 @@
 pub(crate) mod model;
 pub(crate) mod stress;
 pub(crate) mod trees;
+pub(crate) mod waits;
 
 use std::env;
 use std::fmt::Debug;
