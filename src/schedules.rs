@@ -9,6 +9,7 @@ mod lending;
 mod programs;
 mod shapes;
 mod tasks;
+mod waits;
 
 use std::sync::Arc;
 
