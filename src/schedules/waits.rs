@@ -13,7 +13,7 @@ use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
 
 /// Whether joins are run whose first half waits for what the second one sends: see the constant of this name in tests/random/waits.
-const HALVES_TALK: bool = false;
+const HALVES_TALK: bool = true;
 
 /// As many spare workers as pieces may wait at once.
 const SPARES: usize = 12;

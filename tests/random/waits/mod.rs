@@ -26,9 +26,9 @@ use super::{Blame, setting};
 use crate::support::{self, PATIENCE, within};
 use tree::Part;
 
-/// Whether joins are drawn whose first half waits for what the second one sends. Off until an idle worker takes the second half by itself:
-/// until then such a join hangs in its second to fourth call.
-pub(crate) const HALVES_TALK: bool = false;
+/// Whether joins are drawn whose first half waits for what the second one sends. An idle worker takes the second half by itself; where it does not,
+/// such a join hangs in its second to fourth call.
+pub(crate) const HALVES_TALK: bool = true;
 
 /// A program that has more pieces is drawn smaller.
 const MOST: usize = 150;
