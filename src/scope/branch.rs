@@ -70,7 +70,16 @@ impl Core {
     #[cold]
     fn push_stray(&self, job: ListedJob) {
         job.send_away();
-        self.strays.lock().push_back(job);
+        let mut strays = self.strays.lock();
+        if strays.len() == strays.capacity() {
+            // Those that their handles have run are of no use any more, and a scope may stay open for long.
+            // SAFETY: what is in the list has the list's half, and is left out once.
+            strays.retain(|job| !unsafe { ListedJob::leave_if_claimed(job.raw()) });
+            let left = strays.len();
+            strays.reserve(left);
+        }
+        strays.push_back(job);
+        drop(strays);
         // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left the roll.
         self.has_strays.store(true, Ordering::Release);
     }
@@ -208,7 +217,9 @@ impl<'c> Branch<'c> {
 
     #[inline]
     fn push(&self, stack: &Stack<'_>, job: ListedJob) {
-        self.jobs.push(self.line, job.into_raw());
+        // SAFETY: what is in the deque has the list's half, and is left out once.
+        let is_spent = |job| unsafe { ListedJob::leave_if_claimed(job) };
+        self.jobs.push(self.line, job.into_raw(), is_spent);
         if self.line.is_asked() {
             stack.attend();
         }

@@ -80,15 +80,21 @@ impl<T> Deque<T> {
         NonNull::new(item).expect("an item was put there")
     }
 
-    /// Adds an item, for the owner. Ask the line afterwards.
+    /// Adds an item, for the owner. Ask the line afterwards. Where the items would need more room, those that `is_spent`
+    /// says so of are left out first, and never come out again.
     #[inline]
-    pub(super) fn push(&self, line: &Line, item: NonNull<T>) {
+    pub(super) fn push(
+        &self,
+        line: &Line,
+        item: NonNull<T>,
+        is_spent: impl Fn(NonNull<T>) -> bool,
+    ) {
         // ORDERING: only the owner writes it.
-        let bottom = self.bottom.load(Ordering::Relaxed);
+        let mut bottom = self.bottom.load(Ordering::Relaxed);
         // ORDERING: what thieves have taken since makes more room, never less.
         let top = self.top.load(Ordering::Relaxed);
         if bottom - top == self.slots().len() {
-            self.grow(line, bottom);
+            bottom = self.make_room(line, bottom, is_spent);
         }
         self.put(bottom, item);
         // ORDERING: release, partner of the acquire in `take_older`.
@@ -96,20 +102,30 @@ impl<T> Deque<T> {
         light_fence();
     }
 
+    /// Gives the new bottom. Half of the room is free afterwards.
     #[cold]
-    fn grow(&self, line: &Line, bottom: usize) {
+    fn make_room(
+        &self,
+        line: &Line,
+        bottom: usize,
+        is_spent: impl Fn(NonNull<T>) -> bool,
+    ) -> usize {
         line.alone(|| {
             // ORDERING: no thief is here.
             let top = self.top.load(Ordering::Relaxed);
-            let larger = slots(self.slots().len() * 2);
-            for number in top..bottom {
-                // ORDERING: thieves come by the lock.
-                larger[number & (larger.len() - 1)]
-                    .store(self.get(number).as_ptr(), Ordering::Relaxed);
+            let items = (top..bottom).map(|number| self.get(number));
+            let left: Vec<_> = items.filter(|&item| !is_spent(item)).collect();
+            if left.len() > self.slots().len() / 2 {
+                let larger = slots(self.slots().len() * 2);
+                // SAFETY: this is the owner's thread, and no thief is here.
+                unsafe { *self.many.get() = Some(larger) };
             }
-            // SAFETY: this is the owner's thread, and no thief is here.
-            unsafe { *self.many.get() = Some(larger) };
-        });
+            let bottom = top + left.len();
+            (top..bottom).zip(left).for_each(|(number, item)| self.put(number, item));
+            // ORDERING: thieves come by the lock.
+            self.bottom.store(bottom, Ordering::Relaxed);
+            bottom
+        })
     }
 
     /// Takes the newest item, for the owner.

@@ -281,6 +281,25 @@ impl ListedJob {
         Self { job }
     }
 
+    pub(super) fn raw(&self) -> NonNull<Head> {
+        self.job
+    }
+
+    /// Lets go of a job if its handle has claimed it. Says whether it did.
+    ///
+    /// # Safety
+    /// - The list's half is the caller's, and is not used again if this says so.
+    pub(super) unsafe fn leave_if_claimed(job: NonNull<Head>) -> bool {
+        // ORDERING: a bit that is never taken back; nothing is read on the strength of it.
+        // SAFETY: the list's half keeps the job.
+        let is_claimed = unsafe { head(job) }.state.load(Ordering::Relaxed) & CLAIMED != 0;
+        if is_claimed {
+            // SAFETY: the list's half is one of the holders, until here.
+            unsafe { leave(job) };
+        }
+        is_claimed
+    }
+
     /// The job goes where other threads reach it.
     pub(super) fn send_away(&self) {
         // SAFETY: the list's half keeps the job, and nobody else reaches it.

@@ -298,7 +298,7 @@ impl Listed {
             }
         });
         let (listed, mut held) = self.seen.home_job();
-        self.jobs.push(&self.line, listed.into_raw());
+        self.jobs.push(&self.line, listed.into_raw(), |_| false);
         // SAFETY: the line outlives the handle.
         unsafe { held.lies_on(Some(NonNull::from(&*self.line))) };
         use_up(&self.seen, held);
@@ -342,7 +342,7 @@ fn a_thief_comes_while_jobs_are_added_and_taken_back() {
         let listed = Listed::new(&first);
         listed.run(|first, held| {
             let (job, second) = first.home_job();
-            listed.jobs.push(&listed.line, job.into_raw());
+            listed.jobs.push(&listed.line, job.into_raw(), |_| false);
             drop(held.let_go());
             drop(second.let_go());
         });
