@@ -154,6 +154,9 @@ impl Hub {
             self.wake_deputy(index);
         } else if self.has_tasks() {
             let _gate = self.wake_one();
+        } else if !self.lookout.is_there() && self.has_calls() {
+            // What the worker has left in its calls may be just what it waits for.
+            self.wake_helper();
         }
     }
 
