@@ -12,9 +12,6 @@ use crate::cancel::CancelToken;
 use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
 
-/// Whether joins are run whose first half waits for what the second one sends: see the constant of this name in tests/random/waits.
-const HALVES_TALK: bool = true;
-
 /// As many spare workers as pieces may wait at once.
 const SPARES: usize = 12;
 
@@ -96,9 +93,6 @@ fn who_waits_in_two_trees_on_two_pools_comes_back() {
 
 #[test]
 fn a_first_half_waits_for_what_the_second_one_sends() {
-    if !HALVES_TALK {
-        return;
-    }
     explore(|| {
         let pool = pool_of(WorkerPool::builder().workers(2));
         let inside = Arc::clone(&pool);

@@ -26,10 +26,6 @@ use super::{Blame, setting};
 use crate::support::{self, PATIENCE, within};
 use tree::Part;
 
-/// Whether joins are drawn whose first half waits for what the second one sends. An idle worker takes the second half by itself; where it does not,
-/// such a join hangs in its second to fourth call.
-pub(crate) const HALVES_TALK: bool = true;
-
 /// A program that has more pieces is drawn smaller.
 const MOST: usize = 150;
 
@@ -147,7 +143,7 @@ fn alone(workers: &[usize], roots: &[Root], mut size: u32) -> (Vec<u64>, usize, 
 
 fn program(seed: u64) {
     let mut random = Rng::with_seed(seed);
-    if HALVES_TALK && random.u8(..8) == 0 {
+    if random.u8(..8) == 0 {
         return talk::program(&mut random);
     }
     let workers: Vec<_> = (0..random.usize(1..=3)).map(|_| random.usize(1..=3)).collect();
