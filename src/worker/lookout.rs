@@ -17,6 +17,8 @@ const SHORT_NAP: Duration = Duration::from_micros(80);
 const NAP_SHARE: u32 = 10;
 /// Beside guests that compute the lookout only stands in the way: so long may its naps become.
 const LONGEST_NAP_IN_THE_WAY: Duration = Duration::from_millis(5);
+/// But what a guest has left may be what it waits for, by a loop of its own: after so long the lookout takes something.
+const LONGEST_STAND_BACK: Duration = Duration::from_millis(10);
 /// The lookout sleeps after so many naps in which there was no call.
 const QUIET_NAPS: u32 = 10;
 
@@ -29,6 +31,8 @@ struct Watch {
     /// How many naps there was no call.
     quiet: u32,
     guests_ran: Duration,
+    /// Since when the lookout has stood back, if it does.
+    ready_since: Instant,
 }
 
 impl Worker {
@@ -68,12 +72,14 @@ impl Worker {
 
     /// Naps and looks. `None` if the worker's token is there or on its way, or if there is nothing to watch any more.
     fn watch(&mut self) -> Option<Found> {
+        let now = clock::now();
         let mut watch = Watch {
             calls: self.hub.count_calls(),
-            since: clock::now(),
+            since: now,
             nap: SHORT_NAP,
             quiet: 0,
             guests_ran: Duration::ZERO,
+            ready_since: now,
         };
         loop {
             if self.slot().parker.park_until(clock::after(watch.nap)) {
@@ -109,7 +115,7 @@ impl Worker {
             watch.quiet += 1;
             return None;
         }
-        if has_calls && !self.is_in_the_way(watch) {
+        if has_calls && !self.is_in_the_way(watch, now) {
             self.is_sure_of_its_core = true;
             let found = self.find_part().or_else(|| self.wait_for_part_if_young());
             self.is_sure_of_its_core = false;
@@ -130,17 +136,23 @@ impl Worker {
         if self.sees_young_call { self.wait_for_part() } else { None }
     }
 
-    /// Whether there are as many guests as free workers, and they compute: then this worker has no core.
-    fn is_in_the_way(&self, watch: &mut Watch) -> bool {
+    /// Whether there are as many guests as free workers, and they compute: then this worker has no core. It stands back
+    /// for a while.
+    fn is_in_the_way(&self, watch: &mut Watch, now: Instant) -> bool {
         if !self.is_one_too_many() {
             return false;
         }
         let ran = self.hub.time_of_guests();
         let before = std::mem::replace(&mut watch.guests_ran, ran);
         let computes = ran.saturating_sub(before) * 2 > watch.nap;
-        if computes {
-            watch.nap = (watch.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
+        if !computes {
+            return false;
         }
-        computes
+        watch.nap = (watch.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
+        let is_patient = now.saturating_duration_since(watch.ready_since) < LONGEST_STAND_BACK;
+        if !is_patient {
+            watch.ready_since = now;
+        }
+        is_patient
     }
 }
