@@ -71,6 +71,11 @@ impl Hub {
         self.lookout.guest_count.store(guests.len(), Ordering::SeqCst);
     }
 
+    /// How many workers may search at a time. More would be in one another's way.
+    pub(crate) fn most_searchers(&self) -> u32 {
+        (self.worker_count() as u32 / 2).max(1)
+    }
+
     /// Whether more workers are to be woken for what is left in fork-join calls. A guest has a core of its own, so the
     /// worker that belongs there may as well sleep on.
     pub(crate) fn wants_helpers(&self, word: Word) -> bool {
@@ -187,7 +192,8 @@ impl Hub {
             // It is taking a long nap.
             Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
             Some(_) => {}
-            None if self.idle.look().has_free() => self.wake_helper(),
+            // Who searches looks at the lines before it sleeps, or becomes the lookout.
+            None if self.idle.look().wants_a_searcher() => self.wake_helper(),
             None => {}
         }
     }

@@ -64,6 +64,7 @@ impl IdleList {
     /// is. `fits` lets the caller pass over a worker whose core is busy with the caller itself; the
     /// most recently freed that fits is taken, or the most recently freed if none does.
     #[must_use = "the worker taken counts on being unparked"]
+    #[track_caller]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let is_wanted = |word: Word| {
             word.wants_a_searcher() || mutant!("searchers_at_a_time") && word.has_free()
@@ -74,6 +75,7 @@ impl IdleList {
 
     /// As [`take_one`](Self::take_one), whoever searches.
     #[must_use = "the worker taken counts on being unparked"]
+    #[track_caller]
     pub(crate) fn take_some(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::has_free)?;
         self.remove_fitting(fits)
@@ -91,6 +93,7 @@ impl IdleList {
     }
 
     /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means that nobody is left.
+    #[track_caller]
     pub(crate) fn take_any(&self) -> Option<usize> {
         loop {
             self.reserve(Word::has_free)?;
@@ -107,6 +110,7 @@ impl IdleList {
     }
 
     /// Takes this worker off the list if it is on it; the caller unparks it.
+    #[track_caller]
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mut free = self.free.lock();
         let entry = free.workers.iter().rposition(|&other| other == worker);
@@ -165,11 +169,11 @@ impl IdleList {
         }
     }
 
-    /// Starts a search if nobody searches: one searcher at a time is enough to find all there is.
-    pub(crate) fn start_search(&self) -> Searching {
+    /// Starts a search if fewer than so many search.
+    pub(crate) fn start_search(&self, most: u32) -> Searching {
         let now = self.look();
         let next = now.with_searcher();
-        if now.searching() > 0 && !mutant!("search_started_twice") || now.is_closed() {
+        if now.searching() >= most && !mutant!("search_started_twice") || now.is_closed() {
             return Searching::No;
         }
         // ORDERING: the count takes part in the handshake only where it goes down again.
@@ -203,6 +207,7 @@ impl IdleList {
     }
 
     /// Turns one free worker into a searching one in the counts, if `wanted` says so.
+    #[track_caller]
     fn reserve(&self, wanted: impl Fn(Word) -> bool) -> Option<()> {
         let mut now = self.look();
         while wanted(now) {

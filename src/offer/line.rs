@@ -1,21 +1,23 @@
 //! One thread's line: what it has left to be run in its fork-join calls, within reach of every thief.
 //!
 //! `README.md` beside this file has the protocol and the argument. In short: the owner adds and takes back by plain
-//! stores, and looks after each whether a thief has frozen the line. A thief locks the line, freezes it, and pays for
-//! the fence of both sides.
+//! stores, and looks after each whether a thief is there. A thief locks the line, and asks the owner first, who gives
+//! when it looks. If it does not look, the thief freezes the line, and pays for the fence of both sides.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::job::{Given, Job, Maker, ROOT, give_of};
+use super::job::Job;
+use super::stretch::{Stretch, give_oldest, is_wanted};
+use super::wish::{Wish, timed_heavy_fence};
 use super::{Offer, Taken};
 use crate::metrics::{self, ThreadClock};
 use crate::parker::Parker;
 use crate::sync::{
-    AtomicPtr, AtomicU32, AtomicUsize, Mutex, Ordering, fence, heavy_fence, is_asymmetric,
+    AtomicPtr, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, fence, is_asymmetric,
     light_fence, planted,
 };
 
@@ -25,41 +27,8 @@ const FROZEN: u32 = 1;
 const CALL: u32 = 2;
 /// The kernel has no fence for both sides, so the owner has to run its own.
 const FENCED: u32 = 4;
-
-/// A stretch of a line: what the thread has added while it ran one thing.
-#[derive(Debug)]
-#[repr(C)]
-struct Stretch {
-    /// Below its first entry.
-    root: Job,
-    /// From here on down nothing is left to be taken.
-    base: Cell<NonNull<Job>>,
-    /// What the thread runs: what it adds is part of that.
-    offer: Option<Arc<Offer>>,
-    /// The stretch further out, and its newest entry.
-    outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
-}
-
-impl Stretch {
-    fn new(offer: Option<Arc<Offer>>) -> Self {
-        Self {
-            root: Job::new(&ROOT),
-            base: Cell::new(NonNull::dangling()),
-            offer,
-            outer: Cell::new(None),
-        }
-    }
-
-    fn root(&self) -> NonNull<Job> {
-        NonNull::from(&self.root)
-    }
-
-    fn is_part_of(&self, whole: &Arc<Offer>) -> bool {
-        self.offer
-            .as_ref()
-            .is_some_and(|offer| Arc::ptr_eq(offer, whole) || offer.is_part_of(whole))
-    }
-}
+/// A thief waits for the owner to give it something.
+const WISH: u32 = 8;
 
 /// What only the line's owner writes, and thieves look at.
 #[derive(Debug)]
@@ -73,11 +42,11 @@ struct Owned {
     busy_with: AtomicPtr<()>,
 }
 
-/// What the lock guards.
+/// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner uses it.
 #[derive(Debug)]
-struct Guarded {
-    innermost: Option<NonNull<Stretch>>,
-    owner: Option<Arc<Parker>>,
+pub(super) struct Guarded {
+    pub(super) innermost: Option<NonNull<Stretch>>,
+    pub(super) owner: Option<Arc<Parker>>,
     clock: Option<ThreadClock>,
 }
 
@@ -90,6 +59,8 @@ pub(crate) struct Line {
     owned: CachePadded<Owned>,
     /// How many stretches lie on the first one.
     runs: AtomicU32,
+    /// What the thief that holds the lock would take.
+    wish: AtomicPtr<Wish>,
     guarded: Mutex<Guarded>,
     first: UnsafeCell<Stretch>,
 }
@@ -110,6 +81,7 @@ impl Line {
                 busy_with: AtomicPtr::new(ptr::null_mut()),
             }),
             runs: AtomicU32::new(0),
+            wish: AtomicPtr::new(ptr::null_mut()),
             guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
             first: UnsafeCell::new(Stretch::new(None)),
         }
@@ -198,7 +170,7 @@ impl Line {
         self.owned.asked.load(order) != 0
     }
 
-    /// Waits until no thief is at the line. Says whether a worker is to be called to watch.
+    /// Gives what a thief asks for, and waits until none is at the line. Says whether a worker is to be called to watch.
     #[cold]
     #[inline(never)]
     pub(crate) fn attend(&self) -> bool {
@@ -209,10 +181,40 @@ impl Line {
             // ORDERING: as above; the fence stands between the owner's store and this.
             asked = self.owned.asked.load(Ordering::Acquire);
         }
+        if asked & WISH != 0 {
+            self.grant();
+        }
         if asked & FROZEN != 0 && !mutant!("thief_not_waited_for") {
             drop(self.guarded.lock());
         }
         asked & CALL != 0
+    }
+
+    /// Does in a thief's name what it would do, if it still waits for that. Only for the owner.
+    fn grant(&self) {
+        // ORDERING: acquire, partner of `ask`. Release keeps the chain from an earlier thief's release.
+        if self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH == 0 {
+            return;
+        }
+        // ORDERING: seen with the bit.
+        let wish = NonNull::new(self.wish.load(Ordering::Relaxed)).expect("a thief waits");
+        // SAFETY: the bit was cleared here, so the thief waits for the answer.
+        let (guarded, part_of) = unsafe { wish.as_ref().about() };
+        // ORDERING: only the owner writes it.
+        let top = NonNull::new(self.owned.top.load(Ordering::Relaxed));
+        // SAFETY: the thief holds the lock for the owner, who pops nothing meanwhile.
+        let given = unsafe { give_oldest(guarded, top, part_of) };
+        // SAFETY: as above.
+        unsafe { Wish::answer(wish, given) };
+    }
+
+    /// The lock, for the owner: a thief that holds it may be waiting for the owner.
+    fn lock_as_owner(&self) -> MutexGuard<'_, Guarded> {
+        if let Some(guarded) = self.guarded.try_lock() {
+            return guarded;
+        }
+        self.grant();
+        self.guarded.lock()
     }
 
     /// The owner is about to change a thing by plain loads and stores that a source of this line could give. Until
@@ -252,7 +254,7 @@ impl Line {
 
     /// The owner has popped a job that a thief took: thieves must not begin their walk there.
     pub(crate) fn retreat(&self, job: NonNull<Job>) {
-        let guarded = self.guarded.lock();
+        let guarded = self.lock_as_owner();
         let innermost = guarded.innermost.expect("the line is attached");
         // SAFETY: a stretch is there while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
@@ -266,7 +268,7 @@ impl Line {
 
     /// Runs something that only this thread may do to its line: no thief is there meanwhile.
     pub(crate) fn alone<R>(&self, body: impl FnOnce() -> R) -> R {
-        let guarded = self.guarded.lock();
+        let guarded = self.lock_as_owner();
         let result = body();
         drop(guarded);
         result
@@ -303,41 +305,45 @@ impl Line {
     pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>, patient: bool) -> Option<Taken> {
         let guarded = if patient { self.guarded.lock() } else { self.guarded.try_lock()? };
         let innermost = guarded.innermost?;
-        let owner = guarded.owner.as_ref()?;
-        // SAFETY: a stretch is there while the line names it, and the lock is held.
-        let is_wanted = |stretch: NonNull<Stretch>| match part_of {
-            None => true,
-            // SAFETY: as above.
-            Some(whole) => unsafe { stretch.as_ref() }.is_part_of(whole),
-        };
-        if !is_wanted(innermost) || self.is_bare(innermost) {
+        // SAFETY: the lock is held.
+        if !unsafe { is_wanted(innermost, part_of) } || self.is_bare(innermost) {
             return None;
         }
+        let given = match self.ask(&guarded, part_of) {
+            Some(answer) => answer,
+            None => self.freeze(&guarded, part_of),
+        };
+        drop(guarded);
+        given.map(Taken)
+    }
+
+    /// Asks the owner. `None` if it does not answer.
+    fn ask(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Option<Arc<Offer>>> {
+        let wish = Wish::new(guarded, part_of);
+        // ORDERING: the bit tells of it.
+        self.wish.store(ptr::from_ref(&wish).cast_mut(), Ordering::Relaxed);
+        // ORDERING: release, partner of `grant`.
+        self.owned.asked.fetch_or(WISH, Ordering::Release);
+        let answer = wish.wait_a_moment();
+        if answer.is_some() {
+            return answer;
+        }
+        // ORDERING: acquire, as the owner may have begun.
+        let is_withdrawn = self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH != 0;
+        if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
+    }
+
+    /// Takes something without the owner's help.
+    fn freeze(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Arc<Offer>> {
         self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
-        heavy_fence();
+        timed_heavy_fence();
         // ORDERING: acquire, partner of `push`.
         let top = NonNull::new(self.owned.top.load(Ordering::Acquire));
-        let top = top.expect("the line is attached");
-        // What runs in a stretch is part of what runs in those further out: so the wanted ones are the inner ones.
-        let mut stretches = vec![(innermost, top)];
-        // SAFETY: as above.
-        let outer_of = |stretch: NonNull<Stretch>| unsafe { stretch.as_ref() }.outer.get();
-        while let Some(&(last, _)) = stretches.last() {
-            match outer_of(last) {
-                Some(outer) if is_wanted(outer.0) => stretches.push(outer),
-                _ => break,
-            }
-        }
-        let taken = stretches.iter().rev().find_map(|&(stretch, top)| {
-            // SAFETY: as above.
-            let stretch = unsafe { stretch.as_ref() };
-            // SAFETY: the line is frozen, and its lock is held.
-            unsafe { give(stretch, top, owner) }
-        });
+        // SAFETY: the line is frozen, and its lock is held.
+        let given = unsafe { give_oldest(guarded, top, part_of) };
         // ORDERING: release, partner of `is_asked`.
         self.owned.asked.fetch_and(!FROZEN, Ordering::Release);
-        drop(guarded);
-        taken.map(Taken)
+        given
     }
 
     /// Whether nothing seems to lie on the line. A glance, without a fence: what was added just now may be missed.
@@ -364,7 +370,7 @@ impl Line {
     }
 
     fn open(&self, stretch: &Stretch) -> NonNull<Job> {
-        let mut guarded = self.guarded.lock();
+        let mut guarded = self.lock_as_owner();
         // ORDERING: only the owner writes it.
         let below = NonNull::new(self.owned.top.load(Ordering::Relaxed));
         let below = below.expect("the line is attached");
@@ -380,7 +386,7 @@ impl Line {
     }
 
     fn close(&self, stretch: &Stretch, below: NonNull<Job>) {
-        let mut guarded = self.guarded.lock();
+        let mut guarded = self.lock_as_owner();
         guarded.innermost = stretch.outer.get().map(|(outer, _)| outer);
         // ORDERING: thieves come by the lock.
         self.owned.top.store(below.as_ptr(), Ordering::Relaxed);
@@ -388,47 +394,4 @@ impl Line {
         self.runs.fetch_sub(1, Ordering::Relaxed);
         drop(guarded);
     }
-}
-
-/// Takes the oldest piece of a stretch.
-///
-/// # Safety
-/// - The line is frozen, and its lock is held. `top` was the stretch's newest entry when it was frozen, or later.
-unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Option<Arc<Offer>> {
-    let maker = Maker::new(stretch.offer.as_ref(), owner);
-    let mut at = stretch.base.get();
-    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base, and they are there
-    // until `retreat`.
-    let base = unsafe { at.as_ref() };
-    // SAFETY: such a job was pushed.
-    let is_popped = at != stretch.root() && unsafe { base.below() } == top;
-    if is_popped && !mutant!("base_popped") {
-        // The owner has popped it, and has yet to say so. All below it is gone.
-        return None;
-    }
-    let mut nothing_left = true;
-    while at != top {
-        // ORDERING: acquire, partner of `Line::push`.
-        // SAFETY: it lies below the top, and the owner pops nothing while the line is frozen.
-        let entry = unsafe { at.as_ref() };
-        // SAFETY: there is an entry above.
-        let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
-        let next = newer.expect("an entry below the top has one above");
-        // SAFETY: as above, or the top itself.
-        let given = unsafe { give_of(next, &maker) };
-        match given {
-            Given::Offer(offer) => return Some(offer),
-            Given::Taken(offer) => {
-                if nothing_left {
-                    stretch.base.set(next);
-                }
-                return Some(offer);
-            }
-            Given::Nothing => nothing_left = false,
-            Given::Gone if nothing_left => stretch.base.set(next),
-            Given::Gone => {}
-        }
-        at = next;
-    }
-    None
 }

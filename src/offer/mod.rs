@@ -8,6 +8,8 @@ mod job;
 mod line;
 #[cfg(all(test, corepool_loom))]
 mod models;
+mod stretch;
+mod wish;
 
 use core::fmt;
 use core::ptr::NonNull;

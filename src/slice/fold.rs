@@ -1,6 +1,7 @@
 //! The loop under all of them: block by block through a range of numbers, whose rest can be split.
 
 use std::cell::{Cell, UnsafeCell};
+use std::ops::Range;
 use std::panic;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -97,17 +98,17 @@ pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
         return fold.empty(0);
     }
-    let whole = Whole { fold, stop: AtomicBool::new(false), least: AtomicUsize::new(1) };
-    fork::with_stack_of(hub, |stack| Part::new(&whole, 0, len).run(stack))
+    let whole = Whole { fold, stop: AtomicBool::new(false) };
+    fork::with_stack_of(hub, |stack| Part::new(&whole, 0..len, 1).run(stack))
 }
 
-/// What the parts of one fold share.
+/// What the parts of one fold share. All threads read it before each step, so nothing that is written often may lie
+/// near it.
+#[repr(align(128))]
 struct Whole<'f, F> {
     fold: &'f F,
     /// A part has panicked: the others need not go on.
     stop: AtomicBool,
-    /// How few items were found to be too few for a thief.
-    least: AtomicUsize,
 }
 
 /// A range on the line of the thread that runs it. What has not begun can be taken by halves.
@@ -120,6 +121,8 @@ struct Part<'p, 'f, F: Fold> {
     next: AtomicUsize,
     /// Thieves write it, while the line is frozen.
     end: AtomicUsize,
+    /// How few items were found to be too few for a thief. The owner writes it.
+    least: AtomicUsize,
     /// Where the owner was when a thief found it too little. Touched with the line's lock held.
     seen_at: Cell<usize>,
     /// What thieves have taken, the last on the left. Touched with the line's lock held.
@@ -129,8 +132,9 @@ struct Part<'p, 'f, F: Fold> {
 /// A range that was split off.
 struct Seed<'p, 'f, F: Fold> {
     whole: &'p Whole<'f, F>,
-    from: usize,
-    to: usize,
+    range: Range<usize>,
+    /// What the part that it is from has learnt.
+    least: usize,
     sum: UnsafeCell<Option<Result<F::Sum, Payload>>>,
 }
 
@@ -141,13 +145,14 @@ struct Given<'p, 'f, F: Fold> {
 }
 
 impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
-    fn new(whole: &'p Whole<'f, F>, from: usize, to: usize) -> Self {
+    fn new(whole: &'p Whole<'f, F>, range: Range<usize>, least: usize) -> Self {
         Self {
             whole,
-            first: from,
-            last: to,
-            next: AtomicUsize::new(from),
-            end: AtomicUsize::new(to),
+            first: range.start,
+            last: range.end,
+            next: AtomicUsize::new(range.start),
+            end: AtomicUsize::new(range.end),
+            least: AtomicUsize::new(least),
             seen_at: Cell::new(usize::MAX),
             given: UnsafeCell::new(Vec::new()),
         }
@@ -193,7 +198,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         if from >= end {
             return None;
         }
-        let to = from + pace.step(end - from, &self.whole.least);
+        let to = from + pace.step(end - from, &self.least);
         // ORDERING: release, as a pop of the line's.
         self.next.store(to, Ordering::Release);
         light_fence();
@@ -236,14 +241,15 @@ impl<F: Fold> Source for Part<'_, '_, F> {
             return None;
         }
         // ORDERING: a hint.
-        let is_little = end - next < self.whole.least.load(Ordering::Relaxed);
+        let least = self.least.load(Ordering::Relaxed);
+        let is_little = end - next < least;
         // Unless the owner is stuck in one item: what was measured is no promise.
         if is_little && self.seen_at.replace(next) != next {
             return None;
         }
         let middle = next + (end - next) / 2;
         let sum = UnsafeCell::new(None);
-        let seed = Seed { whole: self.whole, from: middle, to: end, sum };
+        let seed = Seed { whole: self.whole, range: middle..end, least, sum };
         let seed = NonNull::from(Box::leak(Box::new(seed)));
         // SAFETY: `end` or `Cleanup` waits for the offer's end before the seed is gone, and before the frame is
         // that the whole lies in.
@@ -276,7 +282,9 @@ impl<F: Fold> Seed<'_, '_, F> {
         // SAFETY: the caller's promise; the seed stays until the offer is done.
         let seed = unsafe { seed.cast::<Self>().as_ref() };
         let run = || {
-            let here = |stack: &Stack<'_>| Part::new(seed.whole, seed.from, seed.to).run(stack);
+            let here = |stack: &Stack<'_>| {
+                Part::new(seed.whole, seed.range.clone(), seed.least).run(stack)
+            };
             match fork::with_current(here) {
                 Ok(sum) => sum,
                 Err(_) => unreachable!("a thread that takes offers has a stack"),

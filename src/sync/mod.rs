@@ -47,9 +47,9 @@ pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 pub(crate) use mutant::is_planted;
 
 #[cfg(not(corepool_loom))]
-pub(crate) use lock::Mutex;
+pub(crate) use lock::{Mutex, MutexGuard};
 #[cfg(corepool_loom)]
-pub(crate) use model::Mutex;
+pub(crate) use model::{Mutex, MutexGuard};
 #[cfg(all(test, corepool_loom))]
 pub(crate) use model::{explore, explore_shallow};
 

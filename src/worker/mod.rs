@@ -19,7 +19,7 @@ use crate::config::Dispatch;
 use crate::fork::Stack;
 use crate::hub::{Hub, Slot};
 use crate::id::WorkerId;
-use crate::idle::{Retract, Searching};
+use crate::idle::{Retract, Searching, Word};
 use crate::offer::Taken;
 use crate::spin::{Patience, Spin};
 use crate::sync::{Ordering, thread};
@@ -58,6 +58,8 @@ struct Worker {
     shyness: Shyness,
     /// What was seen of each line last.
     seen: Vec<Seen>,
+    /// Whether it has slept since it ran something.
+    was_woken: bool,
     /// Whether the last look at the lines left a call alone because it had just begun.
     sees_young_call: bool,
     /// Whether it is on the free list, as the lookout.
@@ -130,7 +132,7 @@ impl Worker {
 
     /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
     fn find_or_rest(&mut self) -> Option<Found> {
-        let searching = self.hub.idle.start_search();
+        let searching = self.hub.idle.start_search(self.hub.most_searchers());
         self.search_or_rest(searching)
     }
 
@@ -250,13 +252,23 @@ impl Worker {
     }
 
     /// The search found something. Who leaves nobody searching wakes the next one if there is more.
-    fn stop_searching(&self) {
+    fn stop_searching(&mut self) {
+        let was_woken = std::mem::take(&mut self.was_woken);
         let word = self.hub.idle.end_search();
-        if word.wants_a_searcher() {
-            if self.hub.has_tasks() {
-                let _gate = self.hub.wake_one();
-            } else if self.hub.wants_helpers(word) {
-                self.hub.wake_helper();
+        if word.wants_a_searcher() && self.hub.has_tasks() {
+            let _gate = self.hub.wake_one();
+        } else if word.has_free() && (was_woken || word.searching() == 0) {
+            self.wake_helpers(was_woken, word);
+        }
+    }
+
+    /// Who has slept wakes two: so all are up after a few rounds.
+    fn wake_helpers(&self, was_woken: bool, word: Word) {
+        let hub = &self.hub;
+        if word.searching() < hub.most_searchers() && hub.wants_helpers(word) {
+            hub.wake_helper();
+            if was_woken {
+                hub.wake_helper();
             }
         }
     }
@@ -275,6 +287,7 @@ impl Worker {
         let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
         let found = if is_up { None } else { self.sleep() };
         self.slot().asleep.store(false, Ordering::SeqCst);
+        self.was_woken = !is_up;
         // Whoever took this worker off the list, it counts as searching now.
         match found {
             None => Next::SearchOn(Searching::Yes),

@@ -70,6 +70,7 @@ pub(super) fn start_thread(
         seen: Vec::new(),
         sees_young_call: false,
         is_listed: false,
+        was_woken: false,
         is_sure_of_its_core: false,
     };
     hub.lives.start_thread(|| builder.spawn(move || live(worker)))

@@ -23,5 +23,5 @@ pub mod thread;
 
 pub use costs::Costs;
 pub use heap::Heaps;
-pub use report::{Spot, Totals, forget_spots, spots, totals};
+pub use report::{Spot, Totals, cores_at_work, forget_spots, forget_works, spots, totals};
 pub use world::{is_running, run, work};

@@ -103,3 +103,26 @@ pub fn spots() -> Vec<Spot> {
     }
     spots
 }
+
+/// Forgets what work was done so far.
+pub fn forget_works() {
+    with(|world| world.works.clear());
+}
+
+/// How many cores were at the user's work, on average over each of so many equal spans between two times.
+pub fn cores_at_work(from: u64, to: u64, spans: usize) -> Vec<f64> {
+    let works = with(|world| world.works.clone()).unwrap_or_default();
+    let width = (to.saturating_sub(from) / spans.max(1) as u64).max(1);
+    let mut sums = vec![0_u64; spans];
+    for (start, took) in works {
+        let (mut at, end) = (start.max(from), (start + took).min(to));
+        while at < end {
+            let span = (((at - from) / width) as usize).min(spans - 1);
+            let until =
+                if span + 1 == spans { end } else { end.min(from + width * (span as u64 + 1)) };
+            sums[span] += until - at;
+            at = until;
+        }
+    }
+    sums.into_iter().map(|sum| sum as f64 / width as f64).collect()
+}

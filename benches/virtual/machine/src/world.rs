@@ -84,6 +84,8 @@ pub(crate) struct World {
     pub(crate) futexes: HashMap<usize, VecDeque<usize>>,
     pub(crate) totals: Totals,
     pub(crate) spots: HashMap<(usize, *const Location<'static>), (Place, u64, u64)>,
+    /// When the user's work began, and what it took.
+    pub(crate) works: Vec<(u64, u64)>,
 }
 
 std::thread_local! {
@@ -123,6 +125,7 @@ pub fn run(costs: Costs, usable: usize, program: impl FnOnce() + 'static) {
         futexes: HashMap::new(),
         totals: Totals::default(),
         spots: HashMap::new(),
+        works: Vec::new(),
     };
     WORLD.set(Some(world));
     start(Box::new(program), Some("main".to_owned()), 4 << 20);
@@ -166,6 +169,8 @@ pub(crate) fn start(program: Box<dyn FnOnce()>, name: Option<String>, stack: usi
 pub fn work(nanos: u64) {
     with(|world| {
         world.totals.work += nanos;
+        let now = world.me().clock;
+        world.works.push((now, nanos));
         world.me().clock += nanos;
     });
 }

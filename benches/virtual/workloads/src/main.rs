@@ -3,7 +3,8 @@
 //!     workloads ROW CORES [--pool corepool|rayon] [--rounds N] [--hot N] [--set PRICE=NANOSECONDS]..
 //!     workloads --rows
 //!
-//! `--hot` says on stderr which lines were waited for longest, and where in the code.
+//! `--hot` says on stderr which lines were waited for longest, and where in the code; and how many cores were at work in
+//! each twentieth of the last round.
 
 mod ours;
 #[cfg(feature = "rival")]
@@ -103,14 +104,19 @@ fn run(asked: Asked) {
         }
         let before = Seen::now();
         stage::forget_spots();
+        let mut last = (0, 0);
         for _ in 0..rounds {
+            stage::forget_works();
             let start = stage::nanos();
             round();
-            inner_times.borrow_mut().push(stage::nanos() - start);
+            let end = stage::nanos();
+            inner_times.borrow_mut().push(end - start);
+            last = (start, end);
             stage::sleep(PAUSE);
         }
         *inner_seen.borrow_mut() = Seen::now().since(&before).by(rounds as u64);
         stage::print_spots(hot);
+        stage::print_works(hot, last);
     });
     let mut times = times.take();
     times.sort_unstable();

@@ -124,3 +124,7 @@ pub fn print_spots(most: usize) {
         eprintln!("workloads: a real machine does not say which lines are waited for");
     }
 }
+
+pub fn forget_works() {}
+
+pub fn print_works(_most: usize, _times: (u64, u64)) {}

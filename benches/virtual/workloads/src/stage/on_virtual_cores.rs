@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use machine::{Costs, Totals, thread};
-pub use machine::{clock::nanos, forget_spots, work};
+pub use machine::{clock::nanos, forget_spots, forget_works, work};
 pub use virtual_pool as corepool;
 
 #[global_allocator]
@@ -117,5 +117,15 @@ pub fn print_spots(most: usize) {
             let micros = *stalled as f64 / 1e3;
             eprintln!("{micros:>14.1} us {transfers:>8}  {}:{}", place.file(), place.line());
         }
+    }
+}
+
+/// How many cores were at work, in each twentieth of this time.
+pub fn print_works(most: usize, (from, to): (u64, u64)) {
+    if most > 0 {
+        // The last round's pause has come after it, so nobody works any more.
+        let cores = machine::cores_at_work(from, to, 20);
+        let cores: Vec<String> = cores.iter().map(|cores| format!("{cores:.0}")).collect();
+        eprintln!("cores at work: {}", cores.join(" "));
     }
 }

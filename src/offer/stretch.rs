@@ -1,0 +1,131 @@
+//! A stretch of a line, and what a thief does there.
+
+use core::cell::Cell;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+use super::Offer;
+use super::job::{Given, Job, Maker, ROOT, give_of};
+use super::line::Guarded;
+use crate::parker::Parker;
+use crate::sync::Ordering;
+
+/// A stretch of a line: what the thread has added while it ran one thing.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Stretch {
+    /// Below its first entry.
+    root: Job,
+    /// From here on down nothing is left to be taken.
+    pub(super) base: Cell<NonNull<Job>>,
+    /// What the thread runs: what it adds is part of that.
+    offer: Option<Arc<Offer>>,
+    /// The stretch further out, and its newest entry.
+    pub(super) outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
+}
+
+impl Stretch {
+    pub(super) fn new(offer: Option<Arc<Offer>>) -> Self {
+        Self {
+            root: Job::new(&ROOT),
+            base: Cell::new(NonNull::dangling()),
+            offer,
+            outer: Cell::new(None),
+        }
+    }
+
+    pub(super) fn root(&self) -> NonNull<Job> {
+        NonNull::from(&self.root)
+    }
+
+    fn is_part_of(&self, whole: &Arc<Offer>) -> bool {
+        self.offer
+            .as_ref()
+            .is_some_and(|offer| Arc::ptr_eq(offer, whole) || offer.is_part_of(whole))
+    }
+}
+
+/// # Safety
+/// - The line's lock is held, by the caller or by a thief that waits for it; so the line names the stretch.
+pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<Offer>>) -> bool {
+    // SAFETY: a stretch is there while the line names it.
+    part_of.is_none_or(|whole| unsafe { stretch.as_ref() }.is_part_of(whole))
+}
+
+/// Takes the oldest piece of a line.
+///
+/// # Safety
+/// - The line is frozen, or the caller is its owner. Its lock is held by the caller, or by a thief that waits for it.
+///   `top` is the line's newest entry.
+pub(super) unsafe fn give_oldest(
+    guarded: &Guarded,
+    top: Option<NonNull<Job>>,
+    part_of: Option<&Arc<Offer>>,
+) -> Option<Arc<Offer>> {
+    let innermost = guarded.innermost?;
+    let owner = guarded.owner.as_ref()?;
+    let top = top.expect("the line is attached");
+    // What runs in a stretch is part of what runs in those further out: so the wanted ones are the inner ones.
+    let mut outer = Vec::new();
+    // SAFETY: a stretch is there while the line names it.
+    let outer_of = |stretch: NonNull<Stretch>| unsafe { stretch.as_ref() }.outer.get();
+    let mut next = outer_of(innermost);
+    while let Some((stretch, top)) = next {
+        // SAFETY: the caller's promise.
+        if !unsafe { is_wanted(stretch, part_of) } {
+            break;
+        }
+        outer.push((stretch, top));
+        next = outer_of(stretch);
+    }
+    let mut oldest_first = outer.into_iter().rev().chain([(innermost, top)]);
+    oldest_first.find_map(|(stretch, top)| {
+        // SAFETY: as above.
+        let stretch = unsafe { stretch.as_ref() };
+        // SAFETY: the caller's promise.
+        unsafe { give(stretch, top, owner) }
+    })
+}
+
+/// Takes the oldest piece of a stretch.
+///
+/// # Safety
+/// - As for `give_oldest`. `top` was the stretch's newest entry when it was frozen, or later.
+unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Option<Arc<Offer>> {
+    let maker = Maker::new(stretch.offer.as_ref(), owner);
+    let mut at = stretch.base.get();
+    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base, and they are there
+    // until `retreat`.
+    let base = unsafe { at.as_ref() };
+    // SAFETY: such a job was pushed.
+    let is_popped = at != stretch.root() && unsafe { base.below() } == top;
+    if is_popped && !mutant!("base_popped") {
+        // The owner has popped it, and has yet to say so. All below it is gone.
+        return None;
+    }
+    let mut nothing_left = true;
+    while at != top {
+        // ORDERING: acquire, partner of `Line::push`.
+        // SAFETY: it lies below the top, and the owner pops nothing while the line is frozen.
+        let entry = unsafe { at.as_ref() };
+        // SAFETY: there is an entry above.
+        let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
+        let next = newer.expect("an entry below the top has one above");
+        // SAFETY: as above, or the top itself.
+        let given = unsafe { give_of(next, &maker) };
+        match given {
+            Given::Offer(offer) => return Some(offer),
+            Given::Taken(offer) => {
+                if nothing_left {
+                    stretch.base.set(next);
+                }
+                return Some(offer);
+            }
+            Given::Nothing => nothing_left = false,
+            Given::Gone if nothing_left => stretch.base.set(next),
+            Given::Gone => {}
+        }
+        at = next;
+    }
+    None
+}

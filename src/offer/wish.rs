@@ -1,0 +1,132 @@
+//! A thief's wish: what it would take from a line, said to the line's owner, who can give it without a fence.
+//!
+//! The thief holds the line's lock all the time. It makes its wish known by a bit in the word that the owner looks at
+//! anyway. The owner clears the bit, does in the thief's name what the thief would have done, and answers. If no answer
+//! comes within about the time that the heavy fence takes, the thief clears the bit itself and takes what it wants. One
+//! of the two clears it, so one of them acts.
+
+use core::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Offer;
+use super::line::Guarded;
+use crate::clock;
+use crate::sync::{AtomicPtr, Ordering, heavy_fence, plain, planted, spin_loop};
+
+/// So long the thief waits at least for an answer, and at most.
+const SHORTEST_WAIT: Duration = Duration::from_micros(1);
+const LONGEST_WAIT: Duration = Duration::from_micros(20);
+/// How often it looks for the answer before it looks at the clock.
+const LOOKS: u32 = if cfg!(corepool_loom) { 1 } else { 8 };
+
+/// Nothing was there to be given.
+static NOTHING: u8 = 0;
+
+/// A wish, in the frame of the thief, who holds the line's lock.
+#[derive(Debug)]
+pub(super) struct Wish {
+    guarded: NonNull<Guarded>,
+    part_of: Option<NonNull<Arc<Offer>>>,
+    /// Null until there is one.
+    answer: AtomicPtr<Offer>,
+}
+
+impl Wish {
+    pub(super) fn new(guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Self {
+        Self {
+            guarded: NonNull::from(guarded),
+            part_of: part_of.map(NonNull::from),
+            answer: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// What the line's lock guards, and of which work the thief wants a part.
+    ///
+    /// # Safety
+    /// - The caller has cleared the thief's bit, and has not answered yet.
+    pub(super) unsafe fn about(&self) -> (&Guarded, Option<&Arc<Offer>>) {
+        // SAFETY: both are there, and the thief leaves them alone, until the answer comes.
+        let guarded = unsafe { self.guarded.as_ref() };
+        // SAFETY: as above.
+        (guarded, self.part_of.map(|part_of| unsafe { part_of.as_ref() }))
+    }
+
+    /// Answers. The wish may be gone as soon as the answer is there.
+    ///
+    /// # Safety
+    /// - As for [`about`](Self::about), and this is the last that the caller does with the wish.
+    pub(super) unsafe fn answer(wish: NonNull<Self>, given: Option<Arc<Offer>>) {
+        let answer = given.map_or(nothing(), |offer| Arc::into_raw(offer).cast_mut());
+        // SAFETY: the caller's promise.
+        let place = unsafe { &raw const (*wish.as_ptr()).answer };
+        // ORDERING: release, partner of `look`: the thief sees what was done in its name.
+        let order = planted(mutant!("wish_answer_relaxed"), Ordering::Release, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { (*place).store(answer, order) };
+    }
+
+    /// The answer, if there is one.
+    fn look(&self) -> Option<Option<Arc<Offer>>> {
+        // ORDERING: acquire, partner of `answer`.
+        let answer = NonNull::new(self.answer.load(Ordering::Acquire))?;
+        if answer.as_ptr() == nothing() {
+            return Some(None);
+        }
+        // SAFETY: `answer` left it there for the thief, who looks once more only if there is no answer.
+        Some(Some(unsafe { Arc::from_raw(answer.as_ptr()) }))
+    }
+
+    /// Waits for an answer for about as long as the thief's other way would take.
+    pub(super) fn wait_a_moment(&self) -> Option<Option<Arc<Offer>>> {
+        let end = clock::after(patience());
+        loop {
+            for _ in 0..LOOKS {
+                if let Some(answer) = self.look() {
+                    return Some(answer);
+                }
+                spin_loop();
+            }
+            if cfg!(corepool_loom) || clock::now() >= end {
+                return None;
+            }
+        }
+    }
+
+    /// The owner has begun to answer.
+    pub(super) fn wait(&self) -> Option<Arc<Offer>> {
+        loop {
+            for _ in 0..64 {
+                if let Some(answer) = self.look() {
+                    return answer;
+                }
+                spin_loop();
+            }
+            // The owner may have lost its core.
+            #[cfg(not(corepool_loom))]
+            crate::sync::thread::yield_now();
+        }
+    }
+}
+
+fn nothing() -> *mut Offer {
+    ptr::from_ref(&NOTHING).cast_mut().cast()
+}
+
+/// What a heavy fence took lately, in nanoseconds.
+static FENCE_NANOS: plain::AtomicU32 = plain::AtomicU32::new(0);
+
+fn patience() -> Duration {
+    let nanos = FENCE_NANOS.load(plain::Ordering::Relaxed);
+    Duration::from_nanos(nanos.into()).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
+/// A heavy fence, and how long it takes is remembered.
+pub(super) fn timed_heavy_fence() {
+    let start = clock::now();
+    heavy_fence();
+    let took = clock::now().saturating_duration_since(start).min(LONGEST_WAIT * 2);
+    let before = FENCE_NANOS.load(plain::Ordering::Relaxed);
+    let mean = (u64::from(before) * 7 + took.as_nanos() as u64) / 8;
+    FENCE_NANOS.store(u32::try_from(mean).unwrap_or(u32::MAX), plain::Ordering::Relaxed);
+}
