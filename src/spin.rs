@@ -94,6 +94,24 @@ impl Spin {
     }
 }
 
+/// The pause after an exchange that failed: longer each time, so that those who were in one another's way are not again.
+#[derive(Debug, Default)]
+pub(crate) struct Retry {
+    failures: u32,
+}
+
+impl Retry {
+    const LONGEST: u32 = 6;
+
+    pub(crate) fn pause(&mut self) {
+        // A model tries all orders anyway, and each hint is a step of it.
+        if !cfg!(any(corepool_loom, corepool_shuttle)) {
+            (0..1_u32 << self.failures).for_each(|_| crate::sync::spin_loop());
+            self.failures = (self.failures + 1).min(Self::LONGEST);
+        }
+    }
+}
+
 /// So many hints in a row, without a loop around them: a loop would cost more instructions than they.
 #[inline]
 fn hints<const COUNT: usize>() {

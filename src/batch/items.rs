@@ -9,6 +9,7 @@ use std::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use super::slot::{Claimed, NOWHERE, Slot};
+use crate::spin::Retry;
 use crate::sync::{AtomicU32, Mutex, Ordering, handshake, planted};
 use crate::task::Outcome;
 use crate::unwind;
@@ -72,6 +73,7 @@ impl<F, T> Items<F, T> {
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
         // ORDERING: a guess, which the exchange checks.
         let mut start = self.cursor.load(Ordering::Relaxed);
+        let mut retry = Retry::default();
         while start < self.len() {
             let end = start + self.length_at(start);
             // Said before it is so: whoever finds nothing at the cursor finds here what was taken from it.
@@ -88,7 +90,11 @@ impl<F, T> Items<F, T> {
                     }
                     return Some(start..end);
                 }
-                Err(now) => start = now,
+                Err(_) => {
+                    retry.pause();
+                    // ORDERING: as above.
+                    start = self.cursor.load(Ordering::Relaxed);
+                }
             }
         }
         self.lanes[lane].store(NOWHERE, Ordering::SeqCst);
@@ -170,6 +176,7 @@ impl<F, T> Items<F, T> {
         slot.begin_run(length);
         // ORDERING: tried again if it is old.
         let mut newest = self.newest.load(Ordering::Relaxed);
+        let mut retry = Retry::default();
         loop {
             slot.set_older(newest);
             // ORDERING: SeqCst against `wait`, which says that it waits and then looks at the list.
@@ -179,7 +186,11 @@ impl<F, T> Items<F, T> {
             let push = self.newest.compare_exchange(newest, first, order, Ordering::Relaxed);
             match push {
                 Ok(_) => break,
-                Err(now) => newest = now,
+                Err(_) => {
+                    retry.pause();
+                    // ORDERING: as above.
+                    newest = self.newest.load(Ordering::Relaxed);
+                }
             }
         }
         if self.is_watched() {

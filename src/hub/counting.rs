@@ -10,7 +10,7 @@ use crate::id::{PoolId, WorkerId};
 use crate::metrics::{LiveHistogram, Metrics, WorkerInfo};
 use crate::task::{Ledger, Outcome, QueuedTask};
 
-/// Each time so many more dead tasks stand in the queues it is asked whether they are more than half of
+/// Each time a thread has made so many more dead tasks in the queues it asks whether they are more than half of
 /// all; then they are swept out.
 const DEAD_ENOUGH: u64 = 64;
 
@@ -32,9 +32,12 @@ impl Hub {
 
     /// Notes a task that somebody claimed where it stands in its queue, and keeps dead ones from piling up.
     pub(crate) fn note_claimed_in_queue(&self) {
-        let dead = self.counters.claimed_in_queue.raise_and_get();
-        if dead % DEAD_ENOUGH == 0 && dead as usize > self.queued() / 2 {
-            self.sweep();
+        if self.counters.claimed_in_queue.raise() % DEAD_ENOUGH == 0 {
+            // Below nothing for a moment, as in `depth`.
+            let dead = (self.counters.claimed_in_queue.get() as i64).max(0) as usize;
+            if dead > self.queued() / 2 {
+                self.sweep();
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod word;
 
 use crossbeam_utils::CachePadded;
 
+use crate::spin::Retry;
 use crate::sync::{AtomicU32, Mutex, Ordering, handshake, planted};
 
 pub(crate) use word::{MAX_WORKERS, Word};
@@ -64,7 +65,6 @@ impl IdleList {
     /// is. `fits` lets the caller pass over a worker whose core is busy with the caller itself; the
     /// most recently freed that fits is taken, or the most recently freed if none does.
     #[must_use = "the worker taken counts on being unparked"]
-    #[track_caller]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let is_wanted = |word: Word| {
             word.wants_a_searcher() || mutant!("searchers_at_a_time") && word.has_free()
@@ -75,7 +75,6 @@ impl IdleList {
 
     /// As [`take_one`](Self::take_one), whoever searches.
     #[must_use = "the worker taken counts on being unparked"]
-    #[track_caller]
     pub(crate) fn take_some(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::has_free)?;
         self.remove_fitting(fits)
@@ -93,7 +92,6 @@ impl IdleList {
     }
 
     /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means that nobody is left.
-    #[track_caller]
     pub(crate) fn take_any(&self) -> Option<usize> {
         loop {
             self.reserve(Word::has_free)?;
@@ -110,7 +108,6 @@ impl IdleList {
     }
 
     /// Takes this worker off the list if it is on it; the caller unparks it.
-    #[track_caller]
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mut free = self.free.lock();
         let entry = free.workers.iter().rposition(|&other| other == worker);
@@ -207,9 +204,9 @@ impl IdleList {
     }
 
     /// Turns one free worker into a searching one in the counts, if `wanted` says so.
-    #[track_caller]
     fn reserve(&self, wanted: impl Fn(Word) -> bool) -> Option<()> {
         let mut now = self.look();
+        let mut retry = Retry::default();
         while wanted(now) {
             let next = now.free_to_searcher();
             if mutant!("reserve_torn") {
@@ -223,7 +220,10 @@ impl IdleList {
                 Ordering::SeqCst,
             ) {
                 Ok(_) => return Some(()),
-                Err(changed) => now = Word::from_bits(changed),
+                Err(_) => {
+                    retry.pause();
+                    now = self.look();
+                }
             }
         }
         None

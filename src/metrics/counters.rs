@@ -23,7 +23,7 @@ pub(crate) struct Counters {
     /// Tasks that were spawned and never saw a queue.
     pub(crate) unqueued: Shared,
     /// Tasks that stand in a queue, but somebody else has claimed.
-    pub(crate) claimed_in_queue: Shared,
+    pub(crate) claimed_in_queue: Spread,
     /// Errands ever pushed into the shared queue: they are no tasks.
     pub(crate) errands_shared: Shared,
     /// Errands that stand in a queue now.
@@ -67,14 +67,7 @@ pub(crate) struct Shared(AtomicU64);
 
 impl Shared {
     pub(crate) fn raise(&self) {
-        let _count = self.raise_and_get();
-    }
-
-    /// Raises the count, and gives it as it is afterwards.
-    pub(crate) fn raise_and_get(&self) -> u64 {
-        // Wrapping: where one thread raises and another lowers, the lower may come first.
-        // ORDERING: a statistic, read on its own.
-        self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+        self.raise_by(1);
     }
 
     pub(crate) fn raise_by(&self, count: usize) {
@@ -91,6 +84,57 @@ impl Shared {
         // ORDERING: a statistic, read on its own.
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Threads that share a part of a [`Spread`] counter have numbers that differ by so much.
+const PARTS: usize = 32;
+
+/// A counter that all threads raise and lower, each in a part of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Spread([CachePadded<Part>; PARTS]);
+
+#[derive(Debug, Default)]
+struct Part {
+    raised: AtomicU64,
+    lowered: AtomicU64,
+}
+
+impl Spread {
+    /// Raises the count. Gives how often that was done in the calling thread's part.
+    pub(crate) fn raise(&self) -> u64 {
+        // ORDERING: a statistic, read on its own.
+        self.part().raised.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    pub(crate) fn lower(&self) {
+        // ORDERING: a statistic, read on its own.
+        self.part().lowered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Where one thread raises and another lowers, the lower may be seen first: then it wraps.
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING: a statistic, read on its own.
+        let count = |part: &CachePadded<Part>| {
+            let raised = part.raised.load(Ordering::Relaxed);
+            // ORDERING: as above.
+            raised.wrapping_sub(part.lowered.load(Ordering::Relaxed))
+        };
+        self.0.iter().map(count).fold(0, u64::wrapping_add)
+    }
+
+    fn part(&self) -> &Part {
+        &self.0[thread_number() % PARTS]
+    }
+}
+
+/// A number that few threads share.
+fn thread_number() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    crate::sync::thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed) as usize;
+    }
+    // ORDERING: only the number matters.
+    NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 
 /// A counter with one writer: a load and a store are enough, and cost next to nothing.

@@ -8,9 +8,10 @@
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
+use crate::spin::Retry;
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, planted, spin_loop, thread};
 
-const SPINS: u32 = 100;
+const SPINS: u32 = 10;
 const YIELDS: u32 = 100;
 const SLEEP: Duration = Duration::from_micros(50);
 
@@ -45,6 +46,7 @@ impl<T> FrontLock<T> {
     #[cold]
     fn take_later(&self) {
         let mut tries = 0;
+        let mut retry = Retry::default();
         loop {
             // ORDERING: only a look; `try_take` has the acquire.
             if !self.taken.load(Ordering::Relaxed) && self.try_take() {
@@ -54,7 +56,7 @@ impl<T> FrontLock<T> {
             match tries {
                 // A model knows no time: it waits by letting others run.
                 _ if cfg!(any(corepool_loom, corepool_shuttle)) => spin_loop(),
-                0..=SPINS => spin_loop(),
+                0..=SPINS => retry.pause(),
                 _ if tries <= SPINS + YIELDS => thread::yield_now(),
                 _ => thread::sleep(SLEEP),
             }

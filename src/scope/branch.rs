@@ -283,6 +283,11 @@ impl<'c> Branch<'c> {
         }
     }
 
+    fn may_give_strays(&self) -> bool {
+        // ORDERING: as in `stray`.
+        self.is_own && self.core.has_strays.load(Ordering::Acquire)
+    }
+
     /// What a thief may have: the older half of the jobs, or else of the strays.
     ///
     /// # Safety
@@ -296,8 +301,7 @@ impl<'c> Branch<'c> {
             // SAFETY: from `push`; the owner reaches it by its handle only, which is not at it just now.
             unsafe { ListedJob::mark_away(job) };
         }
-        // ORDERING: as in `stray`.
-        if jobs.is_empty() && self.is_own && self.core.has_strays.load(Ordering::Acquire) {
+        if jobs.is_empty() && self.may_give_strays() {
             return self.core.take_strays().into_iter().map(ListedJob::into_raw).collect();
         }
         jobs
@@ -306,6 +310,10 @@ impl<'c> Branch<'c> {
 
 impl Source for Branch<'_> {
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
+        // The roll is written by all, so nobody comes there in vain.
+        if self.jobs.looks_empty() && !self.may_give_strays() {
+            return None;
+        }
         // Whoever takes it is on the roll from now on. An empty one means that the scope's thread is about to go on.
         if !self.core.roll.enter() {
             return None;

@@ -153,6 +153,14 @@ impl<T> Deque<T> {
         Some(self.get(newest))
     }
 
+    /// Whether nothing seems to be left, for a thief.
+    pub(super) fn looks_empty(&self) -> bool {
+        // ORDERING: a hint; `take_older` asks again.
+        let top = self.top.load(Ordering::Relaxed);
+        // ORDERING: as above.
+        self.bottom.load(Ordering::Relaxed) <= top
+    }
+
     /// Takes the older half, for a thief: `is_free` says of an item that it may be taken now.
     ///
     /// # Safety
