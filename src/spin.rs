@@ -101,7 +101,7 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    const LONGEST: u32 = 6;
+    const LONGEST: u32 = 7;
 
     pub(crate) fn pause(&mut self) {
         // A model tries all orders anyway, and each hint is a step of it.

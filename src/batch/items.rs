@@ -65,8 +65,11 @@ impl<F, T> Items<F, T> {
     /// same time.
     fn length_at(&self, start: u32) -> u32 {
         let left = self.len() - start;
-        let share = left / (RANGES_EACH * self.lanes.len().max(1) as u32);
-        share.clamp(1, LONGEST_RANGE).min(left)
+        let lanes = self.lanes.len().max(1) as u32;
+        let share = left / (RANGES_EACH * lanes);
+        // Many runners would spend their time at the cursor.
+        let least = (lanes / 4).min(self.len() / (RANGES_EACH * lanes)).clamp(1, LONGEST_RANGE);
+        share.clamp(least, LONGEST_RANGE).min(left)
     }
 
     /// The next range for a runner, who has been through the one before.

@@ -86,6 +86,7 @@ impl<'h> Stack<'h> {
         // SAFETY: as above; what is pushed above it is popped before.
         let below = unsafe { self.line.push(entry.job()) };
         let open = OpenSource { line: self.line, below };
+        self.line.note_change();
         if self.line.is_asked() {
             self.attend();
         }
@@ -145,6 +146,7 @@ impl Drop for OpenSource<'_> {
     #[inline]
     fn drop(&mut self) {
         self.line.pop(self.below);
+        self.line.note_change();
         if self.line.is_asked() {
             let _is_called = self.line.attend();
         }

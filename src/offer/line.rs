@@ -40,6 +40,18 @@ struct Owned {
     calls: AtomicUsize,
     /// What the owner changes by plain loads and stores just now, though a source could give it.
     busy_with: AtomicPtr<()>,
+    /// How often a source was opened or closed, or got more to give.
+    changes: AtomicUsize,
+}
+
+/// What a thief leaves for the next one, so that nobody comes in vain. Glances, without a fence.
+#[derive(Debug)]
+struct Hints {
+    /// If this is the newest entry, nothing is left.
+    bare: AtomicPtr<Job>,
+    /// The newest entry when a thief found that none had anything to give, and the owner's changes then.
+    poor: AtomicPtr<Job>,
+    poor_since: AtomicUsize,
 }
 
 /// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner uses it.
@@ -61,6 +73,7 @@ pub(crate) struct Line {
     runs: AtomicU32,
     /// What the thief that holds the lock would take.
     wish: AtomicPtr<Wish>,
+    hints: Hints,
     guarded: Mutex<Guarded>,
     first: UnsafeCell<Stretch>,
 }
@@ -79,9 +92,15 @@ impl Line {
                 asked: AtomicU32::new(asked),
                 calls: AtomicUsize::new(0),
                 busy_with: AtomicPtr::new(ptr::null_mut()),
+                changes: AtomicUsize::new(0),
             }),
             runs: AtomicU32::new(0),
             wish: AtomicPtr::new(ptr::null_mut()),
+            hints: Hints {
+                bare: AtomicPtr::new(ptr::null_mut()),
+                poor: AtomicPtr::new(ptr::null_mut()),
+                poor_since: AtomicUsize::new(0),
+            },
             guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
             first: UnsafeCell::new(Stretch::new(None)),
         }
@@ -104,6 +123,7 @@ impl Line {
         guarded.clock = Some(metrics::of_thread());
         // ORDERING: thieves come by the lock.
         self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
+        self.note_bare(first);
     }
 
     #[inline(always)]
@@ -263,6 +283,7 @@ impl Line {
             let entry = unsafe { job.as_ref() };
             // SAFETY: it was pushed.
             stretch.base.set(unsafe { entry.below() });
+            self.note_bare(innermost);
         }
     }
 
@@ -303,18 +324,51 @@ impl Line {
     /// Takes the oldest piece, which is the biggest; of a certain work only, if one is given. `None` also if
     /// another thief is here just now and `patient` does not say to wait for it.
     pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>, patient: bool) -> Option<Taken> {
+        // ORDERING: a hint.
+        let top = self.owned.top.load(Ordering::Relaxed);
+        // ORDERING: a hint.
+        if top == self.hints.bare.load(Ordering::Relaxed) {
+            return None;
+        }
         let guarded = if patient { self.guarded.lock() } else { self.guarded.try_lock()? };
         let innermost = guarded.innermost?;
         // SAFETY: the lock is held.
-        if !unsafe { is_wanted(innermost, part_of) } || self.is_bare(innermost) {
+        if !unsafe { is_wanted(innermost, part_of) } {
             return None;
         }
+        // ORDERING: a hint.
+        let changes = self.owned.changes.load(Ordering::Relaxed);
         let given = match self.ask(&guarded, part_of) {
             Some(answer) => answer,
             None => self.freeze(&guarded, part_of),
         };
+        if given.is_none() && part_of.is_none() {
+            // ORDERING: hints.
+            self.hints.poor.store(top, Ordering::Relaxed);
+            self.hints.poor_since.store(changes, Ordering::Relaxed);
+        }
+        self.note_bare(innermost);
         drop(guarded);
         given.map(Taken)
+    }
+
+    /// Whether a thief found that nothing here could be given, and nothing is known to have been added since. That may be
+    /// wrong: the lookout does not ask.
+    pub(crate) fn looks_poor(&self) -> bool {
+        // ORDERING: hints, all of them.
+        let is_same =
+            self.hints.poor.load(Ordering::Relaxed) == self.owned.top.load(Ordering::Relaxed);
+        is_same
+            && self.hints.poor_since.load(Ordering::Relaxed)
+                == self.owned.changes.load(Ordering::Relaxed)
+    }
+
+    /// A source was opened or closed, or has more to give. Only for the owner.
+    #[inline]
+    pub(crate) fn note_change(&self) {
+        // ORDERING: a hint, and only the owner writes it.
+        let changes = self.owned.changes.load(Ordering::Relaxed);
+        self.owned.changes.store(changes.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Asks the owner. `None` if it does not answer.
@@ -346,8 +400,8 @@ impl Line {
         given
     }
 
-    /// Whether nothing seems to lie on the line. A glance, without a fence: what was added just now may be missed.
-    fn is_bare(&self, innermost: NonNull<Stretch>) -> bool {
+    /// Notes by which newest entry the line can be known to be bare. With the lock held.
+    fn note_bare(&self, innermost: NonNull<Stretch>) {
         // SAFETY: a stretch is there while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
         let is_only = stretch.outer.get().is_none_or(|(outer, top)| {
@@ -355,8 +409,9 @@ impl Line {
             let outer = unsafe { outer.as_ref() };
             outer.outer.get().is_none() && outer.base.get() == top
         });
+        let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
         // ORDERING: a hint.
-        is_only && self.owned.top.load(Ordering::Relaxed) == stretch.base.get().as_ptr()
+        self.hints.bare.store(bare, Ordering::Relaxed);
     }
 
     /// Runs what was taken from a line, as a stretch of its own: what this thread has left further out is no
@@ -381,6 +436,7 @@ impl Line {
         self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
         // ORDERING: a hint.
         self.runs.fetch_add(1, Ordering::Relaxed);
+        self.note_bare(NonNull::from(stretch));
         drop(guarded);
         below
     }
@@ -392,6 +448,9 @@ impl Line {
         self.owned.top.store(below.as_ptr(), Ordering::Relaxed);
         // ORDERING: a hint.
         self.runs.fetch_sub(1, Ordering::Relaxed);
+        if let Some(innermost) = guarded.innermost {
+            self.note_bare(innermost);
+        }
         drop(guarded);
     }
 }

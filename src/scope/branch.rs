@@ -220,6 +220,7 @@ impl<'c> Branch<'c> {
         // SAFETY: what is in the deque has the list's half, and is left out once.
         let is_spent = |job| unsafe { ListedJob::leave_if_claimed(job) };
         self.jobs.push(self.line, job.into_raw(), is_spent);
+        self.line.note_change();
         if self.line.is_asked() {
             stack.attend();
         }

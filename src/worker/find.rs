@@ -143,12 +143,18 @@ impl Worker {
             return None;
         }
         let own = self.index;
+        let is_lookout = self.is_listed;
         let hub = Arc::clone(&self.hub);
-        let taken = hub.find_on_lines(self.index + 1, |number, line| {
+        // From anywhere, or all who search would meet at the same lines.
+        let first = self.random() as usize;
+        let taken = hub.find_on_lines(first, |number, line| {
             if number == own {
                 return None;
             }
             let call = line.call()?;
+            if !is_lookout && line.looks_poor() {
+                return None;
+            }
             let seen = self.seen_of(number, call);
             let now = clock::now();
             let is_young = now.saturating_duration_since(seen.since) < YOUTH;
@@ -166,6 +172,12 @@ impl Worker {
         })?;
         self.hub.note_taken();
         Some(Found::Part(taken))
+    }
+
+    /// A number that says nothing about the next one.
+    fn random(&mut self) -> u32 {
+        self.chance = self.chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.chance >> 16
     }
 
     /// Whether the cores of all workers that sleep are those of guests: then this one's is, too.

@@ -58,6 +58,8 @@ struct Worker {
     shyness: Shyness,
     /// What was seen of each line last.
     seen: Vec<Seen>,
+    /// Where the next look at the lines begins.
+    chance: u32,
     /// Whether it has slept since it ran something.
     was_woken: bool,
     /// Whether the last look at the lines left a call alone because it had just begun.

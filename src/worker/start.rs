@@ -70,6 +70,7 @@ pub(super) fn start_thread(
         seen: Vec::new(),
         sees_young_call: false,
         is_listed: false,
+        chance: index as u32,
         was_woken: false,
         is_sure_of_its_core: false,
     };
