@@ -140,7 +140,7 @@ impl Hub {
     ) -> Option<Taken> {
         let taken = self.find_on_lines(first, |_, line| {
             let is_wanted = !std::ptr::eq(line, own) && line.is_helping();
-            if is_wanted { line.take(Some(whole), true) } else { None }
+            if is_wanted { line.take(Some(whole)) } else { None }
         });
         taken.inspect(|_| self.note_taken())
     }

@@ -65,6 +65,17 @@ pub(super) struct Guarded {
 // SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
 unsafe impl Send for Guarded {}
 
+/// What a thief's look came to.
+pub(crate) enum Look {
+    Taken(Taken),
+    /// What lies there has nothing to give now.
+    Nothing,
+    /// Nothing lies there.
+    Bare,
+    /// Another thief is there.
+    Busy,
+}
+
 /// One thread's line.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -321,34 +332,53 @@ impl Line {
         self.runs.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes the oldest piece, which is the biggest; of a certain work only, if one is given. `None` also if
-    /// another thief is here just now and `patient` does not say to wait for it.
-    pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>, patient: bool) -> Option<Taken> {
-        // ORDERING: a hint.
+    /// Takes the oldest piece, which is the biggest, unless another thief is here just now.
+    pub(crate) fn try_take(&self) -> Look {
+        if self.is_bare() {
+            return Look::Bare;
+        }
+        let Some(guarded) = self.guarded.try_lock() else { return Look::Busy };
+        // ORDERING: hints, both of them.
         let top = self.owned.top.load(Ordering::Relaxed);
-        // ORDERING: a hint.
-        if top == self.hints.bare.load(Ordering::Relaxed) {
+        let changes = self.owned.changes.load(Ordering::Relaxed);
+        let taken = self.take_from(&guarded, None);
+        if taken.is_none() {
+            // ORDERING: as above.
+            self.hints.poor.store(top, Ordering::Relaxed);
+            self.hints.poor_since.store(changes, Ordering::Relaxed);
+        }
+        drop(guarded);
+        taken.map_or(Look::Nothing, Look::Taken)
+    }
+
+    /// The same; of a certain work only, if one is given. Waits for other thieves.
+    pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>) -> Option<Taken> {
+        if self.is_bare() {
             return None;
         }
-        let guarded = if patient { self.guarded.lock() } else { self.guarded.try_lock()? };
+        let guarded = self.guarded.lock();
+        let taken = self.take_from(&guarded, part_of);
+        drop(guarded);
+        taken
+    }
+
+    /// A glance: what was added just now may be missed.
+    fn is_bare(&self) -> bool {
+        // ORDERING: hints, both of them.
+        self.owned.top.load(Ordering::Relaxed) == self.hints.bare.load(Ordering::Relaxed)
+    }
+
+    fn take_from(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Taken> {
         let innermost = guarded.innermost?;
         // SAFETY: the lock is held.
         if !unsafe { is_wanted(innermost, part_of) } {
             return None;
         }
-        // ORDERING: a hint.
-        let changes = self.owned.changes.load(Ordering::Relaxed);
-        let given = match self.ask(&guarded, part_of) {
+        let given = match self.ask(guarded, part_of) {
             Some(answer) => answer,
-            None => self.freeze(&guarded, part_of),
+            None => self.freeze(guarded, part_of),
         };
-        if given.is_none() && part_of.is_none() {
-            // ORDERING: hints.
-            self.hints.poor.store(top, Ordering::Relaxed);
-            self.hints.poor_since.store(changes, Ordering::Relaxed);
-        }
         self.note_bare(innermost);
-        drop(guarded);
         given.map(Taken)
     }
 

@@ -98,7 +98,7 @@ impl Owner {
     fn thief(&self) -> thread::JoinHandle<()> {
         let line = Arc::clone(&self.line);
         thread::spawn(move || {
-            if let Some(taken) = line.take(None, true) {
+            if let Some(taken) = line.take(None) {
                 taken.run();
             }
         })
@@ -176,7 +176,7 @@ fn a_thief_comes_while_the_owner_pops_what_was_taken() {
         let mut owner = Owner::new();
         let (outer, next) = (Piece::new(), Piece::new());
         owner.push(&outer);
-        owner.line.take(None, true).expect("it is there").run();
+        owner.line.take(None).expect("it is there").run();
         let thief = owner.thief();
         owner.settle();
         owner.push(&next);

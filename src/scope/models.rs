@@ -293,7 +293,7 @@ impl Listed {
         let below = unsafe { self.line.push(entry.job()) };
         let line = Arc::clone(&self.line);
         let thief = thread::spawn(move || {
-            if let Some(taken) = line.take(None, true) {
+            if let Some(taken) = line.take(None) {
                 taken.run();
             }
         });

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::{Found, Worker};
 use crate::clock;
 use crate::config::{Dispatch, Priority};
+use crate::offer::Look;
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
 
@@ -166,9 +167,17 @@ impl Worker {
             if seen.leave_until.is_some_and(|until| now < until) {
                 return None;
             }
-            let taken = line.take(None, false);
-            seen.learn(taken.is_some(), now);
-            taken
+            match line.try_take() {
+                Look::Taken(taken) => {
+                    seen.learn(true, now);
+                    Some(taken)
+                }
+                Look::Nothing => {
+                    seen.learn(false, now);
+                    None
+                }
+                Look::Busy | Look::Bare => None,
+            }
         })?;
         self.hub.note_taken();
         Some(Found::Part(taken))

@@ -35,10 +35,12 @@ pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
 
 /// How long a worker looks again and again while there are calls; longer than a call counts as one that has just begun.
-const GROWING_UP: Duration = Duration::from_micros(10);
+const GROWING_UP: Duration = Duration::from_micros(30);
 /// So many turns of a pause lie between two looks at the clock, and so often it is looked at.
-const A_FEW_TURNS: u32 = 4;
+const A_FEW_TURNS: u32 = 8;
 const MOST_LOOKS: u32 = 32;
+/// Who sleeps longer did not just miss something.
+const LONG_SLEEP: Duration = Duration::from_micros(200);
 
 /// One worker, on its thread.
 #[derive(Debug)]
@@ -60,8 +62,8 @@ struct Worker {
     seen: Vec<Seen>,
     /// Where the next look at the lines begins.
     chance: u32,
-    /// Whether it has slept since it ran something.
-    was_woken: bool,
+    /// Whether it has slept for long since it ran something.
+    has_slept_long: bool,
     /// Whether the last look at the lines left a call alone because it had just begun.
     sees_young_call: bool,
     /// Whether it is on the free list, as the lookout.
@@ -255,21 +257,21 @@ impl Worker {
 
     /// The search found something. Who leaves nobody searching wakes the next one if there is more.
     fn stop_searching(&mut self) {
-        let was_woken = std::mem::take(&mut self.was_woken);
+        let has_slept_long = std::mem::take(&mut self.has_slept_long);
         let word = self.hub.idle.end_search();
         if word.wants_a_searcher() && self.hub.has_tasks() {
             let _gate = self.hub.wake_one();
-        } else if word.has_free() && (was_woken || word.searching() == 0) {
-            self.wake_helpers(was_woken, word);
+        } else if word.has_free() && (has_slept_long || word.searching() == 0) {
+            self.wake_helpers(has_slept_long, word);
         }
     }
 
-    /// Who has slept wakes two: so all are up after a few rounds.
-    fn wake_helpers(&self, was_woken: bool, word: Word) {
+    /// Who has slept for long wakes two: so all are up after a few rounds of something new.
+    fn wake_helpers(&self, has_slept_long: bool, word: Word) {
         let hub = &self.hub;
         if word.searching() < hub.most_searchers() && hub.wants_helpers(word) {
             hub.wake_helper();
-            if was_woken {
+            if has_slept_long {
                 hub.wake_helper();
             }
         }
@@ -287,9 +289,8 @@ impl Worker {
             || self.hub.is_closed()
             || self.is_spare && self.hub.is_needed_elsewhere(self.index);
         let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
-        let found = if is_up { None } else { self.sleep() };
+        let found = if is_up { None } else { self.sleep_and_tell() };
         self.slot().asleep.store(false, Ordering::SeqCst);
-        self.was_woken = !is_up;
         // Whoever took this worker off the list, it counts as searching now.
         match found {
             None => Next::SearchOn(Searching::Yes),
@@ -298,6 +299,14 @@ impl Worker {
                 Next::Run(found)
             }
         }
+    }
+
+    /// As [`sleep`](Self::sleep), and notes whether it was for long.
+    fn sleep_and_tell(&mut self) -> Option<Found> {
+        let start = clock::now();
+        let found = self.sleep();
+        self.has_slept_long = clock::now().saturating_duration_since(start) > LONG_SLEEP;
+        found
     }
 
     /// The last look: every queue that this worker may take from. What is left in fork-join calls the lookout sees.

@@ -71,7 +71,7 @@ pub(super) fn start_thread(
         sees_young_call: false,
         is_listed: false,
         chance: index as u32,
-        was_woken: false,
+        has_slept_long: false,
         is_sure_of_its_core: false,
     };
     hub.lives.start_thread(|| builder.spawn(move || live(worker)))
