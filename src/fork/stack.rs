@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::visit::visit;
 use crate::hub::Hub;
 use crate::id::PoolId;
-use crate::offer::{Line, Source, SourceJob, Taken};
+use crate::offer::{Job, Line, Source, SourceJob, Taken};
 use crate::parker;
 
 crate::sync::thread_local! {
@@ -85,8 +85,8 @@ impl<'h> Stack<'h> {
         let entry = unsafe { SourceJob::new(source) };
         // SAFETY: as above; what is pushed above it is popped before.
         let below = unsafe { self.line.push(entry.job()) };
-        let open = OpenSource { line: self.line, below };
-        self.line.note_change();
+        let outer = self.line.note_source(entry.job(), below);
+        let open = OpenSource { line: self.line, below, outer };
         if self.line.is_asked() {
             self.attend();
         }
@@ -139,14 +139,15 @@ impl<'h> Stack<'h> {
 /// Closes a source, also when its frame unwinds.
 struct OpenSource<'l> {
     line: &'l Line,
-    below: NonNull<crate::offer::Job>,
+    below: NonNull<Job>,
+    outer: *mut Job,
 }
 
 impl Drop for OpenSource<'_> {
     #[inline]
     fn drop(&mut self) {
         self.line.pop(self.below);
-        self.line.note_change();
+        self.line.forget_source(self.outer);
         if self.line.is_asked() {
             let _is_called = self.line.attend();
         }

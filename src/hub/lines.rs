@@ -92,7 +92,7 @@ impl Hub {
         if !self.helps_guests() {
             return 0;
         }
-        self.with_guests(|guests| guests.iter().filter(|line| line.call().is_some()).count())
+        self.with_guests(|guests| guests.iter().filter(|line| line.is_in_call()).count())
     }
 
     /// For a glance only: the list is locked meanwhile.
@@ -153,7 +153,7 @@ impl Hub {
 
     /// Whether any thread is inside a call, or works for one.
     pub(crate) fn has_calls(&self) -> bool {
-        self.used_slots().iter().any(|slot| slot.line.call().is_some()) || self.busy_guests() > 0
+        self.used_slots().iter().any(|slot| slot.line.is_in_call()) || self.busy_guests() > 0
     }
 
     /// How many calls all threads have begun and ended, to see whether anything changes.

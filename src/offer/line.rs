@@ -6,7 +6,8 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
@@ -14,6 +15,7 @@ use super::job::Job;
 use super::stretch::{Stretch, give_oldest, is_wanted};
 use super::wish::{Wish, timed_heavy_fence};
 use super::{Offer, Taken};
+use crate::clock;
 use crate::metrics::{self, ThreadClock};
 use crate::parker::Parker;
 use crate::sync::{
@@ -42,6 +44,51 @@ struct Owned {
     busy_with: AtomicPtr<()>,
     /// How often a source was opened or closed, or got more to give.
     changes: AtomicUsize,
+    /// The source that says how much is left, if it is the only thing on the line but for what lies above it.
+    source: AtomicPtr<Job>,
+    /// What [`Sign::plenty`] says.
+    plenty: AtomicU32,
+}
+
+/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what the owner writes all the
+/// time would hold it up.
+#[derive(Debug)]
+struct Sign {
+    /// How many stretches lie on the first one.
+    runs: AtomicU32,
+    /// How much the only source has left, as a [`Plenty`].
+    plenty: AtomicU32,
+}
+
+/// How much is left to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub(crate) enum Plenty {
+    Nothing,
+    Little,
+    Some,
+    Much,
+    /// It does not say.
+    Unknown,
+}
+
+impl Plenty {
+    #[inline]
+    fn of(left: usize) -> Self {
+        match left {
+            0 => Self::Nothing,
+            1..=3 => Self::Little,
+            4..=15 => Self::Some,
+            _ => Self::Much,
+        }
+    }
+
+    fn from_bits(bits: u32) -> Self {
+        [Self::Nothing, Self::Little, Self::Some, Self::Much]
+            .get(bits as usize)
+            .copied()
+            .unwrap_or(Self::Unknown)
+    }
 }
 
 /// What a thief leaves for the next one, so that nobody comes in vain. Glances, without a fence.
@@ -52,6 +99,8 @@ struct Hints {
     /// The newest entry when a thief found that none had anything to give, and the owner's changes then.
     poor: AtomicPtr<Job>,
     poor_since: AtomicUsize,
+    /// When a thief was here last, in nanoseconds since some time.
+    visited: AtomicUsize,
 }
 
 /// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner uses it.
@@ -64,6 +113,12 @@ pub(super) struct Guarded {
 
 // SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
 unsafe impl Send for Guarded {}
+
+fn ticks(time: Instant) -> usize {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(|| time);
+    time.saturating_duration_since(*start).as_nanos() as usize
+}
 
 /// What a thief's look came to.
 pub(crate) enum Look {
@@ -80,8 +135,7 @@ pub(crate) enum Look {
 #[derive(Debug)]
 pub(crate) struct Line {
     owned: CachePadded<Owned>,
-    /// How many stretches lie on the first one.
-    runs: AtomicU32,
+    sign: CachePadded<Sign>,
     /// What the thief that holds the lock would take.
     wish: AtomicPtr<Wish>,
     hints: Hints,
@@ -104,13 +158,19 @@ impl Line {
                 calls: AtomicUsize::new(0),
                 busy_with: AtomicPtr::new(ptr::null_mut()),
                 changes: AtomicUsize::new(0),
+                source: AtomicPtr::new(ptr::null_mut()),
+                plenty: AtomicU32::new(Plenty::Unknown as u32),
             }),
-            runs: AtomicU32::new(0),
+            sign: CachePadded::new(Sign {
+                runs: AtomicU32::new(0),
+                plenty: AtomicU32::new(Plenty::Unknown as u32),
+            }),
             wish: AtomicPtr::new(ptr::null_mut()),
             hints: Hints {
                 bare: AtomicPtr::new(ptr::null_mut()),
                 poor: AtomicPtr::new(ptr::null_mut()),
                 poor_since: AtomicUsize::new(0),
+                visited: AtomicUsize::new(0),
             },
             guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
             first: UnsafeCell::new(Stretch::new(None)),
@@ -310,9 +370,12 @@ impl Line {
     pub(crate) fn call(&self) -> Option<usize> {
         // ORDERING: a hint.
         let calls = self.owned.calls.load(Ordering::Relaxed);
-        // ORDERING: a hint.
-        let runs = self.runs.load(Ordering::Relaxed) > 0;
-        if calls % 2 == 1 || runs { Some(calls) } else { None }
+        if calls % 2 == 1 { Some(calls) } else { None }
+    }
+
+    /// Whether the owner is inside a call, or works for one.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.is_helping() || self.call().is_some()
     }
 
     /// By this the owner's time on a core is known.
@@ -329,7 +392,7 @@ impl Line {
     /// Whether the owner runs something that it took from another line.
     pub(crate) fn is_helping(&self) -> bool {
         // ORDERING: a hint.
-        self.runs.load(Ordering::Relaxed) > 0
+        self.sign.runs.load(Ordering::Relaxed) > 0
     }
 
     /// Takes the oldest piece, which is the biggest, unless another thief is here just now.
@@ -338,10 +401,15 @@ impl Line {
             return Look::Bare;
         }
         let Some(guarded) = self.guarded.try_lock() else { return Look::Busy };
+        if self.is_bare() {
+            return Look::Bare;
+        }
         // ORDERING: hints, both of them.
         let top = self.owned.top.load(Ordering::Relaxed);
         let changes = self.owned.changes.load(Ordering::Relaxed);
         let taken = self.take_from(&guarded, None);
+        // ORDERING: a hint.
+        self.hints.visited.store(ticks(clock::now()), Ordering::Relaxed);
         if taken.is_none() {
             // ORDERING: as above.
             self.hints.poor.store(top, Ordering::Relaxed);
@@ -349,6 +417,13 @@ impl Line {
         }
         drop(guarded);
         taken.map_or(Look::Nothing, Look::Taken)
+    }
+
+    /// Whether a thief was here since then.
+    pub(crate) fn was_visited_since(&self, time: Instant) -> bool {
+        // ORDERING: a hint.
+        let visited = self.hints.visited.load(Ordering::Relaxed);
+        (visited.wrapping_sub(ticks(time)) as isize) > 0
     }
 
     /// The same; of a certain work only, if one is given. Waits for other thieves.
@@ -376,10 +451,76 @@ impl Line {
         }
         let given = match self.ask(guarded, part_of) {
             Some(answer) => answer,
+            None if self.is_bare() => return None,
             None => self.freeze(guarded, part_of),
         };
         self.note_bare(innermost);
         given.map(Taken)
+    }
+
+    /// How much seems to be left.
+    pub(crate) fn plenty(&self) -> Plenty {
+        // ORDERING: a hint.
+        let plenty = Plenty::from_bits(self.sign.plenty.load(Ordering::Relaxed));
+        // Something else may lie above a source that has nothing.
+        // ORDERING: hints, both of them.
+        if plenty == Plenty::Nothing
+            && self.owned.top.load(Ordering::Relaxed) != self.owned.source.load(Ordering::Relaxed)
+        {
+            return Plenty::Unknown;
+        }
+        plenty
+    }
+
+    /// The newest source has so many things left. Only for the owner.
+    #[inline]
+    pub(crate) fn note_left(&self, left: usize) {
+        // ORDERING: only the owner writes it.
+        if !self.owned.source.load(Ordering::Relaxed).is_null() {
+            self.say(Plenty::of(left));
+        }
+    }
+
+    #[inline]
+    fn say(&self, plenty: Plenty) {
+        // ORDERING: only the owner writes it.
+        if self.owned.plenty.load(Ordering::Relaxed) != plenty as u32 {
+            // ORDERING: as above.
+            self.owned.plenty.store(plenty as u32, Ordering::Relaxed);
+            // ORDERING: a hint.
+            self.sign.plenty.store(plenty as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// A source was opened. Gives what to [forget](Self::forget_source) it by.
+    #[inline]
+    pub(crate) fn note_source(&self, source: NonNull<Job>, below: NonNull<Job>) -> *mut Job {
+        // ORDERING: a hint.
+        let is_only = self.hints.bare.load(Ordering::Relaxed) == below.as_ptr();
+        let source = if is_only { source.as_ptr() } else { ptr::null_mut() };
+        // ORDERING: only the owner writes it.
+        let outer = self.owned.source.load(Ordering::Relaxed);
+        // ORDERING: a hint.
+        self.owned.source.store(source, Ordering::Relaxed);
+        self.say(Plenty::Unknown);
+        self.note_change();
+        outer
+    }
+
+    /// The source was closed.
+    #[inline]
+    pub(crate) fn forget_source(&self, outer: *mut Job) {
+        // ORDERING: a hint.
+        self.owned.source.store(outer, Ordering::Relaxed);
+        self.say(Plenty::Unknown);
+        self.note_change();
+    }
+
+    /// Another thread has added something to a source of this line.
+    pub(crate) fn note_stray(&self) {
+        // ORDERING: hints, both of them.
+        self.sign.plenty.store(Plenty::Unknown as u32, Ordering::Relaxed);
+        self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Whether a thief found that nothing here could be given, and nothing is known to have been added since. That may be
@@ -465,7 +606,7 @@ impl Line {
         // ORDERING: thieves come by the lock.
         self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
         // ORDERING: a hint.
-        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.sign.runs.fetch_add(1, Ordering::Relaxed);
         self.note_bare(NonNull::from(stretch));
         drop(guarded);
         below
@@ -477,7 +618,7 @@ impl Line {
         // ORDERING: thieves come by the lock.
         self.owned.top.store(below.as_ptr(), Ordering::Relaxed);
         // ORDERING: a hint.
-        self.runs.fetch_sub(1, Ordering::Relaxed);
+        self.sign.runs.fetch_sub(1, Ordering::Relaxed);
         if let Some(innermost) = guarded.innermost {
             self.note_bare(innermost);
         }

@@ -20,7 +20,7 @@ use crate::parker::Parker;
 use crate::sync::{AtomicU32, Ordering, planted};
 
 pub(crate) use job::{Job, JobTable, Maker, Source, SourceJob};
-pub(crate) use line::{Line, Look};
+pub(crate) use line::{Line, Look, Plenty};
 
 /// Somebody runs it.
 const RUNNING: u32 = 0;

@@ -56,6 +56,9 @@ pub(super) struct Arena {
     /// Those that were full, and are not known to be empty again.
     full: RefCell<Vec<NonNull<Chunk>>>,
     spare: RefCell<Vec<NonNull<Chunk>>>,
+    /// How many ask for it that what is freed of others' chunks is gathered, and what was: jobs of this chunk.
+    gathering: Cell<u32>,
+    gathered: Cell<Option<(NonNull<Chunk>, usize)>>,
 }
 
 crate::sync::thread_local! {
@@ -87,7 +90,7 @@ pub(super) unsafe fn free_at_home(job: NonNull<()>) {
     if is_empty && ARENA.try_with(|arena| arena.empty(chunk)).is_err() {
         // The arena is gone: it has let go of the chunk but for this job.
         // SAFETY: as above, and this was the job.
-        unsafe { Chunk::release(chunk) };
+        unsafe { Chunk::release(chunk, 1) };
     }
 }
 
@@ -96,8 +99,34 @@ pub(super) unsafe fn free_at_home(job: NonNull<()>) {
 /// # Safety
 /// - As for [`free_at_home`], on any thread.
 pub(super) unsafe fn free_away(job: NonNull<()>) {
-    // SAFETY: the chunk is there while one of its jobs is.
-    unsafe { Chunk::release(Chunk::of(job)) };
+    let chunk = Chunk::of(job);
+    if ARENA.try_with(|arena| arena.gather(chunk)) != Ok(true) {
+        // SAFETY: the chunk is there while one of its jobs is.
+        unsafe { Chunk::release(chunk, 1) };
+    }
+}
+
+/// Until the guard is dropped the calling thread gathers what it frees of others' chunks: those who free jobs of one
+/// chunk would wait for one another at each.
+pub(super) fn gather() -> Gathering {
+    let is_begun = ARENA.try_with(|arena| arena.gathering.set(arena.gathering.get() + 1)).is_ok();
+    Gathering { is_begun }
+}
+
+#[must_use]
+pub(super) struct Gathering {
+    is_begun: bool,
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        if self.is_begun {
+            let _told = ARENA.try_with(|arena| {
+                arena.gathering.set(arena.gathering.get() - 1);
+                arena.tell_gathered();
+            });
+        }
+    }
 }
 
 impl Chunk {
@@ -135,18 +164,18 @@ impl Chunk {
         left == self.freed.load(Ordering::Relaxed)
     }
 
-    /// Another thread has freed a job.
+    /// Another thread has freed so many jobs.
     ///
     /// # Safety
-    /// - The job was cut from this chunk, and is freed once. The caller does not use the chunk again.
-    unsafe fn release(chunk: NonNull<Self>) {
+    /// - They were cut from this chunk, and are freed once. The caller does not use the chunk again.
+    unsafe fn release(chunk: NonNull<Self>, jobs: usize) {
         // SAFETY: the chunk is there while one of its jobs is.
         let head = unsafe { chunk.as_ref() };
         head.memory.with(|_| ());
         // ORDERING: release what was done to the job; acquire, for the last, what the others did.
         let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
-        if head.freed.fetch_add(1, order) == usize::MAX {
+        if head.freed.fetch_add(jobs, order) == 0_usize.wrapping_sub(jobs) {
             // SAFETY: the chunk's thread has let go of it, and this was the last job.
             unsafe { Self::delete(chunk) };
         }
@@ -200,6 +229,31 @@ impl Arena {
             current: Cell::new(None),
             full: RefCell::new(Vec::new()),
             spare: RefCell::new(Vec::new()),
+            gathering: Cell::new(0),
+            gathered: Cell::new(None),
+        }
+    }
+
+    /// Another thread's job was freed. Says whether this thread will tell of it later.
+    fn gather(&self, chunk: NonNull<Chunk>) -> bool {
+        if self.gathering.get() == 0 {
+            return false;
+        }
+        let before = match self.gathered.get() {
+            Some((gathered, jobs)) if gathered == chunk => jobs,
+            _ => {
+                self.tell_gathered();
+                0
+            }
+        };
+        self.gathered.set(Some((chunk, before + 1)));
+        true
+    }
+
+    fn tell_gathered(&self) {
+        if let Some((chunk, jobs)) = self.gathered.take() {
+            // SAFETY: these jobs were freed, and not told of; so the chunk is there.
+            unsafe { Chunk::release(chunk, jobs) };
         }
     }
 
@@ -289,6 +343,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        self.tell_gathered();
         let kept = self.spare.take().into_iter().chain(self.full.take()).chain(self.current.take());
         // A chunk with jobs of forgotten handles is forgotten with them.
         // SAFETY: this thread ends, and forgets them.

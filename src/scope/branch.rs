@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
+use std::ptr;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use super::arena;
 use super::deque::Deque;
 use super::job::{Head, HeldJob, Left, ListedJob};
 use super::roll::Roll;
@@ -22,6 +24,8 @@ pub(super) struct Core {
     strays: Mutex<VecDeque<ListedJob>>,
     /// Whether there may be some.
     has_strays: AtomicBool,
+    /// The line of the scope's own thread.
+    line: AtomicPtr<Line>,
     /// The first panic that no handle told of.
     first: Mutex<Option<Payload>>,
     /// Panics that a handle has still to tell of.
@@ -36,6 +40,7 @@ impl Core {
         Self {
             strays: Mutex::default(),
             has_strays: AtomicBool::new(false),
+            line: AtomicPtr::new(ptr::null_mut()),
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
@@ -82,6 +87,10 @@ impl Core {
         drop(strays);
         // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left the roll.
         self.has_strays.store(true, Ordering::Release);
+        // ORDERING: written before others could come here.
+        let line = NonNull::new(self.line.load(Ordering::Relaxed)).expect("a scope has a line");
+        // SAFETY: the scope's own thread keeps its line until the scope has ended.
+        unsafe { line.as_ref() }.note_stray();
     }
 
     fn stray(&self) -> Option<ListedJob> {
@@ -189,6 +198,8 @@ impl<'c> Branch<'c> {
     /// For the scope's own thread.
     #[inline]
     pub(super) fn new(core: &'c Core, line: &'c Line) -> Self {
+        // ORDERING: others come by what is spawned.
+        core.line.store(ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
         Self {
             core,
             line,
@@ -369,7 +380,9 @@ impl Batch {
             let branch = Branch::with_jobs(here, stack.line(), &jobs, Arc::clone(&group));
             // As in `finish`.
             let bomb = unwind::AbortOnPanic;
+            let gathering = arena::gather();
             stack.with_tagged(&branch, here.tag(), || branch.run_all());
+            drop(gathering);
             core::mem::forget(bomb);
         };
         assert!(fork::with_current(run).is_ok(), "a thread that takes offers has a stack");

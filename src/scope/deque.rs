@@ -99,6 +99,7 @@ impl<T> Deque<T> {
         self.put(bottom, item);
         // ORDERING: release, partner of the acquire in `take_older`.
         self.bottom.store(bottom + 1, Ordering::Release);
+        line.note_left(bottom + 1 - top);
         light_fence();
     }
 
@@ -140,6 +141,7 @@ impl<T> Deque<T> {
         let newest = bottom - 1;
         // ORDERING: release, as in `Line::pop`.
         self.bottom.store(newest, Ordering::Release);
+        line.note_left(newest - self.top.load(Ordering::Relaxed));
         light_fence();
         if line.is_asked() {
             let _is_called = line.attend();

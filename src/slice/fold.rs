@@ -201,6 +201,9 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let to = from + pace.step(end - from, &self.least);
         // ORDERING: release, as a pop of the line's.
         self.next.store(to, Ordering::Release);
+        // ORDERING: only the owner writes it.
+        let is_little = end - to < self.least.load(Ordering::Relaxed);
+        stack.line().note_left(if is_little { 1 } else { usize::MAX });
         light_fence();
         if stack.line().is_asked() {
             stack.attend();

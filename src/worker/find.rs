@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::{Found, Worker};
 use crate::clock;
 use crate::config::{Dispatch, Priority};
-use crate::offer::Look;
+use crate::offer::{Line, Look, Plenty, Taken};
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
 
@@ -33,6 +33,11 @@ const BATCH: usize = 32;
 /// A call that is over sooner is left to its thread.
 const YOUTH: Duration = Duration::from_micros(3);
 
+/// Threads with less are left alone as long as others have more.
+const ENOUGH: [Plenty; 3] = [Plenty::Much, Plenty::Some, Plenty::Little];
+
+/// A thread that has not much left is visited no more often: it has to come to something, too.
+const BETWEEN_VISITS: Duration = Duration::from_micros(10);
 /// A thief that comes in vain disturbs the line's owner: so it stays away for a while, and longer each time.
 const FIRST_LEAVE: Duration = Duration::from_micros(2);
 const LONGEST_LEAVE: Duration = Duration::from_micros(40);
@@ -40,7 +45,8 @@ const LONGEST_LEAVE: Duration = Duration::from_micros(40);
 /// What a worker has seen of a line.
 #[derive(Debug)]
 pub(super) struct Seen {
-    call: usize,
+    /// None where the line's owner works for another one.
+    call: Option<usize>,
     /// When that call was seen first.
     since: Instant,
     leave: Duration,
@@ -48,7 +54,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn new(call: usize) -> Self {
+    fn new(call: Option<usize>) -> Self {
         Self { call, since: clock::now(), leave: FIRST_LEAVE, leave_until: None }
     }
 
@@ -143,44 +149,52 @@ impl Worker {
         if self.is_one_too_many() {
             return None;
         }
-        let own = self.index;
-        let is_lookout = self.is_listed;
         let hub = Arc::clone(&self.hub);
         // From anywhere, or all who search would meet at the same lines.
         let first = self.random() as usize;
-        let taken = hub.find_on_lines(first, |number, line| {
-            if number == own {
-                return None;
-            }
-            let call = line.call()?;
-            if !is_lookout && line.looks_poor() {
-                return None;
-            }
-            let seen = self.seen_of(number, call);
-            let now = clock::now();
-            let is_young = now.saturating_duration_since(seen.since) < YOUTH;
-            // A schedule knows no time.
-            if !line.is_helping() && is_young && !cfg!(corepool_shuttle) {
-                self.sees_young_call = true;
-                return None;
-            }
-            if seen.leave_until.is_some_and(|until| now < until) {
-                return None;
-            }
-            match line.try_take() {
-                Look::Taken(taken) => {
-                    seen.learn(true, now);
-                    Some(taken)
-                }
-                Look::Nothing => {
-                    seen.learn(false, now);
-                    None
-                }
-                Look::Busy | Look::Bare => None,
-            }
+        let taken = ENOUGH.into_iter().find_map(|enough| {
+            hub.find_on_lines(first, |number, line| self.take_part(number, line, enough))
         })?;
         self.hub.note_taken();
         Some(Found::Part(taken))
+    }
+
+    /// Takes something from a line that has enough left, so far as that is known.
+    fn take_part(&mut self, number: usize, line: &Line, enough: Plenty) -> Option<Taken> {
+        if number == self.index {
+            return None;
+        }
+        let is_helping = line.is_helping();
+        let call = if is_helping { None } else { Some(line.call()?) };
+        // The lookout believes no hint.
+        if !self.is_listed && (line.plenty() < enough || line.looks_poor()) {
+            return None;
+        }
+        let seen = self.seen_of(number, call);
+        let now = clock::now();
+        let is_young = now.saturating_duration_since(seen.since) < YOUTH;
+        // A schedule knows no time.
+        if !is_helping && is_young && !cfg!(corepool_shuttle) {
+            self.sees_young_call = true;
+            return None;
+        }
+        if seen.leave_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        if line.was_visited_since(now - BETWEEN_VISITS) && line.plenty() != Plenty::Much {
+            return None;
+        }
+        match line.try_take() {
+            Look::Taken(taken) => {
+                seen.learn(true, now);
+                Some(taken)
+            }
+            Look::Nothing => {
+                seen.learn(false, now);
+                None
+            }
+            Look::Busy | Look::Bare => None,
+        }
     }
 
     /// A number that says nothing about the next one.
@@ -198,9 +212,9 @@ impl Worker {
         }
     }
 
-    fn seen_of(&mut self, number: usize, call: usize) -> &mut Seen {
+    fn seen_of(&mut self, number: usize, call: Option<usize>) -> &mut Seen {
         if self.seen.len() <= number {
-            let nothing = || Seen::new(call.wrapping_sub(1));
+            let nothing = || Seen::new(None);
             self.seen.resize_with(number + 1, nothing);
         }
         let seen = &mut self.seen[number];
