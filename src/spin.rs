@@ -94,20 +94,24 @@ impl Spin {
     }
 }
 
-/// The pause after an exchange that failed: longer each time, so that those who were in one another's way are not again.
+/// The pause after an exchange that failed: longer each time, and of a length of its own for each thread, so that those who
+/// were in one another's way are not again.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
     failures: u32,
 }
 
 impl Retry {
-    const LONGEST: u32 = 7;
+    const LONGEST: u32 = 8;
 
     pub(crate) fn pause(&mut self) {
         // A model tries all orders anyway, and each hint is a step of it.
         if !cfg!(any(corepool_loom, corepool_shuttle)) {
-            (0..1_u32 << self.failures).for_each(|_| crate::sync::spin_loop());
             self.failures = (self.failures + 1).min(Self::LONGEST);
+            // Each thread has another stack.
+            let own = std::ptr::from_ref(self).addr() as u64 >> 4;
+            let own = (own ^ u64::from(self.failures)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            (0..=own & ((1 << self.failures) - 1)).for_each(|_| crate::sync::spin_loop());
         }
     }
 }

@@ -19,6 +19,8 @@ const WAITS: u32 = 1;
 /// There is no taker any more.
 const DETACHED: u32 = 2;
 
+/// Runners who finish at the same time would wait for one another at one list.
+const LISTS: usize = 8;
 /// No range is longer.
 const LONGEST_RANGE: u32 = 32;
 /// Each runner is to find its way to the cursor so many times at least. A model has few items, and ranges of
@@ -32,7 +34,7 @@ pub(super) struct Items<F, T> {
     /// For each runner, where the range begins that it has in hand.
     lanes: Box<[CachePadded<AtomicU32>]>,
     /// Runs of finished items: the one that was put on the list last.
-    newest: CachePadded<AtomicU32>,
+    newest: Box<[CachePadded<AtomicU32>]>,
     /// What runners have to look out for, in a line that seldom changes.
     attention: CachePadded<AtomicU32>,
     waiter: Mutex<Option<Waker>>,
@@ -47,7 +49,9 @@ impl<F, T> Items<F, T> {
             slots,
             cursor: CachePadded::new(AtomicU32::new(0)),
             lanes: (0..lanes).map(|_| CachePadded::new(AtomicU32::new(NOWHERE))).collect(),
-            newest: CachePadded::new(AtomicU32::new(NOWHERE)),
+            newest: (0..lanes.clamp(1, LISTS))
+                .map(|_| CachePadded::new(AtomicU32::new(NOWHERE)))
+                .collect(),
             attention: CachePadded::new(AtomicU32::new(0)),
             waiter: Mutex::new(None),
         }
@@ -178,7 +182,8 @@ impl<F, T> Items<F, T> {
         let slot = self.slot(first);
         slot.begin_run(length);
         // ORDERING: tried again if it is old.
-        let mut newest = self.newest.load(Ordering::Relaxed);
+        let list = &self.newest[first as usize % self.newest.len()];
+        let mut newest = list.load(Ordering::Relaxed);
         let mut retry = Retry::default();
         loop {
             slot.set_older(newest);
@@ -186,13 +191,13 @@ impl<F, T> Items<F, T> {
             let order =
                 planted(mutant!("batch_publish_unreleased"), Ordering::SeqCst, Ordering::Acquire);
             // ORDERING: relaxed on failure, because it is tried again.
-            let push = self.newest.compare_exchange(newest, first, order, Ordering::Relaxed);
+            let push = list.compare_exchange(newest, first, order, Ordering::Relaxed);
             match push {
                 Ok(_) => break,
                 Err(_) => {
                     retry.pause();
                     // ORDERING: as above.
-                    newest = self.newest.load(Ordering::Relaxed);
+                    newest = list.load(Ordering::Relaxed);
                 }
             }
         }
@@ -225,11 +230,17 @@ impl<F, T> Items<F, T> {
     /// Takes the list: the first run, in the order of finishing, and from each one follows the next.
     pub(super) fn take_finished(&self) -> u32 {
         // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that waits.
-        if self.newest.load(Ordering::SeqCst) == NOWHERE {
-            return NOWHERE;
-        }
-        let mut next = self.newest.swap(NOWHERE, Ordering::SeqCst);
         let mut first = NOWHERE;
+        for list in &self.newest {
+            if list.load(Ordering::SeqCst) != NOWHERE {
+                first = self.turn_around(list.swap(NOWHERE, Ordering::SeqCst), first);
+            }
+        }
+        first
+    }
+
+    /// Puts the runs from this one on before `first`, the last of them first.
+    fn turn_around(&self, mut next: u32, mut first: u32) -> u32 {
         while next != NOWHERE {
             let slot = self.slot(next);
             let (older, _) = slot.run();
@@ -241,7 +252,7 @@ impl<F, T> Items<F, T> {
     }
 
     pub(super) fn has_finished(&self) -> bool {
-        self.newest.load(Ordering::SeqCst) != NOWHERE
+        self.newest.iter().any(|list| list.load(Ordering::SeqCst) != NOWHERE)
     }
 
     /// Nobody takes results any more: drops those on the list.
