@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::items::sealed::Numbered;
-use super::pace::Pace;
+use super::pace::{Pace, Row};
 use crate::fork::{self, Stack};
 use crate::hub::Hub;
 use crate::offer::{Maker, Offer, Source, Work};
@@ -177,48 +177,86 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     }
 
     fn run_steps(&self, stack: &Stack<'_>) -> F::Sum {
-        let fold = self.whole.fold;
-        let mut sum = fold.empty(self.first);
-        let mut pace = Pace::new();
+        let mut sum = self.whole.fold.empty(self.first);
+        // ORDERING: only the owner writes it.
+        let mut pace = Pace::new(self.least.load(Ordering::Relaxed));
         while !self.whole.is_stopped() {
-            let Some((from, to)) = self.claim(stack, &mut pace) else { break };
-            // SAFETY: `next` only grows, and what thieves take lies behind `end`.
-            sum = unsafe { fold.block(sum, from, to) };
+            // ORDERING: only the owner writes it.
+            let from = self.next.load(Ordering::Relaxed);
+            // ORDERING: a guess; it is asked again at each step.
+            let end = self.end.load(Ordering::Relaxed);
+            if from >= end {
+                break;
+            }
+            let row = pace.row(end - from);
+            self.tell(stack, end - from - row.step, pace.least());
+            sum = self.run_row(stack, sum, from..end, row, &mut pace);
         }
         sum
     }
 
-    /// Takes the next items, so many that a thief can wait for them.
+    /// Tells thieves how few are too few for them, and whether there will be more.
+    #[inline]
+    fn tell(&self, stack: &Stack<'_>, left: usize, least: usize) {
+        // ORDERING: a hint.
+        self.least.store(least, Ordering::Relaxed);
+        stack.line().note_left(if left < least { 1 } else { usize::MAX });
+    }
+
+    /// Takes and runs some steps one after another, until a thief comes.
     #[inline(always)]
-    fn claim(&self, stack: &Stack<'_>, pace: &mut Pace) -> Option<(usize, usize)> {
-        // ORDERING: only the owner writes it.
-        let from = self.next.load(Ordering::Relaxed);
-        // ORDERING: a guess; it is asked again below.
-        let end = self.end.load(Ordering::Relaxed);
-        if from >= end {
-            return None;
+    fn run_row(
+        &self,
+        stack: &Stack<'_>,
+        mut sum: F::Sum,
+        Range { start, end }: Range<usize>,
+        row: Row,
+        pace: &mut Pace,
+    ) -> F::Sum {
+        let mut from = start;
+        for _ in 0..row.steps {
+            let to = from + row.step;
+            // ORDERING: release, as a pop of the line's.
+            self.next.store(to, Ordering::Release);
+            light_fence();
+            // ORDERING: if no thief is here, what those that were here did is seen.
+            if stack.line().is_asked() || self.end.load(Ordering::Relaxed) != end {
+                return self.step_before_thieves(stack, sum, from..to, pace);
+            }
+            // SAFETY: `next` only grows, and what thieves take lies behind `end`.
+            sum = unsafe { self.whole.fold.block(sum, from, to) };
+            from = to;
         }
-        let to = from + pace.step(end - from, &self.least);
-        // ORDERING: release, as a pop of the line's.
-        self.next.store(to, Ordering::Release);
-        // ORDERING: only the owner writes it.
-        let is_little = end - to < self.least.load(Ordering::Relaxed);
-        stack.line().note_left(if is_little { 1 } else { usize::MAX });
-        light_fence();
+        pace.ran(from - start);
+        sum
+    }
+
+    /// A thief is here, or was, and may have taken some of these.
+    #[cold]
+    #[inline(never)]
+    fn step_before_thieves(
+        &self,
+        stack: &Stack<'_>,
+        sum: F::Sum,
+        Range { start: from, end: to }: Range<usize>,
+        pace: &mut Pace,
+    ) -> F::Sum {
+        pace.begin_anew();
         if stack.line().is_asked() {
             stack.attend();
         }
         // ORDERING: no thief is here; what those that were here did is seen.
         let end = self.end.load(Ordering::Relaxed);
-        if to <= end { Some((from, to)) } else { self.claim_less(from, end) }
-    }
-
-    /// A thief was faster: it has taken some of them.
-    #[cold]
-    fn claim_less(&self, from: usize, end: usize) -> Option<(usize, usize)> {
-        // ORDERING: as in `claim`.
-        self.next.store(end, Ordering::Release);
-        (from < end).then_some((from, end))
+        if to > end {
+            // ORDERING: as in `run_row`.
+            self.next.store(end, Ordering::Release);
+        }
+        let to = to.min(end);
+        if from >= to {
+            return sum;
+        }
+        // SAFETY: as in `run_row`.
+        unsafe { self.whole.fold.block(sum, from, to) }
     }
 
     fn last_given(&self, stack: &Stack<'_>) -> Option<Given<'p, 'f, F>> {

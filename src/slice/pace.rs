@@ -1,26 +1,25 @@
 //! How many items a loop takes at once.
 //!
 //! What is taken can't be given to a thief any more. So it is one item at a time, unless items are so cheap that
-//! taking them one by one would cost more than they do. That is measured: it is never assumed, and the clock is read
-//! only once in many items.
+//! taking them one by one would cost more than they do. That is measured: it is never assumed, and what was measured
+//! counts for nothing once a thief has come.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::sync::{AtomicUsize, Ordering};
 
 /// The most items that are taken at once. So many may wait behind one that turns out to be dear.
 const MOST: usize = 64;
 /// What is taken at once should take no longer than this.
 const STEP: Duration = Duration::from_nanos(100);
-/// How many items are run before the clock is read first, and then between two looks at it: of dear ones, and of cheap
-/// ones.
+/// How many items are run before the clock is read first.
 const FIRST_SAMPLE: usize = 8;
-const DEAR_SAMPLE: usize = 64;
-const CHEAP_SAMPLE: usize = 512;
-/// The last items are taken one by one: so many for each that is taken at once.
-const TAIL: usize = 16;
+/// About so much time lies between two looks at the clock, and no more than so many items.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(10);
+const LONGEST_SAMPLE: usize = 1 << 16;
+/// Towards the end steps are shorter: no longer than one of so many that are left.
+const TAIL: usize = 4;
 /// What takes less than this is not worth a thief's way.
 const WORTH: Duration = Duration::from_micros(8);
 
@@ -28,41 +27,69 @@ const WORTH: Duration = Duration::from_micros(8);
 #[derive(Debug)]
 pub(super) struct Pace {
     step: usize,
-    /// Items until the clock is read again, and when that was last.
-    left: usize,
+    /// Items since the clock was read last, and after how many it is read again.
+    count: usize,
     sample: usize,
     last: Option<Instant>,
+    /// How few items are too few for a thief.
+    least: usize,
+}
+
+/// Some steps of the same length.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) step: usize,
+    pub(super) steps: usize,
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self { step: 1, left: FIRST_SAMPLE, sample: FIRST_SAMPLE, last: None }
+    /// `least` is what others have found to be too few for a thief.
+    pub(super) fn new(least: usize) -> Self {
+        Self { step: 1, count: 0, sample: FIRST_SAMPLE, last: None, least }
     }
 
-    /// How many of the items that are left to take now. `least` is told how few are too few for a thief.
-    #[inline(always)]
-    pub(super) fn step(&mut self, left: usize, least: &AtomicUsize) -> usize {
-        if self.left == 0 {
-            self.measure(least);
+    /// How to take the next of so many items.
+    #[inline]
+    pub(super) fn row(&mut self, left: usize) -> Row {
+        if self.count >= self.sample {
+            self.measure();
         }
-        self.left = self.left.saturating_sub(self.step);
-        if left >= MOST * TAIL { self.step } else { self.step.min(left.div_ceil(TAIL)) }
+        let step = self.step.min(left.div_ceil(TAIL));
+        let until_tail = left.saturating_sub(step * TAIL) / step;
+        let until_look = (self.sample - self.count).div_ceil(step);
+        Row { step, steps: until_look.min(until_tail).max(1) }
+    }
+
+    /// So many items were run.
+    #[inline]
+    pub(super) fn ran(&mut self, items: usize) {
+        self.count += items;
+    }
+
+    /// A thief has come: it may be because items have become dear.
+    #[cold]
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::new(self.least);
+    }
+
+    /// How few items are too few for a thief.
+    pub(super) fn least(&self) -> usize {
+        self.least
     }
 
     #[cold]
     #[inline(never)]
-    fn measure(&mut self, least_told: &AtomicUsize) {
+    fn measure(&mut self) {
         let now = clock::now();
         if let Some(last) = self.last.replace(now) {
             let took = now.saturating_duration_since(last).as_nanos().max(1);
-            let fit = STEP.as_nanos() * self.sample as u128 / took;
-            self.step = usize::try_from(fit).map_or(MOST, |fit| fit.clamp(1, MOST));
-            let least = WORTH.as_nanos() * self.sample as u128 / took;
-            // ORDERING: a hint.
-            least_told
-                .store(usize::try_from(least).unwrap_or(usize::MAX).max(1), Ordering::Relaxed);
-            self.sample = if self.step > 1 { CHEAP_SAMPLE } else { DEAR_SAMPLE };
+            let fit = |time: Duration| {
+                usize::try_from(time.as_nanos() * self.count as u128 / took).unwrap_or(usize::MAX)
+            };
+            self.step = fit(STEP).clamp(1, MOST);
+            self.least = fit(WORTH).max(1);
+            self.sample = fit(BETWEEN_LOOKS).clamp(1, LONGEST_SAMPLE);
         }
-        self.left = self.sample;
+        self.count = 0;
     }
 }
