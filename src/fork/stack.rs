@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::visit::visit;
 use crate::hub::Hub;
 use crate::id::PoolId;
-use crate::offer::{Job, Line, Source, SourceJob, Taken};
+use crate::offer::{Job, Line, OuterSource, Source, SourceJob, Taken};
 use crate::parker;
 
 crate::sync::thread_local! {
@@ -140,7 +140,7 @@ impl<'h> Stack<'h> {
 struct OpenSource<'l> {
     line: &'l Line,
     below: NonNull<Job>,
-    outer: *mut Job,
+    outer: OuterSource,
 }
 
 impl Drop for OpenSource<'_> {

@@ -154,7 +154,7 @@ impl Hub {
             self.wake_deputy(index);
         } else if self.has_tasks() {
             let _gate = self.wake_one();
-        } else if !self.lookout.is_there() && self.has_calls() {
+        } else if self.needs_a_look() {
             // What the worker has left in its calls may be just what it waits for.
             self.wake_helper();
         }
@@ -353,7 +353,7 @@ impl Hub {
         started
     }
 
-    /// A count as searching is given up. If nobody else searches, there may be work that counted on it.
+    /// A count as searching is given up. If nobody else searches, there may be work that counted on it, or a call.
     pub(crate) fn stop_search(&self) {
         if let Some(lender) = self.pass_search_on() {
             self.employ(lender);
@@ -363,7 +363,7 @@ impl Hub {
     /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives its lender, and the count with it.
     fn pass_search_on(&self) -> Option<usize> {
         let word = self.idle.end_search();
-        if !word.wants_a_searcher() || !self.has_tasks() {
+        if !word.wants_a_searcher() || !(self.has_tasks() || self.needs_a_look()) {
             return None;
         }
         let index = self.idle.take_one(|index| index < self.slots.len())?;

@@ -166,10 +166,25 @@ impl Hub {
         of_workers.wrapping_add(of_guests)
     }
 
+    /// Nobody searches any more, or somebody is free who was not. Says whether one of those who are free has to look at
+    /// the lines: nobody watches, and a thread is inside a call. If not, whoever begins one calls a worker.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        if self.lookout.is_there() {
+            return false;
+        }
+        if !self.has_calls() && !mutant!("calls_unasked") {
+            self.ask_for_calls();
+        }
+        self.has_calls()
+    }
+
     /// Nobody watches from here on: whoever adds something to a line calls a worker. Look at the lines after this: what
     /// was added before and called nobody is seen.
     pub(crate) fn ask_for_calls(&self) {
-        if self.lookout.calls.swap(true, Ordering::SeqCst) {
+        // Who finds it done already need not wait for the other one's fence: that one looks after it.
+        if self.lookout.calls.load(Ordering::SeqCst)
+            || self.lookout.calls.swap(true, Ordering::SeqCst)
+        {
             return;
         }
         self.used_slots().iter().for_each(|slot| slot.line.ask_for_a_call());
@@ -192,7 +207,7 @@ impl Hub {
             // It is taking a long nap.
             Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
             Some(_) => {}
-            // Who searches looks at the lines before it sleeps, or becomes the lookout.
+            // Who searches looks at the lines before it sleeps; who ceases to asks `needs_a_look`.
             None if self.idle.look().wants_a_searcher() => self.wake_helper(),
             None => {}
         }

@@ -6,11 +6,11 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use super::glance::{Hints, Plenty, Sign, ticks};
 use super::job::Job;
 use super::stretch::{Stretch, give_oldest, is_wanted};
 use super::wish::{Wish, timed_heavy_fence};
@@ -19,8 +19,8 @@ use crate::clock;
 use crate::metrics::{self, ThreadClock};
 use crate::parker::Parker;
 use crate::sync::{
-    AtomicPtr, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, fence, is_asymmetric,
-    light_fence, planted,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
+    is_asymmetric, light_fence, planted,
 };
 
 /// A thief is at the line: what the owner has taken back may be the thief's.
@@ -34,73 +34,22 @@ const WISH: u32 = 8;
 
 /// What only the line's owner writes, and thieves look at.
 #[derive(Debug)]
-struct Owned {
+pub(super) struct Owned {
     /// The newest entry; a root if there is none.
-    top: AtomicPtr<Job>,
-    asked: AtomicU32,
+    pub(super) top: AtomicPtr<Job>,
+    pub(super) asked: AtomicU32,
     /// Calls begun and ended on the first stretch, so odd inside of one.
-    calls: AtomicUsize,
+    pub(super) calls: AtomicUsize,
     /// What the owner changes by plain loads and stores just now, though a source could give it.
-    busy_with: AtomicPtr<()>,
+    pub(super) busy_with: AtomicPtr<()>,
     /// How often a source was opened or closed, or got more to give.
-    changes: AtomicUsize,
-    /// The source that says how much is left, if it is the only thing on the line but for what lies above it.
-    source: AtomicPtr<Job>,
+    pub(super) changes: AtomicUsize,
+    /// The newest source.
+    pub(super) source: AtomicPtr<Job>,
+    /// Whether it says how much is left: if it is the only thing on the line but for what lies above it.
+    pub(super) is_only: AtomicBool,
     /// What [`Sign::plenty`] says.
-    plenty: AtomicU32,
-}
-
-/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what the owner writes all the
-/// time would hold it up.
-#[derive(Debug)]
-struct Sign {
-    /// How many stretches lie on the first one.
-    runs: AtomicU32,
-    /// How much the only source has left, as a [`Plenty`].
-    plenty: AtomicU32,
-}
-
-/// How much is left to be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub(crate) enum Plenty {
-    Nothing,
-    Little,
-    Some,
-    Much,
-    /// It does not say.
-    Unknown,
-}
-
-impl Plenty {
-    #[inline]
-    fn of(left: usize) -> Self {
-        match left {
-            0 => Self::Nothing,
-            1..=3 => Self::Little,
-            4..=15 => Self::Some,
-            _ => Self::Much,
-        }
-    }
-
-    fn from_bits(bits: u32) -> Self {
-        [Self::Nothing, Self::Little, Self::Some, Self::Much]
-            .get(bits as usize)
-            .copied()
-            .unwrap_or(Self::Unknown)
-    }
-}
-
-/// What a thief leaves for the next one, so that nobody comes in vain. Glances, without a fence.
-#[derive(Debug)]
-struct Hints {
-    /// If this is the newest entry, nothing is left.
-    bare: AtomicPtr<Job>,
-    /// The newest entry when a thief found that none had anything to give, and the owner's changes then.
-    poor: AtomicPtr<Job>,
-    poor_since: AtomicUsize,
-    /// When a thief was here last, in nanoseconds since some time.
-    visited: AtomicUsize,
+    pub(super) plenty: AtomicU32,
 }
 
 /// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner uses it.
@@ -113,12 +62,6 @@ pub(super) struct Guarded {
 
 // SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
 unsafe impl Send for Guarded {}
-
-fn ticks(time: Instant) -> usize {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let start = START.get_or_init(|| time);
-    time.saturating_duration_since(*start).as_nanos() as usize
-}
 
 /// What a thief's look came to.
 pub(crate) enum Look {
@@ -134,11 +77,11 @@ pub(crate) enum Look {
 /// One thread's line.
 #[derive(Debug)]
 pub(crate) struct Line {
-    owned: CachePadded<Owned>,
-    sign: CachePadded<Sign>,
+    pub(super) owned: CachePadded<Owned>,
+    pub(super) sign: CachePadded<Sign>,
     /// What the thief that holds the lock would take.
     wish: AtomicPtr<Wish>,
-    hints: Hints,
+    pub(super) hints: Hints,
     guarded: Mutex<Guarded>,
     first: UnsafeCell<Stretch>,
 }
@@ -159,19 +102,12 @@ impl Line {
                 busy_with: AtomicPtr::new(ptr::null_mut()),
                 changes: AtomicUsize::new(0),
                 source: AtomicPtr::new(ptr::null_mut()),
+                is_only: AtomicBool::new(false),
                 plenty: AtomicU32::new(Plenty::Unknown as u32),
             }),
-            sign: CachePadded::new(Sign {
-                runs: AtomicU32::new(0),
-                plenty: AtomicU32::new(Plenty::Unknown as u32),
-            }),
+            sign: CachePadded::new(Sign::new()),
             wish: AtomicPtr::new(ptr::null_mut()),
-            hints: Hints {
-                bare: AtomicPtr::new(ptr::null_mut()),
-                poor: AtomicPtr::new(ptr::null_mut()),
-                poor_since: AtomicUsize::new(0),
-                visited: AtomicUsize::new(0),
-            },
+            hints: Hints::new(),
             guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
             first: UnsafeCell::new(Stretch::new(None)),
         }
@@ -366,33 +302,9 @@ impl Line {
         result
     }
 
-    /// Whether the owner is inside a call, and which.
-    pub(crate) fn call(&self) -> Option<usize> {
-        // ORDERING: a hint.
-        let calls = self.owned.calls.load(Ordering::Relaxed);
-        if calls % 2 == 1 { Some(calls) } else { None }
-    }
-
-    /// Whether the owner is inside a call, or works for one.
-    pub(crate) fn is_in_call(&self) -> bool {
-        self.is_helping() || self.call().is_some()
-    }
-
     /// By this the owner's time on a core is known.
     pub(crate) fn clock(&self) -> Option<ThreadClock> {
         self.guarded.lock().clock
-    }
-
-    /// How many calls the owner has begun and ended.
-    pub(crate) fn calls(&self) -> usize {
-        // ORDERING: a hint.
-        self.owned.calls.load(Ordering::Relaxed)
-    }
-
-    /// Whether the owner runs something that it took from another line.
-    pub(crate) fn is_helping(&self) -> bool {
-        // ORDERING: a hint.
-        self.sign.runs.load(Ordering::Relaxed) > 0
     }
 
     /// Takes the oldest piece, which is the biggest, unless another thief is here just now.
@@ -410,20 +322,15 @@ impl Line {
         let taken = self.take_from(&guarded, None);
         // ORDERING: a hint.
         self.hints.visited.store(ticks(clock::now()), Ordering::Relaxed);
-        if taken.is_none() {
+        // Jobs come and go at one place, so only of sources it is known whether it is still the same.
+        // ORDERING: as above.
+        if taken.is_none() && top == self.owned.source.load(Ordering::Relaxed) {
             // ORDERING: as above.
             self.hints.poor.store(top, Ordering::Relaxed);
             self.hints.poor_since.store(changes, Ordering::Relaxed);
         }
         drop(guarded);
         taken.map_or(Look::Nothing, Look::Taken)
-    }
-
-    /// Whether a thief was here since then.
-    pub(crate) fn was_visited_since(&self, time: Instant) -> bool {
-        // ORDERING: a hint.
-        let visited = self.hints.visited.load(Ordering::Relaxed);
-        (visited.wrapping_sub(ticks(time)) as isize) > 0
     }
 
     /// The same; of a certain work only, if one is given. Waits for other thieves.
@@ -435,12 +342,6 @@ impl Line {
         let taken = self.take_from(&guarded, part_of);
         drop(guarded);
         taken
-    }
-
-    /// A glance: what was added just now may be missed.
-    fn is_bare(&self) -> bool {
-        // ORDERING: hints, both of them.
-        self.owned.top.load(Ordering::Relaxed) == self.hints.bare.load(Ordering::Relaxed)
     }
 
     fn take_from(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Taken> {
@@ -456,90 +357,6 @@ impl Line {
         };
         self.note_bare(innermost);
         given.map(Taken)
-    }
-
-    /// How much seems to be left.
-    pub(crate) fn plenty(&self) -> Plenty {
-        // ORDERING: a hint.
-        let plenty = Plenty::from_bits(self.sign.plenty.load(Ordering::Relaxed));
-        // Something else may lie above a source that has nothing.
-        // ORDERING: hints, both of them.
-        if plenty == Plenty::Nothing
-            && self.owned.top.load(Ordering::Relaxed) != self.owned.source.load(Ordering::Relaxed)
-        {
-            return Plenty::Unknown;
-        }
-        plenty
-    }
-
-    /// The newest source has so many things left. Only for the owner.
-    #[inline]
-    pub(crate) fn note_left(&self, left: usize) {
-        // ORDERING: only the owner writes it.
-        if !self.owned.source.load(Ordering::Relaxed).is_null() {
-            self.say(Plenty::of(left));
-        }
-    }
-
-    #[inline]
-    fn say(&self, plenty: Plenty) {
-        // ORDERING: only the owner writes it.
-        if self.owned.plenty.load(Ordering::Relaxed) != plenty as u32 {
-            // ORDERING: as above.
-            self.owned.plenty.store(plenty as u32, Ordering::Relaxed);
-            // ORDERING: a hint.
-            self.sign.plenty.store(plenty as u32, Ordering::Relaxed);
-        }
-    }
-
-    /// A source was opened. Gives what to [forget](Self::forget_source) it by.
-    #[inline]
-    pub(crate) fn note_source(&self, source: NonNull<Job>, below: NonNull<Job>) -> *mut Job {
-        // ORDERING: a hint.
-        let is_only = self.hints.bare.load(Ordering::Relaxed) == below.as_ptr();
-        let source = if is_only { source.as_ptr() } else { ptr::null_mut() };
-        // ORDERING: only the owner writes it.
-        let outer = self.owned.source.load(Ordering::Relaxed);
-        // ORDERING: a hint.
-        self.owned.source.store(source, Ordering::Relaxed);
-        self.say(Plenty::Unknown);
-        self.note_change();
-        outer
-    }
-
-    /// The source was closed.
-    #[inline]
-    pub(crate) fn forget_source(&self, outer: *mut Job) {
-        // ORDERING: a hint.
-        self.owned.source.store(outer, Ordering::Relaxed);
-        self.say(Plenty::Unknown);
-        self.note_change();
-    }
-
-    /// Another thread has added something to a source of this line.
-    pub(crate) fn note_stray(&self) {
-        // ORDERING: hints, both of them.
-        self.sign.plenty.store(Plenty::Unknown as u32, Ordering::Relaxed);
-        self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    /// Whether a thief found that nothing here could be given, and nothing is known to have been added since. That may be
-    /// wrong: the lookout does not ask.
-    pub(crate) fn looks_poor(&self) -> bool {
-        // ORDERING: hints, all of them.
-        let is_same =
-            self.hints.poor.load(Ordering::Relaxed) == self.owned.top.load(Ordering::Relaxed);
-        is_same
-            && self.hints.poor_since.load(Ordering::Relaxed)
-                == self.owned.changes.load(Ordering::Relaxed)
-    }
-
-    /// A source was opened or closed, or has more to give. Only for the owner.
-    #[inline]
-    pub(crate) fn note_change(&self) {
-        // ORDERING: a hint, and only the owner writes it.
-        let changes = self.owned.changes.load(Ordering::Relaxed);
-        self.owned.changes.store(changes.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Asks the owner. `None` if it does not answer.
@@ -569,20 +386,6 @@ impl Line {
         // ORDERING: release, partner of `is_asked`.
         self.owned.asked.fetch_and(!FROZEN, Ordering::Release);
         given
-    }
-
-    /// Notes by which newest entry the line can be known to be bare. With the lock held.
-    fn note_bare(&self, innermost: NonNull<Stretch>) {
-        // SAFETY: a stretch is there while the line names it, and the lock is held.
-        let stretch = unsafe { innermost.as_ref() };
-        let is_only = stretch.outer.get().is_none_or(|(outer, top)| {
-            // SAFETY: as above.
-            let outer = unsafe { outer.as_ref() };
-            outer.outer.get().is_none() && outer.base.get() == top
-        });
-        let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
-        // ORDERING: a hint.
-        self.hints.bare.store(bare, Ordering::Relaxed);
     }
 
     /// Runs what was taken from a line, as a stretch of its own: what this thread has left further out is no

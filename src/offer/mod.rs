@@ -4,6 +4,7 @@
 //! nothing else to do. So an offer that nobody sees costs time, never progress. `README.md` beside this
 //! file has the states and the argument; this module knows nothing of tasks, workers or pools.
 
+mod glance;
 mod job;
 mod line;
 #[cfg(all(test, corepool_loom))]
@@ -19,8 +20,9 @@ use std::time::Instant;
 use crate::parker::Parker;
 use crate::sync::{AtomicU32, Ordering, planted};
 
+pub(crate) use glance::{OuterSource, Plenty};
 pub(crate) use job::{Job, JobTable, Maker, Source, SourceJob};
-pub(crate) use line::{Line, Look, Plenty};
+pub(crate) use line::{Line, Look};
 
 /// Somebody runs it.
 const RUNNING: u32 = 0;

@@ -141,7 +141,8 @@ impl<T> Deque<T> {
         let newest = bottom - 1;
         // ORDERING: release, as in `Line::pop`.
         self.bottom.store(newest, Ordering::Release);
-        line.note_left(newest - self.top.load(Ordering::Relaxed));
+        // ORDERING: for a hint; a thief may have taken that one, too.
+        line.note_left(newest.saturating_sub(self.top.load(Ordering::Relaxed)));
         light_fence();
         if line.is_asked() {
             let _is_called = line.attend();

@@ -261,20 +261,20 @@ impl Worker {
         let word = self.hub.idle.end_search();
         if word.wants_a_searcher() && self.hub.has_tasks() {
             let _gate = self.hub.wake_one();
-        } else if word.has_free() && (has_slept_long || word.searching() == 0) {
-            self.wake_helpers(has_slept_long, word);
+        } else if word.wants_a_searcher() && self.hub.needs_a_look()
+            || word.has_free() && self.wants_helpers(has_slept_long, word)
+        {
+            self.hub.wake_helper();
+            if has_slept_long {
+                // So all are up after a few rounds of something new.
+                self.hub.wake_helper();
+            }
         }
     }
 
-    /// Who has slept for long wakes two: so all are up after a few rounds of something new.
-    fn wake_helpers(&self, has_slept_long: bool, word: Word) {
-        let hub = &self.hub;
-        if word.searching() < hub.most_searchers() && hub.wants_helpers(word) {
-            hub.wake_helper();
-            if has_slept_long {
-                hub.wake_helper();
-            }
-        }
+    fn wants_helpers(&self, has_slept_long: bool, word: Word) -> bool {
+        let most = if has_slept_long { self.hub.most_searchers() } else { 1 };
+        word.searching() < most && self.hub.wants_helpers(word)
     }
 
     /// Goes on the free list, takes a last look, and sleeps until somebody has work.

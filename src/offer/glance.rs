@@ -1,0 +1,233 @@
+//! What can be seen of a line from afar: glances without a fence, so that thieves seldom come in vain, and disturb
+//! nobody by looking.
+//!
+//! All of it may be out of date. Nothing is sound because of it, and nothing stays hidden: the lookout asks for none of it
+//! but whether a line is bare, and that is wrong for a moment only.
+
+use core::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::job::Job;
+use super::line::Line;
+use super::stretch::Stretch;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what the owner writes all the
+/// time would hold it up.
+#[derive(Debug)]
+pub(super) struct Sign {
+    /// How many stretches lie on the first one.
+    pub(super) runs: AtomicU32,
+    /// How much the only source has left, as a [`Plenty`].
+    pub(super) plenty: AtomicU32,
+}
+
+impl Sign {
+    pub(super) fn new() -> Self {
+        Self { runs: AtomicU32::new(0), plenty: AtomicU32::new(Plenty::Unknown as u32) }
+    }
+}
+
+/// What a thief leaves for the next one, so that nobody comes in vain. Glances, without a fence.
+#[derive(Debug)]
+pub(super) struct Hints {
+    /// If this is the newest entry, nothing is left.
+    pub(super) bare: AtomicPtr<Job>,
+    /// The newest entry when a thief found that none had anything to give, and the owner's changes then.
+    pub(super) poor: AtomicPtr<Job>,
+    pub(super) poor_since: AtomicUsize,
+    /// When a thief was here last, in nanoseconds since some time.
+    pub(super) visited: AtomicUsize,
+}
+
+impl Hints {
+    pub(super) fn new() -> Self {
+        Self {
+            bare: AtomicPtr::new(ptr::null_mut()),
+            poor: AtomicPtr::new(ptr::null_mut()),
+            poor_since: AtomicUsize::new(0),
+            visited: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// What [`Line::note_source`] found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OuterSource(*mut Job, bool);
+
+/// How much is left to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub(crate) enum Plenty {
+    Nothing,
+    Little,
+    Some,
+    Much,
+    /// It does not say.
+    Unknown,
+}
+
+impl Plenty {
+    #[inline]
+    fn of(left: usize) -> Self {
+        match left {
+            0 => Self::Nothing,
+            1..=3 => Self::Little,
+            4..=15 => Self::Some,
+            _ => Self::Much,
+        }
+    }
+
+    fn from_bits(bits: u32) -> Self {
+        [Self::Nothing, Self::Little, Self::Some, Self::Much]
+            .get(bits as usize)
+            .copied()
+            .unwrap_or(Self::Unknown)
+    }
+}
+
+pub(super) fn ticks(time: Instant) -> usize {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(|| time);
+    time.saturating_duration_since(*start).as_nanos() as usize
+}
+
+impl Line {
+    /// Whether the owner is inside a call, and which.
+    pub(crate) fn call(&self) -> Option<usize> {
+        // ORDERING: a hint.
+        let calls = self.owned.calls.load(Ordering::Relaxed);
+        if calls % 2 == 1 { Some(calls) } else { None }
+    }
+
+    /// Whether the owner is inside a call, or works for one.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.is_helping() || self.call().is_some()
+    }
+
+    /// How many calls the owner has begun and ended.
+    pub(crate) fn calls(&self) -> usize {
+        // ORDERING: a hint.
+        self.owned.calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether the owner runs something that it took from another line.
+    pub(crate) fn is_helping(&self) -> bool {
+        // ORDERING: a hint.
+        self.sign.runs.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a thief was here since then.
+    pub(crate) fn was_visited_since(&self, time: Instant) -> bool {
+        // ORDERING: a hint.
+        let visited = self.hints.visited.load(Ordering::Relaxed);
+        (visited.wrapping_sub(ticks(time)) as isize) > 0
+    }
+
+    /// A glance: what was added just now may be missed.
+    pub(super) fn is_bare(&self) -> bool {
+        // ORDERING: hints, both of them.
+        self.owned.top.load(Ordering::Relaxed) == self.hints.bare.load(Ordering::Relaxed)
+    }
+
+    /// How much seems to be left.
+    pub(crate) fn plenty(&self) -> Plenty {
+        // ORDERING: a hint.
+        let plenty = Plenty::from_bits(self.sign.plenty.load(Ordering::Relaxed));
+        // Something else may lie above a source that has nothing.
+        // ORDERING: hints, both of them.
+        if plenty == Plenty::Nothing
+            && self.owned.top.load(Ordering::Relaxed) != self.owned.source.load(Ordering::Relaxed)
+        {
+            return Plenty::Unknown;
+        }
+        plenty
+    }
+
+    /// The newest source has so many things left. Only for the owner.
+    #[inline]
+    pub(crate) fn note_left(&self, left: usize) {
+        // ORDERING: only the owner writes it.
+        if self.owned.is_only.load(Ordering::Relaxed) {
+            self.say(Plenty::of(left));
+        }
+    }
+
+    #[inline]
+    fn say(&self, plenty: Plenty) {
+        // ORDERING: only the owner writes it.
+        if self.owned.plenty.load(Ordering::Relaxed) != plenty as u32 {
+            // ORDERING: as above.
+            self.owned.plenty.store(plenty as u32, Ordering::Relaxed);
+            // ORDERING: a hint.
+            self.sign.plenty.store(plenty as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// A source was opened. Gives what to [forget](Self::forget_source) it by.
+    #[inline]
+    pub(crate) fn note_source(&self, source: NonNull<Job>, below: NonNull<Job>) -> OuterSource {
+        let owned = &*self.owned;
+        // ORDERING: only the owner writes them.
+        let outer = owned.source.load(Ordering::Relaxed);
+        let outer = OuterSource(outer, owned.is_only.load(Ordering::Relaxed));
+        // ORDERING: hints, all of them.
+        let is_only = self.hints.bare.load(Ordering::Relaxed) == below.as_ptr();
+        owned.is_only.store(is_only, Ordering::Relaxed);
+        owned.source.store(source.as_ptr(), Ordering::Relaxed);
+        self.say(Plenty::Unknown);
+        self.note_change();
+        outer
+    }
+
+    /// The source was closed.
+    #[inline]
+    pub(crate) fn forget_source(&self, OuterSource(source, is_only): OuterSource) {
+        // ORDERING: hints.
+        self.owned.source.store(source, Ordering::Relaxed);
+        self.owned.is_only.store(is_only, Ordering::Relaxed);
+        self.say(Plenty::Unknown);
+        self.note_change();
+    }
+
+    /// Another thread has added something to a source of this line.
+    pub(crate) fn note_stray(&self) {
+        // ORDERING: hints, both of them.
+        self.sign.plenty.store(Plenty::Unknown as u32, Ordering::Relaxed);
+        self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Whether a thief found that nothing here could be given, and nothing is known to have been added since. That may be
+    /// wrong: the lookout does not ask.
+    pub(crate) fn looks_poor(&self) -> bool {
+        // ORDERING: hints, all of them.
+        let is_same =
+            self.hints.poor.load(Ordering::Relaxed) == self.owned.top.load(Ordering::Relaxed);
+        is_same
+            && self.hints.poor_since.load(Ordering::Relaxed)
+                == self.owned.changes.load(Ordering::Relaxed)
+    }
+
+    /// A source was opened or closed, or has more to give. Only for the owner.
+    #[inline]
+    pub(crate) fn note_change(&self) {
+        // ORDERING: a hint, and only the owner writes it.
+        let changes = self.owned.changes.load(Ordering::Relaxed);
+        self.owned.changes.store(changes.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Notes by which newest entry the line can be known to be bare. With the lock held.
+    pub(super) fn note_bare(&self, innermost: NonNull<Stretch>) {
+        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        let stretch = unsafe { innermost.as_ref() };
+        let is_only = stretch.outer.get().is_none_or(|(outer, top)| {
+            // SAFETY: as above.
+            let outer = unsafe { outer.as_ref() };
+            outer.outer.get().is_none() && outer.base.get() == top
+        });
+        let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
+        // ORDERING: a hint.
+        self.hints.bare.store(bare, Ordering::Relaxed);
+    }
+}
