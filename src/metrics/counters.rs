@@ -130,10 +130,10 @@ impl Spread {
 /// A number that few threads share.
 fn thread_number() -> usize {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: only the number matters.
     crate::sync::thread_local! {
         static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed) as usize;
     }
-    // ORDERING: only the number matters.
     NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 

@@ -117,6 +117,7 @@ fn nothing() -> *mut Offer {
 static FENCE_NANOS: plain::AtomicU32 = plain::AtomicU32::new(0);
 
 fn patience() -> Duration {
+    // ORDERING: a guess.
     let nanos = FENCE_NANOS.load(plain::Ordering::Relaxed);
     Duration::from_nanos(nanos.into()).clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }
@@ -127,6 +128,7 @@ pub(super) fn timed_heavy_fence() {
     heavy_fence();
     let took = clock::now().saturating_duration_since(start).min(LONGEST_WAIT);
     let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
+    // ORDERING: a guess, and it does not matter if one is lost.
     let before = FENCE_NANOS.load(plain::Ordering::Relaxed);
     // Down at once and up slowly: who loses its core in between has measured something else.
     let now = if took < before { took } else { before + (took - before) / 16 };

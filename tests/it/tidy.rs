@@ -73,6 +73,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("sync", "clock"),
+    ("queue", "spin"),
     ("in_turn", "sync"),
     ("error", "id"),
     ("error", "unwind"),

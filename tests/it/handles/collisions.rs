@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corepool::shared::{self, WaitResult};
 use corepool::{TaskSet, WorkerPool};
@@ -14,25 +14,49 @@ use corepool::{TaskSet, WorkerPool};
 use crate::random::setting;
 use crate::support::{Drops, PATIENCE, within};
 
+const SHORTEST: Duration = Duration::from_nanos(100);
+
 /// Comes ever nearer to the moment at which what is waited for comes.
+///
+/// Where both threads share a core, the shortest wait is longer than a short task: then the task takes longer.
 struct Aim {
     wait: Duration,
+    work: Duration,
     early: u64,
     late: u64,
 }
 
 impl Aim {
     fn new() -> Self {
-        Self { wait: Duration::from_micros(5), early: 0, late: 0 }
+        Self { wait: Duration::from_micros(5), work: Duration::ZERO, early: 0, late: 0 }
     }
 
     fn learn(&mut self, was_early: bool) {
         if was_early {
             self.early += 1;
-            self.wait = (self.wait + self.wait / 16).min(Duration::from_millis(1));
+            if self.work.is_zero() {
+                self.wait = (self.wait + self.wait / 16).min(Duration::from_millis(1));
+            } else {
+                self.work = self.work.saturating_sub(self.work / 16 + SHORTEST);
+            }
         } else {
             self.late += 1;
-            self.wait = (self.wait - self.wait / 16).max(Duration::from_nanos(100));
+            if self.wait > SHORTEST {
+                self.wait = (self.wait - self.wait / 16).max(SHORTEST);
+            } else {
+                self.work = (self.work + self.work / 16 + SHORTEST).min(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// What a task does before it has its result.
+    fn work(&self) -> impl FnOnce() + Send + use<> {
+        let work = self.work;
+        move || {
+            let start = Instant::now();
+            while start.elapsed() < work {
+                std::hint::spin_loop();
+            }
         }
     }
 
@@ -58,7 +82,11 @@ fn a_join_that_times_out_at_the_moment_of_the_result_gives_it_next_time() {
         let (drops, mut aim) = (Drops::default(), Aim::new());
         for round in 0..rounds() {
             let token = drops.token();
-            let task = pool.spawn(move || (round, token));
+            let work = aim.work();
+            let task = pool.spawn(move || {
+                work();
+                (round, token)
+            });
             let first = task.join_timeout(aim.wait);
             aim.learn(first.is_err());
             let result = first.unwrap_or_else(|task| task.join());
@@ -75,7 +103,11 @@ fn a_set_that_times_out_at_the_moment_of_a_result_gives_each_once() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let (mut set, mut aim) = (TaskSet::new(), Aim::new());
         for round in 0..rounds() {
-            set.push(pool.spawn(move || round));
+            let work = aim.work();
+            set.push(pool.spawn(move || {
+                work();
+                round
+            }));
             let first = set.next_timeout(aim.wait);
             aim.learn(first.is_err());
             let result = match first {
