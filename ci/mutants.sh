@@ -88,6 +88,8 @@ mutants="
   heavy_fence                offer::models::a_thief_comes_while_a_piece
   thief_not_waited_for       offer::models::a_thief_comes_while_a_piece
   asked_relaxed              offer::models::a_thief_comes_while_a_piece
+  wish_granted_twice         offer::models::an_owner_that_looks
+  wish_answer_relaxed        offer::models::an_owner_that_looks
   no_retreat                 offer::models::a_thief_comes_while_the_owner_pops
   base_popped                offer::models::a_thief_comes_while_the_owner_pops
   busy_unseen                scope::models::a_thief_comes_while_a_handle

@@ -172,7 +172,7 @@ impl Hub {
         if self.lookout.is_there() {
             return false;
         }
-        if !self.has_calls() && !mutant!("calls_unasked") {
+        if !self.has_calls() {
             self.ask_for_calls();
         }
         self.has_calls()

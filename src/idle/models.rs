@@ -88,7 +88,7 @@ impl Pool {
 
     /// `Worker::find_or_rest`: the next task, or `None` when the pool is closed and drained.
     fn next(&self, index: usize) -> Option<u32> {
-        self.search_on(index, self.idle.start_search())
+        self.search_on(index, self.idle.start_search(2))
     }
 
     fn search_on(&self, index: usize, mut searching: Searching) -> Option<u32> {

@@ -69,8 +69,10 @@ impl Owner {
         Self { line, left: Vec::new() }
     }
 
-    /// `Pushed::new`.
+    /// `Frame::push`, after the owner has written what the frame holds.
     fn push(&mut self, piece: &Arc<Piece>) {
+        // SAFETY: nobody else reaches it yet; loom checks it.
+        piece.runs.with_mut(|runs| unsafe { *runs = 0 });
         // SAFETY: `settle` pops it, in the reverse order; the model keeps the piece.
         let below = unsafe { self.line.push(piece.job()) };
         if self.line.is_asked() {
@@ -79,7 +81,7 @@ impl Owner {
         self.left.push((Arc::clone(piece), below));
     }
 
-    /// `Pushed::take_back`, `Pushed::wait`, and the run of what nobody took.
+    /// `Frame::take_back`, `wait`, and the run of what nobody took.
     fn settle(&mut self) {
         let (piece, below) = self.left.pop().expect("something was pushed");
         self.line.pop(below);
@@ -136,6 +138,35 @@ fn two_thieves_come_for_one_piece() {
         let thieves = [owner.thief(), owner.thief()];
         owner.settle();
         thieves.into_iter().for_each(|thief| thief.join().unwrap());
+    });
+}
+
+/// The owner looks often, so some thieves are given what they ask for, and the others take it.
+#[test]
+fn an_owner_that_looks_gives_what_a_thief_asks_for() {
+    explore(|| {
+        let mut owner = Owner::new();
+        let (outer, inner) = (Piece::new(), Piece::new());
+        owner.push(&outer);
+        let thief = owner.thief();
+        owner.push(&inner);
+        owner.settle();
+        owner.settle();
+        thief.join().unwrap();
+    });
+}
+
+/// The owner wants the lock for itself, and the thief that holds it waits for the owner.
+#[test]
+fn an_owner_that_wants_the_lock_answers_first() {
+    explore(|| {
+        let mut owner = Owner::new();
+        let piece = Piece::new();
+        owner.push(&piece);
+        let thief = owner.thief();
+        owner.line.alone(|| ());
+        owner.settle();
+        thief.join().unwrap();
     });
 }
 

@@ -325,7 +325,7 @@ impl Pool {
     }
 
     pub(super) fn next(&self, place: Place) -> Option<u32> {
-        self.find(place.home).or_else(|| self.search_on(place, self.idle.start_search()))
+        self.find(place.home).or_else(|| self.search_on(place, self.idle.start_search(1)))
     }
 
     fn search_on(&self, place: Place, mut searching: Searching) -> Option<u32> {

@@ -121,9 +121,9 @@ fn one_of_two_starts_the_search() {
         let idle = Arc::new(IdleList::new());
         let other = thread::spawn({
             let idle = Arc::clone(&idle);
-            move || idle.start_search()
+            move || idle.start_search(1)
         });
-        let here = idle.start_search();
+        let here = idle.start_search(1);
         let there = other.join().unwrap();
         assert_ne!(here, there);
         assert_eq!(idle.look().searching(), 1);
