@@ -199,17 +199,25 @@ impl Hub {
         line.answer_call();
         self.lookout.calls.store(false, Ordering::SeqCst);
         handshake();
-        if !self.has_calls() {
-            // Of a guest that may not be helped.
-            return;
-        }
-        match self.lookout.get() {
-            // It is taking a long nap.
-            Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
-            Some(_) => {}
-            // Who searches looks at the lines before it sleeps; who ceases to asks `needs_a_look`.
-            None if self.idle.look().wants_a_searcher() => self.wake_helper(),
-            None => {}
+        // Of a guest that may not be helped there is no call.
+        self.call_for_help();
+    }
+
+    /// The calling thread has left much on its line, and knows it: somebody who is free comes at once.
+    #[cold]
+    pub(crate) fn call_for_help(&self) {
+        let word = self.idle.look();
+        if word.has_free() && self.has_calls() {
+            match self.lookout.get() {
+                // On the caller's core it would be in the way.
+                Some(worker) if self.is_here(worker) && word.free() > 1 => self.wake_helper(),
+                // It is taking a nap.
+                Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
+                Some(_) => {}
+                // Who searches looks at the lines before it sleeps; who ceases to asks `needs_a_look`.
+                None if word.wants_a_searcher() => self.wake_helper(),
+                None => {}
+            }
         }
     }
 

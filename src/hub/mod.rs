@@ -222,6 +222,11 @@ impl Hub {
         }
     }
 
+    /// Whether that is the core of this worker.
+    pub(crate) fn is_here(&self, worker: usize) -> bool {
+        self.core_here().is_some_and(|here| self.config.cores.get(worker) == Some(&here))
+    }
+
     /// The calling thread's core, where it matters.
     fn core_here(&self) -> Option<usize> {
         if self.config.cores.len() > 1 { affinity::current_core() } else { None }

@@ -14,6 +14,9 @@ use crate::offer::{Maker, Offer, Source, Work};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, light_fence};
 use crate::unwind::{self, Payload};
 
+/// For so many times as much as is worth a thief's way a sleeping worker is called.
+const CALL: usize = 4;
+
 /// What is done with the numbers of a range, and what comes of it.
 pub(super) trait Fold: Sync {
     /// What a run of neighbouring numbers comes to.
@@ -180,6 +183,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let mut sum = self.whole.fold.empty(self.first);
         // ORDERING: only the owner writes it.
         let mut pace = Pace::new(self.least.load(Ordering::Relaxed));
+        let mut has_called = false;
         while !self.whole.is_stopped() {
             // ORDERING: only the owner writes it.
             let from = self.next.load(Ordering::Relaxed);
@@ -190,6 +194,10 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
             }
             let row = pace.row(end - from);
             self.tell(stack, end - from - row.step, pace.least());
+            if !has_called && pace.is_known() && end - from > CALL * pace.least() {
+                has_called = true;
+                stack.hub().call_for_help();
+            }
             sum = self.run_row(stack, sum, from..end, row, &mut pace);
         }
         sum

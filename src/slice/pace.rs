@@ -31,6 +31,8 @@ pub(super) struct Pace {
     count: usize,
     sample: usize,
     last: Option<Instant>,
+    /// For how long it has been measured.
+    known_for: Duration,
     /// How few items are too few for a thief.
     least: usize,
 }
@@ -45,7 +47,14 @@ pub(super) struct Row {
 impl Pace {
     /// `least` is what others have found to be too few for a thief.
     pub(super) fn new(least: usize) -> Self {
-        Self { step: 1, count: 0, sample: FIRST_SAMPLE, last: None, least }
+        Self {
+            step: 1,
+            count: 0,
+            sample: FIRST_SAMPLE,
+            last: None,
+            known_for: Duration::ZERO,
+            least,
+        }
     }
 
     /// How to take the next of so many items.
@@ -72,6 +81,11 @@ impl Pace {
         *self = Self::new(self.least);
     }
 
+    /// Whether it was measured for long enough how long items take.
+    pub(super) fn is_known(&self) -> bool {
+        self.known_for >= BETWEEN_LOOKS
+    }
+
     /// How few items are too few for a thief.
     pub(super) fn least(&self) -> usize {
         self.least
@@ -82,7 +96,9 @@ impl Pace {
     fn measure(&mut self) {
         let now = clock::now();
         if let Some(last) = self.last.replace(now) {
-            let took = now.saturating_duration_since(last).as_nanos().max(1);
+            let took = now.saturating_duration_since(last);
+            self.known_for += took;
+            let took = took.as_nanos().max(1);
             let fit = |time: Duration| {
                 usize::try_from(time.as_nanos() * self.count as u128 / took).unwrap_or(usize::MAX)
             };

@@ -203,12 +203,13 @@ impl Worker {
         self.chance >> 16
     }
 
-    /// Whether the cores of all workers that sleep are those of guests: then this one's is, too.
+    /// Whether the cores of all workers that have nothing to do are those of guests: then this one's is, too.
     pub(super) fn is_one_too_many(&self) -> bool {
         !self.is_sure_of_its_core && {
-            let others =
-                (self.hub.idle.look().free() as usize).saturating_sub(self.is_listed.into());
-            others < self.hub.busy_guests()
+            let word = self.hub.idle.look();
+            // This one is counted as either.
+            let others = (word.free() + word.searching()).saturating_sub(1);
+            (others as usize) < self.hub.busy_guests()
         }
     }
 

@@ -174,7 +174,8 @@ impl Worker {
         if let Some(found) = self.find_anywhere() {
             return Some(found);
         }
-        if self.is_hurried() {
+        // Beside a guest on its core it would only be in the way.
+        if self.is_hurried() || self.is_one_too_many() {
             return None;
         }
         let found = self.look_for(self.patience.pause());
@@ -265,7 +266,7 @@ impl Worker {
             || word.has_free() && self.wants_helpers(has_slept_long, word)
         {
             self.hub.wake_helper();
-            if has_slept_long {
+            if has_slept_long && word.free() as usize > self.hub.busy_guests() + 1 {
                 // So all are up after a few rounds of something new.
                 self.hub.wake_helper();
             }
