@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 FLOORS = HERE / "floors.txt"
 VIRTUAL = [2, 8, 16, 32, 64, 128]
 # By so much two runs of the same row differ without a reason.
-NOISE = 1.05
+NOISE = 1.15
 SECONDS_A_RUN = 60
 
 
@@ -79,7 +79,7 @@ def complaints(row, lines, floor):
         hints.append("no longer slower on 64 cores than on 32: take KNOWN out")
     if many["speed_up"] < least:
         wrong.append(f"speed-up of {many['speed_up']} on 64 cores, at least {least}")
-    if many["speed_up"] > least * 1.3:
+    if many["speed_up"] > least * 1.6:
         hints.append(f"reaches {many['speed_up']}: the floor can be raised")
     return wrong, hints
 

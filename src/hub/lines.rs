@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::Hub;
+use crate::affinity;
 use crate::idle::Word;
 use crate::offer::{Line, Offer, Taken};
 use crate::sync::lock::Mutex;
@@ -27,16 +28,20 @@ pub(crate) struct Lookout {
     /// The lines of threads that are no workers.
     guests: Mutex<Vec<Arc<Line>>>,
     guest_count: AtomicUsize,
+    most_searchers: u32,
 }
 
 impl Lookout {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(workers: usize) -> Self {
+        // A schedule has to be the same wherever it is run again.
+        let cores = if cfg!(corepool_shuttle) { 2 } else { affinity::usable().parallelism };
         Self {
             who: CachePadded::new(AtomicUsize::new(NOBODY)),
             // Lines begin so.
             calls: AtomicBool::new(true),
             guests: Mutex::default(),
             guest_count: AtomicUsize::new(0),
+            most_searchers: (workers.min(cores) as u32 / 2).max(1),
         }
     }
 
@@ -71,9 +76,9 @@ impl Hub {
         self.lookout.guest_count.store(guests.len(), Ordering::SeqCst);
     }
 
-    /// How many workers may search at a time. More would be in one another's way.
+    /// How many workers may search at a time: more than half of the cores would be in one another's way.
     pub(crate) fn most_searchers(&self) -> u32 {
-        (self.worker_count() as u32 / 2).max(1)
+        self.lookout.most_searchers
     }
 
     /// Whether more workers are to be woken for what is left in fork-join calls. A guest has a core of its own, so the

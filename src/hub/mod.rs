@@ -118,7 +118,7 @@ impl Hub {
             slots_used: AtomicUsize::new(config.workers),
             spares: Spares::new(config.workers, config.spares, start_spare),
             idle: IdleList::new(),
-            lookout: Lookout::new(),
+            lookout: Lookout::new(config.workers),
             has_plain_tasks: admission.is_none()
                 && !config.record_timing
                 && config.watchdog.is_none(),

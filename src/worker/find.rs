@@ -181,7 +181,7 @@ impl Worker {
         if seen.leave_until.is_some_and(|until| now < until) {
             return None;
         }
-        if line.was_visited_since(now - BETWEEN_VISITS) && line.plenty() != Plenty::Much {
+        if line.plenty() < Plenty::Much && line.was_visited_since(now - BETWEEN_VISITS) {
             return None;
         }
         match line.try_take() {

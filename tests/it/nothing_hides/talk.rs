@@ -34,6 +34,22 @@ fn a_workers_first_half_may_wait_for_the_second() {
     has_an_end(|pool| pool.install(|| joins(pool)));
 }
 
+/// The only worker of a pool may wait for its second half too, if it says so: a spare worker comes for it.
+#[test]
+fn the_only_workers_first_half_may_wait_inside_blocking() {
+    within(PATIENCE, || {
+        let pool = idle_pool(1);
+        pool.install(|| {
+            for word in 0..ROUNDS / 10 {
+                let (tell, hear) = mpsc::channel();
+                let wait = move || corepool::blocking(|| hear.iter().sum::<u64>());
+                let (heard, ()) = pool.join(wait, move || tell.send(word).unwrap());
+                assert_eq!(heard, word);
+            }
+        });
+    });
+}
+
 #[test]
 fn a_first_half_inside_another_join_may_wait_for_the_second() {
     has_an_end(|pool| pool.install(|| _ = pool.join(|| joins(pool), || ())));
