@@ -10,6 +10,6 @@ mod wait;
 
 pub(crate) use job::join;
 pub(crate) use stack::{
-    Kind, Stack, current_line, current_line_of, enter, with_current, with_stack_of,
+    Kind, Stack, current_hub, current_line, current_line_of, enter, with_current, with_stack_of,
 };
 pub(crate) use visit::{is_visitor, visit, visits};

@@ -219,6 +219,14 @@ pub(crate) fn current_line<'a>() -> Option<&'a Line> {
     unsafe { LINE.get().as_ref() }
 }
 
+/// The pool of that line. Its count of owners is left alone: all threads would write it at each call.
+#[inline(always)]
+pub(crate) fn current_hub<'a>() -> Option<&'a Arc<Hub>> {
+    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool; the caller does not keep it for longer
+    // than the call that it is in.
+    STACK.get().map(|stack| unsafe { stack.as_ref() }.hub)
+}
+
 /// As [`current_line`], if that is this pool's.
 #[inline(always)]
 pub(crate) fn current_line_of<'a>(hub: &Arc<Hub>) -> Option<&'a Line> {

@@ -87,9 +87,8 @@ pub fn scope<'env, F, R>(body: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    let hub = fork::with_current(|stack| Arc::clone(stack.hub()));
-    let hub = hub.unwrap_or_else(|_| Arc::clone(WorkerPool::global().hub()));
-    scope_on(&hub, body)
+    let hub = fork::current_hub().unwrap_or_else(|| WorkerPool::global().hub());
+    scope_on(hub, body)
 }
 
 fn scope_on<'env, F, R>(hub: &Arc<Hub>, body: F) -> R

@@ -116,9 +116,8 @@ impl WorkerPool {
 }
 
 /// The pool whose fork-join calls the calling thread makes: the one that runs it, or the global one.
-fn here() -> Arc<Hub> {
-    let current = fork::with_current(|stack| Arc::clone(stack.hub()));
-    current.unwrap_or_else(|_| Arc::clone(WorkerPool::global().hub()))
+fn here<'a>() -> &'a Arc<Hub> {
+    fork::current_hub().unwrap_or_else(|| WorkerPool::global().hub())
 }
 
 /// As [`WorkerPool::map`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -135,7 +134,7 @@ where
     F: Fn(I::Item) -> R + Sync,
     R: Send,
 {
-    fill::map(&here(), &items, &function)
+    fill::map(here(), &items, &function)
 }
 
 /// As [`WorkerPool::for_each`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -147,7 +146,7 @@ where
     I: Items,
     F: Fn(I::Item) + Sync,
 {
-    fold::fold(&here(), items.len(), &fold::Each { items: &items, function: &function });
+    fold::fold(here(), items.len(), &fold::Each { items: &items, function: &function });
 }
 
 /// As [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -160,7 +159,7 @@ where
     F: Fn(&mut T) + Sync,
 {
     let items = items::Exclusive::new(items);
-    fold::fold(&here(), items.len(), &fold::Each { items: &items, function: &function });
+    fold::fold(here(), items.len(), &fold::Each { items: &items, function: &function });
 }
 
 /// As [`WorkerPool::map_reduce`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -179,5 +178,5 @@ where
     T: Send,
 {
     let fold = fold::Reduce { items: &items, map: &map, reduce: &reduce };
-    fold::fold(&here(), items.len(), &fold)
+    fold::fold(here(), items.len(), &fold)
 }

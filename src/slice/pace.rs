@@ -63,10 +63,14 @@ impl Pace {
         if self.count >= self.sample {
             self.measure();
         }
+        let until_look = self.sample - self.count;
         let step = self.step.min(left.div_ceil(TAIL));
+        if step == 1 {
+            // Most loops are small, and a division takes as long as all the rest.
+            return Row { step, steps: until_look.min(left) };
+        }
         let until_tail = left.saturating_sub(step * TAIL) / step;
-        let until_look = (self.sample - self.count).div_ceil(step);
-        Row { step, steps: until_look.min(until_tail).max(1) }
+        Row { step, steps: until_look.div_ceil(step).min(until_tail).max(1) }
     }
 
     /// So many items were run.
