@@ -6,7 +6,7 @@
 
 use core::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::line::Line;
@@ -118,11 +118,11 @@ impl Line {
         self.sign.runs.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a thief was here since then.
-    pub(crate) fn was_visited_since(&self, time: Instant) -> bool {
+    /// Whether a thief was here so short a time before now.
+    pub(crate) fn was_visited(&self, now: Instant, time: Duration) -> bool {
         // ORDERING: a hint.
         let visited = self.hints.visited.load(Ordering::Relaxed);
-        (visited.wrapping_sub(ticks(time)) as isize) > 0
+        (ticks(now).wrapping_sub(visited) as u128) < time.as_nanos()
     }
 
     /// A glance: what was added just now may be missed.

@@ -226,7 +226,9 @@ impl Line {
         // ORDERING: seen with the bit.
         let wish = NonNull::new(self.wish.load(Ordering::Relaxed)).expect("a thief waits");
         // SAFETY: the bit was cleared here, so the thief waits for the answer.
-        let (guarded, part_of) = unsafe { wish.as_ref().about() };
+        let wished = unsafe { wish.as_ref() };
+        // SAFETY: as above.
+        let (guarded, part_of) = unsafe { wished.about() };
         // ORDERING: only the owner writes it.
         let top = NonNull::new(self.owned.top.load(Ordering::Relaxed));
         // SAFETY: the thief holds the lock for the owner, who pops nothing meanwhile.

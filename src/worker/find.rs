@@ -8,7 +8,6 @@
 //! [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Found, Worker};
@@ -65,6 +64,67 @@ impl Seen {
             self.leave_until = Some(now + self.leave);
             self.leave = (self.leave * 2).min(LONGEST_LEAVE);
         }
+    }
+}
+
+/// A worker that looks at the lines.
+struct Thief<'w> {
+    /// The number of its own line.
+    own: usize,
+    is_lookout: bool,
+    seen: &'w mut Vec<Seen>,
+    sees_young_call: &'w mut bool,
+}
+
+impl Thief<'_> {
+    /// Takes something from a line that has enough left, so far as that is known.
+    fn take_part(&mut self, number: usize, line: &Line, enough: Plenty) -> Option<Taken> {
+        if number == self.own {
+            return None;
+        }
+        let is_helping = line.is_helping();
+        let call = if is_helping { None } else { Some(line.call()?) };
+        // The lookout believes no hint.
+        if !self.is_lookout && (line.plenty() < enough || line.looks_poor()) {
+            return None;
+        }
+        let seen = self.seen_of(number, call);
+        let now = clock::now();
+        let is_young = now.saturating_duration_since(seen.since) < YOUTH;
+        // A schedule knows no time.
+        if !is_helping && is_young && !cfg!(corepool_shuttle) {
+            *self.sees_young_call = true;
+            return None;
+        }
+        if seen.leave_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        if line.plenty() < Plenty::Much && line.was_visited(now, BETWEEN_VISITS) {
+            return None;
+        }
+        match line.try_take() {
+            Look::Taken(taken) => {
+                seen.learn(true, now);
+                Some(taken)
+            }
+            Look::Nothing => {
+                seen.learn(false, now);
+                None
+            }
+            Look::Busy | Look::Bare => None,
+        }
+    }
+
+    fn seen_of(&mut self, number: usize, call: Option<usize>) -> &mut Seen {
+        if self.seen.len() <= number {
+            let nothing = || Seen::new(None);
+            self.seen.resize_with(number + 1, nothing);
+        }
+        let seen = &mut self.seen[number];
+        if seen.call != call {
+            *seen = Seen::new(call);
+        }
+        seen
     }
 }
 
@@ -149,52 +209,15 @@ impl Worker {
         if self.is_one_too_many() {
             return None;
         }
-        let hub = Arc::clone(&self.hub);
         // From anywhere, or all who search would meet at the same lines.
         let first = self.random() as usize;
+        let Self { hub, seen, sees_young_call, index, is_listed, .. } = self;
+        let mut thief = Thief { own: *index, is_lookout: *is_listed, seen, sees_young_call };
         let taken = ENOUGH.into_iter().find_map(|enough| {
-            hub.find_on_lines(first, |number, line| self.take_part(number, line, enough))
+            hub.find_on_lines(first, |number, line| thief.take_part(number, line, enough))
         })?;
-        self.hub.note_taken();
+        hub.note_taken();
         Some(Found::Part(taken))
-    }
-
-    /// Takes something from a line that has enough left, so far as that is known.
-    fn take_part(&mut self, number: usize, line: &Line, enough: Plenty) -> Option<Taken> {
-        if number == self.index {
-            return None;
-        }
-        let is_helping = line.is_helping();
-        let call = if is_helping { None } else { Some(line.call()?) };
-        // The lookout believes no hint.
-        if !self.is_listed && (line.plenty() < enough || line.looks_poor()) {
-            return None;
-        }
-        let seen = self.seen_of(number, call);
-        let now = clock::now();
-        let is_young = now.saturating_duration_since(seen.since) < YOUTH;
-        // A schedule knows no time.
-        if !is_helping && is_young && !cfg!(corepool_shuttle) {
-            self.sees_young_call = true;
-            return None;
-        }
-        if seen.leave_until.is_some_and(|until| now < until) {
-            return None;
-        }
-        if line.plenty() < Plenty::Much && line.was_visited_since(now - BETWEEN_VISITS) {
-            return None;
-        }
-        match line.try_take() {
-            Look::Taken(taken) => {
-                seen.learn(true, now);
-                Some(taken)
-            }
-            Look::Nothing => {
-                seen.learn(false, now);
-                None
-            }
-            Look::Busy | Look::Bare => None,
-        }
     }
 
     /// A number that says nothing about the next one.
@@ -211,18 +234,6 @@ impl Worker {
             let others = (word.free() + word.searching()).saturating_sub(1);
             (others as usize) < self.hub.busy_guests()
         }
-    }
-
-    fn seen_of(&mut self, number: usize, call: Option<usize>) -> &mut Seen {
-        if self.seen.len() <= number {
-            let nothing = || Seen::new(None);
-            self.seen.resize_with(number + 1, nothing);
-        }
-        let seen = &mut self.seen[number];
-        if seen.call != call {
-            *seen = Seen::new(call);
-        }
-        seen
     }
 
     /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.
