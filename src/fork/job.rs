@@ -94,7 +94,7 @@ where
     fn take_back(&self, line: &Line, below: NonNull<Job>) -> bool {
         line.pop(below);
         if line.is_asked() {
-            let _is_called = line.attend();
+            let _asked = line.attend();
         }
         !self.job.was_taken()
     }

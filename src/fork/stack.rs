@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::visit::visit;
 use crate::hub::Hub;
 use crate::id::PoolId;
-use crate::offer::{Job, Line, OuterSource, Source, SourceJob, Taken};
+use crate::offer::{Asked, Job, Line, OuterSource, Source, SourceJob, Taken};
 use crate::parker;
 
 crate::sync::thread_local! {
@@ -72,10 +72,12 @@ impl<'h> Stack<'h> {
     /// After something was added: a thief may be here, or a worker is to be called to watch.
     #[cold]
     #[inline(never)]
-    pub(crate) fn attend(&self) {
-        if self.line.attend() {
+    pub(crate) fn attend(&self) -> Asked {
+        let asked = self.line.attend();
+        if asked.is_called {
             self.hub.answer_call(self.line);
         }
+        asked
     }
 
     /// Opens a source for the time of a call.
@@ -88,7 +90,7 @@ impl<'h> Stack<'h> {
         let outer = self.line.note_source(entry.job(), below);
         let open = OpenSource { line: self.line, below, outer };
         if self.line.is_asked() {
-            self.attend();
+            let _asked = self.attend();
         }
         let result = body();
         drop(open);
@@ -149,7 +151,7 @@ impl Drop for OpenSource<'_> {
         self.line.pop(self.below);
         self.line.forget_source(self.outer);
         if self.line.is_asked() {
-            let _is_called = self.line.attend();
+            let _asked = self.line.attend();
         }
     }
 }

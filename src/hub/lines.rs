@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -29,6 +29,8 @@ pub(crate) struct Lookout {
     guests: Mutex<Vec<Arc<Line>>>,
     guest_count: AtomicUsize,
     most_searchers: u32,
+    /// Since when lookouts have stood back from guests that compute.
+    stood_back_since: Mutex<Option<Instant>>,
 }
 
 impl Lookout {
@@ -42,6 +44,7 @@ impl Lookout {
             guests: Mutex::default(),
             guest_count: AtomicUsize::new(0),
             most_searchers: (workers.min(cores) as u32 / 2).max(1),
+            stood_back_since: Mutex::default(),
         }
     }
 
@@ -56,9 +59,21 @@ impl Lookout {
         handshake();
     }
 
+    /// A lookout stands back, or does not. Says for how long all of them have. One may follow the other meanwhile.
+    pub(crate) fn stand_back(&self, since: Option<Instant>) -> Duration {
+        let mut stood_back = self.stood_back_since.lock();
+        *stood_back = since.map(|now| stood_back.unwrap_or(now));
+        let begin = since.zip(*stood_back);
+        begin.map_or(Duration::ZERO, |(now, begin)| now.saturating_duration_since(begin))
+    }
+
     /// Who is the lookout.
     fn get(&self) -> Option<usize> {
         Some(self.who.load(Ordering::SeqCst)).filter(|&who| who != NOBODY)
+    }
+
+    pub(crate) fn is(&self, worker: usize) -> bool {
+        self.get() == Some(worker)
     }
 
     pub(crate) fn is_there(&self) -> bool {
@@ -178,23 +193,26 @@ impl Hub {
             return false;
         }
         if !self.has_calls() {
-            self.ask_for_calls();
+            let _asked = self.ask_for_calls();
         }
         self.has_calls()
     }
 
     /// Nobody watches from here on: whoever adds something to a line calls a worker. Look at the lines after this: what
     /// was added before and called nobody is seen.
-    pub(crate) fn ask_for_calls(&self) {
+    ///
+    /// Says whether the lines were asked just now.
+    pub(crate) fn ask_for_calls(&self) -> bool {
         // Who finds it done already need not wait for the other one's fence: that one looks after it.
         if self.lookout.calls.load(Ordering::SeqCst)
             || self.lookout.calls.swap(true, Ordering::SeqCst)
         {
-            return;
+            return false;
         }
         self.used_slots().iter().for_each(|slot| slot.line.ask_for_a_call());
         self.with_guests(|guests| guests.iter().for_each(|line| line.ask_for_a_call()));
         heavy_fence();
+        true
     }
 
     /// A thread that was asked to adds something to its line.
@@ -215,7 +233,11 @@ impl Hub {
         if word.has_free() && self.has_calls() {
             match self.lookout.get() {
                 // On the caller's core it would be in the way.
-                Some(worker) if self.is_here(worker) && word.free() > 1 => self.wake_helper(),
+                Some(worker) if self.is_here(worker) && word.free() > 1 => {
+                    // Not left to a nap that may be long: whoever is woken watches after this one.
+                    self.lookout.end(worker);
+                    self.wake_helper();
+                }
                 // It is taking a nap.
                 Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
                 Some(_) => {}
@@ -234,7 +256,7 @@ impl Hub {
             return;
         }
         if !self.has_calls() {
-            self.ask_for_calls();
+            let _asked = self.ask_for_calls();
         }
         if self.has_calls() {
             self.wake_helper();

@@ -13,6 +13,9 @@ use super::line::Line;
 use super::stretch::Stretch;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+/// For so long after a visit in vain a line counts as poor.
+const POOR_FOR: Duration = Duration::from_millis(1);
+
 /// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what the owner writes all the
 /// time would hold it up.
 #[derive(Debug)]
@@ -157,7 +160,11 @@ impl Line {
     #[inline]
     fn say(&self, plenty: Plenty) {
         // ORDERING: only the owner writes it.
-        if self.owned.plenty.load(Ordering::Relaxed) != plenty as u32 {
+        let before = self.owned.plenty.load(Ordering::Relaxed);
+        if before != plenty as u32 {
+            if before < plenty as u32 {
+                self.note_change();
+            }
             // ORDERING: as above.
             self.owned.plenty.store(plenty as u32, Ordering::Relaxed);
             // ORDERING: a hint.
@@ -198,15 +205,16 @@ impl Line {
         self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Whether a thief found that nothing here could be given, and nothing is known to have been added since. That may be
-    /// wrong: the lookout does not ask.
-    pub(crate) fn looks_poor(&self) -> bool {
+    /// Whether a thief found lately that nothing here could be given, and nothing is known to have been added since. That
+    /// may be wrong: the lookout does not ask.
+    pub(crate) fn looks_poor(&self, now: Instant) -> bool {
         // ORDERING: hints, all of them.
         let is_same =
             self.hints.poor.load(Ordering::Relaxed) == self.owned.top.load(Ordering::Relaxed);
-        is_same
+        let is_unchanged = is_same
             && self.hints.poor_since.load(Ordering::Relaxed)
-                == self.owned.changes.load(Ordering::Relaxed)
+                == self.owned.changes.load(Ordering::Relaxed);
+        is_unchanged && self.was_visited(now, POOR_FOR)
     }
 
     /// A source was opened or closed, or has more to give. Only for the owner.

@@ -63,6 +63,14 @@ pub(super) struct Guarded {
 // SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
 unsafe impl Send for Guarded {}
 
+/// Who asked an owner for something.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a worker may have to be called"]
+pub(crate) struct Asked {
+    pub(crate) is_called: bool,
+    pub(crate) has_thief: bool,
+}
+
 /// What a thief's look came to.
 pub(crate) enum Look {
     Taken(Taken),
@@ -197,10 +205,11 @@ impl Line {
         self.owned.asked.load(order) != 0
     }
 
-    /// Gives what a thief asks for, and waits until none is at the line. Says whether a worker is to be called to watch.
+    /// Gives what a thief asks for, and waits until none is at the line. Says whether a worker is to be called to watch, and
+    /// whether a thief was there.
     #[cold]
     #[inline(never)]
-    pub(crate) fn attend(&self) -> bool {
+    pub(crate) fn attend(&self) -> Asked {
         // ORDERING: as in `is_asked`.
         let mut asked = self.owned.asked.load(Ordering::Acquire);
         if asked & FENCED != 0 {
@@ -214,7 +223,13 @@ impl Line {
         if asked & FROZEN != 0 && !mutant!("thief_not_waited_for") {
             drop(self.guarded.lock());
         }
-        asked & CALL != 0
+        Asked { is_called: asked & CALL != 0, has_thief: asked & (WISH | FROZEN) != 0 }
+    }
+
+    /// Whether the line asks for a call. For other threads than the owner.
+    pub(crate) fn asks_for_a_call(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.owned.asked.load(Ordering::SeqCst) & CALL != 0
     }
 
     /// Does in a thief's name what it would do, if it still waits for that. Only for the owner.
@@ -254,7 +269,7 @@ impl Line {
         self.owned.busy_with.store(thing.as_ptr(), Ordering::Relaxed);
         light_fence();
         if self.is_asked() {
-            let _is_called = self.attend();
+            let _asked = self.attend();
         }
     }
 
@@ -324,6 +339,10 @@ impl Line {
         let taken = self.take_from(&guarded, None);
         // ORDERING: a hint.
         self.hints.visited.store(ticks(clock::now()), Ordering::Relaxed);
+        if taken.is_some() {
+            // ORDERING: as above.
+            self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
+        }
         // Jobs come and go at one place, so only of sources it is known whether it is still the same.
         // ORDERING: as above.
         if taken.is_none() && top == self.owned.source.load(Ordering::Relaxed) {

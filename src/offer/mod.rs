@@ -22,7 +22,7 @@ use crate::sync::{AtomicU32, Ordering, planted};
 
 pub(crate) use glance::{OuterSource, Plenty};
 pub(crate) use job::{Job, JobTable, Maker, Source, SourceJob};
-pub(crate) use line::{Line, Look};
+pub(crate) use line::{Asked, Line, Look};
 
 /// Somebody runs it.
 const RUNNING: u32 = 0;

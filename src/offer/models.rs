@@ -76,7 +76,7 @@ impl Owner {
         // SAFETY: `settle` pops it, in the reverse order; the model keeps the piece.
         let below = unsafe { self.line.push(piece.job()) };
         if self.line.is_asked() {
-            let _is_called = self.line.attend();
+            let _asked = self.line.attend();
         }
         self.left.push((Arc::clone(piece), below));
     }
@@ -86,7 +86,7 @@ impl Owner {
         let (piece, below) = self.left.pop().expect("something was pushed");
         self.line.pop(below);
         if self.line.is_asked() {
-            let _is_called = self.line.attend();
+            let _asked = self.line.attend();
         }
         if piece.job.was_taken() {
             self.line.retreat(piece.job());
@@ -230,7 +230,7 @@ fn whoever_adds_something_calls_or_is_seen() {
         });
         // SAFETY: popped below; the model keeps the piece.
         let below = unsafe { owner.line.push(piece.job()) };
-        let is_called = owner.line.is_asked() && owner.line.attend();
+        let is_called = owner.line.is_asked() && owner.line.attend().is_called;
         let is_seen = sleeper.join().unwrap();
         assert!(is_called || is_seen, "nobody comes");
         owner.left.push((piece, below));

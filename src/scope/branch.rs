@@ -12,6 +12,7 @@ use super::deque::Deque;
 use super::job::{Head, HeldJob, Left, ListedJob};
 use super::roll::Roll;
 use crate::fork::{self, Stack};
+use crate::hub::Hub;
 use crate::offer::{Line, Maker, Offer, Source, Work};
 use crate::parker::{self, Parker};
 use crate::sync::AtomicBool;
@@ -26,6 +27,7 @@ pub(super) struct Core {
     has_strays: AtomicBool,
     /// The line of the scope's own thread.
     line: AtomicPtr<Line>,
+    hub: AtomicPtr<Hub>,
     /// The first panic that no handle told of.
     first: Mutex<Option<Payload>>,
     /// Panics that a handle has still to tell of.
@@ -41,6 +43,7 @@ impl Core {
             strays: Mutex::default(),
             has_strays: AtomicBool::new(false),
             line: AtomicPtr::new(ptr::null_mut()),
+            hub: AtomicPtr::new(ptr::null_mut()),
             first: Mutex::new(None),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
@@ -90,7 +93,14 @@ impl Core {
         // ORDERING: written before others could come here.
         let line = NonNull::new(self.line.load(Ordering::Relaxed)).expect("a scope has a line");
         // SAFETY: the scope's own thread keeps its line until the scope has ended.
-        unsafe { line.as_ref() }.note_stray();
+        let line = unsafe { line.as_ref() };
+        line.note_stray();
+        if line.asks_for_a_call() {
+            // ORDERING: as above.
+            let hub = NonNull::new(self.hub.load(Ordering::Relaxed)).expect("a scope has a pool");
+            // SAFETY: as above, its pool.
+            unsafe { hub.as_ref() }.answer_call(line);
+        }
     }
 
     fn stray(&self) -> Option<ListedJob> {
@@ -197,9 +207,11 @@ struct Batch {
 impl<'c> Branch<'c> {
     /// For the scope's own thread.
     #[inline]
-    pub(super) fn new(core: &'c Core, line: &'c Line) -> Self {
+    pub(super) fn new(core: &'c Core, hub: &Hub, line: &'c Line) -> Self {
         // ORDERING: others come by what is spawned.
         core.line.store(ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
+        // ORDERING: as above.
+        core.hub.store(ptr::from_ref(hub).cast_mut(), Ordering::Relaxed);
         Self {
             core,
             line,
@@ -233,7 +245,7 @@ impl<'c> Branch<'c> {
         self.jobs.push(self.line, job.into_raw(), is_spent);
         self.line.note_change();
         if self.line.is_asked() {
-            stack.attend();
+            let _asked = stack.attend();
         }
     }
 
@@ -254,7 +266,7 @@ impl<'c> Branch<'c> {
     #[inline]
     fn has_given(&self) -> bool {
         if self.line.is_asked() {
-            let _is_called = self.line.attend();
+            let _asked = self.line.attend();
         }
         // ORDERING: thieves that saw the last of the jobs are gone, or were just waited for.
         self.gave.load(Ordering::Relaxed)

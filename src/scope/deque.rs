@@ -145,7 +145,7 @@ impl<T> Deque<T> {
         line.note_left(newest.saturating_sub(self.top.load(Ordering::Relaxed)));
         light_fence();
         if line.is_asked() {
-            let _is_called = line.attend();
+            let _asked = line.attend();
         }
         // ORDERING: no thief is here, or none that does not see the new bottom.
         if self.top.load(Ordering::Relaxed) > newest && !mutant!("deque_end_unseen") {

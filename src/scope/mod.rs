@@ -97,7 +97,7 @@ where
 {
     let scope = Scope { core: Core::new(), scope: PhantomData, env: PhantomData };
     let result = fork::with_stack_of(hub, |stack| {
-        let branch = Branch::new(&scope.core, stack.line());
+        let branch = Branch::new(&scope.core, hub, stack.line());
         stack.with_tagged(&branch, scope.core.tag(), || {
             // Caught, so that the closures end before what they borrow does.
             let result = unwind::catch(|| body(&scope));

@@ -308,7 +308,7 @@ impl Listed {
         }
         self.line.pop(below);
         if self.line.is_asked() {
-            let _is_called = self.line.attend();
+            let _asked = self.line.attend();
         }
         thief.join().unwrap();
     }

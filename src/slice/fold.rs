@@ -228,8 +228,10 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
             self.next.store(to, Ordering::Release);
             light_fence();
             // ORDERING: if no thief is here, what those that were here did is seen.
-            if stack.line().is_asked() || self.end.load(Ordering::Relaxed) != end {
-                return self.step_before_thieves(stack, sum, from..to, pace);
+            let is_alone = !stack.line().is_asked() && self.end.load(Ordering::Relaxed) == end;
+            if !is_alone || self.whole.is_stopped() {
+                pace.ran(from - start);
+                return self.step_before_others(stack, sum, (from..to, end), pace);
             }
             // SAFETY: `next` only grows, and what thieves take lies behind `end`.
             sum = unsafe { self.whole.fold.block(sum, from, to) };
@@ -239,22 +241,27 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    /// A thief is here, or was, and may have taken some of these.
+    /// A thief is here, or was, and may have taken some of these; or somebody is to be called, or the loop to be stopped.
     #[cold]
     #[inline(never)]
-    fn step_before_thieves(
+    fn step_before_others(
         &self,
         stack: &Stack<'_>,
         sum: F::Sum,
-        Range { start: from, end: to }: Range<usize>,
+        (Range { start: from, end: to }, end_before): (Range<usize>, usize),
         pace: &mut Pace,
     ) -> F::Sum {
-        pace.begin_anew();
-        if stack.line().is_asked() {
-            stack.attend();
+        let has_thief = stack.line().is_asked() && stack.attend().has_thief;
+        if self.whole.is_stopped() {
+            return sum;
         }
         // ORDERING: no thief is here; what those that were here did is seen.
         let end = self.end.load(Ordering::Relaxed);
+        if has_thief || end != end_before {
+            pace.begin_anew();
+        } else {
+            pace.ran(to - from);
+        }
         if to > end {
             // ORDERING: as in `run_row`.
             self.next.store(end, Ordering::Release);

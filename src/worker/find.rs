@@ -72,6 +72,7 @@ struct Thief<'w> {
     /// The number of its own line.
     own: usize,
     is_lookout: bool,
+    now: Instant,
     seen: &'w mut Vec<Seen>,
     sees_young_call: &'w mut bool,
 }
@@ -85,11 +86,11 @@ impl Thief<'_> {
         let is_helping = line.is_helping();
         let call = if is_helping { None } else { Some(line.call()?) };
         // The lookout believes no hint.
-        if !self.is_lookout && (line.plenty() < enough || line.looks_poor()) {
+        let now = self.now;
+        if !self.is_lookout && (line.plenty() < enough || line.looks_poor(now)) {
             return None;
         }
         let seen = self.seen_of(number, call);
-        let now = clock::now();
         let is_young = now.saturating_duration_since(seen.since) < YOUTH;
         // A schedule knows no time.
         if !is_helping && is_young && !cfg!(corepool_shuttle) {
@@ -108,7 +109,8 @@ impl Thief<'_> {
                 Some(taken)
             }
             Look::Nothing => {
-                seen.learn(false, now);
+                // The visit took its time.
+                seen.learn(false, clock::now());
                 None
             }
             Look::Busy | Look::Bare => None,
@@ -212,8 +214,11 @@ impl Worker {
         // From anywhere, or all who search would meet at the same lines.
         let first = self.random() as usize;
         let Self { hub, seen, sees_young_call, index, is_listed, .. } = self;
-        let mut thief = Thief { own: *index, is_lookout: *is_listed, seen, sees_young_call };
-        let taken = ENOUGH.into_iter().find_map(|enough| {
+        let (is_lookout, now) = (*is_listed, clock::now());
+        let mut thief = Thief { own: *index, is_lookout, now, seen, sees_young_call };
+        // The lookout does not ask how much is left, so once is enough.
+        let rounds = if is_lookout { &ENOUGH[2..] } else { &ENOUGH[..] };
+        let taken = rounds.iter().find_map(|&enough| {
             hub.find_on_lines(first, |number, line| thief.take_part(number, line, enough))
         })?;
         hub.note_taken();

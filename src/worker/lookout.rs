@@ -31,8 +31,6 @@ struct Watch {
     /// How many naps there was no call.
     quiet: u32,
     guests_ran: Duration,
-    /// Since when the lookout has stood back, if it does.
-    ready_since: Instant,
 }
 
 impl Worker {
@@ -62,7 +60,7 @@ impl Worker {
     /// begins one calls a worker.
     fn begin_lookout(&self) -> bool {
         if !self.hub.has_calls() {
-            self.hub.ask_for_calls();
+            let _asked = self.hub.ask_for_calls();
             if !self.hub.has_calls() {
                 return false;
             }
@@ -79,13 +77,16 @@ impl Worker {
             nap: SHORT_NAP,
             quiet: 0,
             guests_ran: Duration::ZERO,
-            ready_since: now,
         };
         loop {
             if self.slot().parker.park_until(clock::after(watch.nap)) {
                 // Kept for `sleep`.
                 self.slot().parker.unpark();
                 self.hub.end_lookout(self.index);
+                return None;
+            }
+            if !self.hub.lookout.is(self.index) {
+                // Somebody else was called in its place. It stays on the list.
                 return None;
             }
             if let Some(found) = self.look_out(&mut watch) {
@@ -115,7 +116,11 @@ impl Worker {
             watch.quiet += 1;
             return None;
         }
-        if has_calls && !self.is_in_the_way(watch, now) {
+        if has_calls {
+            if self.is_in_the_way(watch, now) {
+                // No line asks for a call: its naps are short enough, and each call would only bring it back here.
+                return None;
+            }
             self.is_sure_of_its_core = true;
             let found = self.find_part().or_else(|| self.wait_for_part_if_young());
             self.is_sure_of_its_core = false;
@@ -125,8 +130,9 @@ impl Worker {
             let quiet = now.saturating_duration_since(watch.since);
             watch.nap = SHORT_NAP.max(quiet / NAP_SHARE);
         }
-        if watch.nap > 2 * SHORT_NAP {
-            self.hub.ask_for_calls();
+        if watch.nap > 2 * SHORT_NAP && self.hub.ask_for_calls() {
+            // What was added before the lines were asked called nobody.
+            watch.nap = SHORT_NAP;
         }
         None
     }
@@ -140,18 +146,17 @@ impl Worker {
     /// for a while.
     fn is_in_the_way(&self, watch: &mut Watch, now: Instant) -> bool {
         if !self.is_one_too_many() {
+            self.hub.lookout.stand_back(None);
             return false;
         }
         let ran = self.hub.time_of_guests();
         let before = std::mem::replace(&mut watch.guests_ran, ran);
         let computes = ran.saturating_sub(before) * 2 > watch.nap;
-        if !computes {
-            return false;
-        }
-        watch.nap = (watch.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
-        let is_patient = now.saturating_duration_since(watch.ready_since) < LONGEST_STAND_BACK;
-        if !is_patient {
-            watch.ready_since = now;
+        let is_patient = computes && self.hub.lookout.stand_back(Some(now)) < LONGEST_STAND_BACK;
+        if is_patient {
+            watch.nap = (watch.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
+        } else {
+            self.hub.lookout.stand_back(None);
         }
         is_patient
     }
