@@ -241,9 +241,8 @@ impl Hub {
                 // It is taking a nap.
                 Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
                 Some(_) => {}
-                // Who searches looks at the lines before it sleeps; who ceases to asks `needs_a_look`.
-                None if word.wants_a_searcher() => self.wake_helper(),
-                None => {}
+                // Also if somebody searches: that one may end its search for another reason.
+                None => self.wake_helper(),
             }
         }
     }
