@@ -227,7 +227,7 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// Takes the list: the first run, in the order of finishing, and from each one follows the next.
+    /// Takes the lists: the first run, and from each one follows the next. In the order of finishing within a list.
     pub(super) fn take_finished(&self) -> u32 {
         // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that waits.
         let mut first = NOWHERE;
