@@ -77,8 +77,7 @@ where
     /// Puts the job on the line.
     ///
     /// # Safety
-    /// - The frame stays where it is until it was [taken back](Self::take_back), or is dropped there; and frames that were
-    ///   pushed later come first.
+    /// - The frame stays where it is until it was [taken back](Self::take_back), and frames that were pushed later come first.
     #[inline(always)]
     unsafe fn push(&self, line: &Line) -> NonNull<Job> {
         // SAFETY: the caller's promise.
@@ -100,33 +99,47 @@ where
     }
 }
 
-/// A frame is dropped by a panic of the first half only: it gets the second out of the way. The frame itself is the
-/// guard, so that nothing has to be kept in memory for this case.
-impl<B, RB> Drop for Frame<B, RB>
+/// A frame that lies on its thread's line. It is dropped by a panic of the first half only: that gets the second out of the
+/// way. Nothing of it is kept in memory for this case.
+struct Pushed<'f, B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
-    #[cold]
-    #[inline(never)]
+    frame: &'f Frame<B, RB>,
+    line: &'f Line,
+    below: NonNull<Job>,
+}
+
+impl<B, RB> Drop for Pushed<'_, B, RB>
+where
+    B: FnOnce(bool) -> RB,
+{
+    #[inline(always)]
     fn drop(&mut self) {
-        let line = stack::current_line().expect("a frame lies on the line of its thread");
-        // SAFETY: it was pushed.
-        let below = unsafe { self.job.below() };
-        // The first half's panic goes on; what the second made of itself nobody will see.
-        if self.take_back(line, below) {
-            // SAFETY: nobody took it, and nobody can any more.
-            let closure = unsafe { self.take_closure() };
-            unwind::quietly(|| drop(closure));
-            return;
+        get_out_of_the_way(self.frame, self.line, self.below);
+    }
+}
+
+/// The first half's panic goes on; what the second made of itself nobody will see.
+#[cold]
+#[inline(never)]
+fn get_out_of_the_way<B, RB>(frame: &Frame<B, RB>, line: &Line, below: NonNull<Job>)
+where
+    B: FnOnce(bool) -> RB,
+{
+    if frame.take_back(line, below) {
+        // SAFETY: nobody took it, and nobody can any more.
+        let closure = unsafe { frame.take_closure() };
+        unwind::quietly(|| drop(closure));
+        return;
+    }
+    wait(line, &frame.job);
+    // SAFETY: it is done, and nobody else asks.
+    match unsafe { frame.take_result() } {
+        Ok(value) => {
+            unwind::quietly(|| drop(value));
         }
-        wait(line, &self.job);
-        // SAFETY: it is done, and nobody else asks.
-        match unsafe { self.take_result() } {
-            Ok(value) => {
-                unwind::quietly(|| drop(value));
-            }
-            Err(payload) => unwind::drop_payload(payload),
-        }
+        Err(payload) => unwind::drop_payload(payload),
     }
 }
 
@@ -134,7 +147,7 @@ where
 #[cold]
 #[inline(never)]
 fn wait(line: &Line, job: &Job) {
-    // The frame would be dropped, and wait once more.
+    // The frame would end though somebody runs what lies in it.
     let bomb = unwind::AbortOnPanic;
     line.retreat(NonNull::from(job));
     let offer = job.take_offer();
@@ -151,19 +164,19 @@ where
     B: FnOnce(bool) -> RB,
 {
     let frame = Frame::new(b);
-    // SAFETY: it is taken back below, or dropped by a panic of the first half.
+    // SAFETY: it is taken back below, also if the first half panics.
     let below = unsafe { frame.push(line) };
+    let pushed = Pushed { frame: &frame, line, below };
     let ra = a(false);
+    core::mem::forget(pushed);
     if frame.take_back(line, below) {
         // SAFETY: nobody took it, and nobody can any more.
         let b = unsafe { frame.take_closure() };
-        core::mem::forget(frame);
         (ra, b(false))
     } else {
         wait(line, &frame.job);
         // SAFETY: it is done, and nobody else asks.
         let result = unsafe { frame.take_result() };
-        core::mem::forget(frame);
         // The first half's result is dropped if the second has panicked.
         (ra, result.unwrap_or_else(|payload| panic::resume_unwind(payload)))
     }

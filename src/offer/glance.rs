@@ -100,8 +100,8 @@ impl Line {
     /// Whether the owner is inside a call, and which.
     pub(crate) fn call(&self) -> Option<usize> {
         // ORDERING: a hint.
-        let calls = self.owned.calls.load(Ordering::Relaxed);
-        if calls % 2 == 1 { Some(calls) } else { None }
+        let top = self.owned.top.load(Ordering::Relaxed);
+        if top.is_null() || self.is_first_root(top) { None } else { Some(self.calls()) }
     }
 
     /// Whether the owner is inside a call, or works for one.
@@ -109,7 +109,7 @@ impl Line {
         self.is_helping() || self.call().is_some()
     }
 
-    /// How many calls the owner has begun and ended.
+    /// How many calls the owner has begun.
     pub(crate) fn calls(&self) -> usize {
         // ORDERING: a hint.
         self.owned.calls.load(Ordering::Relaxed)

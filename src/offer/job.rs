@@ -17,7 +17,7 @@ pub(crate) struct Job {
     word: AtomicPtr<()>,
     /// The entry above. Written once there is one.
     newer: MaybeUninit<AtomicPtr<Self>>,
-    /// The entry below. Written when it was pushed.
+    /// The entry below. Written by who takes it.
     below: UnsafeCell<MaybeUninit<NonNull<Self>>>,
 }
 
@@ -90,20 +90,18 @@ impl Job {
     /// The entry below.
     ///
     /// # Safety
-    /// - It was pushed.
-    #[inline(always)]
-    pub(crate) unsafe fn below(&self) -> NonNull<Self> {
-        // SAFETY: written by `lies_on` before others could reach it, and never again.
+    /// - It was taken, and the line's lock is held.
+    pub(super) unsafe fn below(&self) -> NonNull<Self> {
+        // SAFETY: written by `lies_on` with the lock held, and never again.
         let below = unsafe { *self.below.get() };
         // SAFETY: as above.
         unsafe { below.assume_init() }
     }
 
-    /// Notes the entry below.
+    /// Notes the entry below, for who finds this one taken.
     ///
     /// # Safety
-    /// - The caller is about to push it, so nobody else reaches it.
-    #[inline(always)]
+    /// - The caller takes it, and the line's lock is held.
     pub(super) unsafe fn lies_on(&self, below: NonNull<Self>) {
         // SAFETY: the caller's promise.
         unsafe { *self.below.get() = MaybeUninit::new(below) };

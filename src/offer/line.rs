@@ -38,7 +38,7 @@ pub(super) struct Owned {
     /// The newest entry; a root if there is none.
     pub(super) top: AtomicPtr<Job>,
     pub(super) asked: AtomicU32,
-    /// Calls begun and ended on the first stretch, so odd inside of one.
+    /// Calls begun on the first stretch.
     pub(super) calls: AtomicUsize,
     /// What the owner changes by plain loads and stores just now, though a source could give it.
     pub(super) busy_with: AtomicPtr<()>,
@@ -142,7 +142,7 @@ impl Line {
     }
 
     #[inline(always)]
-    fn is_first_root(&self, job: *mut Job) -> bool {
+    pub(super) fn is_first_root(&self, job: *mut Job) -> bool {
         // The root is a stretch's first field, and the stretch does not move.
         ptr::eq(job, self.first.get().cast())
     }
@@ -159,19 +159,17 @@ impl Line {
         let below = owned.top.load(Ordering::Relaxed);
         // SAFETY: an attached line has a top, and that is there until it was popped.
         let below = unsafe { NonNull::new_unchecked(below) };
-        // SAFETY: the caller's promise; nobody else reaches it yet.
-        let entry = unsafe { job.as_ref() };
-        // SAFETY: as above.
-        unsafe { entry.lies_on(below) };
         // ORDERING: release, partner of the acquire in `give`: a thief that comes by this finds the job whole.
-        // SAFETY: as above; this writes it.
+        // SAFETY: it lies on the line.
         let entry_below = unsafe { below.as_ref() };
-        // SAFETY: as above; this writes it.
+        // SAFETY: this writes it.
         unsafe { entry_below.newer() }.store(job.as_ptr(), Ordering::Release);
         // ORDERING: as above, for a thief that comes by the top.
         owned.top.store(job.as_ptr(), Ordering::Release);
         if self.is_first_root(below.as_ptr()) {
-            self.turn_call();
+            // ORDERING: only the owner writes; thieves take it for a hint.
+            let calls = owned.calls.load(Ordering::Relaxed);
+            owned.calls.store(calls.wrapping_add(1), Ordering::Relaxed);
         }
         light_fence();
         below
@@ -183,18 +181,7 @@ impl Line {
     pub(crate) fn pop(&self, below: NonNull<Job>) {
         // ORDERING: release, so that a thief that sees this sees all that the owner did before.
         self.owned.top.store(below.as_ptr(), Ordering::Release);
-        if self.is_first_root(below.as_ptr()) {
-            self.turn_call();
-        }
         light_fence();
-    }
-
-    /// A call on the first stretch begins or ends.
-    #[inline(always)]
-    pub(crate) fn turn_call(&self) {
-        // ORDERING: only the owner writes; thieves take it for a hint.
-        let calls = self.owned.calls.load(Ordering::Relaxed);
-        self.owned.calls.store(calls.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Whether the owner has to [attend](Self::attend) before it goes on.
@@ -305,7 +292,7 @@ impl Line {
         if stretch.base.get() == job && !mutant!("no_retreat") {
             // SAFETY: the owner is in the frame of this job.
             let entry = unsafe { job.as_ref() };
-            // SAFETY: it was pushed.
+            // SAFETY: it was taken, as all that become a base.
             stretch.base.set(unsafe { entry.below() });
             self.note_bare(innermost);
         }

@@ -97,7 +97,7 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
     // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base, and they are there
     // until `retreat`.
     let base = unsafe { at.as_ref() };
-    // SAFETY: such a job was pushed.
+    // SAFETY: such a job was taken.
     let is_popped = at != stretch.root() && unsafe { base.below() } == top;
     if is_popped && !mutant!("base_popped") {
         // The owner has popped it, and has yet to say so. All below it is gone.
@@ -116,6 +116,10 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
         match given {
             Given::Offer(offer) => return Some(offer),
             Given::Taken(offer) => {
+                // SAFETY: it was on the line, so it is there until the owner has seen that it was taken.
+                let entry = unsafe { next.as_ref() };
+                // SAFETY: it was taken just now; the caller's promise about the lock.
+                unsafe { entry.lies_on(at) };
                 if nothing_left {
                     stretch.base.set(next);
                 }
