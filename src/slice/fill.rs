@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::unwind;
 
 /// Calls the function on every item and collects the results.
-pub(super) fn map<I, F, R>(hub: &Arc<Hub>, items: &I, function: &F) -> Vec<R>
+pub(super) fn map<I, F, R>(pool: Option<&Arc<Hub>>, items: &I, function: &F) -> Vec<R>
 where
     I: Numbered,
     F: Fn(I::Item) -> R + Sync,
@@ -18,7 +18,7 @@ where
     let len = items.len();
     let mut results = Vec::with_capacity(len);
     let fill = Fill { items, function, places: results.as_mut_ptr() };
-    let run = fold::fold(hub, len, &fill);
+    let run = fold::fold(pool, len, &fill);
     assert_eq!(run.len, len, "every item has its result");
     // From here on the vector owns them.
     core::mem::forget(run);

@@ -6,11 +6,13 @@ use std::panic;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::few::{FEW, fold_few};
 use super::items::sealed::Numbered;
 use super::pace::{Pace, Row};
 use crate::fork::{self, Stack};
 use crate::hub::Hub;
 use crate::offer::{Maker, Offer, Source, Work};
+use crate::pool::WorkerPool;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, light_fence};
 use crate::unwind::{self, Payload};
 
@@ -96,20 +98,39 @@ where
     }
 }
 
-/// Folds the numbers from 0 to below `len`.
-pub(super) fn fold<F: Fold>(hub: &Arc<Hub>, len: usize, fold: &F) -> F::Sum {
+/// Folds the numbers from 0 to below `len`, with this pool, or with the one whose fork-join calls the calling thread makes.
+#[inline]
+pub(super) fn fold<F: Fold>(pool: Option<&Arc<Hub>>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
         return fold.empty(0);
     }
     let whole = Whole { fold, stop: AtomicBool::new(false) };
-    fork::with_stack_of(hub, |stack| Part::new(&whole, 0..len, 1).run(stack))
+    if len <= FEW {
+        if let Some(line) = pool.map_or_else(fork::current_line, fork::current_line_of) {
+            // SAFETY: each number is below the length, and comes once.
+            return unsafe { fold_few(&whole, line, 0, len) };
+        }
+    }
+    let here = || fork::current_hub().unwrap_or_else(|| WorkerPool::global().hub());
+    fold_on(pool.unwrap_or_else(here), len, &whole)
+}
+
+#[inline(never)]
+fn fold_on<F: Fold>(hub: &Arc<Hub>, len: usize, whole: &Whole<'_, F>) -> F::Sum {
+    fork::with_stack_of(hub, |stack| {
+        if len <= FEW {
+            // SAFETY: as above.
+            return unsafe { fold_few(whole, stack.line(), 0, len) };
+        }
+        Part::new(whole, 0..len, 1).run(stack)
+    })
 }
 
 /// What the parts of one fold share. All threads read it before each step, so nothing that is written often may lie
 /// near it.
 #[repr(align(128))]
-struct Whole<'f, F> {
-    fold: &'f F,
+pub(super) struct Whole<'f, F> {
+    pub(super) fold: &'f F,
     /// A part has panicked: the others need not go on.
     stop: AtomicBool,
 }
@@ -319,13 +340,13 @@ impl<F: Fold> Source for Part<'_, '_, F> {
     }
 }
 
-impl<F: Fold> Whole<'_, F> {
-    fn is_stopped(&self) -> bool {
+impl<F> Whole<'_, F> {
+    pub(super) fn is_stopped(&self) -> bool {
         // ORDERING: a hint; the panic itself comes with the offer's end.
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn stop(&self) {
+    pub(super) fn stop(&self) {
         // ORDERING: as above.
         self.stop.store(true, Ordering::Relaxed);
     }

@@ -1,14 +1,11 @@
 //! The same for every item of a slice or a range, split as far as a worker is idle and no further.
 
+mod few;
 mod fill;
 mod fold;
 mod items;
 mod pace;
 
-use std::sync::Arc;
-
-use crate::fork;
-use crate::hub::Hub;
 use crate::pool::WorkerPool;
 
 pub use items::Items;
@@ -41,7 +38,7 @@ impl WorkerPool {
         F: Fn(I::Item) -> R + Sync,
         R: Send,
     {
-        fill::map(self.hub(), &items, &function)
+        fill::map(Some(self.hub()), &items, &function)
     }
 
     /// Calls a function on every item. Else as [`map`](Self::map).
@@ -64,7 +61,11 @@ impl WorkerPool {
         I: Items,
         F: Fn(I::Item) + Sync,
     {
-        fold::fold(self.hub(), items.len(), &fold::Each { items: &items, function: &function });
+        fold::fold(
+            Some(self.hub()),
+            items.len(),
+            &fold::Each { items: &items, function: &function },
+        );
     }
 
     /// Calls a function on every item of a slice, which it may change. Else as [`map`](Self::map).
@@ -85,7 +86,11 @@ impl WorkerPool {
         F: Fn(&mut T) + Sync,
     {
         let items = items::Exclusive::new(items);
-        fold::fold(self.hub(), items.len(), &fold::Each { items: &items, function: &function });
+        fold::fold(
+            Some(self.hub()),
+            items.len(),
+            &fold::Each { items: &items, function: &function },
+        );
     }
 
     /// Calls `map` on every item and brings the results together by `reduce`; `None` if there are no items.
@@ -111,13 +116,8 @@ impl WorkerPool {
         T: Send,
     {
         let fold = fold::Reduce { items: &items, map: &map, reduce: &reduce };
-        fold::fold(self.hub(), items.len(), &fold)
+        fold::fold(Some(self.hub()), items.len(), &fold)
     }
-}
-
-/// The pool whose fork-join calls the calling thread makes: the one that runs it, or the global one.
-fn here<'a>() -> &'a Arc<Hub> {
-    fork::current_hub().unwrap_or_else(|| WorkerPool::global().hub())
 }
 
 /// As [`WorkerPool::map`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -134,7 +134,7 @@ where
     F: Fn(I::Item) -> R + Sync,
     R: Send,
 {
-    fill::map(here(), &items, &function)
+    fill::map(None, &items, &function)
 }
 
 /// As [`WorkerPool::for_each`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -146,7 +146,7 @@ where
     I: Items,
     F: Fn(I::Item) + Sync,
 {
-    fold::fold(here(), items.len(), &fold::Each { items: &items, function: &function });
+    fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
 /// As [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -159,7 +159,7 @@ where
     F: Fn(&mut T) + Sync,
 {
     let items = items::Exclusive::new(items);
-    fold::fold(here(), items.len(), &fold::Each { items: &items, function: &function });
+    fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
 /// As [`WorkerPool::map_reduce`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
@@ -178,5 +178,5 @@ where
     T: Send,
 {
     let fold = fold::Reduce { items: &items, map: &map, reduce: &reduce };
-    fold::fold(here(), items.len(), &fold)
+    fold::fold(None, items.len(), &fold)
 }
