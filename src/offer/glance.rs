@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::job::Job;
 use super::line::Line;
 use super::stretch::Stretch;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// For so long after a visit in vain a line counts as poor.
 const POOR_FOR: Duration = Duration::from_millis(1);
@@ -42,6 +42,8 @@ pub(super) struct Hints {
     pub(super) poor_since: AtomicUsize,
     /// When a thief was here last, in nanoseconds since some time.
     pub(super) visited: AtomicUsize,
+    /// Whether the owner left the last thief without an answer.
+    pub(super) stuck: AtomicBool,
 }
 
 impl Hints {
@@ -51,6 +53,7 @@ impl Hints {
             poor: AtomicPtr::new(ptr::null_mut()),
             poor_since: AtomicUsize::new(0),
             visited: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
         }
     }
 }
@@ -126,6 +129,17 @@ impl Line {
         // ORDERING: a hint.
         let visited = self.hints.visited.load(Ordering::Relaxed);
         (ticks(now).wrapping_sub(visited) as u128) < time.as_nanos()
+    }
+
+    /// Whether the owner was in something long when a thief came last: it may wait for what it has left.
+    pub(crate) fn was_stuck(&self) -> bool {
+        // ORDERING: a hint.
+        self.hints.stuck.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_stuck(&self, is_stuck: bool) {
+        // ORDERING: a hint.
+        self.hints.stuck.store(is_stuck, Ordering::Relaxed);
     }
 
     /// A glance: what was added just now may be missed.

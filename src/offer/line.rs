@@ -358,7 +358,9 @@ impl Line {
         if !unsafe { is_wanted(innermost, part_of) } {
             return None;
         }
-        let given = match self.ask(guarded, part_of) {
+        let answer = self.ask(guarded, part_of);
+        self.note_stuck(answer.is_none());
+        let given = match answer {
             Some(answer) => answer,
             None if self.is_bare() => return None,
             None => self.freeze(guarded, part_of),
@@ -374,7 +376,7 @@ impl Line {
         self.wish.store(ptr::from_ref(&wish).cast_mut(), Ordering::Relaxed);
         // ORDERING: release, partner of `grant`.
         self.owned.asked.fetch_or(WISH, Ordering::Release);
-        let answer = wish.wait_a_moment();
+        let answer = wish.wait_a_moment(self.was_stuck());
         if answer.is_some() {
             return answer;
         }

@@ -77,9 +77,9 @@ impl Wish {
         Some(Some(unsafe { Arc::from_raw(answer.as_ptr()) }))
     }
 
-    /// Waits for an answer for about as long as the thief's other way would take.
-    pub(super) fn wait_a_moment(&self) -> Option<Option<Arc<Offer>>> {
-        let end = clock::after(patience());
+    /// Waits for an answer for about as long as the thief's other way would take; less if none is likely.
+    pub(super) fn wait_a_moment(&self, is_brief: bool) -> Option<Option<Arc<Offer>>> {
+        let end = clock::after(if is_brief { SHORTEST_WAIT } else { patience() });
         loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = self.look() {

@@ -91,7 +91,8 @@ impl Thief<'_> {
             return None;
         }
         let seen = self.seen_of(number, call);
-        let is_young = now.saturating_duration_since(seen.since) < YOUTH;
+        // Whoever was in something long may be in the same thing again, and wait for what it has left.
+        let is_young = !line.was_stuck() && now.saturating_duration_since(seen.since) < YOUTH;
         // A schedule knows no time.
         if !is_helping && is_young && !cfg!(corepool_shuttle) {
             *self.sees_young_call = true;

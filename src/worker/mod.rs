@@ -39,6 +39,8 @@ const GROWING_UP: Duration = Duration::from_micros(30);
 /// So many turns of a pause lie between two looks at the clock, and so often it is looked at.
 const A_FEW_TURNS: u32 = 8;
 const MOST_LOOKS: u32 = 32;
+/// A part that takes less has not been worth the way of a second worker.
+const WORTH_A_HELPER: Duration = Duration::from_micros(10);
 /// Who sleeps longer did not just miss something.
 const LONG_SLEEP: Duration = Duration::from_micros(200);
 
@@ -64,6 +66,8 @@ struct Worker {
     chance: u32,
     /// Whether it has slept for long since it ran something.
     has_slept_long: bool,
+    /// Whether the last part of a call that it ran was over at once.
+    had_a_trifle: bool,
     /// Whether the last look at the lines left a call alone because it had just begun.
     sees_young_call: bool,
     /// Whether it is on the free list, as the lookout.
@@ -124,7 +128,10 @@ impl Worker {
         let outcome = match found {
             Found::Task(task) => self.run(task),
             Found::Part(taken) => {
+                let start = clock::now();
                 self.run_part(stack, taken);
+                let took = clock::now().saturating_duration_since(start);
+                self.had_a_trifle = took < WORTH_A_HELPER;
                 None
             }
         };
@@ -259,11 +266,12 @@ impl Worker {
     /// The search found something. Who leaves nobody searching wakes the next one if there is more.
     fn stop_searching(&mut self) {
         let has_slept_long = std::mem::take(&mut self.has_slept_long);
+        let had_a_trifle = std::mem::take(&mut self.had_a_trifle);
         let word = self.hub.idle.end_search();
         if word.wants_a_searcher() && self.hub.has_tasks() {
             let _gate = self.hub.wake_one();
         } else if word.wants_a_searcher() && self.hub.needs_a_look()
-            || word.has_free() && self.wants_helpers(has_slept_long, word)
+            || !had_a_trifle && word.has_free() && self.wants_helpers(has_slept_long, word)
         {
             self.hub.wake_helper();
             if has_slept_long && word.free() as usize > self.hub.busy_guests() + 1 {

@@ -68,6 +68,7 @@ pub(super) fn start_thread(
         patience: Patience::searching(),
         shyness: Shyness::new(),
         seen: Vec::new(),
+        had_a_trifle: false,
         sees_young_call: false,
         is_listed: false,
         chance: index as u32,
