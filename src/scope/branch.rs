@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::arena;
 use super::deque::Deque;
-use super::job::{Head, HeldJob, Left, ListedJob};
+use super::held::HeldJob;
+use super::job::{Head, Left, ListedJob};
 use super::roll::Roll;
 use crate::fork::{self, Stack};
 use crate::hub::Hub;
@@ -30,6 +31,8 @@ pub(super) struct Core {
     hub: AtomicPtr<Hub>,
     /// The first panic that no handle told of.
     first: Mutex<Option<Payload>>,
+    /// Whether there may be one: small scopes would feel the lock.
+    has_first: AtomicBool,
     /// Panics that a handle has still to tell of.
     untold: AtomicUsize,
     /// Threads that sleep until a job is done, by the job's number.
@@ -45,6 +48,7 @@ impl Core {
             line: AtomicPtr::new(ptr::null_mut()),
             hub: AtomicPtr::new(ptr::null_mut()),
             first: Mutex::new(None),
+            has_first: AtomicBool::new(false),
             untold: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::new()),
             roll: Roll::new(),
@@ -163,6 +167,8 @@ impl Core {
             }
             Some(_) => Some(payload),
         };
+        // ORDERING: as above.
+        self.has_first.store(true, Ordering::Relaxed);
         // Without the lock: its drop is user code.
         if let Some(late) = late {
             unwind::drop_payload(late);
@@ -179,6 +185,11 @@ impl Core {
     pub(super) fn panic(&self) -> Option<Payload> {
         // ORDERING: as above.
         let forgotten = self.untold.load(Ordering::Relaxed) > 0;
+        // ORDERING: as above.
+        let has_first = self.has_first.load(Ordering::Relaxed);
+        if !has_first && !forgotten {
+            return None;
+        }
         let stand_in = || Box::new("a closure of a scope panicked, and its handle was forgotten");
         self.first.lock().take().or_else(|| forgotten.then(|| stand_in() as Payload))
     }

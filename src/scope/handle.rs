@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::branch::Core;
-use super::job::{HeldJob, Look};
+use super::held::{HeldJob, Look};
 use crate::error::PanicPayload;
 use crate::spin::Patience;
 use crate::unwind::Payload;

@@ -16,7 +16,6 @@
 //! Who clears the last of `HELD` and `LISTED` frees the job.
 
 use core::alloc::Layout;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::alloc::handle_alloc_error;
@@ -27,19 +26,19 @@ use loom::alloc::{alloc, dealloc};
 use std::alloc::{alloc, dealloc};
 
 use super::arena;
-use crate::offer::Line;
+use super::held::HeldJob;
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell, planted};
 use crate::unwind::{self, Payload};
 
-const CLAIMED: u32 = 1;
-const DONE: u32 = 2;
-const HELD: u32 = 4;
-const LISTED: u32 = 8;
-const ASLEEP: u32 = 16;
+pub(super) const CLAIMED: u32 = 1;
+pub(super) const DONE: u32 = 2;
+pub(super) const HELD: u32 = 4;
+pub(super) const LISTED: u32 = 8;
+pub(super) const ASLEEP: u32 = 16;
 
 /// What every job begins with.
 pub(super) struct Head {
-    state: AtomicU32,
+    pub(super) state: AtomicU32,
     /// Set once, by the thief that takes the job, or by the spawning thread before others can reach it.
     away: AtomicBool,
     /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of no size
@@ -47,15 +46,17 @@ pub(super) struct Head {
     contents: UnsafeCell<()>,
     /// Whether its memory was cut from a chunk.
     is_cut: bool,
-    table: &'static Table,
+    pub(super) table: &'static Table,
 }
 
 /// What differs between types of jobs.
-struct Table {
+pub(super) struct Table {
     /// Runs the closure and leaves the result in its place. Says whether it panicked.
-    run: unsafe fn(NonNull<Head>) -> bool,
+    pub(super) run: unsafe fn(NonNull<Head>) -> bool,
+    /// Runs the closure and drops what it gives. Gives the payload of its panic.
+    run_alone: unsafe fn(NonNull<Head>) -> Option<Payload>,
     /// Drops the result, and gives the payload if it was a panic.
-    drop_result: unsafe fn(NonNull<Head>) -> Option<Payload>,
+    pub(super) drop_result: unsafe fn(NonNull<Head>) -> Option<Payload>,
     layout: Layout,
     half_offset: usize,
 }
@@ -96,7 +97,7 @@ where
     // SAFETY: fresh memory of this layout.
     unsafe { job.write(Job { head, half }) };
     let job = job.cast();
-    (ListedJob { job }, HeldJob { job, line: None, value: PhantomData })
+    (ListedJob { job }, HeldJob::new(job))
 }
 
 impl<F, R> Job<F, R>
@@ -105,25 +106,58 @@ where
 {
     const TABLE: Table = Table {
         run: Self::run,
+        run_alone: Self::run_alone,
         drop_result: Self::drop_result,
         layout: Layout::new::<Self>(),
         half_offset: core::mem::offset_of!(Self, half),
     };
 
     /// # Safety
-    /// - `job` heads a `Job<F, R>` that the caller has claimed, and it runs once.
-    unsafe fn run(job: NonNull<Head>) -> bool {
+    /// - `job` heads a `Job<F, R>`.
+    unsafe fn half(job: NonNull<Head>) -> *mut Half<F, R> {
         // SAFETY: the job is there.
         let half = unsafe { &raw const (*job.cast::<Self>().as_ptr()).half };
-        let half = core::cell::UnsafeCell::raw_get(half);
-        // SAFETY: as above.
+        core::cell::UnsafeCell::raw_get(half)
+    }
+
+    /// # Safety
+    /// - `job` heads a `Job<F, R>` that the caller has claimed, and its closure is taken once.
+    unsafe fn take_closure(job: NonNull<Head>) -> F {
+        // SAFETY: the caller's promise.
         unsafe { touch(job) };
-        // SAFETY: the claimant owns the closure, and moves it out once.
-        let closure = unsafe { half.cast::<F>().read() };
+        // SAFETY: as above.
+        let half = unsafe { Self::half(job) };
+        // SAFETY: as above.
+        unsafe { half.cast::<F>().read() }
+    }
+
+    /// # Safety
+    /// - As for `run`, and nobody else reaches the job.
+    unsafe fn run_alone(job: NonNull<Head>) -> Option<Payload> {
+        // SAFETY: the caller's promise.
+        let closure = unsafe { Self::take_closure(job) };
+        match unwind::catch(closure) {
+            Ok(value) => {
+                if core::mem::needs_drop::<R>() {
+                    unwind::quietly(|| drop(value));
+                }
+                None
+            }
+            Err(payload) => Some(payload),
+        }
+    }
+
+    /// # Safety
+    /// - `job` heads a `Job<F, R>` that the caller has claimed, and it runs once.
+    unsafe fn run(job: NonNull<Head>) -> bool {
+        // SAFETY: the caller's promise.
+        let closure = unsafe { Self::take_closure(job) };
         let result = unwind::catch(closure);
         let panicked = result.is_err();
         // SAFETY: as above.
         unsafe { touch(job) };
+        // SAFETY: as above.
+        let half = unsafe { Self::half(job) };
         // SAFETY: the place is the claimant's, and the closure has left it.
         unsafe { half.cast::<Result<R, Payload>>().write(result) };
         panicked
@@ -153,7 +187,7 @@ fn allocate(layout: Layout) -> NonNull<()> {
 
 /// # Safety
 /// - The job's result is an `R`, is there, and is the caller's.
-unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
+pub(super) unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
     // SAFETY: the job is there.
     unsafe { touch(job) };
     // SAFETY: as above.
@@ -175,7 +209,7 @@ impl Head {
 /// # Safety
 /// - The job is there.
 #[inline]
-unsafe fn head<'a>(job: NonNull<Head>) -> &'a Head {
+pub(super) unsafe fn head<'a>(job: NonNull<Head>) -> &'a Head {
     // SAFETY: the caller's promise; heads are only ever shared.
     unsafe { job.as_ref() }
 }
@@ -198,7 +232,7 @@ unsafe fn touch(job: NonNull<Head>) {
 /// # Safety
 /// - The caller is one of the job's two holders.
 #[inline]
-unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
+pub(super) unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
     // SAFETY: it is there as long as it has the caller for a holder.
     let head = unsafe { head(job) };
     // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
@@ -238,7 +272,7 @@ unsafe fn claim(job: NonNull<Head>) -> bool {
 /// # Safety
 /// - Nobody else reaches the job, and its closure and result are gone.
 #[inline]
-unsafe fn free(job: NonNull<Head>) {
+pub(super) unsafe fn free(job: NonNull<Head>) {
     // SAFETY: the job is still there.
     unsafe { touch(job) };
     // SAFETY: as above.
@@ -321,6 +355,20 @@ impl ListedJob {
     #[inline]
     pub(super) fn run(self, panicked: impl FnOnce(), wake: impl FnOnce(usize)) -> Left {
         let job = self.job;
+        // SAFETY: the list's half keeps the job.
+        let here = unsafe { head(job) };
+        // ORDERING: acquire, as in `change`: the handle has let go, and nobody can get one again.
+        let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        if here.state.load(order) & (HELD | CLAIMED) == 0 {
+            // SAFETY: nobody else reaches the job, and nobody has run it.
+            let payload = unsafe { (here.table.run_alone)(job) };
+            // SAFETY: nobody else reaches the job.
+            unsafe { free(job) };
+            return payload.map_or(Left::Quietly, |payload| {
+                panicked();
+                Left::Panicked(payload)
+            });
+        }
         // SAFETY: the list's half is one of the holders.
         if !unsafe { claim(job) } {
             // SAFETY: as above, until here.
@@ -359,107 +407,5 @@ unsafe fn leave(job: NonNull<Head>) {
     if unsafe { change(job, |state| state & !LISTED) } & HELD == 0 {
         // SAFETY: the handle has had the result, or has dropped it, and is gone.
         unsafe { free(job) };
-    }
-}
-
-/// The handle's half.
-pub(super) struct HeldJob<R> {
-    job: NonNull<Head>,
-    /// The line of the handle's thread on which the job was left. `None` if it went away at once.
-    line: Option<NonNull<Line>>,
-    value: PhantomData<R>,
-}
-
-/// What a handle's look came to.
-pub(super) enum Look<R> {
-    /// Nobody had started it: it was run here.
-    RanHere(Result<R, Payload>),
-    Done(Result<R, Payload>),
-    /// Another thread runs it.
-    Running(HeldJob<R>),
-}
-
-impl<R> HeldJob<R> {
-    /// Where the job was left.
-    ///
-    /// # Safety
-    /// - The line is there for as long as the handle.
-    pub(super) unsafe fn lies_on(&mut self, line: Option<NonNull<Line>>) {
-        self.line = line;
-    }
-
-    /// As [`change`], for the handle's side: a thief may be about to take the job.
-    #[inline]
-    fn change(&self, change_to: impl Fn(u32) -> u32) -> u32 {
-        let Some(line) = self.line else {
-            // SAFETY: the handle's half is one of the holders. The job is away, or nobody else reaches it.
-            return unsafe { change(self.job, change_to) };
-        };
-        // SAFETY: `lies_on` was promised that it is there.
-        let line = unsafe { line.as_ref() };
-        line.announce(self.job.cast());
-        // SAFETY: as above; no thief takes the job before the end of this.
-        let before = unsafe { change(self.job, change_to) };
-        line.conclude();
-        before
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        // ORDERING: acquire, partner of the exchange that sets the bit.
-        let order = planted(mutant!("job_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        // SAFETY: the handle's half keeps the job.
-        unsafe { head(self.job) }.state.load(order) & DONE != 0
-    }
-
-    /// Takes the result if it is there; runs the closure if nobody has.
-    pub(super) fn look(self) -> Look<R> {
-        let job = self.job;
-        if self.is_done() {
-            // SAFETY: it is done, so the result is the handle's.
-            let result = unsafe { take_result(job) };
-            // SAFETY: done, so no list reaches it; the result was taken.
-            unsafe { free(job) };
-            return Look::Done(result);
-        }
-        if self.change(|state| state | CLAIMED) & CLAIMED != 0 {
-            return Look::Running(self);
-        }
-        // SAFETY: as above.
-        let table = unsafe { head(job) }.table;
-        // SAFETY: claimed just now.
-        let _panicked = unsafe { (table.run)(job) };
-        // SAFETY: we have run it.
-        let result = unsafe { take_result(job) };
-        if self.change(|state| state & !HELD) & LISTED == 0 {
-            // SAFETY: the list has let go of it, and the result was taken.
-            unsafe { free(job) };
-        }
-        Look::RanHere(result)
-    }
-
-    /// The job's number, for whoever has to be woken.
-    pub(super) fn number(&self) -> usize {
-        self.job.addr().get()
-    }
-
-    /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the job is done.
-    pub(super) fn lie_down(&self) -> bool {
-        self.change(|state| state | ASLEEP) & DONE == 0
-    }
-
-    /// Lets go of the job. Gives its panic, if it has had one that nobody will see.
-    #[inline]
-    pub(super) fn let_go(self) -> Option<Payload> {
-        let job = self.job;
-        if self.change(|state| state & !HELD) & DONE == 0 {
-            return None;
-        }
-        // SAFETY: done, so no list reaches it.
-        let table = unsafe { head(job) }.table;
-        // SAFETY: the result is the handle's.
-        let payload = unsafe { (table.drop_result)(job) };
-        // SAFETY: nobody else reaches the job.
-        unsafe { free(job) };
-        payload
     }
 }

@@ -5,6 +5,7 @@ mod branch;
 mod closure;
 mod deque;
 mod handle;
+mod held;
 mod job;
 #[cfg(all(test, corepool_loom))]
 mod models;

@@ -14,7 +14,8 @@ use loom::alloc::Track;
 use loom::thread;
 
 use super::deque::Deque;
-use super::job::{self, Head, HeldJob, Left, ListedJob, Look};
+use super::held::{HeldJob, Look};
+use super::job::{self, Head, Left, ListedJob};
 use super::roll::Roll;
 use crate::offer::{Line, Maker, Offer, Source, SourceJob, Work};
 use crate::parker::Parker;
