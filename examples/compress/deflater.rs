@@ -10,18 +10,21 @@ use crate::quick::Quick;
 /// Without zlib's header and with the largest window.
 const WINDOW_BITS: u8 = 15;
 
-/// Kept by a worker from block to block: its tables are some hundred KiB.
+/// Kept by a worker from block to block.
 pub(crate) enum Deflater {
-    /// For level 1.
+    /// For level 1. Its tables are some hundred KiB.
     Quick(Box<Quick>),
-    Thorough(Deflate),
+    /// The effort. The same block has to come out as the same bytes whoever had which blocks before, and in zlib-rs 0.6.8 a
+    /// `Deflate` after `reset` makes other bytes than a fresh one of one block in ten. So each block has a fresh one, which
+    /// was no slower to be measured.
+    Thorough(i32),
 }
 
 impl Deflater {
     pub(crate) fn new(level: u8) -> Self {
         match level {
             1 => Self::Quick(Box::new(Quick::new())),
-            _ => Self::Thorough(Deflate::new(effort(level), false, WINDOW_BITS)),
+            _ => Self::Thorough(effort(level)),
         }
     }
 
@@ -33,7 +36,7 @@ impl Deflater {
                 let (buffer, start) = block.with_dictionary();
                 quick.compress(buffer, start, block.place, &mut packed)
             }
-            Self::Thorough(deflate) => squeeze(deflate, block, &mut packed),
+            Self::Thorough(effort) => squeeze(*effort, block, &mut packed),
         };
         block.packed = packed;
         block.sum = crc32(0, block.data());
@@ -41,12 +44,12 @@ impl Deflater {
 }
 
 /// Gives the number of bytes in `packed`, which grows if it has to.
-fn squeeze(deflate: &mut Deflate, block: &Block, packed: &mut Vec<u8>) -> usize {
+fn squeeze(effort: i32, block: &Block, packed: &mut Vec<u8>) -> usize {
     let flush = match block.place {
         Place::Within => DeflateFlush::SyncFlush,
         Place::Last => DeflateFlush::Finish,
     };
-    deflate.reset();
+    let mut deflate = Deflate::new(effort, false, WINDOW_BITS);
     if !block.dictionary().is_empty() {
         deflate.set_dictionary(block.dictionary()).expect("a fresh stream takes one");
     }
