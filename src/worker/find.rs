@@ -187,12 +187,16 @@ impl Worker {
     }
 
     /// A task from another worker's inbox; more of them move to this one's.
+    ///
+    /// The youngest of them is run first. Whoever spawned them tends to join them from the oldest on, and may run only
+    /// the task that it waits for. A thief that starts with the oldest too is always at the very task that the joiner
+    /// wants next, so the joiner waits for each of them; from both ends they meet once a batch.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
         let slots = self.hub.used_slots();
         let own = &slots[self.index];
         let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
         for other in others.filter(|other| !other.inbox.looks_empty()) {
-            let (found, moved) = own.moves.during(|| other.inbox.pop_batch(BATCH, &own.inbox));
+            let (found, moved) = own.moves.during(|| other.inbox.steal_batch(BATCH, &own.inbox));
             if let Pop::Item(task) = found {
                 self.shyness.caught(moved + 1);
                 own.counters.stolen.raise_by(moved + 1);
