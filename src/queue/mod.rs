@@ -130,9 +130,9 @@ impl<T: Linked> Queue<T> {
         (Pop::Item(item), count)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), but in reverse: the caller gets the youngest of the items, and the
-    /// oldest is the last in `home`.
-    pub(crate) fn steal_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
+    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the caller gets the youngest of
+    /// the items, and the oldest is the last in `home`.
+    pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
         let mut front = self.front.lock();
         let oldest = match self.take(&mut front) {
             Pop::Item(item) => item,
@@ -143,6 +143,10 @@ impl<T: Linked> Queue<T> {
             return (Pop::Item(oldest), 0);
         };
         drop(front);
+        if count < long {
+            home.append_alone(head, tail, count);
+            return (Pop::Item(oldest), count);
+        }
         let oldest = oldest.into_link();
         let rest = turn_round(oldest, head, tail);
         home.append_alone(rest, oldest, count);

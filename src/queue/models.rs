@@ -299,7 +299,7 @@ fn two_thieves() {
 }
 
 #[test]
-fn what_is_stolen_comes_youngest_first() {
+fn a_long_batch_is_reversed() {
     explore(|| {
         let pair = Arc::new(Pair { from: filled(&[1, 2, 3, 4, 5]), home: Numbers::new() });
         let other = thread::spawn({
@@ -309,7 +309,7 @@ fn what_is_stolen_comes_youngest_first() {
                 pop_some(&pair.home, 2)
             }
         });
-        let (first, moved) = pair.from.steal_batch(32, &pair.home);
+        let (first, moved) = pair.from.steal_batch(32, 2, &pair.home);
         assert_eq!((number(first), moved), (Some(3), 2));
         let mut popped = other.join().unwrap();
         popped.extend(drain(&pair.home));

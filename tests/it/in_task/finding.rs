@@ -119,21 +119,22 @@ fn round_robin_runs_everything_at_shutdown() {
 
 /// So a spawner that joins its tasks from the oldest on meets the thief once in each lot, instead of at each task.
 #[test]
-fn a_worker_starts_the_youngest_of_what_it_takes_from_another_first() {
+fn a_worker_that_takes_many_tasks_from_another_starts_the_youngest_first() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
         let busy = occupy(&pool, 1);
         let order = pool.spawn(move || {
             let (sender, receiver) = mpsc::channel();
-            for n in 1..=8 {
+            for n in 1..=64 {
                 let sender = sender.clone();
                 corepool::spawn(move || sender.send(n)).detach();
             }
             busy.release();
             // Keeps this worker from its own tasks.
-            receiver.iter().take(8).collect::<Vec<_>>()
+            receiver.iter().take(64).collect::<Vec<_>>()
         });
-        // Half of what waits at a time.
-        assert_eq!(order.join().unwrap(), [4, 3, 2, 1, 6, 5, 7, 8]);
+        // Half of what waits at a time: 32, and then 16, 8, 4, 2, which are few.
+        let expected: Vec<_> = (1..=32).rev().chain(33..=64).collect();
+        assert_eq!(order.join().unwrap(), expected);
     });
 }
