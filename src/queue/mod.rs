@@ -130,6 +130,30 @@ impl<T: Linked> Queue<T> {
         (Pop::Item(item), count)
     }
 
+    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the caller gets the youngest of
+    /// the items, and the oldest is the last in `home`.
+    pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
+        let mut front = self.front.lock();
+        let oldest = match self.take(&mut front) {
+            Pop::Item(item) => item,
+            nothing => return (nothing, 0),
+        };
+        let more = (self.waiting(&front) / 2).min(limit - 1);
+        let Some((head, tail, count)) = self.take_chain(&mut front, more) else {
+            return (Pop::Item(oldest), 0);
+        };
+        drop(front);
+        if count < long {
+            home.append_alone(head, tail, count);
+            return (Pop::Item(oldest), count);
+        }
+        let oldest = oldest.into_link();
+        let rest = turn_round(oldest, head, tail);
+        home.append_alone(rest, oldest, count);
+        // SAFETY: `tail` came in by `into_link`, has left the list with its chain, and is in no other.
+        (Pop::Item(unsafe { T::from_link(tail) }), count)
+    }
+
     /// Whether no pushed item is left and no pusher stands in the gap.
     pub(crate) fn is_empty(&self) -> bool {
         if !self.looks_empty() {
@@ -388,4 +412,15 @@ fn link_at<'a>(link: NonNull<Link>) -> &'a Link {
     // dropped, the previous last item's until its pusher linked a successor (see `append`). The
     // lifetime is that of one expression in this file; no caller keeps the reference.
     unsafe { link.as_ref() }
+}
+
+/// Turns the chain `head .. tail` round, without its tail, and puts `oldest` at its end. Gives its new head.
+fn turn_round(oldest: NonNull<Link>, head: NonNull<Link>, tail: NonNull<Link>) -> NonNull<Link> {
+    let (mut behind, mut at) = (oldest, head);
+    while at != tail {
+        let next = NonNull::new(link_at(at).next()).expect("a chain is linked up to its tail");
+        link_at(at).set_next(behind.as_ptr());
+        (behind, at) = (at, next);
+    }
+    behind
 }

@@ -299,6 +299,26 @@ fn two_thieves() {
 }
 
 #[test]
+fn a_long_batch_is_reversed() {
+    explore(|| {
+        let pair = Arc::new(Pair { from: filled(&[1, 2, 3, 4, 5]), home: Numbers::new() });
+        let other = thread::spawn({
+            let pair = Arc::clone(&pair);
+            move || {
+                push_all(&pair.from, &[6]);
+                pop_some(&pair.home, 2)
+            }
+        });
+        let (first, moved) = pair.from.steal_batch(32, 2, &pair.home);
+        assert_eq!((number(first), moved), (Some(3), 2));
+        let mut popped = other.join().unwrap();
+        popped.extend(drain(&pair.home));
+        assert_eq!(popped, [2, 1]);
+        assert_eq!(drain(&pair.from), [4, 5, 6]);
+    });
+}
+
+#[test]
 fn a_certain_item_against_a_pusher() {
     explore(|| {
         let queue = Arc::new(Numbers::new());

@@ -29,6 +29,8 @@ const LOW_TURN: u32 = 64;
 const LOW_PLACE: u32 = 8;
 /// How many tasks a worker takes at once from the shared queue or from another worker.
 const BATCH: usize = 32;
+/// So many tasks moved from another worker's inbox are no branch of a tree, but a row that its spawner joins one by one.
+const LONG: usize = 16;
 /// A call that is over sooner is left to its thread.
 const YOUTH: Duration = Duration::from_micros(3);
 
@@ -188,12 +190,18 @@ impl Worker {
     }
 
     /// A task from another worker's inbox; more of them move to this one's.
+    ///
+    /// Of many the youngest is run first. Whoever spawned them tends to join them from the oldest on, and may run only the
+    /// task that it waits for. A thief that starts with the oldest too is always at the very task that the joiner
+    /// wants next, so the joiner waits for each of them; from both ends they meet once a batch. Of few the oldest
+    /// is run first: in a tree of tasks that is the largest part.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
         let slots = self.hub.used_slots();
         let own = &slots[self.index];
         let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
         for other in others.filter(|other| !other.inbox.looks_empty()) {
-            let (found, moved) = own.moves.during(|| other.inbox.pop_batch(BATCH, &own.inbox));
+            let (found, moved) =
+                own.moves.during(|| other.inbox.steal_batch(BATCH, LONG, &own.inbox));
             if let Pop::Item(task) = found {
                 self.shyness.caught(moved + 1);
                 own.counters.stolen.raise_by(moved + 1);

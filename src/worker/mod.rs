@@ -169,11 +169,20 @@ impl Worker {
                 self.stop_searching();
                 return Next::Run(found);
             }
+        } else if let Some(found) = self.find_unsought() {
+            return Next::Run(found);
         }
         if self.hub.is_closed() {
             return self.wind_up(searching);
         }
         self.rest(searching)
+    }
+
+    /// Takes another worker's task though enough workers search already: going on the list, only to see the task in the last
+    /// look, costs two locks and two changes of the word.
+    fn find_unsought(&mut self) -> Option<Found> {
+        let is_worth_it = self.may_steal() && self.looks_promising();
+        if is_worth_it { self.find_task_far() } else { None }
     }
 
     /// Looks everywhere, again and again for a short while.

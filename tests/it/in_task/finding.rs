@@ -1,4 +1,4 @@
-//! Which worker takes a task: whoever is there, or with `RoundRobin` the one it was dealt to.
+//! Which worker takes a task, and which task first: whoever is there, or with `RoundRobin` the one it was dealt to.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -114,5 +114,27 @@ fn round_robin_runs_everything_at_shutdown() {
         }
         busy.release();
         closer.join().unwrap();
+    });
+}
+
+/// So a spawner that joins its tasks from the oldest on meets the thief once in each lot, instead of at each task.
+#[test]
+fn a_worker_that_takes_many_tasks_from_another_starts_the_youngest_first() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let busy = occupy(&pool, 1);
+        let order = pool.spawn(move || {
+            let (sender, receiver) = mpsc::channel();
+            for n in 1..=64 {
+                let sender = sender.clone();
+                corepool::spawn(move || sender.send(n)).detach();
+            }
+            busy.release();
+            // Keeps this worker from its own tasks.
+            receiver.iter().take(64).collect::<Vec<_>>()
+        });
+        // Half of what waits at a time: 32, and then 16, 8, 4, 2, which are few.
+        let expected: Vec<_> = (1..=32).rev().chain(33..=64).collect();
+        assert_eq!(order.join().unwrap(), expected);
     });
 }

@@ -98,6 +98,10 @@ pub fn inside(pool: &'static Pool) {
     pool.install(|| join_all(spawned(pool, TASKS)));
 }
 
+pub fn inside_small(pool: &'static Pool) {
+    pool.install(|| join_all(spawned(pool, SMALL)));
+}
+
 pub fn all(pool: &'static Pool) {
     corepool::promise::all(spawned(pool, TASKS)).join().expect("all of them");
 }

@@ -84,6 +84,7 @@ rows!(
     burst, "10,000 tasks of 10 µs by one submitter", |_| all(TASKS), both;
     burst_of_8, "10,000 tasks of 10 µs by 8 submitters", |_| all(TASKS), ours;
     inside, "a task that spawns 10,000 of 10 µs and joins them", |_| all(TASKS), ours;
+    inside_small, "a task that spawns 20,000 of 1 µs and joins them", |_| all(SMALL), ours;
     all, "`promise::all` of 10,000 tasks of 10 µs", |_| all(TASKS), ours;
     broadcast, "50 broadcasts of 20 µs", |cores| all(BROADCASTS) * cores as u64, both;
 );
