@@ -15,8 +15,8 @@ pub(crate) enum Deflater {
     /// For level 1. Its tables are some hundred KiB.
     Quick(Box<Quick>),
     /// The effort. The same block has to come out as the same bytes whoever had which blocks before, and in zlib-rs 0.6.8 a
-    /// `Deflate` after `reset` makes other bytes than a fresh one of one block in ten. So each block has a fresh one, which
-    /// was no slower to be measured.
+    /// `Deflate` after `reset` makes other bytes than a fresh one of one block in ten. So each block has a fresh one. That costs
+    /// nothing that could be measured, or 8 % at level 8.
     Thorough(i32),
 }
 
