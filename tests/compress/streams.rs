@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::hint;
 use std::io::{Read, Write};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +63,11 @@ fn blocks_come_out_the_same_beside_load() {
     let runs = env::var("COREPOOL_RUNS").map_or(16, |runs| runs.parse().expect("a number"));
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                hint::spin_loop();
+            }
+        });
         let over = Over(&is_over);
         for level in ["-6", "-9"] {
             let one = run(&mut compress(&[level, "-p1", "-b32"]), &text).expect_out();
