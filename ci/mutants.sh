@@ -95,6 +95,7 @@ mutants="
   busy_unseen                scope::models::a_thief_comes_while_a_handle
   deque_end_unseen           scope::models::a_thief_comes_while_jobs
   job_alone_relaxed          scope::models::a_run_against
+  job_unheld_relaxed         scope::models::a_run_against
   job_unreleased             scope::models::a_run_against
   job_unacquired             scope::models::a_run_against
   job_done_relaxed           scope::models::two_runs_against

@@ -73,8 +73,9 @@ pub enum Dispatch {
 /// A worker takes the more urgent task first, of those that it may run. Less urgent ones move all the same: a
 /// worker that always finds a [`High`](Self::High) task starts each 16th time with the [`Normal`](Self::Normal) ones, and each 64th
 /// time with the [`Low`](Self::Low) ones. So the first task of the low lane waits for at most 63 other tasks of each worker, and the
-/// first normal one for at most 15 urgent ones. Urgent tasks start in the order in which they came, and so
-/// do the less urgent ones; normal ones that a task spawned may not, if another worker takes many of them at once. A running task is never interrupted.
+/// first normal one for at most 15 urgent ones. High and low tasks start in the order in which they came. Normal ones do so
+/// within one queue, but when a worker takes more than 16 at once from another worker's queue it starts the youngest of these
+/// first. A running task is never interrupted.
 ///
 /// ```
 /// use corepool::{Priority, WorkerPool};

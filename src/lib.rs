@@ -53,7 +53,8 @@
 //!
 //! **Ordering.** What happened before a spawn is seen by the task, and what the task did is seen by whoever got its
 //! result. Each queue is first in, first out, but there are several: tasks may start in another order than they were
-//! spawned. A worker that takes many tasks from another worker's queue starts the youngest of them first. Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
+//! spawned. A worker that takes more than 16 tasks at once from another worker's queue starts the youngest of them first.
+//! Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
 //!
 //! **Waiting.** A task that waits for another's handle makes progress, on a pool of one worker too: what nobody has started
 //! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task; a [spare worker](Builder::spare_workers) does

@@ -115,23 +115,13 @@ impl<T: Linked> Queue<T> {
     ///
     /// At most half of what waits, rounded up, is taken: the rest stays for whoever comes next. Only
     /// `home`'s owner pushes into `home`, and the caller is it.
+    #[inline]
     pub(crate) fn pop_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
-        let mut front = self.front.lock();
-        let item = match self.take(&mut front) {
-            Pop::Item(item) => item,
-            nothing => return (nothing, 0),
-        };
-        let more = (self.waiting(&front) / 2).min(limit - 1);
-        let Some((head, tail, count)) = self.take_chain(&mut front, more) else {
-            return (Pop::Item(item), 0);
-        };
-        drop(front);
-        home.append_alone(head, tail, count);
-        (Pop::Item(item), count)
+        self.steal_batch(limit, usize::MAX, home)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the caller gets the youngest of
-    /// the items, and the oldest is the last in `home`.
+    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the
+    /// caller gets the youngest of the items, and the oldest is the last in `home`.
     pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
         let mut front = self.front.lock();
         let oldest = match self.take(&mut front) {

@@ -44,6 +44,8 @@ pub(super) struct Head {
     /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of no size
     /// in a real build.
     contents: UnsafeCell<()>,
+    /// The same for whoever uses the job, or frees it.
+    memory: UnsafeCell<()>,
     /// Whether its memory was cut from a chunk.
     is_cut: bool,
     pub(super) table: &'static Table,
@@ -90,6 +92,7 @@ where
         state: AtomicU32::new(HELD | LISTED),
         away: AtomicBool::new(false),
         contents: UnsafeCell::new(()),
+        memory: UnsafeCell::new(()),
         is_cut,
         table: const { &Job::<F, R>::TABLE },
     };
@@ -235,6 +238,7 @@ unsafe fn touch(job: NonNull<Head>) {
 pub(super) unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> u32 {
     // SAFETY: it is there as long as it has the caller for a holder.
     let head = unsafe { head(job) };
+    head.memory.with(|_| ());
     // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
     // side is left, and at home there is only one thread.
     let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
@@ -277,6 +281,7 @@ pub(super) unsafe fn free(job: NonNull<Head>) {
     unsafe { touch(job) };
     // SAFETY: as above.
     let head = unsafe { head(job) };
+    head.memory.with_mut(|_| ());
     match (head.is_cut, head.is_away()) {
         // SAFETY: cut on this thread, since nobody else reaches what stays at home.
         (true, false) => unsafe { arena::free_at_home(job.cast()) },
@@ -358,9 +363,9 @@ impl ListedJob {
         // SAFETY: the list's half keeps the job.
         let here = unsafe { head(job) };
         // ORDERING: acquire, as in `change`: the handle has let go, and nobody can get one again.
-        let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
+        let order = planted(mutant!("job_unheld_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         if here.state.load(order) & (HELD | CLAIMED) == 0 {
-            // SAFETY: nobody else reaches the job, and nobody has run it.
+            // SAFETY: the handle has let go of it unclaimed, so the list's half alone reaches it.
             let payload = unsafe { (here.table.run_alone)(job) };
             // SAFETY: nobody else reaches the job.
             unsafe { free(job) };

@@ -98,7 +98,8 @@ where
     }
 }
 
-/// Folds the numbers from 0 to below `len`, with this pool, or with the one whose fork-join calls the calling thread makes.
+/// Folds the numbers from 0 to below `len`, with this pool. Without one: with the pool whose fork-join
+/// calls the calling thread makes, or else the global one.
 #[inline]
 pub(super) fn fold<F: Fold>(pool: Option<&Arc<Hub>>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
@@ -119,7 +120,7 @@ pub(super) fn fold<F: Fold>(pool: Option<&Arc<Hub>>, len: usize, fold: &F) -> F:
 fn fold_on<F: Fold>(hub: &Arc<Hub>, len: usize, whole: &Whole<'_, F>) -> F::Sum {
     fork::with_stack_of(hub, |stack| {
         if len <= FEW {
-            // SAFETY: as above.
+            // SAFETY: each number is below the length, and comes once.
             return unsafe { fold_few(whole, stack.line(), 0, len) };
         }
         Part::new(whole, 0..len, 1).run(stack)
