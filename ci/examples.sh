@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that every example builds, does its job on small input, and on wrong input ends with a
-# failure and one clear line on stderr. An example without an entry below is an error.
+# Proves that every example builds, says what it does when asked for help, does its job on small input, and on wrong
+# input ends with a failure and one clear line on stderr. An example without an entry below is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,22 @@ works() {
   timeout 120 "$programs/$1" "${@:2}" || fail "'$*' ended with status $?, wanted 0"
 }
 
+# The help goes to stdout, says first how to call the program, and fits a terminal of 100 columns. Nothing else happens:
+# a server does not listen, and a tour does not begin.
+helps() {
+  local asked said status
+  for asked in -h --help; do
+    echo "-- $1 $asked"
+    status=0
+    said=$(timeout 20 "$programs/$1" "$asked" 2>"$errors") || status=$?
+    ((status == 0)) || fail "'$1 $asked' ended with status $status, wanted 0"
+    [[ $said == "usage: $1"* ]] || fail "'$1 $asked' does not begin with 'usage: $1'"
+    [[ ! -s $errors ]] || fail "'$1 $asked' wrote on stderr: $(<"$errors")"
+    (($(wc -l <<<"$said") >= 3)) || fail "'$1 $asked' says no more than how to call it"
+    (($(wc -L <<<"$said") <= 100)) || fail "'$1 $asked' has lines of more than 100 columns"
+  done
+}
+
 refuses() {
   local status=0
   echo "-- $* (wrong on purpose)"
@@ -30,6 +46,13 @@ refuses() {
   ((status != 0)) || fail "'$*' ended with status 0, wanted a failure"
   ((status != 101 && status < 124)) || fail "'$*' panicked, hung or was killed (status $status)"
   (($(wc -l <"$errors") == 1)) || fail "'$*' wrote $(wc -l <"$errors") lines on stderr, wanted one"
+  grep -q "^$1: " "$errors" || fail "'$*' does not begin its line with '$1: '"
+}
+
+# Wrong words on the command line, which the help would have told better.
+misread() {
+  refuses "$@"
+  grep -q '(try --help)$' "$errors" || fail "'$*' does not point to --help"
 }
 
 # A server says where it listens once it hears signals, and ends in good order when told to.
@@ -48,49 +71,50 @@ serves() {
 
 ((${#examples[@]} > 0)) || fail "there are no examples"
 for example in "${examples[@]}"; do
+  helps "$example"
   case $example in
   fibonacci)
     works fibonacci 20 8 2
     works fibonacci 10
-    refuses fibonacci twenty
-    refuses fibonacci 20 8 0
-    refuses fibonacci 20 8 2 surplus
+    misread fibonacci twenty
+    misread fibonacci 20 8 0
+    misread fibonacci 20 8 2 surplus
     ;;
   worker_pool)
-    # A tour: it takes no input, so there is no wrong one.
     works worker_pool
+    misread worker_pool surplus
     ;;
   dir_sizes)
     works dir_sizes src 3
-    refuses dir_sizes src many
-    refuses dir_sizes src 3 surplus
+    misread dir_sizes src many
+    misread dir_sizes src 3 surplus
     refuses dir_sizes no/such/place
     ;;
   async_service)
     works async_service 4 5
     # Nobody is in time: all the same it answers, and ends.
     works async_service 8 5 1
-    refuses async_service four
-    refuses async_service 0
-    refuses async_service 4 5 1 surplus
+    misread async_service four
+    misread async_service 0
+    misread async_service 4 5 1 surplus
     ;;
   compress)
     # What comes out is for no log; tests/compress.rs looks at it.
     works compress -c -p 2 Cargo.toml >/dev/null
     works compress -rc -1 src >/dev/null
-    refuses compress --no-such-option
+    misread compress --no-such-option
     refuses compress -t Cargo.toml
-    refuses compress -p 0
+    misread compress -p 0
     refuses compress no/such/file
     ;;
   http_server)
     serves http_server --port 0
     serves http_server --port 0 --inline
     serves http_server --port 0 --spawn-blocking --drain 1000
-    refuses http_server --port many
-    refuses http_server --workers 0
-    refuses http_server --inline --spawn-blocking
-    refuses http_server surplus
+    misread http_server --port many
+    misread http_server --workers 0
+    misread http_server --inline --spawn-blocking
+    misread http_server surplus
     ;;
   *) fail "say here how to run the example '$example', with right and with wrong input" ;;
   esac

@@ -4,3 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo fmt --all -- --check
+# No package of the workspace: ci/versus.sh makes one.
+rustfmt --check --edition 2024 benches/versus/main.rs

@@ -29,7 +29,10 @@
 # - the failed exchange in the scope's `change`: it only tells what to try next;
 # - the relaxed flag of a cancelled token: it is a sign only, and the rest is under the token's lock;
 # - the direction in which a batch's `harvest` looks: the fence that loom gets in `sync::handshake` makes up for it;
-# - the acquire of a batch's `take`: the item was named by the list or by `has_result`, which acquire;
+# - a worker's rests with less than `SeqCst`: what that allows is a look at a queue that comes before an earlier look at a
+#   worker, and loom has no such reads ahead of their time;
+# - the release by which a batch's block is put on a list: its link changes by exchanges only, and loom's exchanges see the
+#   newest value;
 # - the releases of a line's owner: a thief that has frozen the line has the fence between them and its loads.
 #
 set -euo pipefail
@@ -55,7 +58,8 @@ mutants="
   front_lock_unreleased      queue::models::the_lock
   front_lock_unacquired      queue::models::the_lock
   stub_in_chain              queue::models::a_batch
-  stub_in_sweep              queue::models::a_sweep
+  stub_in_sweep              queue::models::sweeps::a_sweep
+  sweep_cursor_kept          queue::models::sweeps::a_sweep_in_steps
   claim_twice                task::models::cancel_against_run
   phase_relaxed              task::models::a_timeout
   settle_unreleased          task::models::run_against_drop
@@ -76,6 +80,7 @@ mutants="
   place_given_twice          admission::models::one_steps_out
   grant_taken_twice          admission::models::one_gives_back
   grant_lost                 admission::models::one_steps_out
+  given_counted_early        admission::models::who_sees_what_came
   line_unmarked              admission::models::one_gives_back
   line_cleared_early         admission::models::the_first_steps_out
   close_unmarked             admission::models::the_room_closes_while_one_comes
@@ -87,7 +92,7 @@ mutants="
   light_fence                offer::models::a_thief_comes_while_a_piece
   heavy_fence                offer::models::a_thief_comes_while_a_piece
   thief_not_waited_for       offer::models::a_thief_comes_while_a_piece
-  asked_relaxed              offer::models::a_thief_comes_while_a_piece
+  thawed_for_good            offer::models::a_thief_comes_while_the_owner_pops
   wish_granted_twice         offer::models::an_owner_that_looks
   wish_answer_relaxed        offer::models::an_owner_that_looks
   no_retreat                 offer::models::a_thief_comes_while_the_owner_pops
@@ -115,10 +120,25 @@ mutants="
   cancel_flag_early          cancel::models::who_sees
   batch_claim_twice          batch::models::a_cancel
   batch_settle_relaxed       batch::models::a_long_item
-  batch_publish_unreleased   batch::models::a_taker_gets
   batch_waits_unsaid         batch::models::a_taker_gets
   batch_lane_late            batch::models::a_runner_that_finds
   batch_detach_handshake     batch::models::a_taker_leaves
+  era_unannounced            task::era::models::a_task_that_looks_while
+  era_older_wins             task::era::models::a_task_that_is_spawned_between
+  era_renewed_late           task::era::models::a_task_that_hears
+  era_told_too_soon          task::era::models::a_task_that_comes_after
+  era_for_all                task::era::models::a_task_that_hears
+  batch_take_unacquired      batch::models::two_threads
+  batch_listed_glance        batch::models::two_threads
+  batch_list_unreleased      batch::models::two_threads
+  batch_link_stored          batch::models::two_threads
+  batch_dropped_twice        batch::models::a_taker_leaves
+  anyway_refused             task::models::chain::one_that_runs
+  quiet_asked_once           hub::quiet::models::a_worker_leaves_a_task_and
+  rest_unnumbered            hub::quiet::models::a_worker_leaves_a_task_to
+  visit_uncounted            hub::quiet::models::a_guest
+  settling_uncounted         hub::quiet::models::who_settles
+  drain_blind                hub::quiet::models::the_last_to_rest
   lend_without_a_look        hub::models::a_task_pushed
   relieved_asleep            hub::models::two_lenders
   rest_without_an_offer      hub::models::two_lenders

@@ -5,6 +5,7 @@
 #   ci/scale.sh                      fails where a row is slower on 64 cores than on 32, or below its floor
 #   ci/scale.sh --table [OUT.json]   the speed-up on 2 to 128 virtual cores, rayon-core beside it
 #   ci/scale.sh --hot ROW CORES      which cache lines that row waits for, and where in the code
+#   ci/scale.sh --profile ROW CORES  what the first thread's time went into, and that of the six others that slept least
 #   ci/scale.sh --real [OUT.json]    the same rows on this machine's own cores, rayon-core beside it. It needs a machine with
 #                                    nothing else to do and as many cores as the answer is to be about: 8 or more to
 #                                    say anything, 64 to be put beside the floors
@@ -39,6 +40,10 @@ case $what in
   --hot)
     build
     "$program" "$1" "$2" --hot 12
+    ;;
+  --profile)
+    build
+    "$program" "$1" "$2" --profile 6
     ;;
   --real)
     export CARGO_TARGET_DIR="$top/virtual-real"

@@ -21,7 +21,7 @@ quick=(handles::contents in_task::finding panics::drops then::a_panic then::canc
   --skip forgotten --skip of_many_panics --skip a_chain --skip at_once --skip a_bodys_panic_waits_for_the_closures)
 # Left out of all: tests of speed, of rest and of placement, which mean nothing here; those that make thousands of
 # threads, tasks or frames, which take minutes; and those that leak on purpose (see ci/parts/lsan.supp).
-unfit=(tidy idle_quiet placement workers metrics watchdog stress model:: join::deep join::random scope::long scope::random
+unfit=(tidy idle_quiet placement workers metrics watchdog stress model:: join::deep stalls::deep join::random scope::long scope::random
   then::long conservation shared::stress many forgotten mischief wakers payloads_may_panic_when of_many_panics)
 
 memcheck=(valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite

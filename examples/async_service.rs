@@ -9,7 +9,7 @@
 //! twice: first the runtime's thread does the stretching itself, then it awaits the pool. A ticker shows the difference.
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,10 +23,27 @@ use tokio::time::{interval, timeout};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+const USAGE: &str = "\
+usage: async_service [CLIENTS] [LOGINS] [LIMIT_MS]
+
+Clients log in over TCP to a service on one async thread, twice: first that thread stretches the
+passwords itself, then it awaits a pool. Prints how long all took, and for how long the thread was
+not to be had.
+
+  CLIENTS   1 to 1000, by default 8
+  LOGINS    of each client, one after another, 1 to 100000, by default 50
+  LIMIT_MS  after which a client is told that it took too long, 1 to 60000, by default 1000
+";
 const PASSWORD: &str = "correct horse battery staple";
 const TOO_LATE: &str = "too late";
 /// Logins that may wait for a worker; further ones wait for a place in this queue.
 const QUEUE: usize = 4;
+
+/// What the command line asks for.
+enum Request {
+    Help,
+    Run(Load),
+}
 
 struct Load {
     clients: u64,
@@ -40,26 +57,38 @@ async fn main() -> ExitCode {
     ExitCode::from(u8::from(outcome.is_err()))
 }
 
-fn load() -> Result<Load, String> {
+fn request() -> Result<Request, String> {
     let words: Vec<String> =
         env::args_os().skip(1).map(|word| word.to_string_lossy().into()).collect();
+    if words.iter().any(|word| word == "-h" || word == "--help") {
+        return Ok(Request::Help);
+    }
     let number = |at: usize, name: &str, usual: u64, most: u64| {
         let Some(word) = words.get(at) else { return Ok(usual) };
         let number = word.parse().ok().filter(|number| (1..=most).contains(number));
-        number.ok_or_else(|| format!("{name} is a number from 1 to {most}, not {word:?}"))
+        number.ok_or_else(|| {
+            format!("{name} must be a number from 1 to {most}, not {word:?} (try --help)")
+        })
     };
     if let Some(surplus) = words.get(3) {
-        return Err(format!("three numbers are enough: what is {surplus:?}?"));
+        return Err(format!("{surplus:?} is one argument too many (try --help)"));
     }
-    Ok(Load {
+    Ok(Request::Run(Load {
         clients: number(0, "CLIENTS", 8, 1_000)?,
         logins: number(1, "LOGINS", 50, 100_000)?,
         limit: Duration::from_millis(number(2, "LIMIT_MS", 1_000, 60_000)?),
-    })
+    }))
 }
 
 async fn run() -> Result<(), Failure> {
-    let load = load()?;
+    let load = match request()? {
+        Request::Help => {
+            // Who closes the pipe early has read enough.
+            let _ = io::stdout().write_all(USAGE.as_bytes());
+            return Ok(());
+        }
+        Request::Run(load) => load,
+    };
     measure("on the runtime's own thread", &load, None).await?;
     let pool = Arc::new(WorkerPool::builder().queue_capacity(QUEUE).build()?);
     measure("on a pool", &load, Some(Arc::clone(&pool))).await?;

@@ -20,7 +20,8 @@ use corepool::WorkerPool;
 const USAGE: &str = "\
 usage: dir_sizes [DIR] [TOP]
 
-Walks the tree below DIR, first on one thread and then on a pool, and prints the directories that hold the most.
+Walks the tree below DIR, first on one thread and then on a pool, and prints the directories that
+hold the most.
 
   DIR  by default the current directory
   TOP  how many directories to print, 1 to 1000, by default 10

@@ -18,8 +18,8 @@ use corepool::{BuildError, TaskError, TaskHandle, WorkerInfo, WorkerPool};
 const USAGE: &str = "\
 usage: fibonacci [N] [TASKS] [WORKERS]
 
-Computes fib(N), TASKS times: one after another, and then on a pool of WORKERS, a task each. Then once: in plain
-calls, and with every call a fork-join call that may spread over the pool.
+Computes fib(N), TASKS times: one after another, and then on a pool of WORKERS, a task each. Then
+once: in plain calls, and with every call a fork-join call that may spread over the pool.
 
   N        0 to 50, by default 34; each step up takes 1.6 times as long
   TASKS    1 to 1000000, by default 64

@@ -7,7 +7,9 @@
 //! ```
 
 use std::cell::RefCell;
+use std::env;
 use std::error::Error;
+use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +22,12 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+const USAGE: &str = "\
+usage: worker_pool
+
+A guided tour of the pool: each step says what it would be in Node's worker_threads, does it, and
+prints what came of it. It takes no arguments.
+";
 const WORKERS: usize = 2;
 /// The tour's workers have names that begin with this, so that the panic hook knows them.
 const NAME: &str = "tour-";
@@ -30,6 +38,18 @@ thread_local! {
 }
 
 fn main() -> ExitCode {
+    match env::args_os().nth(1) {
+        None => {}
+        Some(word) if word == "-h" || word == "--help" => {
+            // Who closes the pipe early has read enough.
+            let _ = io::stdout().write_all(USAGE.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Some(word) => {
+            eprintln!("worker_pool: {word:?} is one argument too many (try --help)");
+            return ExitCode::from(2);
+        }
+    }
     match tour() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

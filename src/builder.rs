@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::affinity::{self, Lease, Usable};
+use crate::affinity::{self, Lease, Placement, Topology, Usable};
 use crate::config::{Config, Dispatch, Hook, NameThread, Pinning, WhenFull, WhenStuck};
 use crate::error::BuildError;
 use crate::hub::Hub;
@@ -42,6 +42,7 @@ const MOST_STACK: usize = usize::MAX >> 16;
 pub struct Builder {
     workers: Workers,
     pinning: Pinning,
+    placement: Placement,
     name_thread: NameThread,
     stack_size: Option<usize>,
     queue_capacity: Option<usize>,
@@ -68,6 +69,7 @@ impl Builder {
         Self {
             workers: Workers::PerUsableCore,
             pinning: Pinning::default(),
+            placement: Placement::default(),
             name_thread: Arc::new(|id| format!("corepool-{id}")),
             stack_size: None,
             queue_capacity: None,
@@ -84,6 +86,9 @@ impl Builder {
 
     /// Sets the number of workers. By default there is one for each core that the process may use,
     /// by its affinity mask and its cgroup quota.
+    ///
+    /// One worker is no lock: while its task waits, a [spare worker](Self::spare_workers) may run
+    /// the next one, unless there are none.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Workers::Exactly(count);
         self
@@ -97,8 +102,22 @@ impl Builder {
     }
 
     /// Says where workers run. Default: [`Pinning::PerCore`].
+    ///
+    /// Threads and child processes that a task starts on a pinned worker inherit its one core,
+    /// unless they are started inside [`unpinned`](fn@crate::unpinned).
     pub fn pinning(mut self, pinning: Pinning) -> Self {
         self.pinning = pinning;
+        self
+    }
+
+    /// Says which cores pinned workers take, where there are more than workers. Default:
+    /// [`Placement::Spread`].
+    ///
+    /// Cores that other pools of this process have come last, and before them those to which
+    /// threads of other processes are pinned, as far as a look of at most 2 ms shows them. With
+    /// [`Pinning::Cores`] and [`Pinning::None`] there is nothing to choose.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
         self
     }
 
@@ -115,6 +134,10 @@ impl Builder {
     }
 
     /// Sets the size of the workers' stacks in bytes. Default: the standard library's, 2 MiB.
+    ///
+    /// A task's own recursion has to fit, and that of [`join`](fn@crate::join) and
+    /// [`scope`](fn@crate::scope) in it. A chain of tasks that spawn and join one another need not:
+    /// see [`TaskHandle`](crate::TaskHandle).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -124,6 +147,15 @@ impl Builder {
     ///
     /// Tasks that run, or that a free worker is about to take, do not count. 0 means: accepted only
     /// while a worker is free for it.
+    ///
+    /// The bound is exact while all workers are busy with tasks that had to have room. Some need
+    /// none: those [placed on a worker](crate::TaskBuilder::on_worker),
+    /// [broadcasts](WorkerPool::broadcast), [`install`](WorkerPool::install), continuations, and
+    /// the tasks of [`map_ordered`](WorkerPool::map_ordered) and
+    /// [`map_unordered`](WorkerPool::map_unordered), which have a window. For each worker that is
+    /// busy with one of these, one more task may wait: at most `tasks` and the number of workers.
+    /// (To be exact, each of them would have to take somebody's room at its start, and wait for it
+    /// where there is none.)
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
@@ -144,9 +176,26 @@ impl Builder {
 
     /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4 and at most 64.
     ///
+    /// Spare workers are like the workers: they have the niceness, the scheduling policy and the
+    /// blocked signals of the thread that built the pool, whichever thread starts them, as far as
+    /// the system lets them. (Only a privileged process can take niceness back.)
+    ///
     /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task, lends its core: if there is work a spare
     /// worker does it meanwhile, on that core. Spare workers are numbered behind the others, get the same hooks, and end when
-    /// nobody has needed them for some seconds. With 0 a worker that waits keeps its core.
+    /// nobody has needed them for some seconds.
+    ///
+    /// So there may be more tasks begun than workers, on a pool of one worker too, though only
+    /// those that do not wait compute: what a task of the worker holds while it waits, another one
+    /// of the same worker may come upon. And a spare worker that was sent home still ends the task
+    /// that it runs: for so long two compute, on one core if no other worker sleeps.
+    ///
+    /// **With 0** there are none, and a worker that waits keeps its core: what is meant for it
+    /// ([`on_worker`](crate::TaskBuilder::on_worker), a broadcast, a dealt task) waits too, and
+    /// runs on its one thread. A pool of one worker then has one task at a time on its thread, but
+    /// for those that the task waits for itself, which run in place. Other threads may still run
+    /// tasks: those that wait for one on another pool's worker, and callers under
+    /// [`CallerRuns`](crate::WhenFull::CallerRuns). The price: a core idles while its task waits,
+    /// and placed tasks that wait for one another in a circle never end.
     pub fn spare_workers(mut self, most: usize) -> Self {
         self.spares = Some(most);
         self
@@ -173,6 +222,10 @@ impl Builder {
     }
 
     /// Runs a hook on each worker's thread before its first task, also when the thread is a replacement.
+    ///
+    /// The hook runs [without the worker's pin](fn@crate::unpinned), so threads that it starts have
+    /// all cores. The pin comes back after it, also where the hook has set the thread's mask: a
+    /// pool that pins its workers by hooks wants [`Pinning::None`].
     ///
     /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is told by an event and
     /// the worker serves all the same.
@@ -217,12 +270,23 @@ impl Builder {
                 return Err(BuildError::WorkerCount { asked, most: MAX_WORKERS });
             }
         };
-        let lease = lease_cores(&self.pinning, self.workers, workers, &usable)?;
+        let topology = match self.pinning {
+            Pinning::None => Arc::default(),
+            Pinning::PerCore | Pinning::Cores(_) => Topology::of_machine(&usable.cores),
+        };
+        let lease = self.lease_cores(workers, &usable, &topology)?;
+        let loose_cores = match &self.pinning {
+            Pinning::Cores(named) => named.clone(),
+            Pinning::PerCore | Pinning::None => usable.cores.clone(),
+        };
         let config = Config {
             workers,
             spares: self.spares.unwrap_or(workers.clamp(SPARES.0, SPARES.1)).min(MAX_WORKERS),
             cores: lease.cores().to_vec(),
             usable_cores: usable.cores,
+            has_named_cores: matches!(self.pinning, Pinning::Cores(_)),
+            loose_cores,
+            topology,
             name_thread: self.name_thread,
             stack_size: self.stack_size,
             queue_capacity: self.queue_capacity,
@@ -235,6 +299,42 @@ impl Builder {
         };
         Ok((config, lease))
     }
+
+    /// The core of each worker, taken in the process-wide table; empty where workers are not
+    /// pinned.
+    fn lease_cores(
+        &self,
+        workers: usize,
+        usable: &Usable,
+        topology: &Topology,
+    ) -> Result<Lease, BuildError> {
+        match &self.pinning {
+            Pinning::None => Ok(affinity::no_lease()),
+            // Pinned threads under a quota would wait for one another's cores while the quota has
+            // time left.
+            Pinning::PerCore if usable.quota_limited => Ok(affinity::no_lease()),
+            Pinning::PerCore => {
+                let cores = match self.workers {
+                    Workers::PerPhysicalCore => topology.one_per_physical(&usable.cores),
+                    Workers::PerUsableCore | Workers::Exactly(_) => usable.cores.clone(),
+                };
+                Ok(affinity::lease(&cores, workers, self.placement, topology))
+            }
+            Pinning::Cores(named) if named.is_empty() => Err(BuildError::NoCores),
+            Pinning::Cores(named) => {
+                let unknown = usable.cores.is_empty();
+                match named.iter().find(|core| !unknown && !usable.cores.contains(core)) {
+                    Some(&core) => {
+                        Err(BuildError::CoreNotAllowed { core, allowed: usable.cores.clone() })
+                    }
+                    None => {
+                        let cores: Vec<_> = named.iter().copied().cycle().take(workers).collect();
+                        Ok(affinity::lease_exactly(&cores))
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Builder {
@@ -242,6 +342,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("workers", &self.workers)
             .field("pinning", &self.pinning)
+            .field("placement", &self.placement)
             .field("stack_size", &self.stack_size)
             .field("queue_capacity", &self.queue_capacity)
             .field("when_full", &self.when_full)
@@ -263,6 +364,9 @@ impl WorkerPool {
 
     /// Makes a pool with this many workers.
     ///
+    /// With one worker tasks do not exclude one another: while one waits, a [spare
+    /// worker](Builder::spare_workers) may run the next. With `spare_workers(0)` they do.
+    ///
     /// # Errors
     /// If the number is none or beyond reason, or the system refuses a thread.
     pub fn with_workers(count: usize) -> Result<Self, BuildError> {
@@ -275,45 +379,11 @@ impl WorkerPool {
     }
 }
 
-/// The core of each worker, taken in the process-wide table; empty where workers are not pinned.
-fn lease_cores(
-    pinning: &Pinning,
-    kind: Workers,
-    workers: usize,
-    usable: &Usable,
-) -> Result<Lease, BuildError> {
-    match pinning {
-        Pinning::None => Ok(affinity::lease(&[], 0)),
-        // Pinned threads under a quota would wait for one another's cores while the quota has time left.
-        Pinning::PerCore if usable.quota_limited => Ok(affinity::lease(&[], 0)),
-        Pinning::PerCore => {
-            let cores = match kind {
-                Workers::PerPhysicalCore => affinity::one_per_physical(&usable.cores),
-                Workers::PerUsableCore | Workers::Exactly(_) => usable.cores.clone(),
-            };
-            Ok(affinity::lease(&cores, workers))
-        }
-        Pinning::Cores(named) if named.is_empty() => Err(BuildError::NoCores),
-        Pinning::Cores(named) => {
-            let unknown = usable.cores.is_empty();
-            match named.iter().find(|core| !unknown && !usable.cores.contains(core)) {
-                Some(&core) => {
-                    Err(BuildError::CoreNotAllowed { core, allowed: usable.cores.clone() })
-                }
-                None => {
-                    let cores: Vec<_> = named.iter().copied().cycle().take(workers).collect();
-                    Ok(affinity::lease_exactly(&cores))
-                }
-            }
-        }
-    }
-}
-
 fn name_threads(hub: &Hub) -> Result<(), BuildError> {
     // Spare workers are named when they are first needed.
     for slot in &hub.slots[..hub.worker_count()] {
         let name = unwind::catch(|| (hub.config.name_thread)(slot.id)).map_err(|payload| {
-            let message = crate::error::panic_message(&*payload).to_owned();
+            let message = crate::error::panic_message(&*payload).into_owned();
             unwind::drop_payload(payload);
             BuildError::Hook { worker: slot.id, message }
         })?;

@@ -1,16 +1,16 @@
 //! What can go wrong, and why: one error type for each operation, with what was asked for inside.
 #![forbid(unsafe_code)]
 
-use std::any::Any;
+mod thrown;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::id::WorkerId;
-use crate::unwind::{self, Payload};
+pub use thrown::PanicPayload;
+pub(crate) use thrown::{TaskName, panic_message};
 
 /// Why a task's handle has no value.
 ///
@@ -30,24 +30,22 @@ pub enum TaskError {
     Panicked(PanicPayload),
     /// The task was cancelled before it started.
     Cancelled,
-    /// The task's deadline passed before it started.
+    /// The time passed by which the task was to [start](crate::TaskBuilder::start_by) or
+    /// [finish](crate::TaskBuilder::finish_by), before it started.
     Expired,
-    /// The pool was full or closed, or a newer task took this one's place in a full queue.
-    Rejected,
+    /// The pool refused the task, and this is why.
+    Rejected(Refusal),
     /// The thread of the worker that ran the task ended under it.
     Lost,
 }
 
 impl TaskError {
-    pub(crate) fn panicked(payload: Payload) -> Self {
-        Self::Panicked(PanicPayload::new(payload))
-    }
-
     /// Goes on with the task's panic on this thread, if that is what happened; else panics with the
     /// error as the message. For callers to whom a task without a value is a bug.
     ///
     /// # Panics
     /// Always.
+    #[track_caller]
     pub fn resume(self) -> ! {
         match self {
             Self::Panicked(panic) => panic.resume(),
@@ -61,12 +59,95 @@ impl TaskError {
         matches!(self, Self::Panicked(_))
     }
 
+    /// Gives what the task threw, if it panicked.
+    ///
+    /// # Errors
+    /// The error itself, if the task did not panic.
+    ///
+    /// ```
+    /// let mut numbers = vec![3, 1, 2];
+    /// corepool::scope(|s| {
+    ///     let sorts = s.spawn(|| {
+    ///         numbers.sort();
+    ///         std::panic::panic_any(numbers.len());
+    ///     });
+    ///     let error: Result<(), corepool::TaskError> = sorts.join();
+    ///     let panic = error.unwrap_err().into_panic().expect("it panicked");
+    ///     assert_eq!(panic.into_inner().downcast_ref(), Some(&3_usize));
+    /// });
+    /// ```
+    pub fn into_panic(self) -> Result<PanicPayload, Self> {
+        match self {
+            Self::Panicked(panic) => Ok(panic),
+            other => Err(other),
+        }
+    }
+
+    /// Says why the task was refused, if it was.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Rejected(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// Tells whether the task was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
 }
+
+/// Why a task was refused: what a [`TaskError::Rejected`] says.
+///
+/// ```
+/// use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
+/// let pool = WorkerPool::builder().workers(1).queue_capacity(1);
+/// let pool = pool.when_full(WhenFull::DropOldest).build()?;
+/// let (go, wait) = std::sync::mpsc::channel::<()>();
+/// let busy = pool.spawn(move || wait.recv());
+/// while pool.workers()[0].running.is_none() {
+///     std::thread::yield_now();
+/// }
+/// let oldest = pool.spawn(|| 1);
+/// let newest = pool.spawn(|| 2);
+/// assert!(matches!(oldest.join(), Err(TaskError::Rejected(Refusal::Displaced))));
+/// drop(go);
+/// assert_eq!(newest.join().unwrap(), 2);
+/// pool.close();
+/// assert_eq!(pool.spawn(|| 3).join().unwrap_err().refusal(), Some(Refusal::Closed));
+/// # let _ = busy.join();
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// As many tasks waited as the queue may hold. Later there may be room.
+    Full,
+    /// The pool accepts nothing any more.
+    Closed,
+    /// The task was accepted at first. Newer ones took its place, as
+    /// [`WhenFull::DropOldest`](crate::WhenFull::DropOldest) has it.
+    Displaced,
+    /// There was no task at all: what a [`race`](crate::promise::race) of no handles says.
+    Empty,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the pool refused the task: its queue is full",
+            Self::Closed => "the pool refused the task: it is closed",
+            Self::Displaced => {
+                "the task was dropped from a full queue to make room for a newer one"
+            }
+            Self::Empty => "there was no task to wait for",
+        })
+    }
+}
+
+impl Error for Refusal {}
 
 /// No task of a [`TaskSet`](crate::TaskSet) finished in the time that was given to
 /// [`next_timeout`](crate::TaskSet::next_timeout).
@@ -103,90 +184,52 @@ impl Error for TimedOut {}
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
+            Self::Panicked(panic) => match panic.given_name() {
+                Some(name) => write!(f, "the task {name:?} panicked: {panic}"),
+                None => write!(f, "the task panicked: {panic}"),
+            },
             Self::Cancelled => f.write_str("the task was cancelled before it started"),
-            Self::Expired => f.write_str("the task's deadline passed before it started"),
-            Self::Rejected => f.write_str("the pool refused the task: it is full or closed"),
-            Self::Lost => f.write_str("the thread of the worker that ran the task ended"),
+            Self::Expired => f.write_str("the task did not start in time"),
+            Self::Rejected(refusal) => refusal.fmt(f),
+            Self::Lost => f.write_str("the worker's thread ended while it ran the task"),
         }
     }
 }
 
 impl Error for TaskError {}
 
-/// What a panicking task threw.
+/// So that a task's failure passes by `?` where input and output fail; its kind is [`Other`](io::ErrorKind::Other).
 ///
-/// Dropping it drops the payload; should that panic in turn, the panic is swallowed.
-pub struct PanicPayload {
-    // In a box, so that an error is no larger than a pointer; in a lock, because a payload may be sent
-    // to another thread but not looked at from two.
-    inner: Box<PanicParts>,
-}
-
-struct PanicParts {
-    message: String,
-    payload: Mutex<Option<Payload>>,
-}
-
-impl PanicPayload {
-    pub(crate) fn new(payload: Payload) -> Self {
-        let message = panic_message(&*payload).to_owned();
-        Self { inner: Box::new(PanicParts { message, payload: Mutex::new(Some(payload)) }) }
-    }
-
-    /// Gives the text of the panic, or a stand-in if it did not carry a text.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.inner.message
-    }
-
-    /// Takes the payload out, as [`std::thread::JoinHandle::join`] would give it.
-    ///
-    /// # Panics
-    /// Never: the payload is there until it is taken, and taking uses up `self`.
-    #[must_use = "dropping the payload drops what the task threw"]
-    pub fn into_inner(self) -> Box<dyn Any + Send + 'static> {
-        let payload = self.inner.payload.lock().take();
-        payload.expect("only this method and `drop` take the payload, and each uses up `self`")
-    }
-
-    /// Goes on with the panic on this thread; the panic hook is not called again.
-    ///
-    /// # Panics
-    /// Always.
-    pub fn resume(self) -> ! {
-        std::panic::resume_unwind(self.into_inner())
-    }
-}
-
-impl Drop for PanicParts {
-    fn drop(&mut self) {
-        if let Some(payload) = self.payload.get_mut().take() {
-            unwind::drop_payload(payload);
-        }
-    }
-}
-
-impl fmt::Debug for PanicPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PanicPayload").field(&self.message()).finish()
-    }
-}
-
-/// The text that a panic carries, if it carries one.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "a panic without a text"
+/// ```
+/// use corepool::{TaskError, WorkerPool};
+/// fn length(pool: &WorkerPool, text: &'static str) -> std::io::Result<usize> {
+///     Ok(pool.spawn(move || text.len()).join()?)
+/// }
+/// let pool = WorkerPool::with_workers(1)?;
+/// assert_eq!(length(&pool, "four")?, 4);
+///
+/// let error = std::io::Error::from(TaskError::Cancelled);
+/// assert!(error.get_ref().is_some_and(|error| error.is::<TaskError>()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl From<TaskError> for io::Error {
+    fn from(error: TaskError) -> Self {
+        Self::other(error)
     }
 }
 
 /// A running task was asked to stop; what [`TaskContext::check`](crate::TaskContext::check) returns.
+///
+/// ```
+/// use corepool::{CancelToken, Cancelled};
+/// let token = CancelToken::new();
+/// token.cancel();
+/// match token.check() {
+///     Err(Cancelled) => {}
+///     Ok(()) => unreachable!("it was cancelled"),
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Cancelled;
 
 impl Cancelled {
@@ -313,14 +356,14 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WorkerCount { asked, most } => {
-                write!(f, "{asked} workers were asked for, possible are 1 to {most}")
+                write!(f, "invalid number of workers: {asked}, it must be 1 to {most}")
             }
             Self::CoreNotAllowed { core, allowed } => {
-                write!(f, "core {core} was asked for, this process may use {allowed:?}")
+                write!(f, "core {core} is not one that this process may use: {allowed:?}")
             }
             Self::NoCores => f.write_str("pinning to named cores needs at least one core"),
             Self::StackSize { asked, least, most } => {
-                write!(f, "a stack of {asked} bytes was asked for, possible are {least} to {most}")
+                write!(f, "invalid stack size: {asked} bytes, it must be {least} to {most}")
             }
             Self::Thread { worker, workers, source } => {
                 write!(f, "the system refused the thread of worker {worker} of {workers}: {source}")

@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::sync::real::Mutex;
 use crossbeam_channel::{Receiver, Sender};
-use parking_lot::Mutex;
 
 use crate::id::WorkerId;
 
@@ -45,6 +46,25 @@ pub enum PoolEvent {
         /// What the kernel said.
         why: String,
     },
+    /// A worker did not get its core, because others had it, while somebody waited for it: it may
+    /// run on any core of the pool's for a while.
+    WorkerLetLoose {
+        /// The worker.
+        worker: WorkerId,
+        /// The core that it was pinned to, and will be again.
+        core: usize,
+    },
+    /// A worker's core is not to be had any more, because a set of cores has shrunk or a core was
+    /// switched off: it is pinned to another one. It tries its own again when it gets a new thread,
+    /// or was let loose.
+    WorkerMoved {
+        /// The worker.
+        worker: WorkerId,
+        /// The core it should have.
+        from: usize,
+        /// The core it has, as the kernel confirmed.
+        to: usize,
+    },
     /// A worker's thread ended.
     WorkerExited {
         /// The worker.
@@ -60,6 +80,17 @@ pub enum PoolEvent {
         worker: WorkerId,
         /// The new thread's generation.
         generation: u64,
+    },
+    /// A worker's threads end one soon after another, so it rests before it gets the next one. A
+    /// task that waits, and for which no other worker is free, ends the rest after the first 10 ms;
+    /// see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
+    RespawnDelayed {
+        /// The worker.
+        worker: WorkerId,
+        /// How long it rests, if no task waits.
+        rest: Duration,
+        /// How many of its threads in a row lived for less than a second.
+        deaths: u32,
     },
     /// The system refused a new thread for a worker; it is asked again after a while.
     RespawnRefused {
@@ -113,6 +144,76 @@ pub enum ExitReason {
     NotNeeded,
     /// A task ended it: see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
     EndedByTask,
+}
+
+/// A line for a log.
+///
+/// ```
+/// use corepool::{PoolEvent, WorkerId};
+/// let event = PoolEvent::WorkerOnline { worker: WorkerId::from(3), generation: 0, core: Some(5) };
+/// assert_eq!(event.to_string(), "worker 3 is online, on core 5");
+/// assert_eq!(PoolEvent::Closed.to_string(), "the pool was closed");
+/// ```
+impl fmt::Display for PoolEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WorkerOnline { worker, core: Some(core), .. } => {
+                write!(f, "worker {worker} is online, on core {core}")
+            }
+            Self::WorkerOnline { worker, core: None, .. } => {
+                write!(f, "worker {worker} is online, not pinned")
+            }
+            Self::WorkerUnpinned { worker, core, why } => {
+                write!(f, "worker {worker} could not be pinned to core {core}: {why}")
+            }
+            Self::WorkerLetLoose { worker, core } => {
+                write!(f, "worker {worker} was let loose: others had core {core}")
+            }
+            Self::WorkerMoved { worker, from, to } => {
+                write!(f, "worker {worker} cannot have core {from} and has moved to core {to}")
+            }
+            Self::WorkerExited { worker, reason, .. } => {
+                write!(f, "worker {worker} ended: {reason}")
+            }
+            Self::WorkerRespawned { worker, generation } => {
+                write!(f, "worker {worker} has a new thread, number {generation}")
+            }
+            Self::RespawnDelayed { worker, rest, deaths } => {
+                write!(
+                    f,
+                    "worker {worker} restarts in {rest:?}: {deaths} of its threads ended within a second"
+                )
+            }
+            Self::RespawnRefused { worker, retry_in, why } => {
+                write!(f, "worker {worker} got no new thread, next try in {retry_in:?}: {why}")
+            }
+            Self::TaskPanicked { worker: Some(worker), task, message } => {
+                write!(f, "the task {task:?} panicked on worker {worker}: {message}")
+            }
+            Self::TaskPanicked { worker: None, task, message } => {
+                write!(f, "the task {task:?} panicked in its caller: {message}")
+            }
+            Self::TaskStuck { worker, task, running_for } => {
+                write!(f, "the task {task:?} has run for {running_for:?} on worker {worker}")
+            }
+            Self::HookPanicked { worker, message } => {
+                write!(f, "a hook of worker {worker} panicked: {message}")
+            }
+            Self::QueueFull => f.write_str("the queue is full"),
+            Self::QueueDrained => f.write_str("the queue has room again"),
+            Self::Closed => f.write_str("the pool was closed"),
+        }
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shutdown => "the pool was closed and nothing was left to do",
+            Self::NotNeeded => "nobody needed the spare worker any more",
+            Self::EndedByTask => "a task ended its thread",
+        })
+    }
 }
 
 /// The listeners of one pool.

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use crate::fork;
 use crate::handle::TaskHandle;
 use crate::pool::{self, WorkerPool};
 use crate::task::TaskContext;
@@ -33,7 +34,8 @@ impl WorkerPool {
     }
 }
 
-/// Runs a closure on the pool that runs the caller: inside a task its own pool, elsewhere the
+/// Runs a closure on the pool that runs the caller: inside a task, or a closure that a fork-join
+/// call runs, that one's pool, on whatever thread it runs; elsewhere the
 /// [global](WorkerPool::global) one. Else as [`WorkerPool::spawn`].
 ///
 /// # Panics
@@ -53,7 +55,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if worker::place().is_some() {
+    if let Some(hub) = fork::current_hub() {
+        pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure())
+    } else if worker::place().is_some() {
+        // A worker outside of its work: in a hook.
         worker::with_hub(|hub| pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure()))
     } else {
         WorkerPool::global().spawn(closure)

@@ -39,6 +39,43 @@ impl fmt::Display for WorkerId {
     }
 }
 
+/// Names a task of one [`TaskSet`](crate::TaskSet): they are numbered from 0, in the order in which
+/// they were pushed.
+///
+/// In a set that [`spawn_batch`](crate::WorkerPool::spawn_batch) gives, the number is the place of
+/// the closure; in one of [`broadcast`](crate::WorkerPool::broadcast) that of the worker. Numbers
+/// are not used again.
+///
+/// ```
+/// use corepool::{TaskSet, WorkerPool};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let mut set = TaskSet::new();
+/// let id = set.push(pool.spawn(|| 7));
+/// assert_eq!((id.number(), id.to_string()), (0, "0".to_owned()));
+/// # assert_eq!(set.next().unwrap().unwrap(), 7);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+impl TaskId {
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Gives the number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Tells pools of one process apart.
 ///
 /// 24 bits, so that it shares a word of the task's header with something else. The numbers come round;

@@ -109,9 +109,8 @@ where
         let run: Box<dyn FnOnce() + Send + 'static> = unsafe { forget_lifetime(Box::new(run)) };
         let (queued, held) =
             task::make::<F, _, ()>(hub.id, extra(hub), move |_: &TaskContext| run());
-        if hub.push(queued, None) == Gate::Closed && held.settle_unrun(Outcome::Rejected).is_some()
-        {
-            hub.note_settled_in_queue(Outcome::Rejected);
+        if hub.push(queued, None) == Gate::Closed && held.settle_unrun(Outcome::Closed).is_some() {
+            hub.note_settled_in_queue(Outcome::Closed);
         }
         let _settled = TaskHandle::new(held).join();
     }

@@ -27,9 +27,13 @@ impl JoinContext {
 /// it may compute for long, sleep, or wait for something that `b` does. `a` always runs on the calling thread; `b` does too, unless
 /// another thread took it while `a` ran. The call returns when both have ended.
 ///
-/// Inside a task, or a closure that another fork-join call runs, this uses the pool that runs it; elsewhere the
-/// [global](WorkerPool::global) one. A thread that is no worker takes part as a guest: it does the work, and workers take
-/// pieces from it.
+/// Inside a task, or a closure that another fork-join call runs, this uses the pool that runs it;
+/// elsewhere the [global](WorkerPool::global) one. A thread that is no worker takes part as a
+/// guest: it does the work, and workers take pieces from it. Only in a pool of one worker it does
+/// all by itself, for it counts as that worker: there an `a` that waits for something that `b` does
+/// waits for ever. Inside [`install`](WorkerPool::install), on the worker, a [spare
+/// worker](crate::Builder::spare_workers) takes `b` if `a` says by [`blocking`](crate::blocking())
+/// that it waits.
 ///
 /// While this waits for `b` it runs nothing but parts of `b`: it is safe to hold a lock across the call, as long
 /// as neither closure wants it.

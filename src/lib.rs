@@ -24,11 +24,13 @@
 //! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle. [`try_spawn`](WorkerPool::try_spawn) never blocks and
 //!   gives the closure back; [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
 //!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) gives it a name, a
-//!   [`Priority`], a worker, a deadline, a time to run, a [`CancelToken`].
+//!   [`Priority`], a worker, a time to start or finish by, a time to run, a [`CancelToken`].
 //! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type, [`broadcast`](WorkerPool::broadcast) for one on every worker.
 //! - **Two closures at once:** [`join`](fn@join), on borrowed data, as deep as you like; [`join_context`](fn@join_context) also tells who moved.
 //! - **Any number of closures at once:** [`scope`](fn@scope), on borrowed data.
-//! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut), [`map_reduce`](fn@map_reduce), over slices and ranges.
+//! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut), [`for_each_mut_indexed`](fn@for_each_mut_indexed),
+//!   [`map_reduce`](fn@map_reduce), [`fold`](fn@fold), over slices and ranges, [`chunks`](fn@chunks) of them, and [`indexed`](fn@indexed);
+//!   [`try_map`](fn@try_map) and [`try_for_each`](fn@try_for_each) end at the first error.
 //! - **A certain thread:** [`install`](WorkerPool::install) runs a closure on a worker and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
@@ -39,11 +41,13 @@
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
 //! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and [`map_unordered`](WorkerPool::map_unordered)
-//!   for the items of any iterator, a few in flight at a time.
+//!   for the items of any iterator, a few in flight at a time; [`try_map_ordered`](WorkerPool::try_map_ordered) for an iterator of results.
 //! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
 //! - **A count that many tasks add to:** [`shared::Counter`].
 //! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
 //! - **A wait for something else inside a task:** [`blocking`](fn@blocking) lends the core to a spare worker meanwhile.
+//! - **A thread or a child process made inside a task:** [`unpinned`](fn@unpinned), or it inherits
+//!   the worker's one core.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`], [`Builder::watchdog`].
 //!
 //! Two pages in the repository go further: `docs/with_tokio.md`, which work belongs into the runtime and which to the pool, and
@@ -53,7 +57,8 @@
 //!
 //! **Ordering.** What happened before a spawn is seen by the task, and what the task did is seen by whoever got its
 //! result. Each queue is first in, first out, but there are several: tasks may start in another order than they were
-//! spawned. A worker that takes more than 16 tasks at once from another worker's queue starts the youngest of them first.
+//! spawned. A pool of one worker starts those of one priority in the order in which they came; [`Priority`] says by how much
+//! others may differ. A worker that takes more than 16 tasks at once from another worker's queue starts the youngest of them first.
 //! Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
 //!
 //! **Waiting.** A task that waits for another's handle makes progress, on a pool of one worker too: what nobody has started
@@ -85,12 +90,14 @@
 //! sleeps without timers. A task of less than some microseconds is better done in a batch, or by fork-join: a `join` costs a few
 //! nanoseconds, and a loop as much as the plain one, until a worker takes a part of it.
 //!
-//! Tasks own their data (`'static`); fork-join borrows. Linux is tested; other systems are compiled, and their workers are not pinned. A thread
-//! that ends by a raw system call is not noticed. A child made by `fork` must not use the pool.
+//! Tasks own their data (`'static`); fork-join borrows. Linux on x86-64 is first class, other
+//! processors and Windows are tested under emulation, and macOS and the BSDs only compiled. A
+//! thread that ends by a raw system call is not noticed. A child made by `fork` has no workers:
+//! what was unfinished is lost there.
 //!
 //! # Features
 //!
-//! - `stream`: [`TaskSet`], [`MapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
+//! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
 //!   over in a thread, and a set awaited by [`TaskSet::next_async`].
 //! - `tracing`: a task, a continuation and each closure of a batch run inside the span that their submitter was in.
 //!
@@ -109,8 +116,10 @@ mod first;
 mod id;
 mod clock;
 mod in_turn;
+mod lineage;
 mod spans;
 mod affinity;
+mod heritage;
 
 mod parker;
 mod timer;
@@ -145,6 +154,7 @@ mod global;
 
 mod blocking;
 mod install;
+mod unpinned;
 mod join;
 mod scope;
 mod slice;
@@ -157,25 +167,30 @@ mod windowed;
 #[cfg(all(test, corepool_shuttle))]
 mod schedules;
 
+pub use affinity::{CoreKind, Placement};
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
 pub use config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
-pub use error::{BuildError, Cancelled, PanicPayload, SpawnError, TaskError, TimedOut};
+pub use error::{BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut};
 pub use event::{ExitReason, PoolEvent};
 pub use global::spawn;
 pub use handle::TaskHandle;
-pub use id::WorkerId;
+pub use id::{TaskId, WorkerId};
 pub use join::{JoinContext, join, join_context};
 pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
 pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
 #[doc(inline)]
 pub use shared::SharedArray;
-pub use slice::{Items, for_each, for_each_mut, map, map_reduce};
+pub use slice::{
+    Chunks, ChunksMut, Indexed, Items, chunks, chunks_mut, fold, for_each, for_each_mut,
+    for_each_mut_indexed, indexed, map, map_reduce, try_for_each, try_map,
+};
 pub use task::TaskContext;
 pub use task_set::{NextAsync, TaskSet};
-pub use windowed::{MapOrdered, MapUnordered};
+pub use unpinned::unpinned;
+pub use windowed::{MapOrdered, MapUnordered, TryMapOrdered};
 pub use worker_local::WorkerLocal;
 
 #[cfg(doctest)]

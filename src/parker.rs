@@ -2,15 +2,17 @@
 //!
 //! The standard library has one token for each thread, and it belongs to the user: a pool that waited
 //! on it would eat a wake-up that the user's own code had coming. A [`Parker`] has a token of its own.
-//! On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of `parking_lot`.
+//! On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of `parking_lot`, which sleep by `WaitOnAddress` on
+//! Windows, and by those of the C library on macOS and the BSDs.
 //! A model of whatever parks takes the latter as well, because it has fewer steps; the former has models of its own.
-#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+#[cfg(all(target_os = "linux", not(any(corepool_loom, corepool_shuttle, corepool_virtual))))]
+mod futex;
 #[cfg(all(test, corepool_loom))]
 mod models;
 #[cfg(any(
@@ -161,10 +163,10 @@ pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
 mod seat {
     use std::time::Instant;
 
+    #[cfg(not(corepool_loom))]
+    use crate::sync::lock::{Condvar, Mutex};
     #[cfg(corepool_loom)]
     use loom::sync::{Condvar, Mutex};
-    #[cfg(not(corepool_loom))]
-    use parking_lot::{Condvar, Mutex};
 
     #[derive(Debug)]
     pub(super) struct Seat {
@@ -226,7 +228,7 @@ mod seat {
 mod seat {
     use std::time::Instant;
 
-    use parking_lot::Mutex;
+    use crate::sync::real::Mutex;
     use shuttle::thread::{self, Thread};
 
     use crate::sync::schedule::gives_up;

@@ -10,6 +10,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::sync::{spin_loop, thread};
+
 /// A join's long pause: about 5 µs, as long as being woken takes. A hint takes about 25 ns here, and a
 /// turn is 1, 2, 4, 8 hints long, then always 16.
 const LONG_JOIN: u32 = 16;
@@ -111,7 +113,39 @@ impl Retry {
             // Each thread has another stack.
             let own = std::ptr::from_ref(self).addr() as u64 >> 4;
             let own = (own ^ u64::from(self.failures)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-            (0..=own & ((1 << self.failures) - 1)).for_each(|_| crate::sync::spin_loop());
+            (0..=own & ((1 << self.failures) - 1)).for_each(|_| spin_loop());
+        }
+    }
+}
+
+/// The wait for a thread that stands between two steps, such as those of a push: it needs a few
+/// instructions, and a core for them.
+///
+/// First by giving the core away, which is not enough: a thread that goes before that one by its
+/// scheduling policy, as those of `SCHED_FIFO` do, gets the core back at once, for ever. So it
+/// sleeps after a while, longer each time.
+#[derive(Debug, Default)]
+pub(crate) struct Gap {
+    turns: u32,
+}
+
+impl Gap {
+    const YIELDS: u32 = 32;
+    const SHORTEST: Duration = Duration::from_micros(20);
+    /// 20 µs, doubled so often at most.
+    const DOUBLINGS: u32 = 5;
+
+    pub(crate) fn wait(&mut self) {
+        let turns = self.turns;
+        self.turns = turns.saturating_add(1);
+        if cfg!(any(corepool_loom, corepool_shuttle)) {
+            // A schedule knows no time.
+            spin_loop();
+        } else if turns < Self::YIELDS {
+            thread::yield_now();
+        } else {
+            let longer = (turns - Self::YIELDS).min(Self::DOUBLINGS);
+            thread::sleep(Self::SHORTEST * (1 << longer));
         }
     }
 }
@@ -119,7 +153,7 @@ impl Retry {
 /// So many hints in a row, without a loop around them: a loop would cost more instructions than they.
 #[inline]
 fn hints<const COUNT: usize>() {
-    let _: [(); COUNT] = core::array::from_fn(|_| crate::sync::spin_loop());
+    let _: [(); COUNT] = core::array::from_fn(|_| spin_loop());
 }
 
 fn more_than_one_core() -> bool {

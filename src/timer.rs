@@ -1,4 +1,4 @@
-//! One thread for all the deadlines of the process: it wakes a waker at an instant.
+//! One thread for all the deadlines of the process: it rings a bell at an instant.
 //!
 //! The thread is made when the first alarm is set. It sleeps until the earliest one, and ends when there has been nothing
 //! to time for a while; the next alarm makes another. Alarms stand in a tree ordered by time, out of which one that is called off is
@@ -11,18 +11,26 @@
 //! No alarm is slept past: under one lock the thread looks at the alarms and says until when it will sleep, and under the same lock
 //! whoever sets an alarm adds it and looks until when the thread sleeps. So the thread sees the alarm, or it is seen to sleep too long, and
 //! is given a token; and a token that comes before the sleep ends that at once.
+//!
+//! Nothing of the user's runs on the thread: the drop of one task's closure could wait for ever,
+//! and every other deadline with it. What a bell has to do beyond marking and claiming it gives as
+//! errands, which [couriers] run.
 #![forbid(unsafe_code)]
+
+mod couriers;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
-use std::task::Waker;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 #[cfg(corepool_loom)]
 use loom::sync::MutexGuard;
 
+use crate::affinity;
 use crate::clock;
+use crate::heritage;
+use crate::lineage;
 use crate::parker::Parker;
 #[cfg(corepool_loom)]
 use crate::sync::Mutex;
@@ -30,21 +38,30 @@ use crate::sync::Mutex;
 #[cfg(not(corepool_loom))]
 use crate::sync::lock::{Mutex, MutexGuard};
 use crate::sync::thread;
-use crate::unwind::{self, AbortOnPanic};
+use crate::unwind::AbortOnPanic;
+use couriers::{Couriers, Watch};
+
+pub(crate) use couriers::Errand;
 
 /// The thread stays so long with nothing to time.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Has the waker woken at that time, or soon after; at once if it has passed.
-///
-/// The waker runs on the timer's thread, so it should be quick: alarms behind it wait for it. Its panic does no harm.
-pub(crate) fn at(when: Instant, waker: Waker) -> Alarm {
-    Timer::of_this_process().set(when, waker)
+/// What an alarm rings.
+pub(crate) trait Bell: Send + Sync {
+    /// Runs on the timer's thread, which all other alarms need: it calls no user code, waits for
+    /// nothing and does not panic. Its drop does so neither. What else is to be done is given as
+    /// errands; their panics do no harm.
+    fn ring(self: Arc<Self>) -> Vec<Errand>;
+}
+
+/// Has the bell rung at that time, or soon after; at once if it has passed.
+pub(crate) fn at(when: Instant, bell: Arc<dyn Bell>) -> Alarm {
+    Timer::of_this_process().set(when, bell)
 }
 
 /// An alarm that is set; dropping it calls it off.
 ///
-/// The drop does not wait for a waker that is just being woken.
+/// The drop does not wait for a bell that just rings.
 #[must_use = "dropping the alarm calls it off"]
 pub(crate) struct Alarm {
     timer: &'static Timer,
@@ -65,18 +82,21 @@ struct Timer {
     process: u32,
     agenda: Mutex<Agenda>,
     parker: Parker,
+    couriers: Couriers,
     /// The timer of a child that was forked from this process.
     of_child: OnceLock<Box<Self>>,
 }
 
 struct Agenda {
-    alarms: BTreeMap<Key, Waker>,
+    alarms: BTreeMap<Key, Arc<dyn Bell>>,
     next_number: u64,
     thread: Thread,
     /// Whether an alarm was set since the thread last looked and found none.
     was_used: bool,
     /// With nothing to time, the thread ends then.
     rest_ends: Instant,
+    /// When to look after the couriers, while they have something to do. Set by the thread itself.
+    watch: Option<Watch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +108,9 @@ enum Thread {
 }
 
 /// What the thread does next.
-#[derive(Debug)]
 enum Step {
-    Wake(Waker),
+    Ring(Arc<dyn Bell>),
+    LookAfter(Watch),
     SleepUntil(Instant),
     End,
 }
@@ -98,16 +118,16 @@ enum Step {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let Some(mut agenda) = self.timer.agenda_unless_forked() else { return };
-        let waker = if mutant!("alarm_stays") { None } else { agenda.alarms.remove(&self.key) };
+        let bell = if mutant!("alarm_stays") { None } else { agenda.alarms.remove(&self.key) };
         // With nothing left the thread is to end soon, not when the time of this alarm comes.
-        let is_last = waker.is_some() && agenda.alarms.is_empty();
+        let is_last = bell.is_some() && agenda.alarms.is_empty();
         let calls = is_last && agenda.wakes_from_beyond(clock::after(LINGER));
         let calls = calls && !mutant!("alarm_gone_unsaid");
         drop(agenda);
         if calls {
             self.timer.parker.unpark();
         }
-        let _quiet = unwind::quietly(|| drop(waker));
+        drop(bell);
     }
 }
 
@@ -117,13 +137,14 @@ impl Timer {
             process,
             agenda: Mutex::new(Agenda::new(clock::now())),
             parker: Parker::new(),
+            couriers: Couriers::default(),
             of_child: OnceLock::new(),
         }
     }
 
     fn of_this_process() -> &'static Self {
         static FIRST: OnceLock<Timer> = OnceLock::new();
-        let process = std::process::id();
+        let process = lineage::process();
         let mut timer = FIRST.get_or_init(|| Self::new(process));
         while timer.process != process {
             timer = timer.of_child.get_or_init(|| Box::new(Self::new(process)));
@@ -131,14 +152,14 @@ impl Timer {
         timer
     }
 
-    fn set(&'static self, when: Instant, waker: Waker) -> Alarm {
+    fn set(&'static self, when: Instant, bell: Arc<dyn Bell>) -> Alarm {
         let mut agenda = self.agenda.lock();
         let early = mutant!("alarm_asks_early").then(|| agenda.wakes_from_beyond(when));
         if early.is_some() {
             drop(agenda);
             agenda = self.agenda.lock();
         }
-        let key = agenda.add(when, waker);
+        let key = agenda.add(when, bell);
         if agenda.thread == Thread::None && self.start() {
             agenda.thread = Thread::Awake;
         }
@@ -157,13 +178,23 @@ impl Timer {
     }
 
     /// The whole life of the thread.
-    fn run(&self) {
+    fn run(&'static self) {
         let _abort = AbortOnPanic;
+        // It may have been started by a worker that is pinned, and that the user's code made nicer,
+        // or deaf.
+        affinity::take_after_process();
+        heritage::take_after_first_thread();
+        heritage::hear_no_signals();
         loop {
             let step = self.agenda.lock().step(clock::now());
             match step {
-                Step::Wake(waker) => {
-                    let _quiet = unwind::quietly(|| waker.wake());
+                Step::Ring(bell) => {
+                    let watch = self.couriers.send(bell.ring(), clock::now());
+                    self.watch(watch);
+                }
+                Step::LookAfter(watch) => {
+                    let watch = self.couriers.look_after(watch, clock::now());
+                    self.watch(watch);
                 }
                 Step::SleepUntil(end) => {
                     let _early = self.parker.park_until(end);
@@ -173,12 +204,19 @@ impl Timer {
         }
     }
 
+    fn watch(&self, watch: Option<Watch>) {
+        if let Some(watch) = watch {
+            // An earlier one stays: many alarms in a row must not put the look off.
+            self.agenda.lock().watch.get_or_insert(watch);
+        }
+    }
+
     /// None in a forked child if the lock was held when it was forked: by a thread that the child has not got.
     fn agenda_unless_forked(&self) -> Option<MutexGuard<'_, Agenda>> {
         if let Some(agenda) = self.agenda.try_lock() {
             return Some(agenda);
         }
-        (self.process == std::process::id()).then(|| self.agenda.lock())
+        (self.process == lineage::process()).then(|| self.agenda.lock())
     }
 }
 
@@ -190,13 +228,14 @@ impl Agenda {
             thread: Thread::None,
             was_used: false,
             rest_ends: now,
+            watch: None,
         }
     }
 
-    fn add(&mut self, when: Instant, waker: Waker) -> Key {
+    fn add(&mut self, when: Instant, bell: Arc<dyn Bell>) -> Key {
         let key = (when, self.next_number);
         self.next_number += 1;
-        self.alarms.insert(key, waker);
+        self.alarms.insert(key, bell);
         self.was_used = true;
         key
     }
@@ -211,11 +250,15 @@ impl Agenda {
     }
 
     fn step(&mut self, now: Instant) -> Step {
+        if let Some(watch) = self.watch.take_if(|watch| watch.when <= now) {
+            self.thread = Thread::Awake;
+            return Step::LookAfter(watch);
+        }
         let Some(earliest) = self.alarms.first_entry() else { return self.rest(now) };
         let (when, _) = *earliest.key();
         if when <= now {
             self.thread = Thread::Awake;
-            return Step::Wake(earliest.remove());
+            return Step::Ring(earliest.remove());
         }
         self.sleep_until(when)
     }
@@ -224,7 +267,7 @@ impl Agenda {
         if std::mem::take(&mut self.was_used) {
             self.rest_ends = clock::later(now, LINGER);
         }
-        if self.rest_ends <= now {
+        if self.rest_ends <= now && self.watch.is_none() {
             self.thread = Thread::None;
             return Step::End;
         }
@@ -232,6 +275,7 @@ impl Agenda {
     }
 
     fn sleep_until(&mut self, end: Instant) -> Step {
+        let end = self.watch.map_or(end, |watch| watch.when.min(end));
         if !mutant!("timer_sleep_unsaid") {
             self.thread = Thread::AsleepUntil(end);
         }
@@ -246,17 +290,24 @@ mod models;
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::{self, Receiver, Sender};
-    use std::task::{Wake, Waker};
     use std::time::{Duration, Instant};
 
-    use parking_lot::Mutex;
+    use crate::sync::real::Mutex;
 
-    use super::{Agenda, LINGER, Step, Thread, at};
+    use super::{Agenda, Bell, Errand, LINGER, Step, Thread, at};
     use crate::clock;
 
     const SECOND: Duration = Duration::from_secs(1);
     const STEP: Duration = Duration::from_millis(2);
     const PATIENCE: Duration = Duration::from_secs(60);
+
+    struct Silent;
+
+    impl Bell for Silent {
+        fn ring(self: Arc<Self>) -> Vec<Errand> {
+            Vec::new()
+        }
+    }
 
     fn agenda() -> (Agenda, Instant) {
         let now = clock::now();
@@ -264,13 +315,13 @@ mod tests {
     }
 
     fn add(agenda: &mut Agenda, when: Instant) -> super::Key {
-        agenda.add(when, Waker::noop().clone())
+        agenda.add(when, Arc::new(Silent))
     }
 
     #[track_caller]
     fn expect_sleep(agenda: &mut Agenda, now: Instant, until: Instant) {
         let step = agenda.step(now);
-        assert!(matches!(step, Step::SleepUntil(end) if end == until), "{step:?}");
+        assert!(matches!(step, Step::SleepUntil(end) if end == until));
     }
 
     #[test]
@@ -281,8 +332,8 @@ mod tests {
         add(&mut agenda, now + SECOND);
         expect_sleep(&mut agenda, now, now + SECOND);
         let late = now + 2 * SECOND;
-        assert!(matches!(agenda.step(late), Step::Wake(_)));
-        assert!(matches!(agenda.step(late), Step::Wake(_)), "two of one time are two");
+        assert!(matches!(agenda.step(late), Step::Ring(_)));
+        assert!(matches!(agenda.step(late), Step::Ring(_)), "two of one time are two");
         expect_sleep(&mut agenda, late, now + 3 * SECOND);
     }
 
@@ -303,7 +354,7 @@ mod tests {
     fn an_alarm_that_came_and_went_begins_the_rest_anew() {
         let (mut agenda, now) = agenda();
         add(&mut agenda, now);
-        assert!(matches!(agenda.step(now), Step::Wake(_)));
+        assert!(matches!(agenda.step(now), Step::Ring(_)));
         expect_sleep(&mut agenda, now, now + LINGER);
         let key = add(&mut agenda, now + LINGER / 2);
         agenda.alarms.remove(&key);
@@ -321,51 +372,71 @@ mod tests {
         assert!(!agenda.wakes_from_beyond(now));
     }
 
-    /// Sends its number when it is woken, then panics if it is the first.
-    struct Bell(u32, Sender<u32>);
+    /// Its errand sends its number.
+    struct Numbered(u32, Sender<u32>);
 
-    impl Wake for Bell {
-        fn wake(self: Arc<Self>) {
-            self.1.send(self.0).unwrap();
-            if self.0 == 0 {
-                std::panic::resume_unwind(Box::new("planned"));
-            }
+    impl Bell for Numbered {
+        fn ring(self: Arc<Self>) -> Vec<Errand> {
+            vec![Box::new(move || self.1.send(self.0).unwrap())]
         }
     }
 
-    /// Holds the timer's thread up until its sender is dropped.
+    /// Sends its number as it rings, for errands have no order; the errand of the first one panics.
+    struct InOrder(u32, Sender<u32>);
+
+    impl Bell for InOrder {
+        fn ring(self: Arc<Self>) -> Vec<Errand> {
+            self.1.send(self.0).unwrap();
+            vec![Box::new(move || {
+                if self.0 == 0 {
+                    std::panic::resume_unwind(Box::new("planned"));
+                }
+            })]
+        }
+    }
+
+    /// Its errand lasts until its sender is dropped.
     struct HoldsUp(Mutex<Receiver<()>>);
 
-    impl Wake for HoldsUp {
-        fn wake(self: Arc<Self>) {
-            assert!(self.0.lock().recv().is_err());
+    impl Bell for HoldsUp {
+        fn ring(self: Arc<Self>) -> Vec<Errand> {
+            vec![Box::new(move || assert!(self.0.lock().recv().is_err()))]
         }
+    }
+
+    #[test]
+    fn an_errand_that_is_stuck_holds_up_no_alarm_and_no_other_errand() {
+        let (rings, heard) = mpsc::channel();
+        let (gates, held): (Vec<_>, Vec<_>) = (0..3).map(|_| mpsc::channel::<()>()).unzip();
+        let start = clock::now();
+        let hold = |held| at(start, Arc::new(HoldsUp(Mutex::new(held))));
+        let _stuck: Vec<_> = held.into_iter().map(hold).collect();
+        let _alarm = at(start + STEP, Arc::new(Numbered(7, rings)));
+        assert_eq!(heard.recv_timeout(PATIENCE), Ok(7), "three couriers are stuck");
+        drop(gates);
     }
 
     #[test]
     fn alarms_come_in_order_but_for_those_called_off_though_one_panics() {
         let (rings, heard) = mpsc::channel();
-        let (gate, held) = mpsc::channel();
-        let start = clock::now();
-        let _holds_up = at(start, Waker::from(Arc::new(HoldsUp(Mutex::new(held)))));
-        let bell = |number| Waker::from(Arc::new(Bell(number, rings.clone())));
+        let start = clock::now() + SECOND / 4;
+        let bell = |number| Arc::new(InOrder(number, rings.clone()));
         let mut alarms: Vec<_> =
             (0..6).rev().map(|n| at(start + STEP * (n + 1), bell(n))).collect();
         // The fourth and the second.
         drop((alarms.remove(1), alarms.remove(2)));
         drop(rings);
-        drop(gate);
         let heard: Vec<_> = std::iter::from_fn(|| heard.recv_timeout(PATIENCE).ok()).collect();
         assert_eq!(heard, [0, 1, 3, 5]);
         assert!(clock::now() >= start + STEP * 6, "none comes early");
     }
 
     #[test]
-    fn an_alarm_called_off_drops_its_waker_at_once() {
+    fn an_alarm_called_off_drops_its_bell_at_once() {
         let (rings, heard) = mpsc::channel();
         let far = clock::after(Duration::MAX);
         for number in 0..1_000 {
-            drop(at(far, Waker::from(Arc::new(Bell(number, rings.clone())))));
+            drop(at(far, Arc::new(Numbered(number, rings.clone()))));
         }
         drop(rings);
         assert_eq!(heard.try_recv(), Err(mpsc::TryRecvError::Disconnected));

@@ -16,6 +16,8 @@ mod cores;
 mod cpusets;
 #[path = "limits/gaps.rs"]
 mod gaps;
+#[path = "limits/masks.rs"]
+mod masks;
 #[path = "limits/quota.rs"]
 mod quota;
 #[path = "limits/refused.rs"]
@@ -23,6 +25,8 @@ mod refused;
 #[expect(dead_code, reason = "what only other tests use")]
 #[path = "it/support.rs"]
 mod support;
+#[path = "limits/taken_cores.rs"]
+mod taken_cores;
 #[path = "limits/threads.rs"]
 mod threads;
 #[path = "limits/urgent.rs"]

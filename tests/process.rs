@@ -7,6 +7,8 @@ mod child;
 mod exit;
 #[path = "process/fork.rs"]
 mod fork;
+#[path = "process/heritage.rs"]
+mod heritage;
 #[path = "process/signals.rs"]
 mod signals;
 #[path = "process/death.rs"]

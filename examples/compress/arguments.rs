@@ -7,8 +7,8 @@ use std::str::FromStr;
 pub(crate) const USAGE: &str = "\
 usage: compress [OPTION]... [FILE|DIR]...
 
-Compresses each FILE to FILE.gz with all cores, and removes FILE when FILE.gz is whole. Without FILE, or
-where it is -, from stdin to stdout. Any gunzip reads what is written.
+Compresses each FILE to FILE.gz with all cores, and removes FILE when FILE.gz is whole. Without
+FILE, or where it is -, from stdin to stdout. Any gunzip reads what is written.
 
   -d, --decompress  FILE.gz to FILE, of any gzip
   -t, --test        only check that each FILE is whole

@@ -60,6 +60,12 @@ pub(crate) enum Broken {
     Task(TaskError),
 }
 
+impl From<TaskError> for Broken {
+    fn from(why: TaskError) -> Self {
+        Self::Task(why)
+    }
+}
+
 impl Broken {
     /// Whether the output is whole all the same.
     pub(crate) fn is_whole(&self) -> bool {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use corepool::{WorkerLocal, WorkerPool};
@@ -45,15 +45,15 @@ impl Packer {
         let (blocks, give_back) = Blocks::new(input, known, self.block);
         let window = pool.worker_count() * BLOCKS_A_WORKER;
         let deflaters = Arc::clone(&self.deflaters);
-        let packed = pool.map_ordered(blocks, window, move |block: io::Result<Block>| {
-            let mut block = block?;
-            block.fill()?;
+        let blocks = blocks.map(|block| block.map_err(Broken::Read));
+        let packed = pool.try_map_ordered(blocks, window, move |mut block: Block| {
+            block.fill().map_err(Broken::Read)?;
             deflaters.with(|deflater| deflater.squeeze(&mut block));
             Ok(block)
         });
         let mut member = Member::begin(output, origin, self.level)?;
         for block in packed {
-            let block = block.map_err(Broken::Task)?.map_err(Broken::Read)?;
+            let block = block?;
             member.add(&block)?;
             progress.add(block.data().len(), block.packed().len());
             // Only refused when the input has ended, and no block is wanted any more.

@@ -52,7 +52,7 @@ pub(crate) fn unpack_wide(
     // The reader is not waited for: after garbage it may sit before a pipe that gives nothing more. Without the inflater
     // nobody takes its chunks, and it ends by itself.
     reading.detach();
-    inflating.join().map_err(Broken::Task)?
+    inflating.join()?
 }
 
 #[derive(Default)]

@@ -1,8 +1,7 @@
 //! A server that stays responsive: what computes runs on a pool, and the runtime's one thread only ever waits.
 //!
 //! ```text
-//! cargo run --release --example http_server [--port N] [--workers N] [--queue N] [--deadline MS]
-//!                                           [--nice N] [--drain MS] [--host ADDRESS] [--inline | --spawn-blocking]
+//! cargo run --release --example http_server -- [OPTION]...
 //!
 //! GET  /fib/{n}      the n-th Fibonacci number, the slow way (n up to 60)
 //! POST /compress     the body as gzip
@@ -10,6 +9,8 @@
 //! GET  /health       "ok", at once, however busy the rest is
 //! GET  /metrics      what happened so far, as Prometheus reads it
 //! ```
+//!
+//! `--help` lists the options.
 //!
 //! When as many requests wait as `--queue` allows (by default 64), more are told so at once: 503, with Retry-After. Who has
 //! no answer after `--deadline` (5000 ms) gets 504. A client that goes away takes its work with it. SIGTERM and Ctrl-C end the
@@ -27,6 +28,7 @@ mod server;
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,14 +36,24 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use options::{Options, Way};
+use options::{Options, USAGE, Wanted, Way};
 use server::ending::{Ending, Left};
 use server::pooled::Pooled;
 use server::runner::{Inline, Runner, SpawnBlocking};
 
 fn main() -> ExitCode {
-    let outcome = Options::parse(env::args_os().skip(1)).map_err(Into::into).and_then(run);
-    match outcome {
+    let options = match Options::parse(env::args_os().skip(1)) {
+        Ok(Wanted::Serve(options)) => options,
+        Ok(Wanted::Help) => return show(USAGE),
+        Ok(Wanted::Version) => {
+            return show(concat!("http_server ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        Err(line) => {
+            eprintln!("http_server: {line} (try --help)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options) {
         Ok(left) if left.is_clean() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(failure) => {
@@ -49,6 +61,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn show(text: &str) -> ExitCode {
+    // Who closes the pipe early has read enough.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn run(options: Options) -> Result<Left, Box<dyn Error>> {

@@ -7,6 +7,29 @@ use std::time::Duration;
 
 use crate::server::pooled::{NICEST, PoolOptions};
 
+pub(crate) const USAGE: &str = "\
+usage: http_server [OPTION]...
+
+Serves work for the processor over HTTP, computed on a pool: GET /fib/N, POST /compress and
+POST /hash. GET /health and GET /metrics answer at once, however busy the pool is. SIGTERM and
+Ctrl-C end it when what it accepted is answered.
+
+  --host ADDRESS    where to listen, by default 127.0.0.1
+  --port N          by default 8080; 0 for any free port, which the first line printed names
+  --workers N       1 to 1024, by default one for each core that may be used
+  --queue N         requests that may wait for a worker, 0 to 1000000, by default 64; the rest
+                    get 503 at once
+  --deadline MS     how long a request may take, 1 to 3600000, by default 5000; then it gets 504
+  --drain MS        how long the end may take, 1 to 3600000, by default 10000
+  --nice N          the niceness of the workers, 0 to 19, by default 19
+  --inline          no pool, for comparison: compute on the runtime's thread
+  --spawn-blocking  no pool, for comparison: compute on tokio's blocking threads
+  -h, --help        this text
+  -V, --version     the version
+
+Status: 0 everything accepted was answered, 1 something was left at the end, 2 it could not begin.
+";
+
 /// Who computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -15,7 +38,15 @@ pub(crate) enum Way {
     SpawnBlocking,
 }
 
-/// The words of the command line, understood.
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Help,
+    Version,
+    Serve(Options),
+}
+
+/// How to serve.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) host: String,
@@ -27,9 +58,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Understands the words of the command line.
+    ///
     /// # Errors
     /// One line about the first mistake.
-    pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, String> {
+    pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Wanted, String> {
         let mut options = Self {
             host: "127.0.0.1".to_owned(),
             port: 8080,
@@ -50,10 +83,13 @@ impl Options {
                 "--drain" => options.drain = milliseconds(&word, &value()?)?,
                 "--inline" => options.go(Way::Inline)?,
                 "--spawn-blocking" => options.go(Way::SpawnBlocking)?,
-                _ => return Err(format!("what is {word:?}? see the top of main.rs")),
+                "-h" | "--help" => return Ok(Wanted::Help),
+                "-V" | "--version" => return Ok(Wanted::Version),
+                _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
+                _ => return Err(format!("{word:?} is no option, and it takes nothing else")),
             }
         }
-        Ok(options)
+        Ok(Wanted::Serve(options))
     }
 
     fn go(&mut self, way: Way) -> Result<(), String> {

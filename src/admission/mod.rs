@@ -1,7 +1,9 @@
 //! Room in a bounded pool: a counter of places, and a line of those who wait for one.
 //!
 //! A place is held from the moment a task is accepted until its worker is done with it, so with room
-//! for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy. Places
+//! for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy with
+//! tasks that have one; for each worker that is busy with a task without a place one more may wait.
+//! Places
 //! are handed to the first in line directly: nobody who comes later can take one from under it.
 //!
 //! The word holds the free places and, in its lowest bit, whether anybody stands in line. While the bit
@@ -12,7 +14,7 @@
 #[cfg(all(test, corepool_loom))]
 mod models;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
@@ -43,10 +45,15 @@ pub(crate) struct Admission {
     /// Held while an edge is told, so that the two kinds come in turn.
     telling: Mutex<()>,
     observer: Observer,
+    /// How many places were given back, where that is counted.
+    given_back: Option<AtomicUsize>,
 }
 
 struct Line {
-    waiting: VecDeque<Arc<Ticket>>,
+    /// By number, in the order in which they came: whoever steps out is found without a search.
+    waiting: BTreeMap<u64, Arc<Ticket>>,
+    /// The number of the next one.
+    next: u64,
     closed: bool,
 }
 
@@ -70,6 +77,8 @@ pub(crate) struct Permit {
 pub(crate) struct InLine {
     admission: Arc<Admission>,
     ticket: Arc<Ticket>,
+    /// The ticket's number in the line.
+    number: u64,
 }
 
 /// What one who asks for a place gets.
@@ -86,11 +95,27 @@ impl Admission {
         Arc::new(Self {
             places,
             word: AtomicUsize::new(places * ONE),
-            line: Mutex::new(Line { waiting: VecDeque::new(), closed: false }),
+            line: Mutex::new(Line { waiting: BTreeMap::new(), next: 0, closed: false }),
             told_full: AtomicBool::new(false),
             telling: Mutex::new(()),
             observer,
+            given_back: None,
         })
+    }
+
+    /// As [`new`](Self::new), for one who asks what was [given back](Self::given_back).
+    pub(crate) fn that_counts(places: usize, observer: Observer) -> Arc<Self> {
+        let mut admission = Self::new(places, observer);
+        let inside = Arc::get_mut(&mut admission).expect("nobody else has it yet");
+        inside.given_back = Some(AtomicUsize::new(0));
+        admission
+    }
+
+    /// A number that has changed if a place was given back since it was asked before.
+    ///
+    /// Who finds no place, and then sees what somebody did after giving one back, sees it changed.
+    pub(crate) fn given_back(&self) -> usize {
+        self.given_back.as_ref().map_or(0, |given| given.load(Ordering::SeqCst))
     }
 
     /// Takes a place if one is free.
@@ -129,10 +154,12 @@ impl Admission {
             }
         }
         let ticket = Arc::new(Ticket { state: Mutex::new(TicketState::Waiting(waker)) });
-        line.waiting.push_back(Arc::clone(&ticket));
+        let number = line.next;
+        line.next += 1;
+        line.waiting.insert(number, Arc::clone(&ticket));
         drop(line);
         self.tell_full();
-        Entry::Wait(InLine { admission: Arc::clone(self), ticket })
+        Entry::Wait(InLine { admission: Arc::clone(self), ticket, number })
     }
 
     /// Sends everybody in line away; later ones too.
@@ -142,7 +169,7 @@ impl Admission {
         let waiting = std::mem::take(&mut line.waiting);
         self.clear_line_bit();
         drop(line);
-        for ticket in waiting {
+        for ticket in waiting.into_values() {
             ticket.decide(TicketState::Closed);
         }
     }
@@ -167,6 +194,24 @@ impl Admission {
 
     /// Gives a place to the first in line, or back to the count.
     fn give_back(&self) {
+        if mutant!("given_counted_early") {
+            self.count_given_back();
+        }
+        self.let_go_of_place();
+        // Only now: a thread that reads the number before this and then finds no place must see it
+        // change.
+        if !mutant!("given_counted_early") {
+            self.count_given_back();
+        }
+    }
+
+    fn count_given_back(&self) {
+        if let Some(given) = &self.given_back {
+            given.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn let_go_of_place(&self) {
         loop {
             // ORDERING: as in `enter`.
             let word = self.word.load(Ordering::Relaxed);
@@ -191,7 +236,7 @@ impl Admission {
     /// Says whether somebody took the place.
     fn hand_to_first(&self) -> bool {
         let mut line = self.line.lock();
-        let Some(first) = line.waiting.pop_front() else {
+        let Some((_, first)) = line.waiting.pop_first() else {
             self.clear_line_bit();
             return false;
         };
@@ -294,12 +339,9 @@ impl InLine {
 impl Drop for InLine {
     fn drop(&mut self) {
         let mut line = self.admission.line.lock();
-        if let Some(place) = line.waiting.iter().position(|other| Arc::ptr_eq(other, &self.ticket))
-        {
-            let _stepped_out = line.waiting.remove(place);
-            if line.waiting.is_empty() {
-                self.admission.clear_line_bit();
-            }
+        let stepped_out = line.waiting.remove(&self.number);
+        if stepped_out.is_some() && line.waiting.is_empty() {
+            self.admission.clear_line_bit();
         }
         drop(line);
         let state = std::mem::replace(&mut *self.ticket.state.lock(), TicketState::Closed);

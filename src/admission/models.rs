@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::{Admission, Edge, Entry, InLine, Permit};
 use crate::parker::Parker;
-use crate::sync::explore;
+use crate::sync::{AtomicBool, Ordering, explore};
 
 fn room(places: usize) -> Arc<Admission> {
     Admission::new(places, Box::new(|_| ()))
@@ -287,5 +287,27 @@ fn a_room_that_has_drained_is_not_left_as_full() {
         drop(room.try_enter());
         giver.join().unwrap();
         assert!(!is_full.load(Relaxed), "all places are free");
+    });
+}
+
+/// What a full pool that drops its oldest asks: nothing waits any more, so was a place given back?
+#[test]
+fn who_sees_what_came_after_a_place_sees_that_it_was_given() {
+    explore(|| {
+        let room = Admission::that_counts(1, Box::new(|_| ()));
+        let permit = enter(&room);
+        let took_the_next = Arc::new(AtomicBool::new(false));
+        let giver = {
+            let took_the_next = Arc::clone(&took_the_next);
+            thread::spawn(move || {
+                drop(permit);
+                took_the_next.store(true, Ordering::Release);
+            })
+        };
+        let given_back = room.given_back();
+        if room.try_enter().is_none() && took_the_next.load(Ordering::Acquire) {
+            assert_ne!(room.given_back(), given_back);
+        }
+        giver.join().unwrap();
     });
 }

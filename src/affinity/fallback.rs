@@ -2,8 +2,7 @@
 //!
 //! The functions mirror those of `linux.rs`, so that nothing above has to ask which system it runs
 //! on. macOS has only hints that cannot be read back, and a hint must not be reported as a pin.
-//! Windows and the BSDs do have masks; they take this way until somebody can run the read-back
-//! tests there. Only `std` is used, so that the crate compiles wherever `std` does.
+//! The BSDs do have masks; they take this way until somebody can run the read-back tests there. Only `std` is used, so that the crate compiles wherever `std` does.
 #![forbid(unsafe_code)]
 
 /// Not readable here.
@@ -19,6 +18,11 @@ pub(super) fn process_mask() -> Option<Vec<usize>> {
 /// Always refused, with the name of the system for the one who reads the report.
 pub(super) fn set_thread_mask(_cores: &[usize]) -> Result<(), String> {
     Err(format!("pinning is not supported on {}", std::env::consts::OS))
+}
+
+/// Not done here.
+pub(super) fn set_mask_of(_thread: i32, _cores: &[usize]) -> Result<(), String> {
+    Err("other threads' masks are left alone on this system".to_owned())
 }
 
 /// Not known here.

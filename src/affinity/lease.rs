@@ -2,11 +2,15 @@
 //!
 //! The kernel balances free threads but leaves pinned ones where they are. Two pools that each pin
 //! their workers to "cores 0 to n" would therefore fight for the first cores while the last stand
-//! idle. The table counts how many workers sit on each core, and a new pool takes the emptiest.
+//! idle. The table counts how many workers sit on each core, and a new pool takes the emptiest;
+//! which of those says `choice.rs`.
 #![forbid(unsafe_code)]
 
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use super::choice::{Placement, Wish, choose};
+use super::others;
+use super::topology::Topology;
+use crate::sync::real::Mutex;
+use std::collections::{BTreeMap, HashMap};
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
 
@@ -30,12 +34,29 @@ impl Drop for Lease {
     }
 }
 
-/// Takes `count` of the `candidates`: the least leased first, of equals the lower number.
+/// Takes `count` of the `candidates`: the least leased first, of equals as the placement says.
 ///
 /// More workers than candidates wrap round, so that no core gets two more than another from one
 /// lease. Without candidates the lease is empty.
-pub(crate) fn lease(candidates: &[usize], count: usize) -> Lease {
-    Lease { cores: TABLE.lock().take_emptiest(candidates, count) }
+pub(crate) fn lease(
+    candidates: &[usize],
+    count: usize,
+    placement: Placement,
+    topology: &Topology,
+) -> Lease {
+    // Who takes each core as often as the others has no choice.
+    let has_choice = !candidates.is_empty() && count % candidates.len() != 0;
+    let others = if has_choice { others::pinned_threads() } else { HashMap::new() };
+    let mut table = TABLE.lock();
+    let is_first = table.leased.is_empty();
+    let start = if is_first { std::process::id() as usize } else { 0 };
+    let wish = Wish { candidates, count, placement, topology, others: &others, start };
+    Lease { cores: table.take_best(wish) }
+}
+
+/// The lease of a pool that is not pinned.
+pub(crate) fn no_lease() -> Lease {
+    Lease { cores: Vec::new() }
 }
 
 /// Takes just these cores, however much they are leased: somebody named them. They count in the table
@@ -60,11 +81,8 @@ impl Table {
     /// Each candidate is taken once before any is taken twice. To fill up the emptiest core again
     /// and again would level the table better, but could put two workers of one pool on the same
     /// core while its other core lies under a pool that happens to be idle.
-    fn take_emptiest(&mut self, candidates: &[usize], count: usize) -> Vec<usize> {
-        let mut order = candidates.to_vec();
-        order.sort_unstable_by_key(|&core| (self.load(core), core));
-        order.dedup();
-        let taken: Vec<usize> = order.into_iter().cycle().take(count).collect();
+    fn take_best(&mut self, wish: Wish<'_>) -> Vec<usize> {
+        let taken = choose(wish, |core| self.load(core));
         self.take(&taken);
         taken
     }
@@ -91,7 +109,24 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{TABLE, Table, lease, lease_exactly};
+    use super::{HashMap, Placement, TABLE, Table, Topology, Wish, lease_exactly};
+
+    impl Table {
+        fn take_emptiest(&mut self, candidates: &[usize], count: usize) -> Vec<usize> {
+            self.take_best(Wish {
+                candidates,
+                count,
+                placement: Placement::default(),
+                topology: &Topology::default(),
+                others: &HashMap::new(),
+                start: 0,
+            })
+        }
+    }
+
+    fn lease(candidates: &[usize], count: usize) -> super::Lease {
+        super::lease(candidates, count, Placement::default(), &Topology::default())
+    }
 
     #[test]
     fn the_first_pool_gets_the_lowest_cores() {

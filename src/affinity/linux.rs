@@ -1,17 +1,16 @@
 //! Affinity masks on Linux, as plain lists of core numbers.
 //!
 //! These are the only lines that talk to the kernel about masks; what to make of the answers is
-//! decided in `usable.rs` and `pin.rs`. `fallback.rs` has the same four functions for all other
+//! decided in `usable.rs` and `pin.rs`. `fallback.rs` has the same functions for all other
 //! systems, so a change of a signature here is a change there.
 //!
-//! A mask of rustix holds [`CpuSet::MAX_CPU`] (1024) cores. A kernel configured for more refuses to
+//! A mask holds [`CpuSet::MAX_CPU`] (1024) cores. A kernel configured for more refuses to
 //! write its mask into so small a set; that reads as "not readable", and the pool runs unpinned.
 //! The set's own methods index an array and would panic beyond its end, so every number is compared
 //! with the limit before it reaches them.
 #![forbid(unsafe_code)]
 
-use rustix::process::{Pid, getpid};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use super::mask::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// The cores the calling thread may run on, in ascending order; `None` where the kernel will not say.
 pub(super) fn thread_mask() -> Option<Vec<usize>> {
@@ -21,7 +20,13 @@ pub(super) fn thread_mask() -> Option<Vec<usize>> {
 /// The cores of the process: on Linux every thread has a mask of its own, and the main thread's is
 /// the one that `taskset`, a container or a service manager has set from outside.
 pub(super) fn process_mask() -> Option<Vec<usize>> {
-    read_mask(Some(getpid()))
+    read_mask(i32::try_from(std::process::id()).ok())
+}
+
+/// The only core that another thread may run on, by the thread's number; `None` if there are more,
+/// or the thread is gone.
+pub(super) fn only_core_of(thread: i32) -> Option<usize> {
+    sched_getaffinity(Some(thread)).ok()?.only()
 }
 
 /// Confines the calling thread to `cores`; the error says what the kernel objected to.
@@ -32,17 +37,22 @@ pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     sched_setaffinity(None, &set_of(cores)?).map_err(|refusal| refusal.to_string())
 }
 
+/// As [`set_thread_mask`], for another thread, by its number.
+pub(super) fn set_mask_of(thread: i32, cores: &[usize]) -> Result<(), String> {
+    sched_setaffinity(Some(thread), &set_of(cores)?).map_err(|refusal| refusal.to_string())
+}
+
 /// The core on which the calling thread is at this moment; it may be stale as soon as it is read.
 ///
 /// The vDSO answers without entering the kernel on the common architectures, so this is cheap enough
 /// for a hint on a warm path.
 #[inline]
 pub(super) fn current_core() -> Option<usize> {
-    Some(sched_getcpu())
+    sched_getcpu()
 }
 
 /// An empty mask is no answer: no thread can run without a core, so something filtered the call.
-fn read_mask(of: Option<Pid>) -> Option<Vec<usize>> {
+fn read_mask(of: Option<i32>) -> Option<Vec<usize>> {
     let cores = cores_of(&sched_getaffinity(of).ok()?);
     (!cores.is_empty()).then_some(cores)
 }
@@ -70,6 +80,15 @@ mod tests {
     fn a_sparse_mask_survives_the_way_there_and_back() {
         let sparse = [1, 5, 900, CpuSet::MAX_CPU - 1];
         assert_eq!(cores_of(&set_of(&sparse).unwrap()), sparse);
+    }
+
+    #[test]
+    fn the_core_of_a_set_of_one_is_told() {
+        for core in [0, 5, 64, CpuSet::MAX_CPU - 1] {
+            assert_eq!(set_of(&[core]).unwrap().only(), Some(core));
+            assert_eq!(set_of(&[core, 7]).unwrap().only(), None);
+        }
+        assert_eq!(CpuSet::new().only(), None);
     }
 
     #[test]

@@ -3,18 +3,26 @@
 //! Guarantee 6, honest placement, lives here. Three questions are kept apart, because each can have
 //! the answer "not possible" while the others still stand:
 //!
-//! - *What may we use?* [`usable()`] reads the affinity mask and the quota; [`one_per_physical`] reads
-//!   which of those cores are two faces of one.
-//! - *Who has what already?* [`lease()`] and [`lease_exactly`] keep the process-wide table that stops
-//!   two pools from piling onto the same core while others are free.
+//! - *What may we use?* [`usable()`] reads the affinity mask and the quota; [`Topology`] which of
+//!   those cores are two faces of one, share a cache, are slow.
+//! - *Who has what already?* [`lease()`] and [`lease_exactly`] keep the process-wide table that
+//!   stops two pools from piling onto the same core while others are free. `others.rs` looks who
+//!   else is there.
 //! - *What did the kernel give?* [`pin_current_thread`] asks, then reads the answer back.
+//!
+//! A mask is touched only to pin a thread that is to be pinned, and to undo just that:
+//! [`handed_on`] for threads that a pinned one starts, [`unpinned`] for what must not inherit a
+//! pin. Whatever else set a mask is left alone.
 //!
 //! Nothing here fails or panics. A pool must work where masks cannot be read, where a sandbox
 //! forbids to set them, and on systems that have no such thing; "not possible" is an ordinary value
 //! and the caller goes on unpinned.
-#![forbid(unsafe_code)]
 
+mod choice;
+mod core_set;
 mod lease;
+mod loose;
+mod others;
 mod pin;
 mod quota;
 mod topology;
@@ -22,21 +30,37 @@ mod usable;
 
 // Miri interprets the program and has no cores to hand out. It takes the way of the other systems,
 // so that a pool under Miri is simply an unpinned one.
-#[cfg(all(any(not(target_os = "linux"), miri), not(corepool_virtual)))]
+#[cfg(all(any(not(any(target_os = "linux", windows)), miri), not(corepool_virtual)))]
 mod fallback;
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 mod linux;
+#[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
+mod mask;
+#[cfg(target_os = "linux")]
+mod thread_number;
 #[cfg(corepool_virtual)]
 mod virtual_machine;
+#[cfg(all(windows, not(miri)))]
+mod windows;
 
-#[cfg(all(any(not(target_os = "linux"), miri), not(corepool_virtual)))]
+#[cfg(all(any(not(any(target_os = "linux", windows)), miri), not(corepool_virtual)))]
 use fallback as system;
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 use linux as system;
 #[cfg(corepool_virtual)]
 use virtual_machine as system;
+#[cfg(all(windows, not(miri)))]
+use windows as system;
 
-pub(crate) use lease::{Lease, lease, lease_exactly};
-pub(crate) use pin::{Pinned, current_core, pin_current_thread, unpin_current_thread};
-pub(crate) use topology::one_per_physical;
+pub use choice::Placement;
+pub(crate) use lease::{Lease, lease, lease_exactly, no_lease};
+pub(crate) use loose::{is_runnable, let_loose};
+pub(crate) use pin::{
+    Pinned, current_core, handed_on, pin_current_thread, take_after_process, unpin_current_thread,
+    unpinned,
+};
+#[cfg(target_os = "linux")]
+pub(crate) use thread_number::thread_number;
+pub use topology::CoreKind;
+pub(crate) use topology::Topology;
 pub(crate) use usable::{Usable, physical_parallelism, usable};

@@ -1,70 +1,230 @@
-//! Which hardware threads are faces of the same physical core.
+//! What the machine is made of: which hardware threads share a physical core, a cache, a memory
+//! node, and which are slow.
 //!
-//! The key is the text of `thread_siblings_list`: all siblings of a core show the same one. The pair
+//! Linux tells it under `/sys/devices`. Any of the files may be missing: in containers, on other
+//! systems, on machines that are not hybrid. What is not known makes no difference between cores,
+//! except that a core whose relatives are not known is a physical core of its own, because a worker
+//! too many costs less than a core left unused.
+//!
+//! The key to physical cores is the text of a list of siblings, which all siblings share. The pair
 //! of package and core id looks more natural but is not unique on machines with several dies to a
-//! package, and the newer name of the file, `core_cpus_list`, is missing on kernels still in use.
-//! On systems without such files every core stands for itself.
+//! package.
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::hash::Hash;
+use std::path::Path;
+use std::sync::Arc;
 
-/// The first hardware thread of each physical core among `cores`, in the order given.
-///
-/// "First" among those that may be used: a mask can well hold only the second face of a core. A core
-/// whose topology is unreadable stays, because a worker too many costs less than a core left unused.
-pub(crate) fn one_per_physical(cores: &[usize]) -> Vec<usize> {
-    first_of_each(cores, siblings)
+use crate::sync::real::Mutex;
+
+/// Where the kernel tells what there is.
+const ROOT: &str = "/sys/devices";
+/// A core counts as slow if it has less than this part of what the fastest has. Cores of one kind
+/// differ by some hundredths.
+const FAST: (u32, u32) = (2, 3);
+
+/// What kind of core a worker has, on machines that have two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CoreKind {
+    /// One of the fast cores. Pools take these first.
+    Performance,
+    /// One of the slower cores, which need less energy.
+    Efficiency,
 }
 
-fn siblings(core: usize) -> Option<String> {
-    // Virtual cores have one thread each.
-    if cfg!(corepool_virtual) {
-        return None;
-    }
-    let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
-    fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty())
+/// Where a core stands. The numbers of groups mean nothing but whether two are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Hardware threads of one physical core.
+    pub(super) physical: usize,
+    /// Cores that share their last-level cache.
+    pub(super) cache: usize,
+    /// Cores that are near the same memory.
+    pub(super) node: usize,
+    /// None where all cores are alike, or it is not known.
+    pub(super) kind: Option<CoreKind>,
 }
 
-fn first_of_each<K: Eq + Hash>(cores: &[usize], group: impl Fn(usize) -> Option<K>) -> Vec<usize> {
-    let mut seen = HashSet::new();
-    let is_first = |&core: &usize| group(core).is_none_or(|key| seen.insert(key));
-    cores.iter().copied().filter(is_first).collect()
+/// What is known of some cores.
+#[derive(Debug, Default)]
+pub(crate) struct Topology {
+    places: BTreeMap<usize, Place>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::first_of_each;
-
-    /// Four cores with two threads each, numbered the way most firmware does it: 0 and 4 are one core.
-    fn far_apart(core: usize) -> Option<usize> {
-        Some(core % 4)
+impl Topology {
+    /// Reads what the system tells of these cores. What was read before is kept: it takes some
+    /// 10 µs a core, and machines do not change.
+    pub(crate) fn of_machine(cores: &[usize]) -> Arc<Self> {
+        static KNOWN: Mutex<Option<Arc<Topology>>> = Mutex::new(None);
+        let mut known = KNOWN.lock();
+        let kept = known.take();
+        let fits = |topology: &Arc<Self>| topology.places.keys().eq(cores);
+        let topology = kept.filter(fits).unwrap_or_else(|| {
+            // Miri interprets the program; a virtual machine's cores have one thread each.
+            let has_files = cfg!(all(target_os = "linux", not(any(miri, corepool_virtual))));
+            let root = if has_files { ROOT } else { "" };
+            Arc::new(Self::read(Path::new(root), cores))
+        });
+        *known = Some(Arc::clone(&topology));
+        topology
     }
 
-    #[test]
-    fn siblings_count_once() {
-        let all: Vec<usize> = (0..8).collect();
-        assert_eq!(first_of_each(&all, far_apart), [0, 1, 2, 3]);
-        assert_eq!(first_of_each(&all, |core| Some(core / 2)), [0, 2, 4, 6]);
+    /// Reads it from another folder than the kernel's, in tests.
+    pub(super) fn read(root: &Path, cores: &[usize]) -> Self {
+        let files = Files { root };
+        let kinds = files.kinds(cores);
+        let nodes = files.nodes();
+        let mut groups = Groups::default();
+        let place = |&core: &usize| {
+            let folder = format!("system/cpu/cpu{core}");
+            let siblings = ["core_cpus_list", "thread_siblings_list"];
+            let physical = siblings
+                .iter()
+                .find_map(|name| files.text(&format!("{folder}/topology/{name}")))
+                .unwrap_or_else(|| format!("only {core}"));
+            let caches = ["cache/index3/shared_cpu_list", "cache/index2/shared_cpu_list"];
+            let packages = ["topology/package_cpus_list", "topology/core_siblings_list"];
+            let cache = caches
+                .iter()
+                .chain(&packages)
+                .find_map(|name| files.text(&format!("{folder}/{name}")))
+                .unwrap_or_default();
+            let node = nodes.iter().find(|(_, cores)| cores.has(core)).map(|(name, _)| &**name);
+            let place = Place {
+                physical: groups.number("core", &physical),
+                cache: groups.number("cache", &cache),
+                node: groups.number("node", node.unwrap_or_default()),
+                kind: kinds.get(&core).copied(),
+            };
+            (core, place)
+        };
+        Self { places: cores.iter().map(place).collect() }
     }
 
-    #[test]
-    fn a_mask_may_hold_only_the_second_thread_of_a_core() {
-        assert_eq!(first_of_each(&[1, 4, 5, 6], far_apart), [1, 4, 6]);
+    /// A core that nothing is known of stands for itself.
+    pub(super) fn place(&self, core: usize) -> Place {
+        let unknown = Place { physical: usize::MAX - core, cache: 0, node: 0, kind: None };
+        self.places.get(&core).copied().unwrap_or(unknown)
     }
 
-    #[test]
-    fn unreadable_cores_all_stay() {
-        assert_eq!(first_of_each(&[1, 5, 900], |_| None::<usize>), [1, 5, 900]);
-        let half_readable = |core| (core < 4).then_some("0-3");
-        assert_eq!(first_of_each(&[0, 1, 4, 5], half_readable), [0, 4, 5]);
+    /// The kind of a core, where there are two.
+    pub(crate) fn kind(&self, core: usize) -> Option<CoreKind> {
+        self.place(core).kind
     }
 
-    #[test]
-    fn cores_that_no_machine_has_are_unreadable() {
-        let none = [1 << 40, usize::MAX];
-        assert_eq!(super::one_per_physical(&none), none);
-        assert!(super::one_per_physical(&[]).is_empty());
+    /// The first hardware thread of each physical core among `cores`, in the order given.
+    ///
+    /// "First" among those that may be used: a mask can well hold only the second face of a core.
+    pub(crate) fn one_per_physical(&self, cores: &[usize]) -> Vec<usize> {
+        let mut seen = std::collections::HashSet::new();
+        let is_first = |&core: &usize| seen.insert(self.place(core).physical);
+        cores.iter().copied().filter(is_first).collect()
     }
 }
+
+/// Gives each group of cores a number, by what the kernel calls it.
+#[derive(Debug, Default)]
+struct Groups {
+    known: HashMap<String, usize>,
+}
+
+impl Groups {
+    fn number(&mut self, what: &str, name: &str) -> usize {
+        let next = self.known.len();
+        *self.known.entry(format!("{what} {name}")).or_insert(next)
+    }
+}
+
+/// The kernel's files, or a test's.
+struct Files<'a> {
+    root: &'a Path,
+}
+
+impl Files<'_> {
+    fn text(&self, path: &str) -> Option<String> {
+        let text = fs::read_to_string(self.root.join(path)).ok()?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn list(&self, path: &str) -> Option<List> {
+        self.text(path).map(|text| List::of(&text))
+    }
+
+    /// Each memory node's name and cores.
+    fn nodes(&self) -> Vec<(String, List)> {
+        let folders = fs::read_dir(self.root.join("system/node"));
+        let mut nodes: Vec<_> = folders
+            .into_iter()
+            .flatten()
+            .filter_map(|folder| {
+                let name = folder.ok()?.file_name().into_string().ok()?;
+                name.strip_prefix("node")?.parse::<usize>().ok()?;
+                let cores = self.list(&format!("system/node/{name}/cpulist"))?;
+                Some((name, cores))
+            })
+            .collect();
+        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        nodes
+    }
+
+    /// The kinds of these cores, if there are two. Intel's processors have a folder for each;
+    /// elsewhere the kernel says how much a core can do.
+    fn kinds(&self, cores: &[usize]) -> HashMap<usize, CoreKind> {
+        let folder = |name: &str| self.list(&format!("{name}/cpus"));
+        let kind_of: HashMap<_, _> = match (folder("cpu_core"), folder("cpu_atom")) {
+            (Some(fast), Some(slow)) => cores
+                .iter()
+                .filter_map(|&core| match (fast.has(core), slow.has(core)) {
+                    (true, _) => Some((core, CoreKind::Performance)),
+                    (false, true) => Some((core, CoreKind::Efficiency)),
+                    (false, false) => None,
+                })
+                .collect(),
+            _ => self.kinds_by_capacity(cores),
+        };
+        let has = |kind| kind_of.values().any(|&other| other == kind);
+        let is_hybrid = has(CoreKind::Performance) && has(CoreKind::Efficiency);
+        if is_hybrid { kind_of } else { HashMap::new() }
+    }
+
+    fn kinds_by_capacity(&self, cores: &[usize]) -> HashMap<usize, CoreKind> {
+        let capacity = |&core: &usize| {
+            let text = self.text(&format!("system/cpu/cpu{core}/cpu_capacity"))?;
+            Some((core, text.parse::<u32>().ok()?))
+        };
+        let capacities: Vec<_> = cores.iter().filter_map(capacity).collect();
+        let most = capacities.iter().map(|(_, capacity)| *capacity).max().unwrap_or(0);
+        let kind = |capacity: u32| {
+            let is_fast =
+                u64::from(capacity) * u64::from(FAST.1) >= u64::from(most) * u64::from(FAST.0);
+            if is_fast { CoreKind::Performance } else { CoreKind::Efficiency }
+        };
+        capacities.into_iter().map(|(core, capacity)| (core, kind(capacity))).collect()
+    }
+}
+
+/// A list of cores as the kernel writes it: `0-3,8`.
+#[derive(Debug)]
+struct List(Vec<(usize, usize)>);
+
+impl List {
+    /// What makes no sense is left out.
+    fn of(text: &str) -> Self {
+        let range = |part: &str| {
+            let part = part.trim();
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some((first.parse().ok()?, last.parse().ok()?))
+        };
+        Self(text.split(',').filter_map(range).collect())
+    }
+
+    fn has(&self, core: usize) -> bool {
+        self.0.iter().any(|&(first, last)| (first..=last).contains(&core))
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+pub(super) mod tests;

@@ -5,7 +5,7 @@
 //! then run for an eighth of each period and stand throttled for the rest.
 #![forbid(unsafe_code)]
 
-use super::{one_per_physical, pin, quota, system};
+use super::{Topology, pin, quota, system};
 
 /// What this process may use of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) fn physical_parallelism(usable: &Usable) -> usize {
     let physical = if usable.cores.is_empty() {
         num_cpus::get_physical()
     } else {
-        one_per_physical(&usable.cores).len()
+        Topology::of_machine(&usable.cores).one_per_physical(&usable.cores).len()
     };
     physical.min(usable.parallelism).max(1)
 }
@@ -110,7 +110,7 @@ mod tests {
 }
 
 /// Whoever asks, the answer is the process's. Every thread here is the test's own.
-#[cfg(all(test, target_os = "linux", not(miri)))]
+#[cfg(all(test, any(target_os = "linux", windows), not(miri)))]
 mod kernel_tests {
     use super::{pin, system, usable};
     use std::thread;
@@ -120,7 +120,7 @@ mod kernel_tests {
         let expected = usable();
         for core in expected.cores.clone() {
             let seen = thread::spawn(move || {
-                assert_eq!(pin::pin_current_thread(core), pin::Pinned::To(core));
+                assert_eq!(pin::pin_current_thread(core, &[]), pin::Pinned::To(core));
                 let seen = usable();
                 assert_eq!(system::thread_mask().unwrap(), [core], "asking moves nobody");
                 seen
@@ -134,7 +134,7 @@ mod kernel_tests {
         let expected = usable();
         let last = expected.cores[expected.cores.len() - 1];
         let seen = thread::spawn(move || {
-            let _ = pin::pin_current_thread(last);
+            let _ = pin::pin_current_thread(last, &[]);
             thread::spawn(usable).join().unwrap()
         });
         assert_eq!(seen.join().unwrap(), expected);

@@ -24,6 +24,11 @@ pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
+/// Not done here.
+pub(super) fn set_mask_of(_thread: i32, _cores: &[usize]) -> Result<(), String> {
+    Err("other threads' masks are left alone on this system".to_owned())
+}
+
 #[inline]
 pub(super) fn current_core() -> Option<usize> {
     Some(thread::core())

@@ -3,14 +3,16 @@
 //! `README.md` beside this file has the protocol as steps. This module knows nothing of pools and workers.
 #![forbid(unsafe_code)]
 
+use core::mem;
 use core::ops::Range;
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::slot::{Claimed, NOWHERE, Slot};
-use crate::spin::Retry;
-use crate::sync::{AtomicU32, Mutex, Ordering, handshake, planted};
+use super::block::{self, Block, NOWHERE};
+use super::slot::{Claimed, Place, Slot, State};
+use crate::spin::{Gap, Retry};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake};
 use crate::task::Outcome;
 use crate::unwind;
 
@@ -19,34 +21,74 @@ const WAITS: u32 = 1;
 /// There is no taker any more.
 const DETACHED: u32 = 2;
 
+/// In a lane: its runner is about to take a range.
+const TAKES: u32 = NOWHERE - 1;
+/// So that the cursor can run over: by a range for each runner.
+const MOST_ITEMS: usize = 1 << 31;
+
 /// Runners who finish at the same time would wait for one another at one list.
 const LISTS: usize = 8;
-/// No range is longer.
-const LONGEST_RANGE: u32 = 32;
 /// Each runner is to find its way to the cursor so many times at least. A model has few items, and ranges of
 /// several all the same.
 const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
-    slots: Vec<Slot<F, T>>,
+    /// Closures and results.
+    places: Vec<Place<F, T>>,
+    /// The states, a block for each range.
+    blocks: Box<[Block]>,
+    /// How long a range is: two to the power of this.
+    range_bits: u32,
     /// Where the ranges that nobody has in hand begin.
     cursor: CachePadded<AtomicU32>,
     /// For each runner, where the range begins that it has in hand.
     lanes: Box<[CachePadded<AtomicU32>]>,
-    /// Runs of finished items: the one that was put on the list last.
+    /// Blocks with results: the one that was put on the list last.
     newest: Box<[CachePadded<AtomicU32>]>,
     /// What runners have to look out for, in a line that seldom changes.
     attention: CachePadded<AtomicU32>,
     waiter: Mutex<Option<Waker>>,
+    /// All results were taken: the places hold nothing.
+    is_emptied: AtomicBool,
+}
+
+/// The closures of a batch that has not begun. Dropped, they are.
+pub(super) struct Closures<F, T>(Vec<Place<F, T>>);
+
+impl<F, T> FromIterator<F> for Closures<F, T> {
+    fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> Self {
+        // The closures that came before an iterator's panic are dropped.
+        let mut all = Self(Vec::new());
+        all.0.extend(closures.into_iter().map(Place::new));
+        all
+    }
+}
+
+impl<F, T> Closures<F, T> {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<F, T> Drop for Closures<F, T> {
+    fn drop(&mut self) {
+        for place in &self.0 {
+            Slot::new(&State::new(), place).clear();
+        }
+    }
 }
 
 impl<F, T> Items<F, T> {
     /// # Panics
-    /// If there are four thousand million items.
-    pub(super) fn new(slots: Vec<Slot<F, T>>, lanes: usize) -> Self {
-        assert!(slots.len() < NOWHERE as usize, "a batch has less than 4,294,967,295 closures");
+    /// If there are two thousand million items.
+    pub(super) fn new(mut closures: Closures<F, T>, lanes: usize) -> Self {
+        assert!(closures.len() < MOST_ITEMS, "a batch has less than 2,147,483,648 closures");
+        let range_bits = range_bits(closures.len(), lanes);
+        let blocks = closures.len().div_ceil(1 << range_bits);
         Self {
-            slots,
+            places: mem::take(&mut closures.0),
+            blocks: (0..blocks).map(|_| Block::new()).collect(),
+            range_bits,
             cursor: CachePadded::new(AtomicU32::new(0)),
             lanes: (0..lanes).map(|_| CachePadded::new(AtomicU32::new(NOWHERE))).collect(),
             newest: (0..lanes.clamp(1, LISTS))
@@ -54,64 +96,71 @@ impl<F, T> Items<F, T> {
                 .collect(),
             attention: CachePadded::new(AtomicU32::new(0)),
             waiter: Mutex::new(None),
+            is_emptied: AtomicBool::new(false),
         }
     }
 
     pub(super) fn len(&self) -> u32 {
-        self.slots.len() as u32
+        self.places.len() as u32
     }
 
-    pub(super) fn slot(&self, item: u32) -> &Slot<F, T> {
-        &self.slots[item as usize]
+    #[inline]
+    pub(super) fn slot(&self, item: u32) -> Slot<'_, F, T> {
+        let place = item & ((1 << self.range_bits) - 1);
+        let state = self.blocks[self.block_of(item) as usize].state(place);
+        Slot::new(state, &self.places[item as usize])
     }
 
-    /// How long the range is that begins here: short ones towards the end, so that all end at about the
-    /// same time.
-    fn length_at(&self, start: u32) -> u32 {
-        let left = self.len() - start;
-        let lanes = self.lanes.len().max(1) as u32;
-        let share = left / (RANGES_EACH * lanes);
-        // Many runners would spend their time at the cursor.
-        let least = (lanes / 4).min(self.len() / (RANGES_EACH * lanes)).clamp(1, LONGEST_RANGE);
-        share.clamp(least, LONGEST_RANGE).min(left)
+    #[inline]
+    fn block_of(&self, item: u32) -> u32 {
+        item >> self.range_bits
+    }
+
+    pub(super) fn items_of(&self, block: u32) -> Range<u32> {
+        self.range_at(block << self.range_bits)
+    }
+
+    fn range_at(&self, start: u32) -> Range<u32> {
+        if start < self.len() { start..self.len().min(start + self.range()) } else { 0..0 }
+    }
+
+    fn range(&self) -> u32 {
+        1 << self.range_bits
     }
 
     /// The next range for a runner, who has been through the one before.
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
-        // ORDERING: a guess, which the exchange checks.
-        let mut start = self.cursor.load(Ordering::Relaxed);
-        let mut retry = Retry::default();
-        while start < self.len() {
-            let end = start + self.length_at(start);
-            // Said before it is so: whoever finds nothing at the cursor finds here what was taken from it.
+        // ORDERING: only so that those who come late do not move it on and on.
+        if self.cursor.load(Ordering::Relaxed) < self.len() {
+            // Said before it is so: whoever finds nothing at the cursor waits until it is said here what was taken from it.
             if !mutant!("batch_lane_late") {
-                self.lanes[lane].store(start, Ordering::SeqCst);
+                self.lanes[lane].store(TAKES, Ordering::SeqCst);
             }
-            // ORDERING: relaxed on failure, because that is a guess again.
-            let taken =
-                self.cursor.compare_exchange(start, end, Ordering::SeqCst, Ordering::Relaxed);
-            match taken {
-                Ok(_) => {
-                    if mutant!("batch_lane_late") {
-                        self.lanes[lane].store(start, Ordering::SeqCst);
-                    }
-                    return Some(start..end);
-                }
-                Err(_) => {
-                    retry.pause();
-                    // ORDERING: as above.
-                    start = self.cursor.load(Ordering::Relaxed);
-                }
+            let start = self.cursor.fetch_add(self.range(), Ordering::SeqCst);
+            if start < self.len() {
+                self.lanes[lane].store(start, Ordering::SeqCst);
+                return Some(self.range_at(start));
             }
         }
         self.lanes[lane].store(NOWHERE, Ordering::SeqCst);
         None
     }
 
-    /// The range that this runner has in hand, or is about to take, or has been through.
-    fn in_hand(&self, lane: &AtomicU32) -> Range<u32> {
+    /// The range that this runner has in hand, or has been through. None while it takes one.
+    fn in_hand(&self, lane: &AtomicU32) -> Option<Range<u32>> {
         let start = lane.load(Ordering::SeqCst);
-        if start < self.len() { start..start + self.length_at(start) } else { 0..0 }
+        (start != TAKES).then(|| self.range_at(start))
+    }
+
+    /// The same, for who must not miss it.
+    fn surely_in_hand(&self, lane: &AtomicU32) -> Range<u32> {
+        let mut gap = Gap::default();
+        loop {
+            match self.in_hand(lane) {
+                Some(range) => return range,
+                None => gap.wait(),
+            }
+        }
     }
 
     /// An item that nobody has started, from a range that somebody has in hand: a long item keeps nobody
@@ -119,7 +168,7 @@ impl<F, T> Items<F, T> {
     pub(super) fn claim_in_hand(&self) -> Option<(u32, Claimed<'_, F, T>)> {
         // Acquires what was said of the ranges that were taken.
         let _exhausted = self.cursor.load(Ordering::SeqCst);
-        let items = self.lanes.iter().flat_map(|lane| self.in_hand(lane).rev());
+        let items = self.lanes.iter().flat_map(|lane| self.surely_in_hand(lane).rev());
         let mut waiting = items.filter(|item| self.slot(*item).looks_waiting());
         waiting.find_map(|item| Some((item, self.slot(item).claim()?)))
     }
@@ -146,8 +195,8 @@ impl<F, T> Items<F, T> {
     /// Settles all that nobody has started. Says how many those were; each is noted before it is seen.
     pub(super) fn settle_unclaimed(&self, outcome: Outcome, mut note: impl FnMut()) -> usize {
         let from = self.cursor.swap(self.len(), Ordering::SeqCst).min(self.len());
-        let in_hand = self.lanes.iter().flat_map(|lane| self.in_hand(lane));
-        let mut run = Run::default();
+        let in_hand = self.lanes.iter().flat_map(|lane| self.surely_in_hand(lane));
+        let mut finished = Finished::default();
         let mut settled = 0;
         for item in (from..self.len()).chain(in_hand) {
             let slot = self.slot(item);
@@ -157,10 +206,10 @@ impl<F, T> Items<F, T> {
             if let Some(claimed) = slot.claim() {
                 claimed.settle_unrun(outcome, &mut note);
                 settled += 1;
-                run.add(self, item);
+                finished.add(self, item);
             }
         }
-        run.publish(self);
+        finished.publish(self);
         settled
     }
 
@@ -172,26 +221,30 @@ impl<F, T> Items<F, T> {
     /// How many items nobody has started. Exact when nobody starts one at the moment.
     pub(super) fn unclaimed(&self) -> usize {
         let start = self.cursor.load(Ordering::SeqCst).min(self.len());
-        let in_hand = self.lanes.iter().flat_map(|lane| self.in_hand(lane));
+        let in_hand = self.lanes.iter().filter_map(|lane| self.in_hand(lane)).flatten();
         let held = in_hand.filter(|item| *item < start && self.slot(*item).looks_waiting());
         (self.len() - start) as usize + held.count()
     }
 
-    /// Puts a run of finished items on the list, and calls who waits for them.
-    fn publish(&self, first: u32, length: u32) {
-        let slot = self.slot(first);
-        slot.begin_run(length);
+    /// Puts a block with results on a list, unless it is there, and calls who waits for them.
+    ///
+    /// If it is there, it will be looked through after this, and who put it there sees whether
+    /// somebody waits.
+    fn publish(&self, number: u32) {
+        let block = &self.blocks[number as usize];
+        if !block.list() {
+            return;
+        }
         // ORDERING: tried again if it is old.
-        let list = &self.newest[first as usize % self.newest.len()];
+        let list = &self.newest[number as usize % self.newest.len()];
         let mut newest = list.load(Ordering::Relaxed);
         let mut retry = Retry::default();
         loop {
-            slot.set_older(newest);
-            // ORDERING: SeqCst against `wait`, which says that it waits and then looks at the list.
-            let order =
-                planted(mutant!("batch_publish_unreleased"), Ordering::SeqCst, Ordering::Acquire);
+            block.set_older(newest);
+            // SeqCst against `wait`, which says that it waits and then looks at the list. It
+            // releases the link.
             // ORDERING: relaxed on failure, because it is tried again.
-            let push = list.compare_exchange(newest, first, order, Ordering::Relaxed);
+            let push = list.compare_exchange(newest, number, Ordering::SeqCst, Ordering::Relaxed);
             match push {
                 Ok(_) => break,
                 Err(_) => {
@@ -227,28 +280,19 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// Takes the lists: the first run, and from each one follows the next. In the order of finishing within a list.
-    pub(super) fn take_finished(&self) -> u32 {
+    /// Takes the lists: blocks to be looked through. Of each list the newest comes first.
+    pub(super) fn take_finished(&self, blocks: &mut Vec<u32>) {
         // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that waits.
-        let mut first = NOWHERE;
         for list in &self.newest {
-            if list.load(Ordering::SeqCst) != NOWHERE {
-                first = self.turn_around(list.swap(NOWHERE, Ordering::SeqCst), first);
+            let mut next = list.load(Ordering::SeqCst);
+            if next != NOWHERE {
+                next = list.swap(NOWHERE, Ordering::SeqCst);
+            }
+            while next != NOWHERE {
+                blocks.push(next);
+                next = self.blocks[next as usize].unlist();
             }
         }
-        first
-    }
-
-    /// Puts the runs from this one on before `first`, the last of them first.
-    fn turn_around(&self, mut next: u32, mut first: u32) -> u32 {
-        while next != NOWHERE {
-            let slot = self.slot(next);
-            let (older, _) = slot.run();
-            slot.set_older(first);
-            first = next;
-            next = older;
-        }
-        first
     }
 
     pub(super) fn has_finished(&self) -> bool {
@@ -257,16 +301,19 @@ impl<F, T> Items<F, T> {
 
     /// Nobody takes results any more: drops those on the list.
     fn drop_finished(&self) {
-        let mut first = self.take_finished();
-        while first != NOWHERE {
-            let (next, length) = self.slot(first).run();
-            for item in first..first + length {
-                if let Some(result) = self.slot(item).take() {
-                    unwind::quietly(|| drop(result));
-                }
+        let mut blocks = Vec::new();
+        self.take_finished(&mut blocks);
+        for item in blocks.into_iter().flat_map(|block| self.items_of(block)) {
+            if let Some(result) = self.slot(item).take_beside_others() {
+                unwind::quietly(|| drop(result));
             }
-            first = next;
         }
+    }
+
+    /// All results were taken, so nothing is left to be dropped with the memory.
+    pub(super) fn note_emptied(&self) {
+        // ORDERING: read when the memory goes; whatever counts its owners lies between.
+        self.is_emptied.store(true, Ordering::Relaxed);
     }
 
     /// The taker is gone: from here on runners drop what they make.
@@ -290,7 +337,8 @@ impl<F, T> Items<F, T> {
     /// From the end of each range: an item that its owner has claimed was claimed after the ones before it
     /// were finished. So either this look sees those, or their owner sees that somebody waits.
     pub(super) fn harvest(&self, lane: usize, found: &mut Vec<u32>) {
-        let items = self.in_hand(&self.lanes[lane]).rev();
+        // One that takes a range has published the one before.
+        let items = self.in_hand(&self.lanes[lane]).into_iter().flat_map(Range::rev);
         found.extend(items.filter(|item| self.slot(*item).has_result()));
     }
 
@@ -322,30 +370,46 @@ impl<F, T> Items<F, T> {
     }
 }
 
-/// Finished items that stand in a row and are not on the list yet.
-#[derive(Debug, Default)]
-pub(super) struct Run {
-    first: u32,
-    length: u32,
+/// What was neither run nor taken goes with the memory.
+impl<F, T> Drop for Items<F, T> {
+    fn drop(&mut self) {
+        // ORDERING: see `note_emptied`.
+        if !self.is_emptied.load(Ordering::Relaxed) {
+            (0..self.len()).for_each(|item| self.slot(item).clear());
+        }
+    }
 }
 
-impl Run {
-    /// Adds one, and publishes those before it if it does not stand behind them.
+/// All ranges are as long, so an addition is enough to take one, and a power of two, so a shift
+/// tells the range of an item. What is uneven at the end is evened out by those who find nothing at
+/// the cursor any more.
+fn range_bits(items: usize, lanes: usize) -> u32 {
+    let share = items / (RANGES_EACH as usize * lanes.max(1));
+    let share = share.clamp(1, block::MOST as usize);
+    // A model has few items, and wants them in one range.
+    let range = if cfg!(corepool_loom) { share.next_power_of_two() } else { share };
+    range.ilog2()
+}
+
+/// The block with finished items that are not on the list yet.
+#[derive(Debug, Default)]
+pub(super) struct Finished(Option<u32>);
+
+impl Finished {
+    /// Adds one, and publishes those before it if they are of another block.
     #[inline]
     pub(super) fn add<F, T>(&mut self, items: &Items<F, T>, item: u32) {
-        if self.length > 0 && self.first + self.length == item {
-            self.length += 1;
-        } else {
+        let block = items.block_of(item);
+        if self.0 != Some(block) {
             self.publish(items);
-            *self = Self { first: item, length: 1 };
+            self.0 = Some(block);
         }
     }
 
     #[inline]
     pub(super) fn publish<F, T>(&mut self, items: &Items<F, T>) {
-        if self.length > 0 {
-            items.publish(self.first, self.length);
-            self.length = 0;
+        if let Some(block) = self.0.take() {
+            items.publish(block);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The items lie in a row. As many *runners* as there are workers go through it, range by range, and put what they have
 //! finished on a list, from which the one *taker* takes the results. `README.md` beside this file has the protocol.
 
+mod block;
 mod items;
 #[cfg(all(test, corepool_loom))]
 mod models;
@@ -13,6 +14,7 @@ mod taker;
 mod tests;
 mod walk;
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
@@ -20,11 +22,11 @@ use std::task::Waker;
 use crate::config::Dispatch;
 use crate::error::TaskError;
 use crate::hub::{self, Gate, Hub};
+use crate::lineage;
 use crate::task::Outcome;
 use crate::worker;
-use items::Items;
+use items::{Closures, Items};
 use runner::{Batch, PoolBooks};
-use slot::Slot;
 use taker::Taker;
 
 /// Whether a pool can run batches. Others need what single tasks have: a place in a bounded queue, the time of
@@ -44,10 +46,10 @@ where
     T: Send + 'static,
 {
     debug_assert!(suits(hub), "batches are not for this pool");
-    let slots: Vec<_> = closures.into_iter().map(Slot::new).collect();
-    let runners = if hub.is_closed() { 0 } else { slots.len().min(hub.worker_count()) };
-    hub.count_batch(slots.len());
-    let batch = Batch::new(hub, Items::new(slots, runners), runners);
+    let closures: Closures<_, _> = closures.into_iter().collect();
+    let runners = if hub.is_closed() { 0 } else { closures.len().min(hub.worker_count()) };
+    hub.count_batch(closures.len());
+    let batch = Batch::new(hub, Items::new(closures, runners), runners);
     if runners == 0 {
         batch.reject();
     } else {
@@ -68,7 +70,7 @@ where
     }
     // Closed meanwhile: what no worker took may have nobody left to run it.
     for errand in held {
-        if errand.settle_unrun(Outcome::Rejected).is_some() {
+        if errand.settle_unrun(Outcome::Closed).is_some() {
             hub.note_errand_taken();
             hub.note_claimed_in_queue();
         }
@@ -99,12 +101,17 @@ impl<T> BatchSource<T> {
         self.inner.left()
     }
 
+    /// The item whose result was taken last.
+    pub(crate) fn last_taken(&self) -> u32 {
+        self.inner.last_taken()
+    }
+
     /// Items that nobody has started never run: their closures are dropped here, and they come out as `Cancelled`.
     pub(crate) fn cancel(&self) {
         self.inner.cancel();
     }
 
-    /// Takes a result that nobody will give any more: the batch is a parent process's. Costs a system call.
+    /// Takes a result that nobody will give any more: the batch is a parent process's.
     pub(crate) fn take_lost(&mut self) -> Option<TaskError> {
         self.inner.take_lost().then_some(TaskError::Lost)
     }
@@ -127,6 +134,7 @@ trait Source<T>: Send + Sync {
     fn try_take(&mut self) -> Option<Result<T, TaskError>>;
     fn set_waker(&mut self, waker: &Waker) -> bool;
     fn left(&self) -> usize;
+    fn last_taken(&self) -> u32;
     fn cancel(&self);
     fn take_lost(&mut self) -> bool;
     fn run_one_here(&mut self) -> bool;
@@ -158,13 +166,18 @@ where
         self.taker.left()
     }
 
+    fn last_taken(&self) -> u32 {
+        self.taker.last()
+    }
+
     fn cancel(&self) {
         self.batch.cancel();
     }
 
     fn take_lost(&mut self) -> bool {
-        let is_lost =
-            self.taker.left() > 0 && hub::find(self.batch.pool).is_some_and(|hub| hub.is_copy());
+        let is_lost = lineage::is_child()
+            && self.taker.left() > 0
+            && hub::find(self.batch.pool).is_some_and(|hub| hub.is_copy());
         if is_lost {
             self.taker.lose_one();
         }
@@ -176,7 +189,7 @@ where
         if !items.has_unclaimed() {
             return false;
         }
-        let ran = worker::beside(self.batch.pool, |hub, index| {
+        let ran = worker::beside(self.batch.pool, type_name::<F>, |hub, index| {
             let Some((item, claimed)) = items.claim_one() else { return false };
             let books = PoolBooks::of::<F>(hub, index);
             if walk::run_one(items, item, claimed, &books) == Outcome::Lost {

@@ -7,7 +7,6 @@ use std::task::Waker;
 use loom::thread;
 
 use super::items::Items;
-use super::slot::Slot;
 use super::taker::Taker;
 use super::walk::{Books, Turn, Walk};
 use crate::error::{PanicPayload, TaskError};
@@ -50,15 +49,15 @@ impl Books for NoBooks {
 type Shared = Arc<Items<Closure, Value>>;
 
 fn items(count: usize, lanes: usize) -> Shared {
-    let slots = (0..count).map(|item| {
+    let closures = (0..count).map(|item| {
         let trace: Trace = Arc::new(UnsafeCell::new(0));
         let closure: Closure = Box::new(move || {
             touch(&trace);
             Value { item, trace }
         });
-        Slot::new(closure)
+        closure
     });
-    Arc::new(Items::new(slots.collect(), lanes))
+    Arc::new(Items::new(closures.collect(), lanes))
 }
 
 /// A runner on a thread of its own.
@@ -74,6 +73,17 @@ fn thorough(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
         assert_eq!(Walk::new(lane).turn(&*items, &NoBooks), Turn::Done);
         let left = (0..items.len()).filter(|item| items.slot(*item).claim().is_some());
         assert_eq!(left.count(), 0, "a runner left while an item waited");
+    })
+}
+
+/// Runs one item on a thread of its own, if there is one.
+fn helper(items: &Shared) -> thread::JoinHandle<()> {
+    let items = Arc::clone(items);
+    thread::spawn(move || {
+        if let Some((item, claimed)) = items.claim_one() {
+            let outcome = super::walk::run_one(&items, item, claimed, &NoBooks);
+            assert_eq!(outcome, Outcome::Value);
+        }
     })
 }
 
@@ -121,7 +131,7 @@ fn a_long_item_does_not_keep_back_the_result_before_it() {
             wait.park();
             2
         });
-        let items = Arc::new(Items::new(vec![Slot::new(first), Slot::new(second)], 1));
+        let items = Arc::new(Items::new([first, second].into_iter().collect(), 1));
         let runner = {
             let items = Arc::clone(&items);
             thread::spawn(move || assert_eq!(Walk::new(0).turn(&*items, &NoBooks), Turn::Done))
@@ -154,6 +164,23 @@ fn two_runners_run_each_item_once() {
         let mut seen = Vec::new();
         seen.extend(taker.take(&items));
         runners.into_iter().for_each(|runner| runner.join().unwrap());
+        seen.extend(std::iter::from_fn(|| taker.take(&items)));
+        let mut numbers: Vec<_> = seen.into_iter().map(|value| value.unwrap().item).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1]);
+    });
+}
+
+/// Their states lie in one block, which stands on the list once.
+#[test]
+fn two_threads_finish_items_of_one_block() {
+    explore(|| {
+        let items = items(2, 1);
+        let threads = [runner(&items, 0), helper(&items)];
+        let mut taker = Taker::of(&items);
+        let mut seen = Vec::new();
+        seen.extend(taker.take(&items));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         seen.extend(std::iter::from_fn(|| taker.take(&items)));
         let mut numbers: Vec<_> = seen.into_iter().map(|value| value.unwrap().item).collect();
         numbers.sort_unstable();
@@ -205,6 +232,19 @@ fn a_taker_leaves_while_a_runner_finishes() {
         let runner = runner(&items, 0);
         Taker::of(&items).detach(&items);
         runner.join().unwrap();
+        let kept = (0..2).filter(|item| items.slot(*item).has_result());
+        assert_eq!(kept.count(), 0, "a result was dropped by nobody");
+    });
+}
+
+/// Both find that nobody takes results, and drop what stands on the list.
+#[test]
+fn a_taker_leaves_while_two_threads_finish() {
+    explore(|| {
+        let items = items(2, 1);
+        let threads = [runner(&items, 0), helper(&items)];
+        Taker::of(&items).detach(&items);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         let kept = (0..2).filter(|item| items.slot(*item).has_result());
         assert_eq!(kept.count(), 0, "a result was dropped by nobody");
     });

@@ -53,12 +53,15 @@ where
 
     /// Refuses all of them: the pool is closed.
     pub(super) fn reject(&self) {
-        self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Rejected);
+        self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Closed);
     }
 
     /// Settles as cancelled all that nobody has started.
     pub(super) fn cancel(&self) {
-        self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Cancelled);
+        let hub = self.hub.upgrade();
+        let settling = hub.as_deref().and_then(worker::begin_settling);
+        self.settle_unclaimed(hub.as_deref(), Outcome::Cancelled);
+        drop(settling);
     }
 
     fn settle_unclaimed(&self, hub: Option<&Hub>, outcome: Outcome) -> usize {
@@ -146,7 +149,7 @@ where
             return;
         }
         let hub = batch.hub.upgrade();
-        batch.settle_unclaimed(hub.as_deref(), Outcome::Rejected);
+        batch.settle_unclaimed(hub.as_deref(), Outcome::Closed);
         if let (Some(hub), Some(&number)) = (&hub, batch.number.get()) {
             hub.backlogs.remove(number);
         }

@@ -4,8 +4,9 @@
 use core::ops::Range;
 use std::task::Waker;
 
+use super::block::NOWHERE;
 use super::items::Items;
-use super::slot::NOWHERE;
+
 use crate::error::TaskError;
 use crate::unwind;
 
@@ -14,57 +15,65 @@ use crate::unwind;
 pub(super) struct Taker {
     /// Results not taken yet.
     left: usize,
-    /// The run of finished items that it is in, and the first of those that follow.
-    run: Range<u32>,
-    runs: u32,
+    /// The item whose result was taken last.
+    last: u32,
+    /// What it has not looked at of the block that it is in, and the blocks that follow; the next
+    /// stands last.
+    items: Range<u32>,
+    blocks: Vec<u32>,
     /// Results found in ranges that a runner still has in hand; the next stands last.
     early: Vec<u32>,
     /// Where the runners were at the last look in vain.
     seen: Vec<u32>,
+    /// Whether one of the results was given up.
+    has_lost: bool,
 }
 
 impl Taker {
     pub(super) fn of<F, T>(items: &Items<F, T>) -> Self {
         let left = items.len() as usize;
         let seen = vec![NOWHERE; items.lanes()];
-        Self { left, run: 0..0, runs: NOWHERE, early: Vec::new(), seen }
+        let (blocks, early) = (Vec::new(), Vec::new());
+        Self { left, last: 0, items: 0..0, blocks, early, seen, has_lost: false }
     }
 
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
+    pub(super) fn last(&self) -> u32 {
+        self.last
+    }
+
     /// Takes a result, if one is there.
     #[inline]
     pub(super) fn take<F, T>(&mut self, items: &Items<F, T>) -> Option<Result<T, TaskError>> {
         loop {
-            let item = match self.run.next() {
+            let item = match self.items.next() {
                 Some(item) => item,
-                None => self.next_run(items)?,
+                None => self.next_block(items)?,
             };
-            // An early one comes by a second time.
+            // One that has not finished comes by again, and so does one that was taken early.
             if let Some(result) = items.slot(item).take() {
                 self.left -= 1;
+                self.last = item;
                 return Some(result);
             }
         }
     }
 
-    /// What comes after a run.
-    fn next_run<F, T>(&mut self, items: &Items<F, T>) -> Option<u32> {
+    /// What comes after a block.
+    fn next_block<F, T>(&mut self, items: &Items<F, T>) -> Option<u32> {
         loop {
             if let Some(item) = self.early.pop() {
                 return Some(item);
             }
-            if self.runs == NOWHERE {
-                self.runs = items.take_finished();
+            if self.blocks.is_empty() {
+                items.take_finished(&mut self.blocks);
             }
-            if self.runs != NOWHERE {
-                let first = self.runs;
-                let (next, length) = items.slot(first).run();
-                self.runs = next;
-                self.run = first + 1..first + length;
-                return Some(first);
+            if let Some(block) = self.blocks.pop() {
+                self.items = items.items_of(block);
+                return self.items.next();
             }
             self.look_for_early(items);
             if self.early.is_empty() {
@@ -90,8 +99,8 @@ impl Taker {
     /// Leaves a waker, to be woken when a result is there. Says whether one is there already, or none will
     /// ever be: then nobody may wake it.
     pub(super) fn wait<F, T>(&mut self, items: &Items<F, T>, waker: &Waker) -> bool {
-        if self.left == 0 || !self.run.is_empty() || self.runs != NOWHERE || !self.early.is_empty()
-        {
+        let has_more = !(self.items.is_empty() && self.blocks.is_empty() && self.early.is_empty());
+        if self.left == 0 || has_more {
             return true;
         }
         items.begin_wait(waker);
@@ -111,6 +120,7 @@ impl Taker {
     /// One of the results will never come.
     pub(super) fn lose_one(&mut self) {
         self.left -= 1;
+        self.has_lost = true;
     }
 
     /// Nobody wants the results any more: drops those that are there.
@@ -122,6 +132,9 @@ impl Taker {
             items.detach();
         } else {
             items.forget_waiter();
+            if !self.has_lost {
+                items.note_emptied();
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::items::{Items, Run};
+use super::items::{Finished, Items};
 use super::slot::Claimed;
 use crate::error::PanicPayload;
 use crate::task::Outcome;
@@ -88,21 +88,21 @@ impl Walk {
     where
         F: FnOnce() -> T,
     {
-        let mut run = Run::default();
+        let mut finished = Finished::default();
         for item in self.rest.by_ref() {
             let Some(claimed) = items.slot(item).claim() else { continue };
             // After the claim, which tells a taker that looks that the items before are finished.
             if items.is_watched() {
-                run.publish(items);
+                finished.publish(items);
             }
             let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
-            run.add(items, item);
+            finished.add(items, item);
             if outcome == Outcome::Lost {
-                run.publish(items);
+                finished.publish(items);
                 return outcome;
             }
         }
-        run.publish(items);
+        finished.publish(items);
         Outcome::Value
     }
 }
@@ -139,8 +139,8 @@ where
     F: FnOnce() -> T,
 {
     let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
-    let mut run = Run::default();
-    run.add(items, item);
-    run.publish(items);
+    let mut finished = Finished::default();
+    finished.add(items, item);
+    finished.publish(items);
     outcome
 }

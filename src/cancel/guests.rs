@@ -45,7 +45,7 @@ impl Guest {
     }
 
     /// Runs user code, so not under a lock.
-    fn tell(self) {
+    pub(super) fn tell(self) {
         let _quiet = match self {
             Self::Waker(waker) => unwind::quietly(|| waker.wake()),
             Self::Claimed(claimed) => unwind::quietly(|| claimed.finish()),
@@ -135,11 +135,15 @@ impl Guests {
 
     /// Wakes and finishes, each though another one panics. Not under a lock.
     pub(super) fn tell(self) {
-        for seat in self.seats {
-            if let Seat::Taken(guest) = seat {
-                guest.tell();
-            }
-        }
+        self.into_told().for_each(Guest::tell);
+    }
+
+    /// Those who have something to hear.
+    pub(super) fn into_told(self) -> impl Iterator<Item = Guest> {
+        self.seats.into_iter().filter_map(|seat| match seat {
+            Seat::Taken(guest @ (Guest::Waker(_) | Guest::Claimed(_))) => Some(guest),
+            Seat::Taken(Guest::Child(_) | Guest::Listener(_)) | Seat::Free { .. } => None,
+        })
     }
 }
 

@@ -144,13 +144,18 @@ impl Node {
 
     /// Ends this node and all below it, but for those that have ended before. Runs user code.
     pub(super) fn end(&self, reason: &CancelReason) {
+        self.end_untold(reason).into_iter().for_each(Guests::tell);
+    }
+
+    /// The first step of that, which runs no user code. Gives who is to be told.
+    pub(super) fn end_untold(&self, reason: &CancelReason) -> Vec<Guests> {
         let mut below = Vec::new();
         let mut to_tell = Vec::new();
         self.mark(reason, &mut below, &mut to_tell);
         while let Some(node) = below.pop() {
             node.mark(reason, &mut below, &mut to_tell);
         }
-        to_tell.into_iter().for_each(Guests::tell);
+        to_tell
     }
 
     /// The first step of the end, for this node alone.

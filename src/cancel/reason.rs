@@ -24,6 +24,11 @@ pub enum CancelReason {
     Because(Arc<str>),
     /// The token's own deadline passed, or that of a token it descends from.
     DeadlinePassed,
+    /// All tasks of the pool were [cancelled](crate::WorkerPool::cancel_all).
+    PoolCancelled,
+    /// The pool is shutting down, and the time for what runs [is
+    /// over](crate::WorkerPool::shutdown_stopping).
+    ShuttingDown,
 }
 
 impl fmt::Display for CancelReason {
@@ -32,6 +37,8 @@ impl fmt::Display for CancelReason {
             Self::Asked => f.write_str("somebody asked for it"),
             Self::Because(reason) => f.write_str(reason),
             Self::DeadlinePassed => f.write_str("the deadline has passed"),
+            Self::PoolCancelled => f.write_str("all tasks of the pool were cancelled"),
+            Self::ShuttingDown => f.write_str("the pool is shutting down"),
         }
     }
 }

@@ -22,7 +22,10 @@ use crate::error::Cancelled;
 /// deadline that nobody is left to hear of is called off.
 ///
 /// No thread is started for a token without a deadline. All deadlines of the process share one thread, `corepool-timer`, which
-/// ends when it has nothing to do; it wakes those who wait for a deadline. A child made by `fork` has copies of its parent's tokens, whose
+/// ends when it has nothing to do; it marks tokens as cancelled at their time. Wakers of those who
+/// wait, and closures of tasks that come too late, are woken and dropped on threads called
+/// `corepool-errand`: one, unless the user's code holds it up. A child made by `fork` has copies of
+/// its parent's tokens, whose
 /// deadlines do not ring there; those it makes itself do.
 ///
 /// ```
@@ -163,6 +166,11 @@ impl CancelToken {
     /// ```
     pub fn cancel_because(&self, reason: impl Into<Arc<str>>) {
         self.node.end(&CancelReason::Because(reason.into()));
+    }
+
+    /// As [`cancel`](Self::cancel), for a reason of ours.
+    pub(crate) fn end(&self, reason: &CancelReason) {
+        self.node.end(reason);
     }
 
     /// Tells whether the token is cancelled.

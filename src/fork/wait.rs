@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::stack::Stack;
 use crate::clock;
+use crate::hub::Looks;
 use crate::offer::{Offer, Taken};
 use crate::parker::{self, MOMENT};
 use crate::spin::Patience;
@@ -75,6 +76,7 @@ impl Stack<'_> {
         let begin = clock::now();
         let mut nap = MOMENT;
         let mut lent = false;
+        let mut looks = Looks::default();
         let part = loop {
             if !offer.lie_down() {
                 break None;
@@ -85,6 +87,7 @@ impl Stack<'_> {
             if part.is_some() || offer.is_done() {
                 break part;
             }
+            let _later = self.hub().look_after(&mut looks);
             if !lent {
                 lent = true;
                 parker::lend();

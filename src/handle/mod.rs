@@ -1,6 +1,7 @@
 //! The promise of a task's result: joined from a thread, awaited in async code, or dropped.
 #![forbid(unsafe_code)]
 
+mod care;
 mod then;
 
 use std::cell::Cell;
@@ -11,14 +12,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use care::Care;
+
 use crate::clock;
 use crate::error::TaskError;
 use crate::habit;
 use crate::hub;
+use crate::lineage;
 use crate::parker;
 use crate::spin::Patience;
-use crate::task::{ClaimedAt, HeldTask, Outcome};
-use crate::worker;
+use crate::task::{ClaimedAt, HeldTask, Outcome, Released, Turn};
+use crate::worker::{self, ByPool};
 pub(crate) use then::do_what_waits;
 
 crate::sync::thread_local! {
@@ -26,7 +30,7 @@ crate::sync::thread_local! {
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
 
-const SPENT: &str = "the handle was polled after it had given its result";
+const SPENT: &str = "the handle was used after its result was taken: it was awaited to its end";
 
 /// A task's result, now or later.
 ///
@@ -39,7 +43,12 @@ const SPENT: &str = "the handle was polled after it had given its result";
 ///
 /// **Inside a task** waiting always makes progress: a task that nobody has started yet is run in place,
 /// by whoever waits for it. A task that somebody runs already is waited for; no other task is run
-/// meanwhile, for it could want a lock that the waiting one holds.
+/// meanwhile, for it could want a lock that the waiting one holds. Such runs may lie inside one
+/// another as deep as memory allows: when the last quarter of a worker's stack is reached, the next
+/// task runs on a new thread, with a stack as large, while the worker waits. One task's own frames
+/// still have to fit into that quarter, and so do tasks that are placed on that worker.
+/// [`TaskContext::worker`](crate::TaskContext::worker) says
+/// `None` there.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -70,6 +79,7 @@ impl<T> TaskHandle<T> {
     /// # Panics
     /// If the handle was awaited to its end before.
     #[inline]
+    #[track_caller]
     pub fn join(self) -> Result<T, TaskError> {
         let core_is_wanted = habit::waits();
         match self.into_held().try_take() {
@@ -91,6 +101,7 @@ impl<T> TaskHandle<T> {
     ///
     /// # Panics
     /// If the handle was awaited to its end before.
+    #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> Result<Result<T, TaskError>, Self> {
         let core_is_wanted = habit::waits();
         match self.into_held().try_take() {
@@ -120,6 +131,7 @@ impl<T> TaskHandle<T> {
     /// assert_eq!(result?, "done");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn try_join(self) -> Result<Result<T, TaskError>, Self> {
         self.into_held().try_take().map_err(Self::new)
     }
@@ -135,7 +147,9 @@ impl<T> TaskHandle<T> {
     /// A task that nobody has started never runs: its closure is dropped here and now, and the handle
     /// settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see the wish
     /// by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result stays its own. A continuation
-    /// takes what stands before it along, because nobody else could cancel that. Never blocks, unless a closure's drop does.
+    /// takes what stands before it along, because nobody else could cancel that; one made by
+    /// [`finally`](Self::finally) runs all the same, and this says whether what stands before it
+    /// was kept from running. Never blocks, unless a closure's drop does.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -178,6 +192,20 @@ impl<T> TaskHandle<T> {
         self.held.is_none()
     }
 
+    /// The result, if this thread is the one that has to see to it: by a run in place, or because
+    /// it is a forked child's.
+    pub(crate) fn settle_here(&mut self) -> Option<Result<T, TaskError>> {
+        if self.is_spent() || self.is_finished() {
+            return None;
+        }
+        let result = self.run_in_place();
+        if result.is_some() || !self.is_lost() {
+            return result;
+        }
+        self.give_up();
+        Some(Err(TaskError::Lost))
+    }
+
     /// Runs the task here and now, if the calling thread does a pool's work and nobody has started the task.
     pub(crate) fn run_in_place(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
@@ -205,6 +233,13 @@ impl<T> TaskHandle<T> {
         }
     }
 
+    /// Leaves a waker that is woken when the task is settled; at once, if it is settled already.
+    pub(crate) fn watch(&mut self, waker: Waker) {
+        if self.held.as_mut().expect(SPENT).set_waker(&waker) {
+            waker.wake();
+        }
+    }
+
     /// Gives the result if it is there and was not given before; then the handle is spent.
     #[inline]
     pub(crate) fn take_if_settled(&mut self) -> Option<Result<T, TaskError>> {
@@ -222,15 +257,17 @@ impl<T> TaskHandle<T> {
         self.held = None;
     }
 
-    /// Whether the task is a parent process's, so that nobody will settle it here. Costs a system call.
+    /// Whether the task is a parent process's, so that nobody will settle it here.
     pub(crate) fn is_lost(&self) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_settled() && is_copy(held))
     }
 
+    #[track_caller]
     fn into_held(mut self) -> HeldTask<T> {
         self.take_held()
     }
 
+    #[track_caller]
     fn take_held(&mut self) -> HeldTask<T> {
         self.held.take().expect(SPENT)
     }
@@ -287,11 +324,20 @@ impl<T> fmt::Debug for TaskHandle<T> {
 }
 
 fn cancel<T>(held: &HeldTask<T>) -> bool {
+    if held.runs_anyway() {
+        return cancel_before(held);
+    }
+    if held.is_settled() {
+        return false;
+    }
+    // Looked up before the claim, so that the end of the pool waits until the closure is dropped.
+    let hub = hub::find(held.pool());
+    let settling = hub.as_deref().and_then(worker::begin_settling);
     let Some(claimed_at) = held.settle_unrun(Outcome::Cancelled) else {
         held.request_cancel();
         return false;
     };
-    if let Some(hub) = hub::find(held.pool()) {
+    if let Some(hub) = hub {
         match claimed_at {
             ClaimedAt::Queue => hub.note_settled_in_queue(Outcome::Cancelled),
             ClaimedAt::Link => {
@@ -300,7 +346,23 @@ fn cancel<T>(held: &HeldTask<T>) -> bool {
             }
         }
     }
+    // Counted by now, so that whoever waited for this finds a sum.
+    drop(settling);
     true
+}
+
+/// Cancels what stands before a continuation that is not to be cancelled itself, if it still waits
+/// for that.
+#[cold]
+fn cancel_before<T>(held: &HeldTask<T>) -> bool {
+    let Some(mut chain) = held.pin_those_that_run_anyway() else { return false };
+    let was_cancelled = chain.with_bottom(cancel);
+    while let Some(released) = chain.release_next() {
+        if let Released::Ready(link) = released {
+            ByPool::come(link, false);
+        }
+    }
+    was_cancelled
 }
 
 /// Waits for a task: in place if this thread does a pool's work and nobody has started the task, else asleep.
@@ -328,7 +390,7 @@ fn wait<T>(
 
 /// Whether the task was handed to the pool of a parent process, whose workers did not come along.
 fn is_copy<T>(held: &HeldTask<T>) -> bool {
-    hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
+    lineage::is_child() && hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
 }
 
 /// Pauses before the sleep. Says whether the task was settled meanwhile.
@@ -348,8 +410,9 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
         if held.set_waker(waker) {
             return;
         }
+        let mut care = Care::of(held.pool());
         while !held.is_settled() {
-            if !parker.park_lending(end) {
+            if !care.park(parker, end) {
                 // Settled or not, the slot is emptied; the caller looks at the state once more.
                 let _unsettled = held.clear_waker();
                 return;

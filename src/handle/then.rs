@@ -19,6 +19,10 @@ use crate::worker::{self, ByPool};
 ///
 /// A chain settles from its beginning: if a task has no value, each `then` behind it settles at once for the same reason, and its closure
 /// never runs. [`cancel`](Self::cancel) of the last handle of a chain cancels all of it that has not started.
+///
+/// A closed pool runs what stands behind its tasks until its workers have ended. From then on it
+/// refuses `then` and `recover`: the new handle is `Rejected`, and what the task before it gave is
+/// dropped. [`finally`](Self::finally) runs all the same.
 impl<T: Send + 'static> TaskHandle<T> {
     /// Runs a closure on the value when there is one. Without a value the new handle has the same error.
     ///
@@ -32,6 +36,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     ///
     /// # Panics
     /// If the handle was awaited to its end before.
+    #[track_caller]
     pub fn then<F, U>(self, closure: F) -> TaskHandle<U>
     where
         F: FnOnce(T) -> U + Send + 'static,
@@ -62,6 +67,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     ///
     /// # Panics
     /// If the handle was awaited to its end before.
+    #[track_caller]
     pub fn recover<F>(self, closure: F) -> Self
     where
         F: FnOnce(TaskError) -> T + Send + 'static,
@@ -78,8 +84,11 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// Runs a closure when the task is settled, however, and passes the result on. If the closure panics, that
     /// is the result.
     ///
-    /// It runs too when the task was cancelled or refused, but not if this handle itself is cancelled, or the pool
-    /// has ended.
+    /// It runs in each case, once, and never before the task is settled. If the pool has ended by
+    /// then, it runs on the thread that settles the task, or, if that is settled already, on the
+    /// one that calls `finally`. It is never cancelled itself: [`cancel`](Self::cancel) of this
+    /// handle goes to the task in front of it, says what came of that, and the closure runs behind
+    /// it.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -95,6 +104,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     ///
     /// # Panics
     /// If the handle was awaited to its end before.
+    #[track_caller]
     pub fn finally<F>(self, closure: F) -> Self
     where
         F: FnOnce() + Send + 'static,
@@ -105,6 +115,7 @@ impl<T: Send + 'static> TaskHandle<T> {
         })
     }
 
+    #[track_caller]
     fn link<Named, S, U>(self, when: When, step: S) -> TaskHandle<U>
     where
         S: FnOnce(Result<T, TaskError>) -> Result<U, TaskError> + Send + 'static,
@@ -151,6 +162,8 @@ impl<T, S, U> Body<U> for Link<T, S>
 where
     S: FnOnce(Result<T, TaskError>) -> Result<U, TaskError>,
 {
+    const IS_LINK: bool = true;
+
     fn call(mut self, _context: &TaskContext) -> Result<U, Stop> {
         let (Some(before), Some(step)) = (self.before.take(), self.step.take()) else {
             unreachable!("a link runs once")
@@ -175,6 +188,10 @@ where
             When::NoValue => has_value,
             When::Settled => false,
         }
+    }
+
+    fn runs_anyway(&self) -> bool {
+        self.when == When::Settled
     }
 }
 

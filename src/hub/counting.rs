@@ -8,11 +8,7 @@ use crate::error::panic_message;
 use crate::event::PoolEvent;
 use crate::id::{PoolId, WorkerId};
 use crate::metrics::{LiveHistogram, Metrics, WorkerInfo};
-use crate::task::{Ledger, Outcome, QueuedTask};
-
-/// Each time a thread has made so many more dead tasks in the queues it asks whether they are more than half of
-/// all; then they are swept out.
-const DEAD_ENOUGH: u64 = 64;
+use crate::task::{Ledger, Outcome};
 
 impl Hub {
     /// Counts a task that was settled without a run.
@@ -28,17 +24,6 @@ impl Hub {
     pub(crate) fn note_settled_in_queue(&self, outcome: Outcome) {
         self.count_unrun(outcome);
         self.note_claimed_in_queue();
-    }
-
-    /// Notes a task that somebody claimed where it stands in its queue, and keeps dead ones from piling up.
-    pub(crate) fn note_claimed_in_queue(&self) {
-        if self.counters.claimed_in_queue.raise() % DEAD_ENOUGH == 0 {
-            // Below nothing for a moment, as in `depth`.
-            let dead = (self.counters.claimed_in_queue.get() as i64).max(0) as usize;
-            if dead > self.queued() / 2 {
-                self.sweep();
-            }
-        }
     }
 
     /// Counts a task that was settled where no worker of this pool counts it.
@@ -70,7 +55,7 @@ impl Hub {
 
     /// Tells of a hook's panic.
     pub(crate) fn tell_hook_panic(&self, worker: WorkerId, payload: &(dyn std::any::Any + Send)) {
-        let message = panic_message(payload).to_owned();
+        let message = panic_message(payload).into_owned();
         self.events.tell(PoolEvent::HookPanicked { worker, message });
     }
 
@@ -103,6 +88,7 @@ impl Hub {
             stolen: own(|slot| slot.counters.stolen.get()),
             parks: own(|slot| slot.counters.parks.get()),
             wakes: self.counters.wakes.get(),
+            let_loose: self.counters.let_loose.get(),
             jobs_offered: self.counters.jobs_offered.get(),
             jobs_taken: self.counters.jobs_taken.get(),
             queue_depth: self.depth(),
@@ -141,7 +127,7 @@ impl Hub {
     }
 
     /// Tasks in all queues, dead ones included.
-    fn queued(&self) -> usize {
+    pub(super) fn queued(&self) -> usize {
         self.queues().map(crate::queue::Queue::len).sum()
     }
 
@@ -149,18 +135,6 @@ impl Hub {
     fn queued_as(&self, priority: Priority) -> usize {
         let own = self.slots.iter().map(|slot| slot.own.of(priority).len());
         self.lanes.of(priority).len() + own.sum::<usize>()
-    }
-
-    /// Frees the tasks that were settled where they stand.
-    #[cold]
-    fn sweep(&self) {
-        for queue in self.queues() {
-            let swept = queue.sweep(QueuedTask::is_claimed);
-            for task in swept {
-                drop(task);
-                self.counters.claimed_in_queue.lower();
-            }
-        }
     }
 }
 

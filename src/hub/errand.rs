@@ -8,7 +8,7 @@ use std::collections::HashMap as Map;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::{Gate, Hub};
+use super::{Gate, Hub, Way};
 use crate::habit;
 use crate::sync::Ordering;
 use crate::sync::plain::Mutex;
@@ -106,11 +106,11 @@ impl Hub {
         let goes_on = from.is_none() && habit::goes_on();
         for errand in errands {
             match from {
-                Some(index) => {
+                Some(index) if self.way == Way::Inboxes => {
                     self.counters.errands_queued.raise();
                     self.slots[index].inbox.push_alone(errand);
                 }
-                None => self.share_errand(errand),
+                _ => self.share_errand(errand),
             }
         }
         if goes_on {

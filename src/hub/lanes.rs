@@ -3,8 +3,8 @@
 //! A pool that has none of them pays for this with one load a look: see [`Hub::has_lanes`].
 #![forbid(unsafe_code)]
 
-use super::{Gate, Hub, Slot};
-use crate::config::{Dispatch, Priority};
+use super::{Gate, Hub, Slot, Way};
+use crate::config::Priority;
 use crate::queue::Queue;
 use crate::sync::{AtomicBool, Ordering, handshake};
 use crate::task::QueuedTask;
@@ -66,7 +66,11 @@ impl Lanes {
 
 /// Whether lanes were ever used. Set before the first task stands in one, and never cleared.
 #[derive(Debug, Default)]
-pub(super) struct Used(AtomicBool);
+pub(super) struct Used {
+    any: AtomicBool,
+    /// Those of workers.
+    of_workers: AtomicBool,
+}
 
 impl Hub {
     /// Whether some task may stand in a lane. A worker that misses the first one sees it at its last look before
@@ -74,21 +78,29 @@ impl Hub {
     #[inline]
     pub(crate) fn has_lanes(&self) -> bool {
         // ORDERING: a hint, as said above; who sees a task in a lane sees this too.
-        self.lanes_used.0.load(Ordering::Relaxed)
+        self.lanes_used.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether a task may stand in a queue of one worker.
+    pub(super) fn uses_workers_queues(&self) -> bool {
+        self.way != Way::OneLine || self.lanes_used.of_workers.load(Ordering::SeqCst)
     }
 
     /// Puts a task into its lane, and wakes somebody who may run it. `from` is as for [`Hub::push`].
     pub(crate) fn push_to(&self, target: Target, task: QueuedTask, from: Option<usize>) -> Gate {
+        // Where there is one worker all are meant for it, and stand in line with the others.
+        let worker = target.worker.filter(|_| self.config.workers > 1);
+        let target = Target { worker, ..target };
         if target.is_plain() {
             return self.push(task, from);
         }
-        self.lanes_used.0.store(true, Ordering::SeqCst);
-        match (target.worker, self.config.dispatch) {
-            (None, Dispatch::FreeWorker) => {
+        self.lanes_used.any.store(true, Ordering::SeqCst);
+        match (target.worker, self.way) {
+            (None, Way::OneLine | Way::Inboxes) => {
                 self.lanes.of(target.priority).push(task);
                 self.wake_one()
             }
-            (None, Dispatch::RoundRobin) => {
+            (None, Way::Dealt) => {
                 let index = self.next_turn();
                 self.push_for(index, target.priority, task)
             }
@@ -97,6 +109,7 @@ impl Hub {
     }
 
     fn push_for(&self, index: usize, priority: Priority, task: QueuedTask) -> Gate {
+        self.lanes_used.of_workers.store(true, Ordering::SeqCst);
         self.slots[index].own.of(priority).push(task);
         self.wake_for(index)
     }
@@ -105,7 +118,7 @@ impl Hub {
     pub(super) fn wake_for(&self, index: usize) -> Gate {
         handshake();
         let slot = &self.slots[index];
-        if slot.asleep.load(Ordering::SeqCst) && self.idle.take(index) {
+        if slot.rests.is_at_rest() && self.idle.take(index) {
             self.unpark_worker(index);
         } else if slot.lends.load(Ordering::SeqCst) {
             self.wake_deputy(index);

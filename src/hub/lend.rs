@@ -33,6 +33,8 @@ struct State {
     counted: Vec<bool>,
     /// How many have asked for each worker's core to be lent.
     lends: Vec<u32>,
+    /// How often one was hired, for who drains: see `quiet.rs`.
+    hires: u64,
 }
 
 /// What a spare worker does.
@@ -70,6 +72,7 @@ impl Spares {
             duties: vec![Duty::Off; spares],
             counted: vec![false; spares],
             lends: vec![0; workers + spares],
+            hires: 0,
         };
         Self { start, state: Mutex::new(state) }
     }
@@ -189,7 +192,8 @@ impl Hub {
         unserved
     }
 
-    /// The worker goes on. A spare one in its place is relieved: it still ends the task that it runs.
+    /// The worker goes on. A spare one in its place is relieved: it still ends the task that it
+    /// runs, on another core if one is free.
     pub(crate) fn take_core_back(&self, index: usize) {
         let mut state = self.spares.state.lock();
         if state.duties.is_empty() {
@@ -201,6 +205,7 @@ impl Hub {
         }
         self.slots[index].lends.store(false, Ordering::SeqCst);
         let was_listed = self.idle.take(self.lent(index));
+        let mut still_works = None;
         // Also then: an entry that was promised when the core was lent before may have been used for this time.
         if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) {
             state.duties[spare] = Duty::Relieved(index);
@@ -210,9 +215,14 @@ impl Hub {
             // It may be asleep on the list; awake it sees by itself that it is relieved.
             if !mutant!("relieved_asleep") && self.idle.take(slot) {
                 self.unpark_worker(slot);
+            } else {
+                still_works = Some(slot);
             }
         }
         drop(state);
+        if let Some(slot) = still_works {
+            self.make_room(slot);
+        }
         if was_listed {
             self.stop_search();
         }
@@ -311,6 +321,7 @@ impl Hub {
         let slot = self.config.workers + spare;
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
         state.counted[spare] = true;
+        state.hires += 1;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
         self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
         // Without the lock: a thread that starts is named by user code.
@@ -347,7 +358,7 @@ impl Hub {
         let started = (self.spares.start)(&hub, slot).is_ok();
         if !started {
             self.lives.end_serving(|| {
-                self.settle_waiting(Outcome::Rejected);
+                self.settle_waiting(Outcome::Closed);
             });
         }
         started
@@ -395,6 +406,9 @@ impl Hub {
             drop(state);
         }
         let serves = matches!(order, Order::Serve { .. });
+        if !serves {
+            self.call_drainers();
+        }
         if counted && !serves && !mutant!("count_kept") {
             // Hired and relieved before it was awake.
             self.stop_search();
@@ -402,11 +416,20 @@ impl Hub {
         order
     }
 
+    /// How often a spare worker was hired; none while one stands in for anybody, or is at a task
+    /// from when it did.
+    pub(super) fn hires_if_all_rest(&self) -> Option<u64> {
+        let is_at_rest = |duty: &Duty| !matches!(duty, Duty::For(_) | Duty::Relieved(_));
+        let state = self.spares.state.lock();
+        state.duties.iter().all(is_at_rest).then_some(state.hires)
+    }
+
     /// A spare worker's thread ends, whatever it was at.
     pub(crate) fn spare_ends(&self, slot: usize) {
         let mut state = self.spares.state.lock();
         state.duties[slot - self.config.workers] = Duty::Off;
         self.offer_again(state);
+        self.call_drainers();
     }
 
     /// The pool is closed: who rests has to see it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crate::affinity;
 use crate::sync::lock::{Condvar, Mutex, MutexGuard};
 use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::task::Unsettled;
@@ -246,7 +247,15 @@ impl Lives {
 
 /// Does something that may block on a thread of its own.
 fn wait_beside(wait: impl FnOnce() + Clone + Send + 'static) {
-    if thread::Builder::new().spawn(wait.clone()).is_err() {
+    let handed_on = affinity::handed_on();
+    let beside = {
+        let wait = wait.clone();
+        move || {
+            handed_on.undo();
+            wait();
+        }
+    };
+    if thread::Builder::new().spawn(beside).is_err() {
         // The system gives no thread to wait in; mostly there is next to nothing to wait for.
         wait();
     }

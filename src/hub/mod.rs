@@ -3,15 +3,24 @@
 
 mod counting;
 mod errand;
+mod guests;
 mod lanes;
+mod late;
 mod lend;
 mod lives;
 #[cfg(all(test, corepool_loom))]
 mod models;
 mod moves;
+mod oldest;
+mod quiet;
 mod registry;
 mod slot;
+mod stop;
 mod lines;
+mod sweeper;
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+mod tests;
+mod wake;
 mod watchdog;
 mod watchers;
 
@@ -19,29 +28,38 @@ use std::sync::Arc;
 
 use crate::admission::Admission;
 use crate::affinity::{self, Lease};
-use crate::config::{Config, Dispatch};
+use crate::config::{Config, Dispatch, WhenFull};
 use crate::event::{Events, PoolEvent};
 use crate::first;
 use crate::habit::{self, Prefer};
+use crate::heritage::Heritage;
 use crate::id::PoolId;
 use crate::idle::IdleList;
+use crate::lineage;
 use crate::metrics::{Counters, LiveHistogram};
 use crate::queue::{Pop, Queue};
-use crate::sync::{AtomicUsize, Ordering, handshake, thread};
+use crate::spin::Gap;
+use crate::sync::{AtomicUsize, Ordering, handshake};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use counting::ById;
 pub(crate) use errand::Backlog;
 use errand::Backlogs;
+use guests::Guests;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
+use late::Late;
+pub(crate) use late::{FIRST_NAP, Looker, Looks, are_pins};
 use lend::Spares;
 pub(crate) use lend::{Order, StartSpare};
 use lines::Lookout;
 pub(crate) use lives::Lives;
 use moves::Moves;
+use quiet::Drainers;
 pub(crate) use registry::find;
-pub(crate) use slot::{Life, Slot};
+pub(crate) use slot::{Life, Slot, ThreadFacts};
+use stop::PoolToken;
+use sweeper::Sweeper;
 use watchdog::Watchdog;
 pub(crate) use watchers::Watcher;
 
@@ -49,9 +67,12 @@ pub(crate) use watchers::Watcher;
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) id: PoolId,
+    pub(crate) way: Way,
     /// The process that has the threads; a forked child has a copy of everything but them.
     process: u32,
     pub(crate) config: Config,
+    /// What its threads have from the thread that built it, whoever starts them.
+    pub(crate) heritage: Heritage,
     /// Tasks that no worker took yet.
     pub(crate) shared: Queue<QueuedTask>,
     /// Those that are more or less urgent. Normal ones stand in `shared`.
@@ -71,14 +92,50 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
     watchdog: Option<Watchdog>,
+    /// Looks after workers that do not get their cores.
+    late: Late,
     pub(crate) lives: Arc<Lives>,
     pub(crate) backlogs: Backlogs,
+    sweeper: Sweeper,
+    /// Who runs tasks of this pool and is none of its workers.
+    pub(crate) guests: Guests,
+    /// Who waits until there is nothing to do.
+    drainers: Drainers,
+    /// Ends when all tasks are asked to stop.
+    token: PoolToken,
     /// Whose turn it is to be dealt a task.
     turn: AtomicUsize,
     /// How many tasks were accepted that carry their age.
     ages: AtomicUsize,
     /// Keeps the cores taken in the process-wide table.
     _lease: Lease,
+}
+
+/// Where normal tasks stand until they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In the shared queue, and in the inboxes of the workers that spawned them or took some more
+    /// at once.
+    Inboxes,
+    /// In the shared queue, all of them, and each is taken from there when it starts. So one worker
+    /// starts them in the order in which they came, and a full pool that drops the oldest finds it
+    /// at the front.
+    OneLine,
+    /// In a queue for each worker, dealt in turn.
+    Dealt,
+}
+
+impl Way {
+    fn of(config: &Config) -> Self {
+        let drops_oldest =
+            config.queue_capacity.is_some() && config.when_full == WhenFull::DropOldest;
+        match config.dispatch {
+            _ if config.workers == 1 => Self::OneLine,
+            Dispatch::FreeWorker if drops_oldest => Self::OneLine,
+            Dispatch::FreeWorker => Self::Inboxes,
+            Dispatch::RoundRobin => Self::Dealt,
+        }
+    }
 }
 
 /// The histograms of a pool that records times.
@@ -103,14 +160,20 @@ impl Hub {
         let admission = config.queue_capacity.map(|capacity| {
             let events = Arc::clone(&events);
             let places = capacity.saturating_add(config.workers);
-            Admission::new(places, Box::new(move |edge| events.tell(counting::event_of(edge))))
+            let observer = Box::new(move |edge| events.tell(counting::event_of(edge)));
+            match config.when_full {
+                WhenFull::DropOldest => Admission::that_counts(places, observer),
+                _ => Admission::new(places, observer),
+            }
         });
         let times = config
             .record_timing
             .then(|| Times { wait: LiveHistogram::new(), run: LiveHistogram::new() });
         let hub = Arc::new(Self {
             id: registry::free_id(),
-            process: std::process::id(),
+            way: Way::of(&config),
+            process: lineage::process(),
+            heritage: Heritage::of_this_thread(),
             shared: Queue::new(),
             lanes: Lanes::new(),
             lanes_used: Used::default(),
@@ -127,8 +190,13 @@ impl Hub {
             counters: Counters::default(),
             times,
             watchdog: config.watchdog.map(|(bound, when)| Watchdog::new(bound, when)),
+            late: Late::new(&config),
             lives: Arc::default(),
             backlogs: Backlogs::default(),
+            sweeper: Sweeper::default(),
+            guests: Guests::default(),
+            drainers: Drainers::default(),
+            token: PoolToken::new(),
             // Not near its end as others are: there a worker may have two turns in a row, which is no harm, but tests count turns.
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(first::WORD),
@@ -149,8 +217,8 @@ impl Hub {
     /// submitter's index if it is a worker of this pool.
     #[inline]
     pub(crate) fn push(&self, task: QueuedTask, from: Option<usize>) -> Gate {
-        match (self.config.dispatch, from) {
-            (Dispatch::FreeWorker, None) => {
+        match (self.way, from) {
+            (Way::Inboxes | Way::OneLine, None) => {
                 let goes_on = habit::goes_on();
                 self.shared.push(task);
                 if goes_on {
@@ -158,13 +226,17 @@ impl Hub {
                 }
                 self.wake_one()
             }
-            (Dispatch::FreeWorker, Some(index)) => {
+            (Way::Inboxes, Some(index)) => {
                 let slot = &self.slots[index];
                 slot.counters.spawned.raise();
                 slot.inbox.push_alone(task);
                 self.wake_one()
             }
-            (Dispatch::RoundRobin, _) => self.deal(task),
+            (Way::OneLine, Some(_)) => {
+                self.shared.push(task);
+                self.wake_one()
+            }
+            (Way::Dealt, _) => self.deal(task),
         }
     }
 
@@ -176,6 +248,12 @@ impl Hub {
             self.wake_best();
         }
         if word.is_closed() { Gate::Closed } else { Gate::Open }
+    }
+
+    /// Where the tasks stand that the worker of this index has spawned.
+    #[inline]
+    pub(crate) fn queue_of(&self, index: usize) -> &Queue<QueuedTask> {
+        if self.way == Way::OneLine { &self.shared } else { &self.slots[index].inbox }
     }
 
     fn deal(&self, task: QueuedTask) -> Gate {
@@ -211,7 +289,7 @@ impl Hub {
         }
     }
 
-    /// Wakes a free worker to look at the lines, whoever searches: that one may be at something else.
+    /// Wakes a free worker, whoever searches: that one may be at something else.
     #[cold]
     pub(crate) fn wake_helper(&self) {
         // The caller goes on working, so its own core is not to be had.
@@ -251,6 +329,7 @@ impl Hub {
 
     fn unpark_worker(&self, index: usize) {
         self.counters.wakes.raise();
+        self.note_woken(index);
         self.slots[index].parker.unpark();
     }
 
@@ -279,9 +358,9 @@ impl Hub {
     }
 
     /// Whether this is a copy in a forked child: the workers stayed in the parent, and nothing that is
-    /// waited for will ever come. Costs a system call: ask before a sleep, not before a push.
+    /// waited for will ever come.
     pub(crate) fn is_copy(&self) -> bool {
-        std::process::id() != self.process
+        lineage::process() != self.process
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -317,6 +396,7 @@ impl Hub {
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
         let _settling = self.lives.unsettled.begin();
         let mut settled = 0;
+        let mut gap = Gap::default();
         loop {
             let moves = Moves::all_over(self.moves());
             match self.settle_round(outcome) {
@@ -326,7 +406,7 @@ impl Hub {
                     return settled;
                 }
                 // Some stood between two queues.
-                None => thread::yield_now(),
+                None => gap.wait(),
             }
         }
     }
@@ -341,8 +421,8 @@ impl Hub {
                 if task.is_errand() && !task.is_claimed() {
                     self.note_errand_taken();
                     drop(task);
-                } else if task.settle_unrun(outcome) {
-                    self.count_unrun(outcome);
+                } else if let Some(outcome) = task.settle_unrun(outcome) {
+                    self.count_settled(outcome);
                     settled += 1;
                 } else {
                     self.counters.claimed_in_queue.lower();
@@ -350,43 +430,6 @@ impl Hub {
             }
         }
         found.then_some(settled)
-    }
-
-    /// Makes room for a new task by refusing the one that has waited longest. Says whether there was one.
-    pub(crate) fn drop_oldest(&self) -> bool {
-        let _settling = self.lives.unsettled.begin();
-        loop {
-            self.drop_claimed_fronts();
-            let fronts = self.queues().filter_map(|queue| {
-                let age = queue.peek(QueuedTask::age)??;
-                Some((age, queue))
-            });
-            let older = |one: (usize, _), other: (usize, _)| {
-                if is_older(other.0, one.0) { other } else { one }
-            };
-            let Some((age, queue)) = fronts.reduce(older) else { return false };
-            let is_it = |task: &QueuedTask| task.age() == Some(age);
-            let Some(oldest) = queue.pop_when(is_it) else {
-                // A worker was faster, and then another is the oldest; or a submitter is about to link its task behind this one. It may
-                // need this core for that.
-                thread::yield_now();
-                continue;
-            };
-            if oldest.settle_unrun(Outcome::Rejected) {
-                self.count_unrun(Outcome::Rejected);
-                return true;
-            }
-            self.counters.claimed_in_queue.lower();
-        }
-    }
-
-    /// Takes out tasks that were cancelled at the head of a queue: they hide the oldest that waits.
-    fn drop_claimed_fronts(&self) {
-        for queue in self.queues() {
-            while queue.pop_when(QueuedTask::is_claimed).is_some() {
-                self.counters.claimed_in_queue.lower();
-            }
-        }
     }
 
     /// The next number in the order of acceptance.
@@ -406,34 +449,14 @@ impl Hub {
     }
 }
 
-/// Compares two ages that may lie on both sides of the end of the count: on a machine of 32 bits that comes within hours.
-fn is_older(age: usize, other: usize) -> bool {
-    (age.wrapping_sub(other) as isize) < 0
-}
-
 /// Pops though a pusher may stand in the gap: the pool is closing, and that pusher's task counts.
 fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
+    let mut gap = Gap::default();
     loop {
         match queue.pop() {
             Pop::Item(task) => return Some(task),
             Pop::Empty => return None,
-            Pop::Gap => thread::yield_now(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_older;
-
-    #[test]
-    fn an_age_from_before_the_end_of_the_count_is_older_than_one_from_behind_it() {
-        let ages = [usize::MAX - 1, usize::MAX, 0, 1];
-        for (place, &age) in ages.iter().enumerate() {
-            for &later in &ages[place + 1..] {
-                assert!(is_older(age, later) && !is_older(later, age), "{age} {later}");
-            }
-            assert!(!is_older(age, age));
+            Pop::Gap => gap.wait(),
         }
     }
 }

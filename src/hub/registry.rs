@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::Hub;
 use crate::id::PoolId;
 use crate::sync::plain::RwLock;
+use crate::task::era;
 
 type Pools = RwLock<HashMap<PoolId, Weak<Hub>>>;
 
@@ -42,6 +43,7 @@ impl Drop for Hub {
     fn drop(&mut self) {
         let mut pools = pools().write();
         pools.remove(&self.id);
+        era::forget(self.id);
         if pools.capacity() > 4 * pools.len().max(16) {
             pools.shrink_to_fit();
         }

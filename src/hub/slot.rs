@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use crate::sync::lock::Mutex;
-use crossbeam_utils::CachePadded;
-
 use super::lanes::Lanes;
+use super::late::{Arrival, Looseness};
 use super::moves::Moves;
+use super::quiet::Rests;
 use super::watchdog::Watched;
+use crate::affinity::{CoreKind, Lease};
 use crate::id::WorkerId;
 use crate::metrics::{ThreadClock, WorkerCounters, WorkerInfo, WorkerMetrics, WorkerState};
 use crate::offer::Line;
 use crate::parker::Parker;
 use crate::queue::Queue;
+use crate::sync::lock::Mutex;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::{QueuedTask, RunningName};
 
@@ -32,11 +33,13 @@ pub(crate) struct Slot {
     pub(crate) parker: Parker,
     /// What the worker has left to be run in its fork-join calls.
     pub(crate) line: Line,
-    /// Set while the worker may be asleep, for who deals it a task.
-    pub(crate) asleep: CachePadded<AtomicBool>,
+    /// Begun before the worker sleeps and ended after it, for who deals it a task and who drains.
+    pub(crate) rests: Rests,
     /// Set by a submitter on this worker's core that is about to sleep until the task is done: it wants the
     /// core back as soon as it is.
     pub(crate) hurried: AtomicBool,
+    /// Whether it was woken and has not come yet, or was let loose for that.
+    pub(crate) arrival: Arrival,
     pub(crate) counters: WorkerCounters,
     pub(crate) running: RunningName,
     /// How long it has been at its task, if somebody wants to know.
@@ -61,7 +64,11 @@ pub(crate) struct ThreadFacts {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) core: Option<usize>,
+    pub(crate) core_kind: Option<CoreKind>,
     pub(crate) clock: Option<ThreadClock>,
+    pub(crate) looseness: Looseness,
+    /// Another core than the worker's own, which is not to be had.
+    pub(crate) moved_to: Option<Lease>,
     /// The CPU time of threads that have ended.
     past: Option<Duration>,
     pub(crate) life: Life,
@@ -86,8 +93,9 @@ impl Slot {
             moves: Moves::new(),
             parker: Parker::new(),
             line: Line::new(),
-            asleep: CachePadded::new(AtomicBool::new(false)),
+            rests: Rests::new(),
             hurried: AtomicBool::new(false),
+            arrival: Arrival::default(),
             counters: WorkerCounters::default(),
             running: RunningName::new(),
             watched: Watched::default(),
@@ -108,6 +116,7 @@ impl Slot {
             generation: facts.generation,
             thread_name: facts.name.clone(),
             core: facts.core,
+            core_kind: facts.core_kind,
             state: self.state(facts.life, running.is_some() || self.is_helping()),
             running,
             tasks_run: self.counters.tasks_run(),
@@ -139,13 +148,18 @@ impl Slot {
             Life::Starting => WorkerState::Starting,
             Life::Exited => WorkerState::Exited,
             Life::Online if runs => WorkerState::Active,
-            Life::Online if self.asleep.load(Ordering::SeqCst) => WorkerState::Parked,
+            Life::Online if self.rests.is_at_rest() => WorkerState::Parked,
             Life::Online => WorkerState::Idle,
         }
     }
 }
 
 impl ThreadFacts {
+    /// What the kernel gave.
+    pub(crate) fn set_core(&mut self, core: Option<usize>, kind: Option<CoreKind>) {
+        (self.core, self.core_kind) = (core, kind);
+    }
+
     /// The worker's thread is about to end: keeps its CPU time.
     pub(crate) fn end_clock(&mut self) {
         self.past = self.busy();

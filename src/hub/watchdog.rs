@@ -5,17 +5,16 @@
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
-use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::sync::real::Mutex;
 
 use super::{Hub, Slot, registry};
 use crate::clock;
 use crate::config::WhenStuck;
 use crate::event::PoolEvent;
 use crate::sync::{AtomicBool, Ordering, handshake};
-use crate::timer::{self, Alarm};
+use crate::timer::{self, Alarm, Errand};
 
 /// What a pool with a bound keeps for it.
 #[derive(Debug)]
@@ -40,14 +39,18 @@ struct Run {
     is_replaced: bool,
 }
 
-/// What an alarm wakes.
+/// What an alarm rings.
 struct Bell(Weak<Hub>);
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        if let Some(hub) = self.0.upgrade() {
-            hub.look_for_stuck_tasks();
-        }
+impl timer::Bell for Bell {
+    /// An errand: a spare worker's thread may be named by user code, and the hub that goes with its
+    /// last owner holds the user's hooks.
+    fn ring(self: Arc<Self>) -> Vec<Errand> {
+        vec![Box::new(move || {
+            if let Some(hub) = self.0.upgrade() {
+                hub.look_for_stuck_tasks();
+            }
+        })]
     }
 }
 
@@ -87,7 +90,7 @@ impl Hub {
         let when = clock::later(oldest, watchdog.bound);
         // Under the lock from before it is set: it may come at once, and the next one must not be replaced by this.
         let mut place = watchdog.alarm.lock();
-        let before = place.replace(timer::at(when, Waker::from(bell)));
+        let before = place.replace(timer::at(when, bell));
         drop(place);
         drop(before);
     }
@@ -133,13 +136,14 @@ impl Hub {
         run.is_told = true;
         let task = slot.running.get().unwrap_or_default();
         run.is_replaced = watchdog.when_stuck == WhenStuck::Replace;
+        // Before anybody can stand in for it: what a spare worker does comes after this.
+        self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
         // Under the lock: the worker takes its core back only after it has seen that it was lent.
         let is_lent = run.is_replaced && self.mark_lent(index);
         drop(run);
         if is_lent {
             self.look_for_a_deputy(index);
         }
-        self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
         None
     }
 }

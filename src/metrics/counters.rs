@@ -18,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) rejected: Shared,
     pub(crate) lost: Shared,
     pub(crate) wakes: Shared,
+    pub(crate) let_loose: Shared,
     pub(crate) jobs_offered: Shared,
     pub(crate) jobs_taken: Shared,
     /// Tasks that were spawned and never saw a queue.

@@ -2,7 +2,6 @@
 //!
 //! Workers count in lines of their own with plain stores, so counting costs what it must and looking
 //! costs the one who looks.
-#![forbid(unsafe_code)]
 
 mod counters;
 mod cpu_time;
@@ -56,6 +55,9 @@ pub struct Metrics {
     pub parks: u64,
     /// Times a sleeping worker was woken.
     pub wakes: u64,
+    /// Times a pinned worker was let loose to other cores, because it did not get its own: see
+    /// [`Pinning::PerCore`](crate::Pinning::PerCore).
+    pub let_loose: u64,
     /// Parts of fork-join calls that other threads could take, and took: the same number as `jobs_taken`.
     pub jobs_offered: u64,
     /// Parts of fork-join calls that another thread ran.

@@ -27,6 +27,7 @@ impl fmt::Display for Metrics {
             ("wakes", self.wakes),
             ("jobs offered", self.jobs_offered),
             ("events lost", self.events_dropped),
+            ("let loose", self.let_loose),
         ];
         for (row, (name, count)) in left.into_iter().enumerate() {
             write!(f, "  {name:<10} {count:>14}")?;
@@ -61,19 +62,18 @@ fn write_workers(
 ) -> fmt::Result {
     write!(
         f,
-        "{:<8} {:>14} {:>12} {:>12} {:>12}",
+        "{:<12} {:>10} {:>12} {:>12} {:>12}",
         "worker", "tasks run", "stolen", "parks", "busy"
     )?;
-    for worker in workers.iter().chain(spares) {
+    let named = |worker: &WorkerMetrics| worker.id.to_string();
+    let workers = workers.iter().map(|worker| (named(worker), worker));
+    let spares = spares.iter().map(|worker| (named(worker) + " (spare)", worker));
+    for (name, worker) in workers.chain(spares) {
         let busy = worker.busy_time.map_or_else(|| "?".to_owned(), short);
         write!(
             f,
-            "\n{:<8} {:>14} {:>12} {:>12} {:>12}",
-            worker.id.to_string(),
-            worker.tasks_run,
-            worker.stolen,
-            worker.parks,
-            busy
+            "\n{:<12} {:>10} {:>12} {:>12} {:>12}",
+            name, worker.tasks_run, worker.stolen, worker.parks, busy
         )?;
     }
     Ok(())

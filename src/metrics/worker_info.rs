@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::affinity::CoreKind;
 use crate::id::WorkerId;
 
 /// One worker, as it is at the moment of asking.
@@ -23,9 +24,13 @@ pub struct WorkerInfo {
     pub generation: u64,
     /// The name of its thread.
     pub thread_name: String,
-    /// The core it is pinned to, read back from the kernel when its thread came; `None` if it is not pinned.
-    /// A set of cores that somebody narrows later moves the thread, and nobody is told.
+    /// The core it is pinned to, read back from the kernel when its thread came; `None` if it is
+    /// not pinned, or let loose for a while. A set of cores that somebody narrows later moves the
+    /// thread; the worker sees it when it next goes to sleep, and an event tells of it.
     pub core: Option<usize>,
+    /// What kind of core that is, on processors that have two; `None` on others, and if it is not
+    /// pinned.
+    pub core_kind: Option<CoreKind>,
     /// What it does.
     pub state: WorkerState,
     /// The name of the task that it runs, or of its closure's type.

@@ -243,11 +243,8 @@ impl Line {
     pub(super) fn note_bare(&self, innermost: NonNull<Stretch>) {
         // SAFETY: a stretch is there while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
-        let is_only = stretch.outer.get().is_none_or(|(outer, top)| {
-            // SAFETY: as above.
-            let outer = unsafe { outer.as_ref() };
-            outer.outer.get().is_none() && outer.base.get() == top
-        });
+        // SAFETY: as above.
+        let is_only = unsafe { stretch.is_alone() };
         let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
         // ORDERING: a hint.
         self.hints.bare.store(bare, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 //! stores, and looks after each whether a thief is there. A thief locks the line, and asks the owner first, who gives
 //! when it looks. If it does not look, the thief freezes the line, and pays for the fence of both sides.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::metrics::{self, ThreadClock};
 use crate::parker::Parker;
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
-    is_asymmetric, light_fence, planted,
+    is_asymmetric, light_fence,
 };
 
-/// A thief is at the line: what the owner has taken back may be the thief's.
+/// A thief was here, or is: what the owner has taken back may be a thief's. Set until the owner comes by.
 const FROZEN: u32 = 1;
 /// No worker watches: whoever adds something calls one.
 const CALL: u32 = 2;
@@ -58,6 +58,8 @@ pub(super) struct Guarded {
     pub(super) innermost: Option<NonNull<Stretch>>,
     pub(super) owner: Option<Arc<Parker>>,
     clock: Option<ThreadClock>,
+    /// Whether the line was frozen, and the owner has not come by since.
+    is_frozen: Cell<bool>,
 }
 
 // SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
@@ -116,7 +118,12 @@ impl Line {
             sign: CachePadded::new(Sign::new()),
             wish: AtomicPtr::new(ptr::null_mut()),
             hints: Hints::new(),
-            guarded: Mutex::new(Guarded { innermost: None, owner: None, clock: None }),
+            guarded: Mutex::new(Guarded {
+                innermost: None,
+                owner: None,
+                clock: None,
+                is_frozen: Cell::new(false),
+            }),
             first: UnsafeCell::new(Stretch::new(None)),
         }
     }
@@ -187,30 +194,44 @@ impl Line {
     /// Whether the owner has to [attend](Self::attend) before it goes on.
     #[inline(always)]
     pub(crate) fn is_asked(&self) -> bool {
-        // ORDERING: acquire, partner of the thief's release: once it has left, what it did to the jobs is seen.
-        let order = planted(mutant!("asked_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        self.owned.asked.load(order) != 0
+        // ORDERING: what thieves did is seen by way of the lock, in `attend`; only the owner ends a freeze.
+        self.owned.asked.load(Ordering::Relaxed) != 0
     }
 
-    /// Gives what a thief asks for, and waits until none is at the line. Says whether a worker is to be called to watch, and
-    /// whether a thief was there.
+    /// Gives what a thief asks for, and ends a freeze: waits until no thief is at the line. Says whether a worker is to be
+    /// called to watch, and whether a thief was there.
     #[cold]
     #[inline(never)]
     pub(crate) fn attend(&self) -> Asked {
         // ORDERING: as in `is_asked`.
-        let mut asked = self.owned.asked.load(Ordering::Acquire);
+        let mut asked = self.owned.asked.load(Ordering::Relaxed);
         if asked & FENCED != 0 {
             fence(Ordering::SeqCst);
             // ORDERING: as above; the fence stands between the owner's store and this.
-            asked = self.owned.asked.load(Ordering::Acquire);
+            asked = self.owned.asked.load(Ordering::Relaxed);
         }
         if asked & WISH != 0 {
             self.grant();
         }
-        if asked & FROZEN != 0 && !mutant!("thief_not_waited_for") {
-            drop(self.guarded.lock());
+        if asked & FROZEN != 0 {
+            self.thaw();
         }
         Asked { is_called: asked & CALL != 0, has_thief: asked & (WISH | FROZEN) != 0 }
+    }
+
+    /// Ends a freeze, once no thief is at the line. Only for the owner.
+    fn thaw(&self) {
+        if mutant!("thief_not_waited_for") {
+            return;
+        }
+        let guarded = self.guarded.lock();
+        // ORDERING: thieves freeze the line with the lock held.
+        self.owned.asked.fetch_and(!FROZEN, Ordering::Relaxed);
+        if mutant!("thawed_for_good") {
+            return;
+        }
+        guarded.is_frozen.set(false);
+        drop(guarded);
     }
 
     /// Whether the line asks for a call. For other threads than the owner.
@@ -358,12 +379,15 @@ impl Line {
         if !unsafe { is_wanted(innermost, part_of) } {
             return None;
         }
-        let answer = self.ask(guarded, part_of);
+        let answer = if guarded.is_frozen.get() { None } else { self.ask(guarded, part_of) };
         self.note_stuck(answer.is_none());
         let given = match answer {
             Some(answer) => answer,
             None if self.is_bare() => return None,
-            None => self.freeze(guarded, part_of),
+            None => {
+                self.freeze(guarded);
+                self.take_frozen(guarded, part_of)
+            }
         };
         self.note_bare(innermost);
         given.map(Taken)
@@ -385,17 +409,21 @@ impl Line {
         if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
     }
 
-    /// Takes something without the owner's help.
-    fn freeze(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Arc<Offer>> {
-        self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
-        timed_heavy_fence();
+    /// From here on the owner does no more than one thing to the line before it waits for the lock. It stays so until the
+    /// owner has come by: so only the first of many thieves that find it stuck pays for the fence.
+    fn freeze(&self, guarded: &Guarded) {
+        if !guarded.is_frozen.replace(true) {
+            self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
+            timed_heavy_fence();
+        }
+    }
+
+    /// Takes something without the owner's help. With the line frozen.
+    fn take_frozen(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Arc<Offer>> {
         // ORDERING: acquire, partner of `push`.
         let top = NonNull::new(self.owned.top.load(Ordering::Acquire));
         // SAFETY: the line is frozen, and its lock is held.
-        let given = unsafe { give_oldest(guarded, top, part_of) };
-        // ORDERING: release, partner of `is_asked`.
-        self.owned.asked.fetch_and(!FROZEN, Ordering::Release);
-        given
+        unsafe { give_oldest(guarded, top, part_of) }
     }
 
     /// Runs what was taken from a line, as a stretch of its own: what this thread has left further out is no

@@ -10,6 +10,8 @@ mod line;
 #[cfg(all(test, corepool_loom))]
 mod models;
 mod stretch;
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+mod tests;
 mod wish;
 
 use core::fmt;

@@ -22,6 +22,8 @@ pub(super) struct Stretch {
     offer: Option<Arc<Offer>>,
     /// The stretch further out, and its newest entry.
     pub(super) outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
+    /// Whether nothing is left further out. That stays so: nothing is added there while this stretch lies on it.
+    is_alone: Cell<bool>,
 }
 
 impl Stretch {
@@ -31,7 +33,35 @@ impl Stretch {
             base: Cell::new(NonNull::dangling()),
             offer,
             outer: Cell::new(None),
+            is_alone: Cell::new(false),
         }
+    }
+
+    /// Whether nothing is left in the stretches further out.
+    ///
+    /// # Safety
+    /// - The line names the stretch, and its lock is held.
+    pub(super) unsafe fn is_alone(&self) -> bool {
+        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        let stretch_at = |at: NonNull<Self>| unsafe { at.as_ref() };
+        let outer_of = |at: NonNull<Self>| {
+            let stretch = stretch_at(at);
+            stretch.outer.get().filter(|_| !stretch.is_alone.get())
+        };
+        let mut last = NonNull::from(self);
+        while let Some((outer, top)) = outer_of(last) {
+            if stretch_at(outer).base.get() != top {
+                return false;
+            }
+            last = outer;
+        }
+        // Found out once for each, however deep they lie.
+        let mut at = NonNull::from(self);
+        while let Some((outer, _)) = outer_of(at) {
+            stretch_at(at).is_alone.set(true);
+            at = outer;
+        }
+        true
     }
 
     pub(super) fn root(&self) -> NonNull<Job> {

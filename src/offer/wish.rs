@@ -12,6 +12,8 @@ use std::time::Duration;
 use super::Offer;
 use super::line::Guarded;
 use crate::clock;
+#[cfg(not(corepool_loom))]
+use crate::spin::Gap;
 use crate::sync::{AtomicPtr, Ordering, heavy_fence, plain, planted, spin_loop};
 
 /// So long the thief waits at least for an answer, and at most.
@@ -95,6 +97,8 @@ impl Wish {
 
     /// The owner has begun to answer.
     pub(super) fn wait(&self) -> Option<Arc<Offer>> {
+        #[cfg(not(corepool_loom))]
+        let mut gap = Gap::default();
         loop {
             for _ in 0..64 {
                 if let Some(answer) = self.look() {
@@ -104,7 +108,7 @@ impl Wish {
             }
             // The owner may have lost its core.
             #[cfg(not(corepool_loom))]
-            crate::sync::thread::yield_now();
+            gap.wait();
         }
     }
 }

@@ -14,9 +14,12 @@
 use core::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+#[cfg(not(any(corepool_loom, corepool_virtual)))]
+use super::futex::Line;
 #[cfg(any(corepool_loom, corepool_virtual))]
 use crate::sync::AtomicU32;
 use crate::sync::{Ordering, planted};
+#[cfg(any(corepool_loom, corepool_virtual))]
 use kernel::Line;
 
 const EMPTY: u32 = 0;
@@ -88,37 +91,6 @@ impl Seat {
         // ORDERING: acquire, partner of `notify`'s release, for the case that the token is there.
         let order = planted(mutant!("give_up_unacquired"), Ordering::Acquire, Ordering::Relaxed);
         self.state.swap(EMPTY, order) == TOKEN && !mutant!("give_up_blind")
-    }
-}
-
-#[cfg(not(any(corepool_loom, corepool_virtual)))]
-mod kernel {
-    use core::sync::atomic::AtomicU32;
-    use std::time::Duration;
-
-    use rustix::thread::futex;
-
-    /// The kernel finds its line by the word's address.
-    #[derive(Debug)]
-    pub(super) struct Line;
-
-    impl Line {
-        pub(super) fn new() -> Self {
-            Self
-        }
-
-        pub(super) fn wait(&self, word: &AtomicU32, value: u32, left: Option<Duration>) {
-            let timeout = left.map(|left| futex::Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            });
-            let _why_awake = futex::wait(word, futex::Flags::PRIVATE, value, timeout.as_ref());
-        }
-
-        pub(super) fn wake_one(&self, word: &AtomicU32) {
-            // An error can only be a bad address; there is nothing to do about one here.
-            let _woken = futex::wake(word, futex::Flags::PRIVATE, 1);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pool as its owner sees it.
 #![forbid(unsafe_code)]
 
+mod drain;
 mod shutdown;
 mod shutdown_async;
 mod submit;
@@ -32,7 +33,8 @@ pub use task_builder::TaskBuilder;
 ///
 /// **Dropping** the pool is [`shutdown`](Self::shutdown): it blocks until all accepted tasks have run.
 /// On one of the pool's own workers it cannot wait for itself; there it closes the pool and lets go,
-/// and the threads end when the work is done.
+/// and the threads end when the work is done. So it does where the end of a token or a deadline drops
+/// one of the pool's own tasks, unrun, and that had the last [`Arc`] of the pool.
 ///
 /// ```
 /// use corepool::WorkerPool;
@@ -238,7 +240,9 @@ impl WorkerPool {
     /// Gives a receiver for what happens in the pool from now on, with the recent past first.
     ///
     /// Every call makes a listener of its own. The pool never waits for a listener: one that falls some
-    /// thousands of events behind misses some, and [`Metrics::events_dropped`] counts them.
+    /// thousands of events behind misses some, and [`Metrics::events_dropped`] counts them. A
+    /// receiver that was dropped is forgotten at the next event; until then the pool keeps about
+    /// half a kilobyte for it.
     #[must_use]
     pub fn events(&self) -> Receiver<PoolEvent> {
         self.hub.events.listen()

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use super::WorkerPool;
 use crate::hub::{Lives, Watcher};
 use crate::id::PoolId;
+use crate::lineage;
 use crate::worker;
 
 impl WorkerPool {
@@ -35,7 +36,7 @@ impl WorkerPool {
     pub fn shutdown_async(&self) -> ShutdownAsync {
         self.hub.close();
         let lives = (!self.hub.is_copy()).then(|| Arc::clone(&self.hub.lives));
-        ShutdownAsync { pool: self.hub.id, process: std::process::id(), lives, watcher: None }
+        ShutdownAsync { pool: self.hub.id, process: lineage::process(), lives, watcher: None }
     }
 }
 
@@ -64,7 +65,7 @@ pub struct ShutdownAsync {
 impl ShutdownAsync {
     /// Whether waiting here would be waiting for oneself, or for threads that are not there.
     fn must_not_wait(&self) -> bool {
-        worker::is_inside(self.pool) || std::process::id() != self.process
+        worker::is_inside(self.pool) || lineage::process() != self.process
     }
 
     fn stop_waiting(&mut self) {

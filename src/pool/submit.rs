@@ -16,8 +16,7 @@ use crate::handle::TaskHandle;
 use crate::hub::{ById, Gate, Hub, Target};
 use crate::parker;
 use crate::spans::Caller;
-use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, TaskContext};
-use crate::unwind;
+use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, QueuedTask, TaskContext};
 use crate::worker;
 
 /// What a task was asked to be beyond its closure.
@@ -27,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) target: Target,
     pub(crate) start_by: Option<Instant>,
     pub(crate) run_for: Option<Duration>,
+    pub(crate) finish_by: Option<Instant>,
     pub(crate) token: Option<CancelToken>,
 }
 
@@ -36,12 +36,21 @@ impl Options {
         self.target.worker.is_none()
             && self.start_by.is_none()
             && self.run_for.is_none()
+            && self.finish_by.is_none()
             && self.token.is_none()
+    }
+
+    /// It makes no sense to start after this.
+    fn latest_start(&self) -> Option<Instant> {
+        match (self.start_by, self.finish_by) {
+            (Some(start_by), Some(finish_by)) => Some(start_by.min(finish_by)),
+            (start_by, finish_by) => start_by.or(finish_by),
+        }
     }
 
     /// What ends the wait for room, if anything does.
     fn patience(&self) -> Option<CancelToken> {
-        match (&self.token, self.start_by) {
+        match (&self.token, self.latest_start()) {
             (None, None) => None,
             (Some(token), None) => Some(token.clone()),
             (Some(token), Some(start_by)) => Some(token.child_with_deadline(start_by)),
@@ -54,19 +63,19 @@ impl Options {
         if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Some(Outcome::Cancelled);
         }
-        let is_late = self.start_by.is_some_and(|start_by| clock::now() >= start_by);
+        let is_late = self.latest_start().is_some_and(|latest| clock::now() >= latest);
         is_late.then_some(Outcome::Expired)
     }
 }
 
-/// How a full pool answered.
-enum Admitted {
-    /// The task may be queued; a bounded pool gave it a place.
+/// What becomes of a task that is spawned.
+enum Way {
+    /// It is queued; a bounded pool gave it a place.
     Queue(Option<Permit>),
+    /// Its spawner runs it there and then.
     RunHere,
-    Refused,
-    /// It waited for room, and is not to start any more.
-    TooLate(Outcome),
+    /// It is settled so, without a run.
+    Refuse(Outcome),
 }
 
 /// How a wait for room ended.
@@ -83,27 +92,12 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    if !hub.has_plain_tasks {
+    if !hub.has_plain_tasks || hub.is_closed() {
         return spawn_on::<Named, F, T>(hub, Options::default(), closure);
     }
-    if hub.is_closed() {
-        return settle_unqueued(hub, Outcome::Rejected, closure);
-    }
-    enqueue_plain::<Named, F, T>(hub, closure)
-}
-
-/// Makes and pushes a task without the optional part.
-#[inline]
-fn enqueue_plain<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
-where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let caller = Caller::here();
-    let closure = move |context: &TaskContext| caller.run(|| closure(context));
-    let (queued, held) = task::make::<Named, _, T>(hub.id, None, closure);
+    let (queued, held) = task::make::<Named, _, T>(hub.id, None, inside_caller(closure));
     if hub.push(queued, worker::index_in(hub.id)) == Gate::Closed {
-        take_back(hub, &held);
+        take_back(hub, held.as_unvalued());
     }
     TaskHandle::new(held)
 }
@@ -114,22 +108,8 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    let from = worker::index_in(hub.id);
-    if hub.is_closed() {
-        return settle_unqueued(hub, Outcome::Rejected, closure);
-    }
-    let permit = match &hub.admission {
-        None => None,
-        // What only one worker may run can neither be run here nor wait for that worker's own room.
-        Some(_) if options.target.worker.is_some() => None,
-        Some(admission) => match admit_in_time(hub, admission, &options) {
-            Admitted::Queue(permit) => permit,
-            Admitted::RunHere => return run_here::<Named, F, T>(hub, from, &options, closure),
-            Admitted::Refused => return settle_unqueued(hub, Outcome::Rejected, closure),
-            Admitted::TooLate(outcome) => return settle_unqueued(hub, outcome, closure),
-        },
-    };
-    enqueue::<Named, F, T>(hub, from, permit, options, closure)
+    let way = way_for(hub, &options);
+    make_and_send::<Named, F, T>(hub, way, options, closure)
 }
 
 /// Spawns without a place, and so without waiting for one: for those who bound their tasks themselves.
@@ -138,10 +118,11 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    if hub.is_closed() {
-        return settle_unqueued(hub, Outcome::Rejected, closure);
+    if hub.has_plain_tasks {
+        return spawn_plain::<Named, F, T>(hub, closure);
     }
-    enqueue::<Named, F, T>(hub, worker::index_in(hub.id), None, Options::default(), closure)
+    let way = if hub.is_closed() { Way::Refuse(Outcome::Closed) } else { Way::Queue(None) };
+    make_and_send::<Named, F, T>(hub, way, Options::default(), closure)
 }
 
 /// Spawns if there is room now. A refused closure is given back as it came, so it is brought into shape only once it is
@@ -157,21 +138,10 @@ where
     G: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    if hub.is_closed() {
-        return Err(closed(hub, closure));
+    match way_at_once(hub, &options) {
+        Ok(way) => Ok(make_and_send::<F, G, T>(hub, way, options, shape(closure))),
+        Err(reason) => Err(refused(hub, reason, closure)),
     }
-    let permit = match &hub.admission {
-        None => None,
-        Some(_) if options.target.worker.is_some() => None,
-        Some(admission) => match admission.try_enter() {
-            Some(permit) => Some(permit),
-            None => {
-                count_refusal(hub);
-                return Err(SpawnError::Full(closure));
-            }
-        },
-    };
-    Ok(enqueue::<F, G, T>(hub, worker::index_in(hub.id), permit, options, shape(closure)))
 }
 
 /// Waits for room without blocking. The closure is brought into shape as in [`try_spawn_on`].
@@ -186,207 +156,245 @@ where
     G: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    if hub.is_closed() {
-        return Err(closed(hub, closure));
+    match way_awaited(hub, &options).await {
+        Ok(way) => Ok(make_and_send::<F, G, T>(hub, way, options, shape(closure))),
+        Err(reason) => Err(refused(hub, reason, closure)),
     }
-    let from = worker::index_in(hub.id);
-    let permit = match &hub.admission {
-        None => None,
-        Some(_) if options.target.worker.is_some() => None,
-        Some(admission) => match (admission.try_enter(), worker::is_inside(hub.id)) {
-            (Some(permit), _) => Some(permit),
-            // A worker that waited for its own pool might wait for itself.
-            (None, true) => {
-                return Ok(run_here::<F, G, T>(hub, from, &options, shape(closure)));
-            }
-            (None, false) => match wait_for_room(admission, options.patience()).await {
-                Room::Place(permit) => Some(permit),
-                Room::Closed => return Err(closed(hub, closure)),
-                Room::TooLate => {
-                    let outcome = options.too_late().unwrap_or(Outcome::Cancelled);
-                    return Ok(settle_unqueued(hub, outcome, closure));
-                }
-            },
-        },
-    };
-    let from = worker::index_in(hub.id);
-    Ok(enqueue::<F, G, T>(hub, from, permit, options, shape(closure)))
 }
 
-/// Makes the task and pushes it.
-fn enqueue<Named, F, T>(
+/// Makes the task, and sees that it goes its way. All that does not depend on the closure's type is
+/// elsewhere, so that it is not compiled for each closure.
+fn make_and_send<Named, F, T>(
     hub: &Arc<Hub>,
-    from: Option<usize>,
-    permit: Option<Permit>,
-    options: Options,
+    mut way: Way,
+    mut options: Options,
     closure: F,
 ) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
+{
+    let is_plain = options.are_plain();
+    if !is_plain {
+        end_if_late(&mut way, &options);
+    }
+    let extra = extra_for(hub, &mut way, &mut options, is_plain);
+    let (queued, held) = task::make::<Named, _, T>(hub.id, extra, inside_caller(closure));
+    // By far the most go this way, so it is not left to `send`.
+    if let (Way::Queue(_), true) = (&way, is_plain) {
+        if hub.push_to(options.target, queued, worker::index_in(hub.id)) == Gate::Closed {
+            take_back(hub, held.as_unvalued());
+        }
+    } else {
+        send(hub, &way, &options, queued, held.as_unvalued());
+    }
+    TaskHandle::new(held)
+}
+
+/// The closure as it runs: inside the span that its submitter is in.
+#[inline(always)]
+fn inside_caller<F, T>(closure: F) -> impl FnOnce(&TaskContext) -> T + Send + 'static
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
 {
     let caller = Caller::here();
-    let closure = move |context: &TaskContext| caller.run(|| closure(context));
-    if !options.are_plain() {
-        return enqueue_planned::<Named, _, T>(hub, from, permit, options, closure);
-    }
-    let target = options.target;
-    let extra = extra_for(hub, permit, options.name, None);
-    let (queued, held) = task::make::<Named, _, T>(hub.id, extra, closure);
-    let gate =
-        if target.is_plain() { hub.push(queued, from) } else { hub.push_to(target, queued, from) };
-    if gate == Gate::Closed {
-        take_back(hub, &held);
-    }
-    TaskHandle::new(held)
+    move |context: &TaskContext| caller.run(|| closure(context))
 }
 
-/// As [`enqueue`], for a task that is tied to a token, a time or a worker.
+/// It may have become too late during a wait for room.
 #[cold]
-fn enqueue_planned<Named, F, T>(
-    hub: &Arc<Hub>,
-    from: Option<usize>,
-    permit: Option<Permit>,
-    options: Options,
-    closure: F,
-) -> TaskHandle<T>
-where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    if let Some(outcome) = options.too_late() {
-        return settle_unqueued(hub, outcome, closure);
-    }
-    let Options { name, target, start_by, run_for, token } = options;
-    let may_be_claimed = token.is_some() || start_by.is_some();
-    let unsettled = may_be_claimed.then(|| Arc::clone(&hub.lives.unsettled));
-    let plan = Plan { worker: target.worker, start_by, run_for, unsettled, ..Plan::default() };
-    let extra = extra_for(hub, permit, name, Some(Box::new(plan)));
-    let (queued, held) = task::make::<Named, F, T>(hub.id, extra, closure);
-    let gate = hub.push_to(target, queued, from);
-    let mut ended = None;
-    if let Some(token) = token {
-        if held.tie::<ById>(&token, Meaning::Stop).is_err() {
-            ended = Some(Outcome::Cancelled);
-        }
-    }
-    if let Some(start_by) = start_by {
-        let deadline = CancelToken::with_deadline(start_by);
-        if held.tie::<ById>(&deadline, Meaning::TooLate).is_err() {
-            ended = ended.or(Some(Outcome::Expired));
-        }
-    }
-    if let Some(outcome) = ended {
-        if held.settle_unrun(outcome).is_some() {
-            hub.note_settled_in_queue(outcome);
-        } else if outcome == Outcome::Cancelled {
-            held.request_cancel();
-        }
-    }
-    if gate == Gate::Closed {
-        take_back(hub, &held);
-    }
-    TaskHandle::new(held)
-}
-
-/// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do so.
-#[cold]
-fn take_back<T>(hub: &Hub, held: &HeldTask<T>) {
-    if held.settle_unrun(Outcome::Rejected).is_some() {
-        hub.note_settled_in_queue(Outcome::Rejected);
+fn end_if_late(way: &mut Way, options: &Options) {
+    if let (Some(outcome), false) = (options.too_late(), matches!(way, Way::Refuse(_))) {
+        *way = Way::Refuse(outcome);
     }
 }
 
+/// The optional part of a task that is to be made. Takes out of `way` and `options` what goes into
+/// it.
 fn extra_for(
-    hub: &Hub,
-    permit: Option<Permit>,
-    name: Option<Arc<str>>,
-    plan: Option<Box<Plan>>,
+    hub: &Arc<Hub>,
+    way: &mut Way,
+    options: &mut Options,
+    is_plain: bool,
 ) -> Option<Extra> {
-    // In a bounded pool a task without a place has an age all the same: it stands among those that have one.
-    if hub.admission.is_none() && !hub.measures_tasks() && name.is_none() && plan.is_none() {
-        return None;
-    }
+    let is_bare = is_plain && options.name.is_none();
+    let permit = match way {
+        // In a bounded pool a task without a place has an age all the same: it stands among those
+        // that have one.
+        Way::Queue(_) if is_bare && hub.admission.is_none() && !hub.measures_tasks() => {
+            return None;
+        }
+        Way::Queue(permit) => permit.take(),
+        Way::RunHere if is_bare => return None,
+        Way::RunHere => None,
+        Way::Refuse(_) => return None,
+    };
+    let plan = if is_plain { None } else { Some(plan_for(hub, options)) };
     let accepted = hub.times.as_ref().map(|_| clock::now());
+    let name = options.name.take();
     let extra = Extra { accepted, age: hub.next_age(), name, plan, ..Extra::default() };
     Some(extra.with_permit(permit))
 }
 
-/// A task that no queue will see. The closure's drop is user code, and this is not to be seen as a panic.
 #[cold]
-fn settle_unqueued<F, T>(hub: &Hub, outcome: Outcome, closure: F) -> TaskHandle<T> {
-    unwind::quietly(|| drop(closure));
-    hub.count_unqueued();
-    hub.count_unrun(outcome);
-    TaskHandle::new(HeldTask::settled_unrun(hub.id, outcome))
+fn plan_for(hub: &Hub, options: &Options) -> Box<Plan> {
+    let start_by = options.latest_start();
+    let may_be_claimed = options.token.is_some() || start_by.is_some();
+    let unsettled = may_be_claimed.then(|| Arc::clone(&hub.lives.unsettled));
+    let (worker, run_for) = (options.target.worker, options.run_for);
+    Box::new(Plan { worker, start_by, run_for, unsettled, ..Plan::default() })
 }
 
-/// The queue is full, and the caller does the work.
-#[cold]
-fn run_here<Named, F, T>(
-    hub: &Arc<Hub>,
-    from: Option<usize>,
-    options: &Options,
-    closure: F,
-) -> TaskHandle<T>
-where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    if let Some(outcome) = options.too_late() {
-        return settle_unqueued(hub, outcome, closure);
+/// Sees that a task that was made goes its way.
+fn send(hub: &Arc<Hub>, way: &Way, options: &Options, queued: QueuedTask, held: &HeldTask<()>) {
+    match *way {
+        Way::Queue(_) => {
+            let gate = hub.push_to(options.target, queued, worker::index_in(hub.id));
+            tie(hub, options, held);
+            if gate == Gate::Closed {
+                take_back(hub, held);
+            }
+        }
+        Way::RunHere => {
+            // Claimed first: a token that ends is to find a task that runs, not one in a queue.
+            let claimed = queued.claim().expect("nobody else has seen the task");
+            if !options.are_plain() {
+                tie(hub, options, held);
+            }
+            worker::run_in_caller(hub, claimed);
+        }
+        Way::Refuse(outcome) => refuse(hub, outcome, queued),
     }
-    let token = match (&options.token, options.run_for) {
-        (token, None) => token.clone(),
-        (None, Some(run_for)) => Some(CancelToken::with_timeout(run_for)),
-        (Some(token), Some(run_for)) => Some(token.child_with_timeout(run_for)),
-    };
-    let name = options.name.as_deref();
-    TaskHandle::new(worker::run_in_caller::<Named, F, T>(hub, from, name, token, closure))
+}
+
+/// The closure's drop is user code, and not to be seen as a panic.
+#[cold]
+fn refuse(hub: &Hub, outcome: Outcome, queued: QueuedTask) {
+    let _settled = queued.settle_unrun(outcome);
+    hub.count_unqueued();
+    hub.count_unrun(outcome);
+}
+
+/// Ties the task to what may end it. If that has ended already, so does the task.
+#[cold]
+fn tie(hub: &Hub, options: &Options, held: &HeldTask<()>) {
+    let mut ended = None;
+    if let Some(token) = &options.token {
+        if held.tie::<ById>(token, Meaning::Stop).is_err() {
+            ended = Some(Outcome::Cancelled);
+        }
+    }
+    let mut stops = ended.is_some();
+    let times = [(options.start_by, Meaning::TooLate), (options.finish_by, Meaning::TimeIsUp)];
+    for (time, meaning) in times {
+        let Some(time) = time else { continue };
+        if held.tie::<ById>(&CancelToken::with_deadline(time), meaning).is_err() {
+            ended = ended.or(Some(Outcome::Expired));
+            stops |= meaning == Meaning::TimeIsUp;
+        }
+    }
+    let Some(outcome) = ended else { return };
+    if held.settle_unrun(outcome).is_some() {
+        hub.note_settled_in_queue(outcome);
+    } else if stops {
+        held.request_cancel();
+    }
+}
+
+/// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do so.
+#[cold]
+fn take_back(hub: &Hub, held: &HeldTask<()>) {
+    if held.settle_unrun(Outcome::Closed).is_some() {
+        hub.note_settled_in_queue(Outcome::Closed);
+    }
 }
 
 /// A refusal that gives the closure back.
 #[cold]
-fn closed<F>(hub: &Hub, closure: F) -> SpawnError<F> {
-    count_refusal(hub);
-    SpawnError::Closed(closure)
-}
-
-fn count_refusal(hub: &Hub) {
+fn refused<F>(hub: &Hub, reason: Outcome, closure: F) -> SpawnError<F> {
     hub.count_unqueued();
-    hub.count_unrun(Outcome::Rejected);
+    hub.count_unrun(reason);
+    if reason == Outcome::Full { SpawnError::Full(closure) } else { SpawnError::Closed(closure) }
 }
 
-/// A task that will not start anyway takes nobody's place.
-fn admit_in_time(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Admitted {
+/// Whose room a task takes: nobody's, if only one worker may run it. Such a task can neither be run
+/// by its spawner nor wait for that worker's own room.
+fn room_for<'a>(hub: &'a Hub, options: &Options) -> Option<&'a Arc<Admission>> {
+    hub.admission.as_ref().filter(|_| options.target.worker.is_none())
+}
+
+/// What becomes of a task, by the pool's policy. Blocks for room if that is the policy.
+fn way_for(hub: &Hub, options: &Options) -> Way {
+    if hub.is_closed() {
+        return Way::Refuse(Outcome::Closed);
+    }
+    let Some(admission) = room_for(hub, options) else { return Way::Queue(None) };
     match options.too_late() {
-        Some(outcome) => Admitted::TooLate(outcome),
+        // It takes nobody's place.
+        Some(outcome) => Way::Refuse(outcome),
         None => admit(hub, admission, options),
     }
 }
 
+/// What becomes of a task that does not wait for room; or why it is refused.
+fn way_at_once(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
+    if hub.is_closed() {
+        return Err(Outcome::Closed);
+    }
+    let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
+    let permit = admission.try_enter().ok_or(Outcome::Full)?;
+    Ok(Way::Queue(Some(permit)))
+}
+
+/// What becomes of a task that awaits room; or why it is refused.
+async fn way_awaited(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
+    if hub.is_closed() {
+        return Err(Outcome::Closed);
+    }
+    let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
+    if let Some(permit) = admission.try_enter() {
+        return Ok(Way::Queue(Some(permit)));
+    }
+    // A worker that waited for its own pool might wait for itself.
+    if worker::is_inside(hub.id) {
+        return Ok(run_here_or_queue());
+    }
+    match wait_for_room(admission, options.patience()).await {
+        Room::Place(permit) => Ok(Way::Queue(Some(permit))),
+        Room::Closed => Err(Outcome::Closed),
+        Room::TooLate => Ok(Way::Refuse(options.too_late().unwrap_or(Outcome::Cancelled))),
+    }
+}
+
 /// A bounded pool's answer, by its policy.
-fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Admitted {
+fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Way {
     loop {
+        let given_back = admission.given_back();
         if let Some(permit) = admission.try_enter() {
-            return Admitted::Queue(Some(permit));
+            return Way::Queue(Some(permit));
         }
         return match hub.config.when_full {
-            WhenFull::Reject => Admitted::Refused,
-            WhenFull::CallerRuns => Admitted::RunHere,
-            WhenFull::Block if worker::is_inside(hub.id) => Admitted::RunHere,
-            WhenFull::Block if hub.is_copy() => Admitted::Refused,
+            WhenFull::Reject => Way::Refuse(Outcome::Full),
+            WhenFull::CallerRuns => run_here_or_queue(),
+            WhenFull::Block if worker::is_inside(hub.id) => run_here_or_queue(),
+            WhenFull::Block if hub.is_copy() => Way::Refuse(Outcome::Full),
             WhenFull::Block => match block_for_room(admission, options.patience()) {
-                Room::Place(permit) => Admitted::Queue(Some(permit)),
-                Room::Closed => Admitted::Refused,
-                Room::TooLate => {
-                    Admitted::TooLate(options.too_late().unwrap_or(Outcome::Cancelled))
-                }
+                Room::Place(permit) => Way::Queue(Some(permit)),
+                Room::Closed => Way::Refuse(Outcome::Closed),
+                Room::TooLate => Way::Refuse(options.too_late().unwrap_or(Outcome::Cancelled)),
             },
             WhenFull::DropOldest if hub.drop_oldest() => continue,
-            WhenFull::DropOldest => Admitted::Refused,
+            // Those that waited a moment ago were taken by workers, who had ended others before.
+            WhenFull::DropOldest if admission.given_back() != given_back => continue,
+            WhenFull::DropOldest => Way::Refuse(Outcome::Full),
         };
     }
+}
+
+/// What the caller must not wait for it runs; but in the depth of a chain of such tasks it is
+/// queued over capacity.
+fn run_here_or_queue() -> Way {
+    if worker::may_run_in_caller() { Way::RunHere } else { Way::Queue(None) }
 }
 
 /// Blocks until there is room, or the token ends.

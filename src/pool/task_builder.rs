@@ -44,6 +44,13 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Has the task run on this worker and on no other. It waits until that worker is free, and needs no room in a bounded queue.
     ///
+    /// **Not always on the same thread:** while the worker's own task waits, in
+    /// [`blocking`](fn@crate::blocking) or for another task, a [spare
+    /// worker](crate::Builder::spare_workers) stands in for it, and runs what was meant for it on
+    /// that core. The [context](TaskContext::worker) names the same worker, but thread-locals are
+    /// others, and the task that waits has not ended. Where that matters, as for a C library with
+    /// state in its thread, build the pool with `spare_workers(0)`.
+    ///
     /// A task that waits for it does not run it in place, unless it is on that worker. Tasks that wait in a circle for tasks
     /// placed on one another's workers need a [spare worker](crate::Builder::spare_workers) each; without one they wait for ever.
     ///
@@ -57,9 +64,10 @@ impl<'pool> TaskBuilder<'pool> {
     /// assert_eq!(worker.join()?, Some(WorkerId::from(1)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on_worker(mut self, worker: impl Into<WorkerId>) -> Self {
         let (index, workers) = (worker.into().index(), self.hub.config.workers);
-        assert!(index < workers, "worker {index} was asked for, the pool has {workers}");
+        assert!(index < workers, "no worker {index}: this pool has {workers}, numbered from 0");
         self.options.target.worker = Some(index);
         self
     }
@@ -70,18 +78,54 @@ impl<'pool> TaskBuilder<'pool> {
     /// ```
     /// use std::time::Instant;
     /// let pool = corepool::WorkerPool::with_workers(1)?;
-    /// let late = pool.task().deadline(Instant::now()).spawn(|| unreachable!("it is too late"));
+    /// let late = pool.task().start_by(Instant::now()).spawn(|| unreachable!("it is too late"));
     /// assert!(matches!(late.join(), Err(corepool::TaskError::Expired)));
     /// # Ok::<(), corepool::BuildError>(())
     /// ```
-    pub fn deadline(mut self, start_by: Instant) -> Self {
-        self.options.start_by = Some(start_by);
+    pub fn start_by(mut self, latest: Instant) -> Self {
+        self.options.start_by = Some(latest);
         self
     }
 
-    /// As [`deadline`](Self::deadline), counted from now.
+    /// Another name of [`start_by`](Self::start_by), the older one: it bounds the start, not the
+    /// end. For that there is [`finish_by`](Self::finish_by).
+    pub fn deadline(self, start_by: Instant) -> Self {
+        self.start_by(start_by)
+    }
+
+    /// As [`start_by`](Self::start_by), counted from now.
     pub fn start_within(self, time: Duration) -> Self {
-        self.deadline(clock::after(time))
+        self.start_by(clock::after(time))
+    }
+
+    /// Gives the task up if it has not started by then, as [`start_by`](Self::start_by) does, and
+    /// asks it to stop if it runs.
+    ///
+    /// The task sees that by [`TaskContext::is_cancelled`], for the reason
+    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed); one that does not look goes on.
+    ///
+    /// ```
+    /// use corepool::CancelReason;
+    /// use std::time::{Duration, Instant};
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (running, started) = std::sync::mpsc::channel();
+    /// let end = Instant::now() + Duration::from_secs(1);
+    /// let task = pool.task().finish_by(end).spawn_with(move |cx| {
+    ///     running.send(()).unwrap();
+    ///     while !cx.is_cancelled() {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     cx.cancel_reason()
+    /// });
+    /// started.recv()?;
+    /// let queued = pool.task().finish_by(end).spawn(|| unreachable!("it is too late"));
+    /// assert!(matches!(queued.join(), Err(corepool::TaskError::Expired)));
+    /// assert_eq!(task.join()?, Some(CancelReason::DeadlinePassed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish_by(mut self, end: Instant) -> Self {
+        self.options.finish_by = Some(end);
+        self
     }
 
     /// Asks the task to stop when it has run for so long. The time counts from its start.

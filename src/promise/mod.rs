@@ -13,8 +13,12 @@
 //!
 //! # How it works
 //!
-//! The first look takes what has settled by then, and leaves each of the others a waker of a watch (`watch/`); from then on only those
-//! are looked at that were woken. Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's waker, ask
+//! Where it matters who settles first, each handle gets a waker of a watch (`watch/`) when the
+//! promise is made: the watch keeps the order of settling, whether or not somebody looks meanwhile.
+//! For [`all_settled`] that would be in vain: its first look takes what has settled by then, and
+//! leaves each of the others a waker. From then on only those are looked at that were woken.
+//! Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's
+//! waker, ask
 //! whether something was woken meanwhile. A task that settles before the last step is seen by it; one that settles after it finds the waker.
 //! A handle gives its result once, and is spent from then on, whoever wakes its slot again.
 #![forbid(unsafe_code)]
@@ -32,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::TaskError;
+use crate::habit;
 use crate::handle::{self, TaskHandle};
 use crate::parker;
 use crate::watch::Watch;
@@ -39,7 +44,12 @@ pub use rule::{All, AllSettled, Any, Race, Rule};
 
 /// Waits for all: their values in the order of the handles, or the first failure, at once.
 ///
-/// At a failure what is left is [cancelled](TaskHandle::cancel). Of no handles the value is an empty vector.
+/// The first failure is that of the task that settled first, of those that settled after this call;
+/// what had settled before it comes first, in the order of the handles. At a failure what is left
+/// is [cancelled](TaskHandle::cancel). Of no handles the value is an empty vector.
+///
+/// # Panics
+/// If one of the handles was awaited to its end before.
 ///
 /// ```
 /// use corepool::{TaskError, WorkerPool, promise};
@@ -54,6 +64,9 @@ pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T
 
 /// Waits for all, and gives each one's result, in the order of the handles.
 ///
+/// # Panics
+/// If one of the handles was awaited to its end before.
+///
 /// ```
 /// use corepool::{WorkerPool, promise};
 /// let pool = WorkerPool::with_workers(2)?;
@@ -67,7 +80,13 @@ pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promi
 
 /// Waits for the first success; if there is none, gives all errors, in the order of the handles.
 ///
+/// The first is the one that settled first, whenever somebody looks; of those that had settled
+/// before this call, the first in the order of the handles.
+///
 /// The others go on: ask for [`cancel_on_drop`](Promise::cancel_on_drop) to have them cancelled.
+///
+/// # Panics
+/// If one of the handles was awaited to its end before.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -82,7 +101,14 @@ pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T
 
 /// Waits for the first that settles, well or not.
 ///
-/// The others go on, as for [`any`]. Of no handles the result is [`TaskError::Rejected`], for nothing will settle.
+/// The first is the one that settled first, whenever somebody looks; of those that had settled
+/// before this call, the first in the order of the handles.
+///
+/// The others go on, as for [`any`]. Of no handles the result is [`TaskError::Rejected`], as
+/// [`Refusal::Empty`](crate::Refusal::Empty), for nothing will settle.
+///
+/// # Panics
+/// If one of the handles was awaited to its end before.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -109,17 +135,24 @@ pub struct Promise<R: Rule> {
     handles: Vec<TaskHandle<R::Value>>,
     /// Handles that have not settled, as far as is known.
     left: usize,
-    /// From the first time that something was to be waited for.
+    /// From the beginning, if it matters which settles first; else from the first time that
+    /// something was to be waited for.
     watch: Option<Watch>,
+    /// Whether the handles were asked what they need of this thread: a run in place, or to be given
+    /// up in a forked child.
+    has_asked: bool,
     cancels_on_drop: bool,
 }
 
 impl<R: Rule> Promise<R> {
     fn new(handles: impl IntoIterator<Item = TaskHandle<R::Value>>) -> Self {
-        let handles: Vec<_> = handles.into_iter().collect();
+        let mut handles: Vec<_> = handles.into_iter().collect();
+        let is_spent = TaskHandle::is_spent;
+        assert!(!handles.iter().any(is_spent), "a handle was polled after it had given its result");
         let left = handles.len();
         let rule = Some(R::new(left));
-        Self { rule, handles, left, watch: None, cancels_on_drop: false }
+        let watch = (R::MINDS_ORDER && left > 0).then(|| watch_all(&mut handles));
+        Self { rule, handles, left, watch, has_asked: false, cancels_on_drop: false }
     }
 
     /// Waits for the output.
@@ -129,7 +162,9 @@ impl<R: Rule> Promise<R> {
     ///
     /// # Panics
     /// If it was awaited to its end before.
+    #[track_caller]
     pub fn join(mut self) -> R::Output {
+        self.expect_unspent();
         let output = self.wait(None);
         output.unwrap_or_else(|| unreachable!("a wait without an end came back without an output"))
     }
@@ -141,7 +176,9 @@ impl<R: Rule> Promise<R> {
     ///
     /// # Panics
     /// If it was awaited to its end before.
+    #[track_caller]
     pub fn join_timeout(mut self, timeout: Duration) -> Result<R::Output, Self> {
+        self.expect_unspent();
         self.wait(Some(clock::after(timeout))).ok_or(self)
     }
 
@@ -152,7 +189,9 @@ impl<R: Rule> Promise<R> {
     ///
     /// # Panics
     /// If it was awaited to its end before.
+    #[track_caller]
     pub fn try_join(mut self) -> Result<R::Output, Self> {
+        self.expect_unspent();
         match self.advance(Waker::noop()) {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => Err(self),
@@ -181,6 +220,14 @@ impl<R: Rule> Promise<R> {
         self
     }
 
+    #[track_caller]
+    fn expect_unspent(&self) {
+        assert!(
+            self.rule.is_some(),
+            "the promise has given its output already: it was awaited to its end"
+        );
+    }
+
     fn wait(&mut self, end: Option<Instant>) -> Option<R::Output> {
         parker::with_current(|parker, waker| {
             loop {
@@ -199,14 +246,14 @@ impl<R: Rule> Promise<R> {
 
     /// Takes what has settled, and leaves a waker if that is not enough.
     fn advance(&mut self, waker: &Waker) -> Poll<R::Output> {
-        assert!(self.rule.is_some(), "the promise was polled after it had given its output");
+        self.expect_unspent();
         if self.watch.is_none() {
             if let Some(output) = self.look_at_all() {
                 return Poll::Ready(output);
             }
         }
         loop {
-            if let Some(output) = self.take_settled() {
+            if let Some(output) = self.take_settled().or_else(|| self.ask_all()) {
                 return Poll::Ready(output);
             }
             handle::do_what_waits();
@@ -217,8 +264,10 @@ impl<R: Rule> Promise<R> {
         }
     }
 
-    /// The first look: takes what has settled by now, and has the rest watched.
+    /// The first look where the order does not matter: takes what has settled by now, and has the
+    /// rest watched.
     fn look_at_all(&mut self) -> Option<R::Output> {
+        self.has_asked = true;
         let many = self.handles.len();
         let rule = self.rule.as_mut()?;
         for (number, handle) in self.handles.iter_mut().enumerate() {
@@ -241,6 +290,23 @@ impl<R: Rule> Promise<R> {
             }
         }
         self.watch = Some(watch);
+        None
+    }
+
+    /// Asks each handle, once, what it needs of this thread. What settles elsewhere meanwhile comes
+    /// first.
+    fn ask_all(&mut self) -> Option<R::Output> {
+        if std::mem::replace(&mut self.has_asked, true) {
+            return None;
+        }
+        let _core_is_wanted = habit::waits();
+        for number in 0..self.handles.len() {
+            let Some(result) = self.handles[number].settle_here() else { continue };
+            let output = self.take_settled().or_else(|| self.note(number, result));
+            if output.is_some() {
+                return output;
+            }
+        }
         None
     }
 
@@ -272,6 +338,11 @@ impl<R: Rule> Promise<R> {
                 }
             }
         };
+        self.note(number, result)
+    }
+
+    /// One more has settled. Gives the output if that decides it.
+    fn note(&mut self, number: usize, result: Settled<R::Value>) -> Option<R::Output> {
         self.left -= 1;
         let is_decided = self.rule.as_mut()?.take(number, self.handles.len(), result);
         if is_decided || self.left == 0 { self.finish() } else { None }
@@ -284,6 +355,16 @@ impl<R: Rule> Promise<R> {
         }
         Some(output.0)
     }
+}
+
+/// Has each handle watched from now on: so it is known later which settled first, though nobody
+/// looked meanwhile. Those that have settled by now come first, in the order of the handles.
+fn watch_all<T>(handles: &mut [TaskHandle<T>]) -> Watch {
+    let watch = Watch::new(handles.len());
+    for (number, handle) in handles.iter_mut().enumerate() {
+        handle.watch(watch.waker(number));
+    }
+    watch
 }
 
 impl<R: Rule> Drop for Promise<R> {

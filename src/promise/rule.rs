@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::Settled;
-use crate::error::TaskError;
+use crate::error::{Refusal, TaskError};
 
 /// When a [`Promise`](super::Promise) has its output, and what that is. Only this crate has rules.
 pub trait Rule: sealed::Sealed + Sized {
@@ -10,6 +10,10 @@ pub trait Rule: sealed::Sealed + Sized {
     type Value;
     /// What the promise gives.
     type Output;
+
+    /// Whether the output depends on which task settles first.
+    #[doc(hidden)]
+    const MINDS_ORDER: bool;
 
     /// For so many handles.
     #[doc(hidden)]
@@ -44,6 +48,8 @@ pub struct All<T> {
 impl<T> Rule for All<T> {
     type Value = T;
     type Output = Settled<Vec<T>>;
+
+    const MINDS_ORDER: bool = true;
 
     fn new(handles: usize) -> Self {
         Self { values: InOrder::new(handles), failed: None }
@@ -112,6 +118,8 @@ impl<T> Rule for AllSettled<T> {
     type Value = T;
     type Output = Vec<Settled<T>>;
 
+    const MINDS_ORDER: bool = false;
+
     fn new(handles: usize) -> Self {
         Self { results: InOrder::new(handles) }
     }
@@ -136,6 +144,8 @@ pub struct Any<T> {
 impl<T> Rule for Any<T> {
     type Value = T;
     type Output = Result<T, Vec<TaskError>>;
+
+    const MINDS_ORDER: bool = true;
 
     fn new(handles: usize) -> Self {
         Self { value: None, errors: none_of(handles) }
@@ -165,6 +175,8 @@ impl<T> Rule for Race<T> {
     type Value = T;
     type Output = Settled<T>;
 
+    const MINDS_ORDER: bool = true;
+
     fn new(_handles: usize) -> Self {
         Self { first: None }
     }
@@ -175,7 +187,7 @@ impl<T> Rule for Race<T> {
     }
 
     fn finish(self) -> (Self::Output, bool) {
-        (self.first.unwrap_or(Err(TaskError::Rejected)), false)
+        (self.first.unwrap_or(Err(TaskError::Rejected(Refusal::Empty))), false)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod front;
 mod link;
+mod sweep;
 #[cfg(all(test, corepool_loom))]
 pub(crate) mod models;
 
@@ -20,6 +21,7 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
 use front::FrontLock;
 
 pub(crate) use link::{Link, Linked};
+pub(crate) use sweep::Cursor;
 
 /// What a pop found.
 #[derive(Debug)]
@@ -41,16 +43,19 @@ pub(crate) struct Queue<T: Linked> {
     items: PhantomData<T>,
 }
 
-/// The pushers' cache line.
+/// What pushers change. A line for each: where many push, the one is on its way while the other is
+/// changed.
 struct Back {
     last: AtomicPtr<Link>,
-    pushed: AtomicUsize,
+    pushed: CachePadded<AtomicUsize>,
 }
 
 /// The poppers' cache line.
 struct Front {
     first: NonNull<Link>,
     taken: usize,
+    /// How often a sweep was here; see `sweep.rs`.
+    sweeps: usize,
 }
 
 // SAFETY: the raw pointers are links of items that the queue owns, and items may move between threads
@@ -65,9 +70,13 @@ impl<T: Linked> Queue<T> {
         Self {
             back: CachePadded::new(Back {
                 last: AtomicPtr::new(stub.as_ptr()),
-                pushed: AtomicUsize::new(first::WORD),
+                pushed: CachePadded::new(AtomicUsize::new(first::WORD)),
             }),
-            front: CachePadded::new(FrontLock::new(Front { first: stub, taken: first::WORD })),
+            front: CachePadded::new(FrontLock::new(Front {
+                first: stub,
+                taken: first::WORD,
+                sweeps: 0,
+            })),
             stub,
             items: PhantomData,
         }
@@ -78,7 +87,7 @@ impl<T: Linked> Queue<T> {
     #[inline]
     pub(crate) fn push(&self, item: T) {
         let link = item.into_link();
-        // ORDERING: a statistic; it rides on the line that the exchange needs anyway.
+        // ORDERING: a statistic.
         self.back.pushed.fetch_add(1, Ordering::Relaxed);
         self.append(link, link);
     }
@@ -122,13 +131,31 @@ impl<T: Linked> Queue<T> {
 
     /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the
     /// caller gets the youngest of the items, and the oldest is the last in `home`.
+    #[inline]
     pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
+        self.take_batch(2, limit, long, home)
+    }
+
+    /// As [`pop_batch`](Self::pop_batch), but all that waits is moved: up to the limit, and not the
+    /// last.
+    #[inline]
+    pub(crate) fn clear_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
+        self.take_batch(1, limit, usize::MAX, home)
+    }
+
+    fn take_batch(
+        &self,
+        divisor: usize,
+        limit: usize,
+        long: usize,
+        home: &Self,
+    ) -> (Pop<T>, usize) {
         let mut front = self.front.lock();
         let oldest = match self.take(&mut front) {
             Pop::Item(item) => item,
             nothing => return (nothing, 0),
         };
-        let more = (self.waiting(&front) / 2).min(limit - 1);
+        let more = (self.waiting(&front) / divisor).min(limit - 1);
         let Some((head, tail, count)) = self.take_chain(&mut front, more) else {
             return (Pop::Item(oldest), 0);
         };
@@ -201,38 +228,12 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Takes out the items that `is_dead` names, wherever they stand but at the very end.
-    ///
-    /// The last item stays, because a pusher may be about to link behind it.
-    pub(crate) fn sweep(&self, is_dead: impl Fn(&T) -> bool) -> Vec<T> {
-        let mut dead = Vec::new();
-        let mut front = self.front.lock();
-        self.skip_stub(&mut front);
-        // Looked at once, as in `take_chain`: the stub is no item, even if one stands behind it by now.
-        if !mutant!("stub_in_sweep") && front.first == self.stub {
-            return dead;
-        }
-        let mut before: Option<NonNull<Link>> = None;
-        let mut at = front.first;
-        while let Some(next) = NonNull::new(link_at(at).next()) {
-            if self.ask(at, &is_dead) {
-                match before {
-                    None => front.first = next,
-                    Some(before) => link_at(before).set_next(next.as_ptr()),
-                }
-                if let Pop::Item(item) = self.taken(&mut front, at) {
-                    dead.push(item);
-                }
-            } else {
-                before = Some(at);
-            }
-            at = next;
-        }
-        dead
-    }
-
     /// How many items wait. Exact when nobody pushes or pops at the moment.
     pub(crate) fn len(&self) -> usize {
+        // Most queues of a large pool are empty, and this is asked of all.
+        if self.looks_empty() {
+            return 0;
+        }
         let front = self.front.lock();
         self.waiting(&front)
     }
@@ -282,6 +283,16 @@ impl<T: Linked> Queue<T> {
         // is still the last one, and it is neither until the next line.
         let before = NonNull::new(before).expect("the list is never without a last link");
         link_at(before).publish(head.as_ptr());
+    }
+
+    /// The first half of a [`push`](Self::push); the closure is the other one. Between them stands
+    /// the gap.
+    #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+    pub(crate) fn push_halfway(&self, item: T) -> impl FnOnce() {
+        let link = item.into_link();
+        let before = self.back.last.swap(link.as_ptr(), Ordering::SeqCst);
+        let before = NonNull::new(before).expect("the list is never without a last link");
+        move || link_at(before).publish(link.as_ptr())
     }
 
     fn append_alone(&self, head: NonNull<Link>, tail: NonNull<Link>, count: usize) {

@@ -3,6 +3,8 @@
 //! The items are numbers in boxes. Each notes that it was dropped, and whether two threads touched it
 //! at once; each must come out once, in its pusher's order.
 
+mod sweeps;
+
 use core::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
@@ -375,51 +377,6 @@ fn a_look_at_the_oldest_item_against_a_popper_and_a_pusher() {
         popped.extend(other.join().unwrap());
         popped.extend(drain(&queue));
         assert_all(&popped, &[1, 2]);
-    });
-}
-
-#[test]
-fn a_sweep_against_a_pusher() {
-    explore(|| {
-        let queue = Arc::new(filled(&[1, 2, 3]));
-        let pusher = start_pusher(&queue, &[4, 5]);
-        let dead = queue.sweep(|item| item.number() % 2 == 1);
-        let dead: Vec<_> = dead.iter().map(|item| item.number()).collect();
-        assert!(dead.starts_with(&[1]), "all but the last are looked at");
-        pusher.join().unwrap();
-        let left = drain(&queue);
-        assert!(left.is_sorted(), "those that stay keep their order");
-        assert_all(&[dead, left].concat(), &[1, 2, 3, 4, 5]);
-    });
-}
-
-#[test]
-fn a_sweep_of_nothing_against_a_pusher() {
-    explore(|| {
-        let queue = Arc::new(Numbers::new());
-        let pusher = start_pusher(&queue, &[1, 2]);
-        let dead = queue.sweep(|_| true);
-        let dead: Vec<_> = dead.iter().map(|item| item.number()).collect();
-        pusher.join().unwrap();
-        assert_eq!([dead, drain(&queue)].concat(), [1, 2]);
-    });
-}
-
-#[test]
-fn a_sweep_against_a_popper_and_a_pusher() {
-    explore(|| {
-        let queue = Arc::new(filled(&[1, 2]));
-        let popper = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || pop_some(&queue, 2)
-        });
-        let pusher = start_pusher(&queue, &[3]);
-        let dead = queue.sweep(|item| item.number() == 1);
-        let mut all: Vec<_> = dead.iter().map(|item| item.number()).collect();
-        all.extend(popper.join().unwrap());
-        pusher.join().unwrap();
-        all.extend(drain(&queue));
-        assert_all(&all, &[1, 2, 3]);
     });
 }
 

@@ -87,7 +87,7 @@ fn a_close_sends_those_away_who_wait_for_room() {
             }
             let owned = kept.upgrade().expect("it lives to the end");
             match pool.spawn(move || owned).join() {
-                Ok(_) | Err(TaskError::Rejected) => {}
+                Ok(_) | Err(TaskError::Rejected(_)) => {}
                 Err(other) => panic!("a task that nobody cancelled: {other}"),
             }
         });
@@ -105,7 +105,7 @@ fn the_oldest_makes_room_for_the_newest() {
             let handles = [make(), make()].map(|owned| pool.spawn(move || owned));
             for handle in handles {
                 match handle.join_timeout(Duration::from_micros(20)) {
-                    Ok(Ok(_) | Err(TaskError::Rejected)) => {}
+                    Ok(Ok(_) | Err(TaskError::Rejected(_))) => {}
                     Ok(Err(other)) => panic!("a task that nobody cancelled: {other}"),
                     Err(handle) => drop(handle),
                 }

@@ -66,7 +66,7 @@ impl Submitter<'_> {
             let detached = pool.spawn(|| ());
             match inner.join() {
                 Ok(same) => assert_eq!(same, number),
-                Err(TaskError::Rejected) => assert!(pool.is_closed()),
+                Err(TaskError::Rejected(_)) => assert!(pool.is_closed()),
                 Err(other) => panic!("a task that nobody cancelled: {other}"),
             }
             detached.detach();
@@ -152,7 +152,7 @@ fn judge(result: Result<Given, TaskError>, number: u32, is_cancelled: bool, pool
     match result {
         Ok((_, given)) => assert_eq!(given, number, "a task gave what another was to give"),
         Err(TaskError::Cancelled) => assert!(is_cancelled, "nobody cancelled this one"),
-        Err(TaskError::Rejected) => assert!(pool.is_closed(), "an open pool refused a task"),
+        Err(TaskError::Rejected(_)) => assert!(pool.is_closed(), "an open pool refused a task"),
         Err(other) => panic!("nothing of that kind was asked for: {other}"),
     }
 }

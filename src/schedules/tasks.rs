@@ -153,7 +153,7 @@ fn what_was_accepted_before_the_close_runs_and_nothing_after_it() {
                 let priority = if turn == 0 { Priority::High } else { Priority::Normal };
                 match pool.task().priority(priority).spawn(move || owned).join() {
                     Ok(_) => assert!(!was_closed, "a closed pool took a task"),
-                    Err(TaskError::Rejected) => assert!(pool.is_closed()),
+                    Err(TaskError::Rejected(_)) => assert!(pool.is_closed()),
                     Err(other) => panic!("a task that nobody cancelled: {other}"),
                 }
             }

@@ -16,7 +16,7 @@ use loom::alloc::{alloc, dealloc};
 #[cfg(not(corepool_loom))]
 use std::alloc::{alloc, dealloc};
 
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, planted};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, planted, prefetch_to_write};
 
 /// A chunk's size, and its alignment: so a job's address tells its chunk.
 const CHUNK: usize = 32 << 10;
@@ -27,6 +27,10 @@ const ALIGN: usize = 16;
 const SPARE: usize = 16;
 /// So many full chunks are asked whether they are empty whenever another one is full.
 const ASKED: usize = 4;
+
+/// Memory so far behind a job is asked for: the jobs that lay there ran on other threads, and their
+/// lines are there.
+const AHEAD: usize = 512;
 
 const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
     Ok(layout) => layout,
@@ -69,7 +73,7 @@ crate::sync::thread_local! {
 pub(super) const fn suits(layout: Layout) -> bool {
     layout.size() <= LARGEST
         && layout.align() <= ALIGN
-        && !cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan, miri))
+        && !cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan))
 }
 
 /// Room for a job that [`suits`]. `None` where thread-locals are gone.
@@ -270,7 +274,10 @@ impl Arena {
         head.next.set(at + size);
         head.cut.set(head.cut.get() + 1);
         // SAFETY: `at + size` is no more than the chunk's size.
-        unsafe { chunk.cast::<u8>().add(at) }.cast()
+        let job = unsafe { chunk.cast::<u8>().add(at) };
+        // Behind the last job this asks for memory that nobody wants, which does no harm.
+        prefetch_to_write(job.as_ptr().wrapping_add(AHEAD), 1);
+        job.cast()
     }
 
     /// Takes a new chunk for the current one, which is full.
@@ -296,6 +303,8 @@ impl Arena {
             fresh
         });
         self.current.set(Some(fresh));
+        // What is asked for ahead lies behind this.
+        prefetch_to_write(fresh.as_ptr().cast(), AHEAD);
         fresh
     }
 

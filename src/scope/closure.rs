@@ -9,7 +9,8 @@ use super::Scope;
 /// that is used: to spawn more, let the closure capture the scope.
 #[diagnostic::on_unimplemented(
     message = "a scope can't spawn this",
-    label = "expected a closure without an argument; to spawn more it can capture the scope"
+    label = "expected a closure without an argument; to spawn more it can capture the scope",
+    note = "write `|| ..`, or `|_| ..` as other crates' scopes do"
 )]
 pub trait ScopedClosure<'scope, 'env: 'scope, M> {
     /// What it returns.

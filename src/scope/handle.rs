@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use super::branch::Core;
 use super::held::{HeldJob, Look};
-use crate::error::PanicPayload;
+use crate::error::{PanicPayload, TaskError};
 use crate::spin::Patience;
 use crate::unwind::Payload;
 
@@ -30,7 +30,8 @@ impl<'scope, R> ScopedHandle<'scope, R> {
     /// **May block**, while another thread runs the closure; runs nothing else meanwhile. A worker lends its core for that time.
     ///
     /// # Errors
-    /// What the closure panicked with; the scope then does not end with it.
+    /// [`Panicked`](TaskError::Panicked), with what the closure threw; the scope then does not end
+    /// with it.
     ///
     /// # Panics
     /// Never: a handle has its closure until it is joined or dropped.
@@ -41,10 +42,10 @@ impl<'scope, R> ScopedHandle<'scope, R> {
     ///     let failed = s.spawn(|| std::panic::resume_unwind(Box::new("told here")));
     ///     assert_eq!(sum.join().unwrap(), 55);
     ///     let error: Result<(), _> = failed.join();
-    ///     assert_eq!(error.unwrap_err().message(), "told here");
+    ///     assert_eq!(error.unwrap_err().to_string(), "the task panicked: told here");
     /// });
     /// ```
-    pub fn join(mut self) -> Result<R, PanicPayload> {
+    pub fn join(mut self) -> Result<R, TaskError> {
         let mut held =
             self.held.take().expect("only `join` and `drop` take it, and each uses up `self`");
         loop {
@@ -62,7 +63,7 @@ impl<'scope, R> ScopedHandle<'scope, R> {
                     continue;
                 }
             };
-            return result.map_err(PanicPayload::new);
+            return result.map_err(|payload| PanicPayload::new(payload, None).into());
         }
     }
 

@@ -24,6 +24,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 /// assert_eq!(highest(&SharedArray::<AtomicU8>::from_iter([3, 7, 5])), Some(7));
 /// assert_eq!(highest(&SharedArray::<AtomicI64>::from_iter([-3, -7, -5])), Some(-3));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no atomic that threads can share in a `SharedArray`",
+    label = "expected one of `AtomicU8` to `AtomicU64`, `AtomicI8` to `AtomicI64`, `AtomicUsize`, \
+             `AtomicIsize`, `AtomicBool`",
+    note = "for `f32` and `f64` share `AtomicU32` and `AtomicU64`, with `to_bits` and `from_bits`"
+)]
 pub trait Atomic: sealed::Zeroable + Debug + Send + Sync + 'static {
     /// The plain value.
     type Value: Copy + Eq + Debug + Unpin + Send + Sync + 'static;

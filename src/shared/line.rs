@@ -14,7 +14,7 @@ use std::task::Waker;
 
 // Not by `crate::sync`: chaos and models may put a lock there that can't stand in a static.
 #[cfg(not(corepool_loom))]
-use parking_lot::Mutex;
+use crate::sync::real::Mutex;
 
 use crate::parker::Parker;
 #[cfg(corepool_loom)]

@@ -58,7 +58,7 @@ unsafe fn fold_halves<F: Fold>(
 #[inline(always)]
 unsafe fn fold_one<F: Fold>(whole: &Whole<'_, F>, number: usize) -> F::Sum {
     let empty = whole.fold.empty(number);
-    if whole.is_stopped() {
+    if whole.is_over(number) {
         return empty;
     }
     let bomb = StopOnPanic(whole);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fold::{self, Fold};
 use super::items::sealed::Numbered;
+use super::tries::Earliest;
 use crate::hub::Hub;
 use crate::unwind;
 
@@ -12,19 +13,36 @@ use crate::unwind;
 pub(super) fn map<I, F, R>(pool: Option<&Arc<Hub>>, items: &I, function: &F) -> Vec<R>
 where
     I: Numbered,
-    F: Fn(I::Item) -> R + Sync,
+    F: Fn(I::Each) -> R + Sync,
     R: Send,
 {
     let len = items.len();
     let mut results = Vec::with_capacity(len);
     let fill = Fill { items, function, places: results.as_mut_ptr() };
     let run = fold::fold(pool, len, &fill);
-    assert_eq!(run.len, len, "every item has its result");
-    // From here on the vector owns them.
-    core::mem::forget(run);
-    // SAFETY: the run says that all of them were written, and it no longer drops them.
-    unsafe { results.set_len(len) };
+    run.hand_over(&mut results, len);
     results
+}
+
+/// As [`map`], until an item fails.
+pub(super) fn try_map<I, F, R, E>(
+    pool: Option<&Arc<Hub>>,
+    items: &I,
+    function: &F,
+) -> Result<Vec<R>, E>
+where
+    I: Numbered,
+    F: Fn(I::Each) -> Result<R, E> + Sync,
+    R: Send,
+    E: Send,
+{
+    let len = items.len();
+    let mut results = Vec::with_capacity(len);
+    let places = results.as_mut_ptr();
+    let fill = TryFill { fill: Fill { items, function, places }, failed: Earliest::new() };
+    let run = fold::fold(pool, len, &fill)?;
+    run.hand_over(&mut results, len);
+    Ok(results)
 }
 
 /// Writes one result for each item.
@@ -47,12 +65,31 @@ struct Run<R> {
 // SAFETY: it owns its results, and those are `Send`.
 unsafe impl<R: Send> Send for Run<R> {}
 
+impl<R> Run<R> {
+    /// From here on the vector owns them: all that there are places for in its memory, where they lie.
+    fn hand_over(self, results: &mut Vec<R>, len: usize) {
+        assert_eq!(self.len, len, "every item has its result");
+        core::mem::forget(self);
+        // SAFETY: the run said that all of them were written, and it no longer drops them.
+        unsafe { results.set_len(len) };
+    }
+
+    fn join(mut self, right: Self) -> Self {
+        // Not neighbours if a panic or an error is on its way: then each drops its own.
+        if self.first.wrapping_add(self.len) == right.first {
+            self.len += right.len;
+            core::mem::forget(right);
+        }
+        self
+    }
+}
+
 impl<R> Drop for Run<R> {
     fn drop(&mut self) {
         for number in 0..self.len {
             // SAFETY: so many were written, side by side.
             let result = unsafe { self.first.add(number) };
-            // One by one: a panic is on its way, and a second one would end the process.
+            // One by one: a panic may be on its way, and a second one would end the process.
             // SAFETY: nobody else owns them.
             unwind::quietly(|| unsafe { result.drop_in_place() });
         }
@@ -62,7 +99,7 @@ impl<R> Drop for Run<R> {
 impl<I, F, R> Fold for Fill<'_, I, F, R>
 where
     I: Numbered,
-    F: Fn(I::Item) -> R + Sync,
+    F: Fn(I::Each) -> R + Sync,
     R: Send,
 {
     type Sum = Run<R>;
@@ -88,12 +125,54 @@ where
         run
     }
 
-    fn merge(&self, mut left: Run<R>, right: Run<R>) -> Run<R> {
-        // Not neighbours if a panic is on its way: then each drops its own.
-        if left.first.wrapping_add(left.len) == right.first {
-            left.len += right.len;
-            core::mem::forget(right);
+    fn merge(&self, left: Run<R>, right: Run<R>) -> Run<R> {
+        left.join(right)
+    }
+}
+
+/// Writes one result for each item that does not fail.
+struct TryFill<'f, I, F, R> {
+    fill: Fill<'f, I, F, R>,
+    failed: Earliest,
+}
+
+impl<I, F, R, E> Fold for TryFill<'_, I, F, R>
+where
+    I: Numbered,
+    F: Fn(I::Each) -> Result<R, E> + Sync,
+    R: Send,
+    E: Send,
+{
+    type Sum = Result<Run<R>, E>;
+
+    fn empty(&self, first: usize) -> Result<Run<R>, E> {
+        // SAFETY: there is a place for each number, and one behind the last.
+        let first = unsafe { self.fill.places.add(first) };
+        Ok(Run { first, len: 0, owned: PhantomData })
+    }
+
+    unsafe fn block(&self, run: Result<Run<R>, E>, from: usize, to: usize) -> Result<Run<R>, E> {
+        let mut run = run?;
+        // SAFETY: as in `empty`.
+        let mut place = unsafe { self.fill.places.add(from) };
+        // SAFETY: each number comes once, and all are below the length that the fold was given.
+        for (number, item) in (from..to).zip(unsafe { self.fill.items.part(from, to) }) {
+            let result = (self.fill.function)(item).inspect_err(|_| self.failed.note(number))?;
+            // SAFETY: the place belongs to this item, which comes once.
+            unsafe { place.write(result) };
+            // SAFETY: as in `empty`.
+            place = unsafe { place.add(1) };
+            run.len += 1;
         }
-        left
+        Ok(run)
+    }
+
+    fn merge(&self, left: Result<Run<R>, E>, right: Result<Run<R>, E>) -> Result<Run<R>, E> {
+        Ok(left?.join(right?))
+    }
+
+    #[inline]
+    fn is_over(&self, from: usize) -> bool {
+        self.failed.is_before(from)
     }
 }

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::few::{FEW, fold_few};
+use super::help::Help;
 use super::items::sealed::Numbered;
 use super::pace::{Pace, Row};
 use crate::fork::{self, Stack};
@@ -15,9 +16,6 @@ use crate::offer::{Maker, Offer, Source, Work};
 use crate::pool::WorkerPool;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, light_fence};
 use crate::unwind::{self, Payload};
-
-/// For so many times as much as is worth a thief's way a sleeping worker is called.
-const CALL: usize = 4;
 
 /// What is done with the numbers of a range, and what comes of it.
 pub(super) trait Fold: Sync {
@@ -35,6 +33,12 @@ pub(super) trait Fold: Sync {
 
     /// Of two neighbours.
     fn merge(&self, left: Self::Sum, right: Self::Sum) -> Self::Sum;
+
+    /// Whether nothing needs to be done from this number on. If so, then for ever, and for all numbers behind it.
+    #[inline(always)]
+    fn is_over(&self, _from: usize) -> bool {
+        false
+    }
 }
 
 /// Nothing but the calls.
@@ -46,7 +50,7 @@ pub(super) struct Each<'f, I, F> {
 impl<I, F> Fold for Each<'_, I, F>
 where
     I: Numbered,
-    F: Fn(I::Item) + Sync,
+    F: Fn(I::Each) + Sync,
 {
     type Sum = ();
 
@@ -70,7 +74,7 @@ pub(super) struct Reduce<'f, I, M, R> {
 impl<I, M, R, T> Fold for Reduce<'_, I, M, R>
 where
     I: Numbered,
-    M: Fn(I::Item) -> T + Sync,
+    M: Fn(I::Each) -> T + Sync,
     R: Fn(T, T) -> T + Sync,
     T: Send,
 {
@@ -93,6 +97,42 @@ where
     fn merge(&self, left: Option<T>, right: Option<T>) -> Option<T> {
         match (left, right) {
             (Some(left), Some(right)) => Some((self.reduce)(left, right)),
+            (left, right) => left.or(right),
+        }
+    }
+}
+
+/// All items put into few values, and these brought together.
+pub(super) struct Gather<'f, I, N, F, M> {
+    pub(super) items: &'f I,
+    pub(super) identity: &'f N,
+    pub(super) fold: &'f F,
+    pub(super) merge: &'f M,
+}
+
+impl<I, N, F, M, A> Fold for Gather<'_, I, N, F, M>
+where
+    I: Numbered,
+    N: Fn() -> A + Sync,
+    F: Fn(A, I::Each) -> A + Sync,
+    M: Fn(A, A) -> A + Sync,
+    A: Send,
+{
+    type Sum = Option<A>;
+
+    fn empty(&self, _first: usize) -> Option<A> {
+        None
+    }
+
+    unsafe fn block(&self, sum: Option<A>, from: usize, to: usize) -> Option<A> {
+        let sum = sum.unwrap_or_else(self.identity);
+        // SAFETY: each number comes once, and all are below the length that the fold was given.
+        Some(unsafe { self.items.part(from, to) }.fold(sum, self.fold))
+    }
+
+    fn merge(&self, left: Option<A>, right: Option<A>) -> Option<A> {
+        match (left, right) {
+            (Some(left), Some(right)) => Some((self.merge)(left, right)),
             (left, right) => left.or(right),
         }
     }
@@ -205,20 +245,19 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let mut sum = self.whole.fold.empty(self.first);
         // ORDERING: only the owner writes it.
         let mut pace = Pace::new(self.least.load(Ordering::Relaxed));
-        let mut has_called = false;
-        while !self.whole.is_stopped() {
+        let mut help = Help::default();
+        loop {
             // ORDERING: only the owner writes it.
             let from = self.next.load(Ordering::Relaxed);
             // ORDERING: a guess; it is asked again at each step.
             let end = self.end.load(Ordering::Relaxed);
-            if from >= end {
+            if from >= end || self.whole.is_over(from) {
                 break;
             }
             let row = pace.row(end - from);
             self.tell(stack, end - from - row.step, pace.least());
-            if !has_called && pace.is_known() && end - from > CALL * pace.least() {
-                has_called = true;
-                stack.hub().call_for_help();
+            if help.is_due(&pace, end - from) {
+                help.ask(stack.hub(), &pace);
             }
             sum = self.run_row(stack, sum, from..end, row, &mut pace);
         }
@@ -251,7 +290,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
             light_fence();
             // ORDERING: if no thief is here, what those that were here did is seen.
             let is_alone = !stack.line().is_asked() && self.end.load(Ordering::Relaxed) == end;
-            if !is_alone || self.whole.is_stopped() {
+            if !is_alone || self.whole.is_over(from) {
                 pace.ran(from - start);
                 return self.step_before_others(stack, sum, (from..to, end), pace);
             }
@@ -274,7 +313,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         pace: &mut Pace,
     ) -> F::Sum {
         let has_thief = stack.line().is_asked() && stack.attend().has_thief;
-        if self.whole.is_stopped() {
+        if self.whole.is_over(from) {
             return sum;
         }
         // ORDERING: no thief is here; what those that were here did is seen.
@@ -315,7 +354,7 @@ impl<F: Fold> Source for Part<'_, '_, F> {
         let next = self.next.load(Ordering::Acquire);
         // ORDERING: only thieves write it, under the lock.
         let end = self.end.load(Ordering::Relaxed);
-        if next >= end || self.whole.is_stopped() {
+        if next >= end || self.whole.is_over(next) {
             return None;
         }
         // ORDERING: a hint.
@@ -342,9 +381,14 @@ impl<F: Fold> Source for Part<'_, '_, F> {
 }
 
 impl<F> Whole<'_, F> {
-    pub(super) fn is_stopped(&self) -> bool {
+    /// Whether nothing needs to be done from this number on.
+    #[inline(always)]
+    pub(super) fn is_over(&self, from: usize) -> bool
+    where
+        F: Fold,
+    {
         // ORDERING: a hint; the panic itself comes with the offer's end.
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.fold.is_over(from)
     }
 
     pub(super) fn stop(&self) {

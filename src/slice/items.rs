@@ -3,19 +3,55 @@
 use std::marker::PhantomData;
 use std::ops::{Range, RangeInclusive};
 
-/// Items by number, for [`WorkerPool::map`](crate::WorkerPool::map) and its kin: slices, and what borrows as one; ranges of integers.
+/// What [`WorkerPool::map`](crate::WorkerPool::map) and the other loops go through: items that can be reached by number.
+///
+/// A loop accepts
+/// - `&items`, where `items` is a slice, a `Vec`, a boxed slice or an array: each item comes as `&T`;
+/// - a range of integers, `0..n` or `0..=n`, of any type up to 64 bits;
+/// - [`chunks`](fn@crate::chunks) and [`chunks_mut`](fn@crate::chunks_mut) of a slice: each item comes as `&[T]` or `&mut [T]`;
+/// - [`indexed`](fn@crate::indexed) of any of these: each item comes with its number.
+///
+/// For what is not among them:
+/// - **Items that are to be changed:** [`for_each_mut`](crate::WorkerPool::for_each_mut) takes `&mut items`, and
+///   [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed) gives their numbers, too.
+/// - **Every n-th number:** loop over `0..count` and compute `start + n * step`.
+/// - **A map, a set, a list, or any iterator:** collect it into a `Vec`, of references if need be, and pass `&` of that. Or take
+///   [`map_ordered`](crate::WorkerPool::map_ordered), which goes through any iterator without collecting it.
 ///
 /// It can't be implemented outside of this crate: the loops rely on it.
-pub trait Items: sealed::Numbered {}
-
-impl<I: sealed::Numbered> Items for I {}
+///
+/// ```
+/// use std::collections::HashMap;
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let ages = HashMap::from([("Ada", 36), ("Alan", 41)]);
+/// let ages: Vec<_> = ages.iter().collect();
+/// let sum = pool.map_reduce(&ages, |(_name, age)| **age, |a, b| a + b);
+/// assert_eq!(sum, Some(77));
+///
+/// // As `(10..20).step_by(2)`.
+/// assert_eq!(pool.map(0..5, |n| 10 + n * 2), [10, 12, 14, 16, 18]);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a loop can't go through `{Self}`",
+    label = "this loop takes `&items` of a slice, `Vec`, array or boxed slice, or a range of integers",
+    note = "for a slice, `Vec` or array, pass `&items`, not `items` or `items.iter()`",
+    note = "to change the items, pass `&mut items` to `for_each_mut`",
+    note = "for every n-th number, loop over `0..count` and compute `start + n * step`",
+    note = "for a map, a set or another iterator, collect it into a `Vec` and pass `&` of that; \
+            or call `WorkerPool::map_ordered`, which takes any iterator"
+)]
+pub trait Items: sealed::Numbered<Each = <Self as Items>::Item> {
+    /// What the function gets.
+    type Item;
+}
 
 pub(super) mod sealed {
     /// The methods behind [`Items`](super::Items).
     #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
     pub trait Numbered: Send + Sync {
-        /// What the function gets.
-        type Item;
+        /// The same as `Items::Item`. It has a name of its own, so that `I::Item` means one of them.
+        type Each;
 
         /// How many there are.
         fn len(&self) -> usize;
@@ -25,10 +61,16 @@ pub(super) mod sealed {
         /// # Safety
         /// - `from` is no more than `to`, and that no more than `len`.
         /// - Where items are exclusive: each number is asked for once.
-        unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = Self::Item>;
+        unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = Self::Each>;
     }
 
     /// What ranges are made of.
+    #[diagnostic::on_unimplemented(
+        message = "a loop can't go through a range of `{Self}`",
+        label = "this loop takes ranges of integers: `u8` to `u64`, `usize`, `i8` to `i64`, `isize`",
+        note = "loop over a range of integers and compute the rest from its numbers; \
+                or collect the values into a `Vec` and pass `&` of that"
+    )]
     #[expect(unnameable_types, reason = "as above")]
     pub trait Integer: Copy + PartialOrd + Send + Sync {
         /// The same number, of a type that has room for all of them.
@@ -42,8 +84,12 @@ pub(super) mod sealed {
 
 use sealed::Numbered;
 
-impl<'a, T: Sync> Numbered for &'a [T] {
+impl<'a, T: Sync> Items for &'a [T] {
     type Item = &'a T;
+}
+
+impl<'a, T: Sync> Numbered for &'a [T] {
+    type Each = &'a T;
 
     fn len(&self) -> usize {
         <[T]>::len(self)
@@ -60,8 +106,12 @@ impl<'a, T: Sync> Numbered for &'a [T] {
 /// Types that borrow as a slice.
 macro_rules! slice_like {
     ($([$($generics:tt)*] $type:ty,)*) => { $(
-        impl<'a, T: Sync, $($generics)*> Numbered for &'a $type {
+        impl<'a, T: Sync, $($generics)*> Items for &'a $type {
             type Item = &'a T;
+        }
+
+        impl<'a, T: Sync, $($generics)*> Numbered for &'a $type {
+            type Each = &'a T;
 
             fn len(&self) -> usize {
                 self[..].len()
@@ -84,8 +134,12 @@ slice_like! {
 }
 
 // One implementation for all integers, so that the type of `0..10` is found out from what the function takes.
-impl<T: sealed::Integer> Numbered for Range<T> {
+impl<T: sealed::Integer> Items for Range<T> {
     type Item = T;
+}
+
+impl<T: sealed::Integer> Numbered for Range<T> {
+    type Each = T;
 
     fn len(&self) -> usize {
         if self.start >= self.end {
@@ -101,8 +155,12 @@ impl<T: sealed::Integer> Numbered for Range<T> {
     }
 }
 
-impl<T: sealed::Integer> Numbered for RangeInclusive<T> {
+impl<T: sealed::Integer> Items for RangeInclusive<T> {
     type Item = T;
+}
+
+impl<T: sealed::Integer> Numbered for RangeInclusive<T> {
+    type Each = T;
 
     fn len(&self) -> usize {
         if self.is_empty() {
@@ -138,7 +196,9 @@ integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 /// # Panics
 /// If that is more than memory could hold.
 fn count(start: i128, end: i128) -> usize {
-    usize::try_from(end - start).expect("a range has no more items than a usize can count")
+    let count = end - start;
+    usize::try_from(count)
+        .unwrap_or_else(|_| panic!("a range of {count} items is longer than usize::MAX"))
 }
 
 /// The items of a slice, each to be changed by whoever asks for it.
@@ -157,10 +217,29 @@ impl<'a, T> Exclusive<'a, T> {
     pub(super) fn new(items: &'a mut [T]) -> Self {
         Self { first: items.as_mut_ptr(), len: items.len(), slice: PhantomData }
     }
+
+    pub(super) fn count(&self) -> usize {
+        self.len
+    }
+
+    /// # Safety
+    /// - `from` is no more than `to`, and that no more than `count`.
+    /// - Each item is asked for once.
+    #[inline(always)]
+    pub(super) unsafe fn slice(&self, from: usize, to: usize) -> &'a mut [T] {
+        // SAFETY: the caller keeps to the length.
+        let first = unsafe { self.first.add(from) };
+        // SAFETY: the slice is borrowed for `'a`, and the caller asks once for each item.
+        unsafe { std::slice::from_raw_parts_mut(first, to - from) }
+    }
+}
+
+impl<'a, T: Send> Items for Exclusive<'a, T> {
+    type Item = &'a mut T;
 }
 
 impl<'a, T: Send> Numbered for Exclusive<'a, T> {
-    type Item = &'a mut T;
+    type Each = &'a mut T;
 
     fn len(&self) -> usize {
         self.len
@@ -168,10 +247,7 @@ impl<'a, T: Send> Numbered for Exclusive<'a, T> {
 
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a mut T> {
-        // SAFETY: the caller keeps to the length.
-        let first = unsafe { self.first.add(from) };
-        // SAFETY: the slice is borrowed for `'a`, and the caller asks once for each item.
-        let items: &'a mut [T] = unsafe { std::slice::from_raw_parts_mut(first, to - from) };
-        items.iter_mut()
+        // SAFETY: the caller's promise.
+        unsafe { self.slice(from, to) }.iter_mut()
     }
 }

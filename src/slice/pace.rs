@@ -90,6 +90,11 @@ impl Pace {
         self.known_for >= BETWEEN_LOOKS
     }
 
+    /// For how long it was measured.
+    pub(super) fn known_for(&self) -> Duration {
+        self.known_for
+    }
+
     /// How few items are too few for a thief.
     pub(super) fn least(&self) -> usize {
         self.least

@@ -41,8 +41,9 @@ macro_rules! wrapped {
 }
 
 wrapped!(AtomicBool, bool, swap);
+wrapped!(AtomicU8, u8);
 wrapped!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
-wrapped!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_max);
+wrapped!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_max, fetch_min);
 
 /// A pointer's turn: the macro's names cannot carry its type parameter.
 #[derive(Debug)]

@@ -7,7 +7,6 @@
 //!
 //! Where the kernel can't do that [`is_asymmetric`] says so, and the light side has to run a full fence by itself. On
 //! other systems, and in builds for a model checker, both sides are full fences.
-#![forbid(unsafe_code)]
 
 #[cfg(corepool_virtual)]
 pub(crate) use machine::fence::{heavy as heavy_fence, light as light_fence};
@@ -71,10 +70,14 @@ mod symmetric {
     miri
 )))]
 mod by_kernel {
+    use core::ffi::{c_int, c_long};
     use core::sync::atomic::{Ordering, compiler_fence, fence};
     use std::sync::OnceLock;
 
-    use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
+    /// Commands of the system call, as the kernel numbers them (`linux/membarrier.h`).
+    const QUERY: c_int = 0;
+    const PRIVATE_EXPEDITED: c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: c_int = 1 << 4;
 
     /// The light side's fence: it costs nothing, and holds only where [`is_asymmetric`].
     #[inline(always)]
@@ -86,11 +89,11 @@ mod by_kernel {
     pub(crate) fn heavy_fence() {
         // The call is a full fence for the caller, but the language does not know that.
         fence(Ordering::SeqCst);
-        if is_asymmetric() && membarrier(MembarrierCommand::PrivateExpedited).is_err() {
+        if is_asymmetric() && membarrier(PRIVATE_EXPEDITED) < 0 {
             // A forked child is a process of its own, and may have to register anew.
-            let done = membarrier(MembarrierCommand::RegisterPrivateExpedited)
-                .and_then(|()| membarrier(MembarrierCommand::PrivateExpedited));
-            assert!(done.is_ok(), "the kernel refuses a fence that it has promised: {done:?}");
+            let done =
+                membarrier(REGISTER_PRIVATE_EXPEDITED) == 0 && membarrier(PRIVATE_EXPEDITED) == 0;
+            assert!(done, "the kernel refuses a fence that it has promised");
         }
         fence(Ordering::SeqCst);
     }
@@ -102,7 +105,16 @@ mod by_kernel {
     }
 
     fn register() -> bool {
-        membarrier_query().contains_command(MembarrierCommand::PrivateExpedited)
-            && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+        let known = membarrier(QUERY);
+        known >= 0
+            && known & c_long::from(PRIVATE_EXPEDITED) != 0
+            && membarrier(REGISTER_PRIVATE_EXPEDITED) == 0
+    }
+
+    /// Negative if the kernel refuses.
+    fn membarrier(command: c_int) -> c_long {
+        let flags: c_int = 0;
+        // SAFETY: the call reads and writes no memory of this process. All that it does is to order accesses.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, flags) }
     }
 }

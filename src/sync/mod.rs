@@ -20,10 +20,13 @@ mod chaos;
 #[macro_use]
 mod mutant;
 mod asymmetric;
+mod prefetch;
 #[cfg(corepool_loom)]
 mod model;
 #[cfg(corepool_shuttle)]
 pub(crate) mod schedule;
+#[cfg(miri)]
+mod standard;
 
 pub(crate) use core::sync::atomic::Ordering;
 
@@ -32,16 +35,18 @@ pub(crate) use core::sync::atomic::fence;
 #[cfg(corepool_loom)]
 pub(crate) use loom::sync::atomic::fence;
 
+pub(crate) use prefetch::prefetch_to_write;
+
 pub(crate) use asymmetric::{heavy_fence, is_asymmetric, light_fence};
 
 #[cfg(any(corepool_chaos, corepool_shuttle))]
-pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(not(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_virtual)))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(corepool_virtual)]
-pub(crate) use machine::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+pub(crate) use machine::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(corepool_loom)]
-pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 
 #[cfg(any(corepool_loom, corepool_shuttle))]
 pub(crate) use mutant::is_planted;
@@ -49,7 +54,7 @@ pub(crate) use mutant::is_planted;
 #[cfg(not(corepool_loom))]
 pub(crate) use lock::{Mutex, MutexGuard};
 #[cfg(corepool_loom)]
-pub(crate) use model::{Mutex, MutexGuard};
+pub(crate) use model::{Mutex, MutexGuard, RwLock};
 #[cfg(all(test, corepool_loom))]
 pub(crate) use model::{explore, explore_shallow};
 
@@ -60,20 +65,32 @@ pub(crate) use schedule::{LocalKey, thread_local};
 #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) use std::{thread::LocalKey, thread_local};
 
+/// A lock that is a real one in every build: for what stands in a static, and for what is never held over an access of this door.
+pub(crate) mod real {
+    #[cfg(miri)]
+    pub(crate) use super::standard::Mutex;
+    #[cfg(not(miri))]
+    pub(crate) use parking_lot::Mutex;
+}
+
 /// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or that are never held
-/// over an access of this door, may as well be taken from where they are.
+/// over an access of this door, may as well be [`real`].
 pub(crate) mod lock {
     #[cfg(corepool_shuttle)]
     pub(crate) use super::schedule::{Condvar, Mutex, MutexGuard};
+    #[cfg(miri)]
+    pub(crate) use super::standard::{Condvar, Mutex, MutexGuard};
     #[cfg(corepool_virtual)]
     pub(crate) use machine::lock::{Condvar, Mutex, MutexGuard};
-    #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
+    #[cfg(not(any(corepool_shuttle, corepool_virtual, miri)))]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 }
 
 /// What takes part in no protocol, and is no step of any model or schedule: statistics and look-ups. These are the real
 /// things in every build but the virtual one, where whatever threads share has a price.
 pub(crate) mod plain {
+    #[cfg(miri)]
+    pub(crate) use super::standard::{Mutex, RwLock};
     pub(crate) use core::sync::atomic::Ordering;
     #[cfg(not(corepool_virtual))]
     pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
@@ -81,7 +98,7 @@ pub(crate) mod plain {
     pub(crate) use machine::atomic::{AtomicPtr, AtomicU32, AtomicU64};
     #[cfg(corepool_virtual)]
     pub(crate) use machine::lock::{Mutex, RwLock};
-    #[cfg(not(corepool_virtual))]
+    #[cfg(not(any(corepool_virtual, miri)))]
     pub(crate) use parking_lot::{Mutex, RwLock};
 }
 

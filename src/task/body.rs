@@ -8,6 +8,10 @@ use crate::unwind::{self, Payload};
 
 /// The first half of a task's contents; the second is what it leaves, a `T`.
 pub(crate) trait Body<T> {
+    /// Whether it stands behind another task: only then [`before`](Self::before) and
+    /// [`passes_on`](Self::passes_on) are asked.
+    const IS_LINK: bool = false;
+
     /// Runs it. A panic in it comes back as a value.
     fn call(self, context: &TaskContext) -> Result<T, Stop>;
 
@@ -18,6 +22,12 @@ pub(crate) trait Body<T> {
 
     /// Whether it only passes on what the task before it left, now that this is settled: then it needs no worker.
     fn passes_on(&self) -> bool {
+        false
+    }
+
+    /// Whether it runs whatever becomes of its handle and of the pool, when the task before it is
+    /// settled. Always says the same.
+    fn runs_anyway(&self) -> bool {
         false
     }
 }

@@ -4,7 +4,7 @@
 //! A link holds the handle of the task before it, in its closure; that task's waiter slot holds the link's owner
 //! reference, as a waker. So a chain keeps itself, and whoever drops or cancels its end has all of it in hand.
 
-use core::mem;
+use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -38,7 +38,8 @@ where
     debug_assert_eq!(body.before(), Some(before), "the body holds the task before it");
     // SAFETY: the body holds its handle.
     let before = unsafe { Header::of(before.0) };
-    let task = raw::allocate::<Named, F, T>(before.pool(), State::linked, extra, body);
+    let state = if body.runs_anyway() { State::linked_anyway } else { State::linked };
+    let task = raw::allocate::<Named, F, T>(before.pool(), state, extra, body);
     let waker = turn_waker::<R>(QueuedTask { task });
     if matches!(before.state.phase(), Phase::Settled(_)) {
         // The slot may be the settler's, who is about to take a waker of before out of it.
@@ -142,9 +143,39 @@ impl<T> HeldTask<T> {
         }
         (!links.is_empty()).then_some(Pinned { links, bottom: at })
     }
+
+    /// Whether the task is a continuation that is never cancelled: it runs when the task before it
+    /// is settled.
+    pub(crate) fn runs_anyway(&self) -> bool {
+        self.state().runs_anyway()
+    }
+
+    /// As [`pin_chain`](Self::pin_chain), but only down to the first that may be cancelled.
+    pub(crate) fn pin_those_that_run_anyway(&self) -> Option<Pinned> {
+        let mut links = Vec::new();
+        let mut at = self.task();
+        loop {
+            // SAFETY: ours, or held by a link that is pinned.
+            let state = unsafe { &Header::of(at).state };
+            if !state.runs_anyway() || !state.pin() {
+                return (!links.is_empty()).then_some(Pinned { links, bottom: at });
+            }
+            links.push(at);
+            // SAFETY: it is pinned, so its closure stays.
+            let before = unsafe { raw::before(at) };
+            at = before.expect("only a link is marked as one").0;
+        }
+    }
 }
 
 impl Pinned {
+    /// Looks at the task at the bottom, which stays as long as the chain is pinned.
+    pub(crate) fn with_bottom<R>(&self, look: impl FnOnce(&HeldTask<()>) -> R) -> R {
+        // Not dropped: the handle's reference is that of the link in front of it.
+        let bottom = ManuallyDrop::new(HeldTask::new(self.bottom));
+        look(&bottom)
+    }
+
     /// Runs the task at the bottom in place, if nobody has started it. Says how that ended.
     ///
     /// Not if it may run on another worker only than the one whose own tasks are done here, `home`.

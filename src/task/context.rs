@@ -3,8 +3,9 @@
 use core::fmt;
 use core::ptr::NonNull;
 
+use super::era;
 use super::raw::{EndWorker, Header};
-use crate::cancel::{CancelReason, CancelToken};
+use crate::cancel::CancelReason;
 use crate::error::Cancelled;
 use crate::id::WorkerId;
 
@@ -16,30 +17,48 @@ use crate::id::WorkerId;
 /// assert_eq!(task.join()?, Some(corepool::WorkerId::from(0)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It is `Sync`: the parts of a loop or a scope inside the task can ask it too, on whatever thread
+/// they run. They are told of the task that made the call.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let task = pool.spawn_with(|cx| {
+///     let done = AtomicUsize::new(0);
+///     corepool::for_each(0..1_000, |_| {
+///         if !cx.is_cancelled() {
+///             done.fetch_add(1, Ordering::Relaxed);
+///         }
+///     });
+///     done.into_inner()
+/// });
+/// assert_eq!(task.join()?, 1_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TaskContext {
-    /// None for work that runs in the caller without a task of its own.
-    task: Option<NonNull<Header>>,
-    /// What stops such work.
-    token: Option<CancelToken>,
+    task: NonNull<Header>,
     worker: Option<WorkerId>,
 }
+
+// SAFETY: a context is only ever lent by the thread that runs the task, and what it is lent to ends
+// before the run does: so the header is there. Through `&TaskContext` one reads the state word,
+// which is atomic, and the ties of the optional part, which lie under a lock. Neither touches the
+// closure, the result or the waiter.
+unsafe impl Sync for TaskContext {}
 
 impl TaskContext {
     /// For a task that is about to run. The caller keeps the task's reference until the run is over;
     /// the context goes to the closure by reference, so it cannot outlive the run.
     pub(super) const fn new(task: NonNull<Header>, worker: Option<WorkerId>) -> Self {
-        Self { task: Some(task), token: None, worker }
-    }
-
-    /// For a closure that runs at once in its caller.
-    pub(crate) const fn without_task(worker: Option<WorkerId>, token: Option<CancelToken>) -> Self {
-        Self { task: None, token, worker }
+        Self { task, worker }
     }
 
     /// Tells whether the task is to stop: somebody called [`cancel`](crate::TaskHandle::cancel) on it while it runs, its
-    /// [token](crate::TaskBuilder::cancel_token) has ended, or its [time](crate::TaskBuilder::run_for) is over.
+    /// [token](crate::TaskBuilder::cancel_token) has ended, its [time](crate::TaskBuilder::run_for) is over, or all tasks of the pool
+    /// [are to stop](crate::WorkerPool::cancel_all).
     ///
-    /// Costs one relaxed load: ask as often as you like.
+    /// Costs two relaxed loads: ask as often as you like.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -60,11 +79,8 @@ impl TaskContext {
     #[must_use]
     #[inline]
     pub fn is_cancelled(&self) -> bool {
-        match self.task {
-            // SAFETY: whoever made this context holds a reference to the task until the run is over.
-            Some(task) => unsafe { Header::of(task) }.state.is_cancel_requested(),
-            None => self.token.as_ref().is_some_and(CancelToken::is_cancelled),
-        }
+        let header = self.header();
+        header.state.is_cancel_requested().unwrap_or_else(|era| is_stopped(header, era))
     }
 
     /// Returns early with `?` from a task that was asked to stop.
@@ -90,7 +106,8 @@ impl TaskContext {
         if self.is_cancelled() { Err(Cancelled::new()) } else { Ok(()) }
     }
 
-    /// Says why the task was asked to stop: by its token, because its time is over, or by its handle.
+    /// Says why the task was asked to stop: by its token, because its time is over, with all others
+    /// of its pool, or by its handle.
     ///
     /// `None` while it was not.
     #[must_use]
@@ -98,12 +115,11 @@ impl TaskContext {
         if !self.is_cancelled() {
             return None;
         }
-        // SAFETY: as in `is_cancelled`.
-        let extra = self.task.and_then(|task| unsafe { super::raw::extra(task) });
-        let told = match &self.token {
-            Some(token) => token.reason(),
-            None => extra.and_then(|extra| extra.plan.as_ref()).and_then(|plan| plan.reason()),
-        };
+        // SAFETY: as in `header`.
+        let extra = unsafe { super::raw::extra(self.task) };
+        let told = extra.and_then(|extra| extra.plan.as_ref()?.reason());
+        let header = self.header();
+        let told = told.or_else(|| era::reason(header.pool(), header.state.era()).ok());
         Some(told.unwrap_or(CancelReason::Asked))
     }
 
@@ -119,10 +135,44 @@ impl TaskContext {
     ///
     /// Use it when the thread itself is spoilt, say by a C library that keeps broken state in
     /// thread-locals. Destructors on the way run, as they do for a panic; no panic message is printed.
+    ///
+    /// A worker whose threads end one soon after another gets the next one only after a rest. A
+    /// thread that has lived for less than a second counts; the first of them is replaced at once,
+    /// the others after 10 ms, 20 ms and so on up to a second, and the event
+    /// [`RespawnDelayed`](crate::PoolEvent::RespawnDelayed) says so. A task that waits, and for
+    /// which no other worker is free, ends the rest after the first 10 ms; so does closing the pool
+    /// at any time.
+    ///
     /// A worker that runs the task in place, because another task waits for it, ends after that other task.
-    /// On a thread that is no worker it only loses the task. Where panics abort, this aborts.
+    /// On a thread that is no worker it only loses the task. In a part of a loop or a scope, it ends the
+    /// task that made that call. Where panics abort, this aborts.
     pub fn end_worker(&self) -> ! {
-        std::panic::resume_unwind(Box::new(EndWorker))
+        end_worker()
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: whoever made this context holds a reference to the task until the run is over.
+        unsafe { Header::of(self.task) }
+    }
+}
+
+/// Throws what ends the worker that runs this; see [`TaskContext::end_worker`].
+pub(crate) fn end_worker() -> ! {
+    std::panic::resume_unwind(Box::new(EndWorker))
+}
+
+/// Whether the end of an era that the task has seen was meant for it. Notes the answer.
+#[cold]
+fn is_stopped(task: &Header, era: u32) -> bool {
+    match era::reason(task.pool(), era) {
+        Ok(_) => {
+            task.state.request_cancel();
+            true
+        }
+        Err(today) => {
+            task.state.renew(today);
+            false
+        }
     }
 }
 

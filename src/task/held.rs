@@ -9,16 +9,18 @@ use core::task::Waker;
 use super::context::TaskContext;
 use super::extra::Extra;
 use super::raw::{self, Header};
+use super::running;
 use super::state::{ClaimedAt, LetGo, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
-use crate::error::TaskError;
+use crate::error::{PanicPayload, Refusal, TaskError};
 use crate::id::{PoolId, WorkerId};
 use crate::queue::Link;
-use crate::unwind::{self, Payload};
+use crate::unwind;
 
 /// The handle's reference to a task whose value is a `T`.
 ///
 /// Dropped, it lets the task go on by itself.
+#[repr(transparent)]
 pub(crate) struct HeldTask<T> {
     task: NonNull<Header>,
     value: PhantomData<T>,
@@ -40,25 +42,6 @@ unsafe impl<T: Send> Sync for HeldTask<T> {}
 impl<T> HeldTask<T> {
     pub(super) fn new(task: NonNull<Header>) -> Self {
         Self { task, value: PhantomData }
-    }
-
-    /// A task that never got into a queue: even a refusal has a handle.
-    pub(crate) fn settled_unrun(pool: PoolId, outcome: Outcome) -> Self {
-        Self::new(raw::allocate_settled(pool, outcome, ()))
-    }
-
-    /// A task whose closure has run already; also says what came of it.
-    pub(crate) fn finished(pool: PoolId, result: Result<T, Payload>) -> (Self, Outcome) {
-        let (outcome, task) = match result {
-            Ok(value) => (Outcome::Value, raw::allocate_settled(pool, Outcome::Value, value)),
-            Err(payload) if raw::ends_worker(&payload) => {
-                (Outcome::Lost, raw::allocate_settled(pool, Outcome::Lost, ()))
-            }
-            Err(payload) => {
-                (Outcome::Panicked, raw::allocate_settled(pool, Outcome::Panicked, payload))
-            }
-        };
-        (Self::new(task), outcome)
     }
 
     #[inline]
@@ -245,6 +228,18 @@ impl<T> HeldTask<T> {
         Ok(Ran { outcome, result })
     }
 
+    /// Has something done with the task on another thread, by `elsewhere`, which calls what it is
+    /// given on whichever thread it likes, and comes back after that.
+    pub(crate) fn run_across_threads<R, E>(self, run: R, elsewhere: E) -> RunHere<T>
+    where
+        R: FnOnce(Self) -> RunHere<T> + Send,
+        E: FnOnce(&mut (dyn FnMut() + Send)),
+    {
+        let mut crossing = Crossing { before: Some((self, run)), after: None };
+        elsewhere(&mut || crossing.cross());
+        crossing.after.expect("what was given is called")
+    }
+
     /// The task by its address.
     pub(crate) fn task_ref(&self) -> TaskRef {
         TaskRef(self.task)
@@ -252,6 +247,13 @@ impl<T> HeldTask<T> {
 
     pub(super) fn task(&self) -> NonNull<Header> {
         self.task
+    }
+
+    /// The same handle for those who do nothing with the value.
+    pub(crate) fn as_unvalued(&self) -> &HeldTask<()> {
+        // SAFETY: both are nothing but the pointer, and through a shared reference no value is
+        // taken.
+        unsafe { &*(&raw const *self).cast::<HeldTask<()>>() }
     }
 
     /// The same handle for whoever does not want the value.
@@ -269,6 +271,12 @@ impl<T> HeldTask<T> {
     /// Whether a token may claim the task, whoever holds its two halves.
     pub(crate) fn may_be_tied(&self) -> bool {
         self.extra().is_some_and(|extra| extra.plan.is_some())
+    }
+
+    /// What the task is called, for people.
+    pub(crate) fn name(&self) -> String {
+        // SAFETY: we hold the handle's reference.
+        unsafe { running::name(self.task) }.into_string()
     }
 
     /// The index of the only worker that may run it, if there is such a one.
@@ -321,6 +329,26 @@ impl<T> fmt::Debug for HeldTask<T> {
     }
 }
 
+/// What came of a run in place: the result, or the handle if somebody else has claimed the task.
+type RunHere<T> = Result<Result<T, TaskError>, HeldTask<T>>;
+
+/// A task on its way to another thread, and its result on the way back.
+struct Crossing<T, R> {
+    before: Option<(HeldTask<T>, R)>,
+    after: Option<RunHere<T>>,
+}
+
+// SAFETY: a task's value is `Send` (see `make`); only the handle's type does not say so.
+unsafe impl<T, R: Send> Send for Crossing<T, R> {}
+
+impl<T, R: FnOnce(HeldTask<T>) -> RunHere<T>> Crossing<T, R> {
+    fn cross(&mut self) {
+        if let Some((task, run)) = self.before.take() {
+            self.after = Some(run(task));
+        }
+    }
+}
+
 /// The owner found a waiter when it settled: takes it, and gives up the owner's reference.
 #[cold]
 pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
@@ -360,10 +388,24 @@ unsafe fn take_result<T>(task: NonNull<Header>, outcome: Outcome) -> Result<T, T
         // SAFETY: the caller's promise.
         Outcome::Value => Ok(unsafe { raw::take_contents(task) }),
         // SAFETY: the caller's promise.
-        Outcome::Panicked => Err(TaskError::panicked(unsafe { raw::take_contents(task) })),
+        Outcome::Panicked => Err(unsafe { take_panic(task) }),
         Outcome::Cancelled => Err(TaskError::Cancelled),
         Outcome::Expired => Err(TaskError::Expired),
-        Outcome::Rejected => Err(TaskError::Rejected),
+        Outcome::Full => Err(TaskError::Rejected(Refusal::Full)),
+        Outcome::Closed => Err(TaskError::Rejected(Refusal::Closed)),
+        Outcome::Displaced => Err(TaskError::Rejected(Refusal::Displaced)),
+        Outcome::Empty => Err(TaskError::Rejected(Refusal::Empty)),
         Outcome::Lost => Err(TaskError::Lost),
     }
+}
+
+/// # Safety
+/// - The task panicked, and the payload is the caller's.
+#[cold]
+unsafe fn take_panic(task: NonNull<Header>) -> TaskError {
+    // SAFETY: the caller's promise.
+    let payload = unsafe { raw::take_contents(task) };
+    // SAFETY: whoever takes the payload holds a reference.
+    let name = unsafe { running::name(task) };
+    TaskError::Panicked(PanicPayload::new(payload, Some(name)))
 }

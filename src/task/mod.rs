@@ -8,8 +8,10 @@ mod body;
 mod chain;
 mod contents;
 mod context;
+pub(crate) mod era;
 mod extra;
 mod held;
+mod memory;
 #[cfg(all(test, corepool_loom))]
 mod models;
 mod raw;
@@ -29,6 +31,8 @@ use crate::unwind;
 pub(crate) use body::{Body, Stop};
 pub(crate) use chain::{Pinned, Released, Turn, make_link};
 pub use context::TaskContext;
+#[cfg(test)]
+pub(crate) use context::end_worker;
 pub(crate) use extra::{Extra, Plan};
 pub(crate) use held::{HeldTask, Ran};
 pub(crate) use raw::ends_worker;
@@ -37,7 +41,7 @@ pub(crate) use running::RunningName;
 pub(crate) use state::{ClaimedAt, Outcome};
 use state::{SettledBy, State};
 pub(crate) use token::{Ledger, Meaning};
-pub(crate) use unsettled::Unsettled;
+pub(crate) use unsettled::{Settling, Unsettled};
 
 /// A task by its address, for whoever knows that it is still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,15 +109,10 @@ impl QueuedTask {
         })
     }
 
-    /// Settles the task without a run; says whether this call did.
-    pub(crate) fn settle_unrun(self, outcome: Outcome) -> bool {
-        match self.claim() {
-            Some(claimed) => {
-                claimed.settle_unrun(outcome);
-                true
-            }
-            None => false,
-        }
+    /// Settles the task without a run. Says how, if this call did: a task that [runs
+    /// anyway](Body::runs_anyway) was run instead.
+    pub(crate) fn settle_unrun(self, outcome: Outcome) -> Option<Outcome> {
+        self.claim().map(|claimed| claimed.settle_unrun(outcome))
     }
 
     /// The task's place in the order of acceptance; none if it has none or is claimed already.
@@ -126,6 +125,16 @@ impl QueuedTask {
     pub(crate) fn pool(&self) -> PoolId {
         // SAFETY: we hold the owner's reference.
         unsafe { Header::of(self.task) }.pool()
+    }
+
+    /// Whether it was spawned before this era.
+    pub(crate) fn is_before(&self, era: u64) -> bool {
+        era::is_before(self.state().era(), era)
+    }
+
+    /// Whether it is neither cancelled nor refused, but run.
+    pub(crate) fn runs_anyway(&self) -> bool {
+        self.state().runs_anyway()
     }
 
     /// Whether this is an errand, which is not counted.
@@ -154,7 +163,7 @@ impl Drop for QueuedTask {
     fn drop(&mut self) {
         let task = self.task;
         if !self.is_claimed() && self.state().claim() {
-            ClaimedTask { task }.settle_unrun(Outcome::Rejected);
+            let _uncounted = ClaimedTask { task }.settle_unrun(Outcome::Closed);
         } else if self.state().release_owner() {
             // SAFETY: that was the last reference, and whoever claimed the task saw to its contents.
             unsafe { raw::free(task) };
@@ -168,6 +177,9 @@ impl Drop for QueuedTask {
 pub(crate) struct ClaimedTask {
     task: NonNull<Header>,
 }
+
+// SAFETY: as for `QueuedTask`; the claim goes along.
+unsafe impl Send for ClaimedTask {}
 
 impl ClaimedTask {
     fn table(&self) -> &'static Table {
@@ -203,14 +215,23 @@ impl ClaimedTask {
         RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
     }
 
-    /// Drops the closure and settles the task with the reason why there is no value.
-    pub(crate) fn settle_unrun(self, outcome: Outcome) {
+    /// Drops the closure and settles the task with the reason why there is no value; or runs it, if
+    /// it [runs anyway](Body::runs_anyway). Says how it was settled.
+    pub(crate) fn settle_unrun(self, outcome: Outcome) -> Outcome {
+        let state = &self.header().state;
+        if state.runs_anyway() && !state.is_linked() && !mutant!("anyway_refused") {
+            let ran = self.run(None);
+            let outcome = ran.outcome();
+            ran.settle();
+            return outcome;
+        }
         // SAFETY: this value is the claim, and it is used up here.
         unsafe { raw::drop_closure(self.task) };
         if let Some(extra) = self.extra() {
             extra.give_place_back();
         }
         RanTask { claimed: self, outcome, passed_on: true }.settle();
+        outcome
     }
 
     fn header(&self) -> &Header {

@@ -1,13 +1,14 @@
 //! One task in one allocation: header, closure and result in one place, and the optional part behind.
 //!
 //! The typed ends (`make` and the handle) know `F` and `T`; the queue and the worker see a [`Header`]
-//! and go through its table of functions. Everything here is about memory: who may touch which part
-//! when is decided by [`State`].
+//! and go through its table of functions. Everything here is about what lies where: who may touch
+//! which part when is decided by [`State`].
 
 use core::any::type_name;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::task::Waker;
+use std::alloc::Layout;
 
 use super::TaskRef;
 use super::body::{Body, Stop};
@@ -15,8 +16,10 @@ pub(super) use super::contents::take_contents;
 use super::contents::{drop_contents, put_contents, with_contents};
 use super::context::TaskContext;
 use super::extra::Extra;
+use super::memory::{begin, free_of};
+use super::running;
 use super::state::{Outcome, State};
-use super::strip::{self, Kind, Place};
+use super::strip::{Kind, Place};
 use super::token;
 use crate::error::{TaskError, panic_message};
 use crate::id::PoolId;
@@ -32,14 +35,14 @@ pub(super) struct Header {
     pub(super) table: &'static Table,
     pub(super) state: State,
     /// The pool's number, and the place in a strip that the task was cut from.
-    tag: u32,
+    pub(super) tag: u32,
     waiter: UnsafeCell<MaybeUninit<Waker>>,
     /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no size
     /// in a real build.
     pub(super) contents: UnsafeCell<()>,
 }
 
-/// What differs between types of tasks.
+/// What differs between types of tasks. All else is compiled once, and not for each closure.
 pub(super) struct Table {
     /// Runs the closure and leaves the value or the panic's payload in its place.
     run: unsafe fn(NonNull<Header>, &TaskContext) -> Ended,
@@ -48,8 +51,13 @@ pub(super) struct Table {
     drop_closure: unsafe fn(NonNull<Header>),
     drop_value: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
+    /// The memory of a task without the optional part, and of one with it.
+    pub(super) plain: Layout,
+    pub(super) extended: Layout,
+    /// Which strips a task without the optional part is cut from.
+    pub(super) kind: Option<Kind>,
     pub(super) contents_offset: usize,
-    extra_offset: usize,
+    pub(super) extra_offset: usize,
     name: fn() -> &'static str,
     is_errand: bool,
 }
@@ -68,11 +76,11 @@ struct Extended<F, T> {
     extra: core::cell::UnsafeCell<Extra>,
 }
 
-/// The closure before the run, the value or the payload after.
+/// The closure before the run, the value or the payload after. It is only ever reached by its
+/// place: this says which room it needs.
 union Contents<F, T> {
-    closure: ManuallyDrop<F>,
-    value: ManuallyDrop<T>,
-    /// Never named here: it is reached by its place, and stands for the room it needs.
+    _closure: ManuallyDrop<F>,
+    _value: ManuallyDrop<T>,
     _panic: ManuallyDrop<Payload>,
 }
 
@@ -105,13 +113,20 @@ where
     /// `Named` is the type whose name the task bears: the user's own closure, though ours may be wrapped
     /// around it.
     const fn table<Named>() -> Table {
+        let before: unsafe fn(NonNull<Header>) -> Option<TaskRef> =
+            if F::IS_LINK { Self::before } else { no_task_before };
+        let passes_on: unsafe fn(NonNull<Header>) -> bool =
+            if F::IS_LINK { Self::passes_on } else { passes_nothing_on };
         Table {
             run: Self::run,
-            before: Self::before,
-            passes_on: Self::passes_on,
-            drop_closure: Self::drop_closure,
-            drop_value: Self::drop_value,
-            free: Self::free,
+            before,
+            passes_on,
+            drop_closure: drop_contents::<F>,
+            drop_value: drop_contents::<T>,
+            free: free_of(Self::KIND),
+            plain: Layout::new::<Self>(),
+            extended: Layout::new::<Extended<F, T>>(),
+            kind: Self::KIND,
             contents_offset: core::mem::offset_of!(Self, contents),
             extra_offset: core::mem::offset_of!(Extended<F, T>, extra),
             name: type_name::<Named>,
@@ -119,29 +134,17 @@ where
         }
     }
 
-    const fn errand_table<Named>() -> Table {
-        Table { run: Self::run_errand, is_errand: true, ..Self::table::<Named>() }
-    }
-
     /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
     /// own, and use of a freed one as a bug.
     const KIND: Option<Kind> =
-        if cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan, miri)) {
+        if cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan)) {
             None
         } else {
             Kind::of::<Self>()
         };
 
-    fn new<Named>(state: State, pool: PoolId, place: Place, contents: Contents<F, T>) -> Self {
-        let header = Header {
-            link: Link::new(),
-            table: const { &Self::table::<Named>() },
-            state,
-            tag: pool.pack(place.bits()),
-            waiter: UnsafeCell::new(MaybeUninit::uninit()),
-            contents: UnsafeCell::new(()),
-        };
-        Self { header, contents: core::cell::UnsafeCell::new(contents) }
+    const fn errand_table<Named>() -> Table {
+        Table { run: Self::run_errand, is_errand: true, ..Self::table::<Named>() }
     }
 
     /// # Safety
@@ -163,7 +166,7 @@ where
             }
             Err(Stop::PassedOn(TaskError::Panicked(panic))) => {
                 // SAFETY: as for the value.
-                unsafe { put_contents::<Payload>(task, panic.into_inner()) };
+                unsafe { put_contents::<Payload>(task, panic.pass_on()) };
                 (Outcome::Panicked, true)
             }
             Err(Stop::PassedOn(error)) => (Outcome::without_value(&error), true),
@@ -198,45 +201,22 @@ where
         }
         Ended { outcome: Outcome::Cancelled, passed_on: false }
     }
+}
 
-    /// # Safety
-    /// - `task` heads a `Plain<F, T>` that holds its closure, and the caller has claimed it.
-    unsafe fn drop_closure(task: NonNull<Header>) {
-        // SAFETY: the claimant owns the closure, and drops it instead of running it.
-        unsafe { drop_contents::<F>(task) };
-    }
+/// [`Table::before`] of what is no link.
+///
+/// # Safety
+/// - None: it has the type of one that has some.
+unsafe fn no_task_before(_: NonNull<Header>) -> Option<TaskRef> {
+    None
+}
 
-    /// # Safety
-    /// - `task` heads a `Plain<F, T>` that holds its value, and the value is the caller's.
-    unsafe fn drop_value(task: NonNull<Header>) {
-        // SAFETY: the caller owns the value.
-        unsafe { drop_contents::<T>(task) };
-    }
-
-    /// # Safety
-    /// - `task` heads a `Plain<F, T>` made by `allocate`, and both references are gone.
-    unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: nobody else can reach the task any more.
-        let extended = unsafe { task.as_ref() }.state.is_extended();
-        // SAFETY: as above.
-        let (_, place) = PoolId::unpack(unsafe { task.as_ref() }.tag);
-        if extended {
-            // SAFETY: as above.
-            if let Some(extra) = unsafe { extra(task) } {
-                // Before anything of it goes: a token may look at the state until then.
-                extra.untie();
-            }
-            // SAFETY: the bit was set when this came from a box of this type.
-            drop(unsafe { Box::from_raw(task.cast::<Extended<F, T>>().as_ptr()) });
-        } else if let (Some(kind), true) = (Self::KIND, Place::from_bits(place) != Place::NONE) {
-            // SAFETY: the header says that it was cut from a strip of its type's kind. Nothing in it
-            // needs a drop: the contents are gone, and the rest is plain.
-            unsafe { strip::give_back(task.cast(), kind, Place::from_bits(place)) };
-        } else {
-            // SAFETY: as above, for the plain type.
-            drop(unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) });
-        }
-    }
+/// [`Table::passes_on`] of what is no link.
+///
+/// # Safety
+/// - As for [`no_task_before`].
+unsafe fn passes_nothing_on(_: NonNull<Header>) -> bool {
+    false
 }
 
 /// Allocates a task that will be queued. Both references belong to the caller.
@@ -250,26 +230,11 @@ pub(super) fn allocate<Named, F, T>(
 where
     F: Body<T>,
 {
-    let contents = Contents { closure: ManuallyDrop::new(closure) };
-    let state = state(extra.is_some());
-    match extra {
-        None => {
-            let piece = Plain::<F, T>::KIND.and_then(strip::cut);
-            let Some((piece, place)) = piece else {
-                let plain = Plain::<F, T>::new::<Named>(state, pool, Place::NONE, contents);
-                return NonNull::from(Box::leak(Box::new(plain))).cast();
-            };
-            let task = piece.cast::<Plain<F, T>>();
-            // SAFETY: a fresh piece of the kind that this type is cut from.
-            unsafe { task.write(Plain::new::<Named>(state, pool, place, contents)) };
-            task.cast()
-        }
-        Some(extra) => {
-            let plain = Plain::<F, T>::new::<Named>(state, pool, Place::NONE, contents);
-            let extended = Extended { plain, extra: core::cell::UnsafeCell::new(extra) };
-            NonNull::from(Box::leak(Box::new(extended))).cast()
-        }
-    }
+    let table = const { &Plain::<F, T>::table::<Named>() };
+    let task = begin(table, pool, state(extra.is_some()), extra);
+    // SAFETY: the task is of this type, fresh and empty.
+    unsafe { put_contents::<F>(task, closure) };
+    task
 }
 
 /// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to the caller.
@@ -277,21 +242,11 @@ pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Hea
 where
     F: Body<()>,
 {
-    let contents = Contents { closure: ManuallyDrop::new(closure) };
-    let mut plain = Plain::<F, ()>::new::<Named>(State::queued(false), pool, Place::NONE, contents);
-    plain.header.table = const { &Plain::<F, ()>::errand_table::<Named>() };
-    NonNull::from(Box::leak(Box::new(plain))).cast()
-}
-
-/// Allocates a task that is settled already, with what its outcome says it holds. The handle's
-/// reference belongs to the caller.
-pub(super) fn allocate_settled<X>(pool: PoolId, outcome: Outcome, holds: X) -> NonNull<Header> {
-    // No closure is there to run; the function type only completes the table.
-    type Never<X> = fn(&TaskContext) -> X;
-    let contents = Contents { value: ManuallyDrop::new(holds) };
-    let plain =
-        Plain::<Never<X>, X>::new::<X>(State::settled(outcome), pool, Place::NONE, contents);
-    NonNull::from(Box::leak(Box::new(plain))).cast()
+    let table = const { &Plain::<F, ()>::errand_table::<Named>() };
+    let task = begin(table, pool, State::queued(false), None);
+    // SAFETY: the task is of this type, fresh and empty.
+    unsafe { put_contents::<F>(task, closure) };
+    task
 }
 
 /// Whether a panic is a task's wish that its worker's thread end.
@@ -300,6 +255,18 @@ pub(crate) fn ends_worker(payload: &Payload) -> bool {
 }
 
 impl Header {
+    #[inline]
+    pub(super) fn new(table: &'static Table, state: State, pool: PoolId, place: Place) -> Self {
+        Self {
+            link: Link::new(),
+            table,
+            state,
+            tag: pool.pack(place.bits()),
+            waiter: UnsafeCell::new(MaybeUninit::uninit()),
+            contents: UnsafeCell::new(()),
+        }
+    }
+
     pub(super) fn pool(&self) -> PoolId {
         PoolId::unpack(self.tag).0
     }
@@ -444,7 +411,8 @@ pub(super) unsafe fn drop_result(task: NonNull<Header>, outcome: Outcome) {
         }
         // SAFETY: a panicked task holds a payload, and it is the caller's.
         Outcome::Panicked => unwind::drop_payload(unsafe { take_contents(task) }),
-        Outcome::Cancelled | Outcome::Expired | Outcome::Rejected | Outcome::Lost => {}
+        // The others hold nothing.
+        _ => {}
     }
 }
 
@@ -457,12 +425,11 @@ pub(super) unsafe fn with_panic(task: NonNull<Header>, look: impl FnOnce(String,
     // SAFETY: the caller holds a reference.
     let header = unsafe { Header::of(task) };
     // SAFETY: the caller holds a reference.
-    let given = unsafe { extra(task) }.and_then(|extra| extra.name.as_deref());
-    let name = given.unwrap_or_else(|| header.table.type_name()).to_owned();
+    let name = unsafe { running::name(task) }.into_string();
     // SAFETY: the offset is that of the task's own type.
     let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<Payload>();
     // SAFETY: the contents are the caller's, and stay where they are.
-    header.contents.with(|_| look(name, panic_message(&**unsafe { place.as_ref() })));
+    header.contents.with(|_| look(name, &panic_message(&**unsafe { place.as_ref() })));
 }
 
 /// The optional part of a task that has one.
@@ -489,6 +456,6 @@ pub(super) unsafe fn extra<'a>(task: NonNull<Header>) -> Option<&'a Extra> {
 pub(super) unsafe fn free(task: NonNull<Header>) {
     // SAFETY: the allocation is still there.
     let free = unsafe { Header::of(task) }.table.free;
-    // SAFETY: the caller's promise.
+    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
     unsafe { free(task) };
 }

@@ -1,9 +1,10 @@
 //! The name of the task that a worker runs, for whoever asks from another thread.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use super::ClaimedTask;
-use super::raw::Table;
+use super::raw::{self, Header, Table};
+use crate::error::TaskName;
 use crate::sync::plain::{AtomicPtr, Mutex, Ordering};
 
 /// A worker sets it with one plain store a task; a task that the user named costs a lock as well.
@@ -55,4 +56,19 @@ impl RunningName {
         let given = self.given.lock().clone();
         Some(given.unwrap_or_else(|| table.type_name().to_owned()))
     }
+}
+
+/// What the task is called.
+///
+/// # Safety
+/// - The caller holds a reference.
+#[cold]
+pub(super) unsafe fn name(task: NonNull<Header>) -> TaskName {
+    // SAFETY: the caller holds a reference.
+    let given = unsafe { raw::extra(task) }.and_then(|extra| extra.name.clone());
+    // SAFETY: as above.
+    given.map_or_else(
+        || TaskName::Type(unsafe { Header::of(task) }.table.type_name()),
+        TaskName::Given,
+    )
 }

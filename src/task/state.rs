@@ -12,6 +12,9 @@
 //! | 9 | `LINKED` | a continuation that waits for the task before it; no queue has it yet |
 //! | 10 | `PINNED` | somebody who waits for a chain's end has stopped this link from being queued |
 //! | 11 | `TOKEN` | a token that claimed the task holds a reference until it has settled it |
+//! | 12–13 | `REFUSAL` | why a refused task was refused; set with the phase, by the same exchange |
+//! | 14 | `ANYWAY` | a continuation that is neither cancelled nor refused, but run; never changes |
+//! | 15–31 | `ERA` | when the task was spawned, for its pool may ask all its tasks to stop: see `era.rs` |
 //!
 //! Rules that every transition keeps:
 //! - the closure belongs to whoever moved the phase from queued to running (the *claim*);
@@ -25,7 +28,8 @@
 
 mod link;
 
-use crate::error::TaskError;
+use super::era;
+use crate::error::{Refusal, TaskError};
 use crate::sync::{AtomicU32, Ordering, planted};
 pub(crate) use link::NotPinned;
 
@@ -41,6 +45,11 @@ const EXTENDED: u32 = 1 << 8;
 const LINKED: u32 = 1 << 9;
 const PINNED: u32 = 1 << 10;
 const TOKEN: u32 = 1 << 11;
+const REFUSED: u32 = 6;
+const REFUSAL_SHIFT: u32 = 12;
+const REFUSAL: u32 = 0b11 << REFUSAL_SHIFT;
+const ANYWAY: u32 = 1 << 14;
+const ERA: u32 = !0 << era::SHIFT;
 
 /// Why a task is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +59,16 @@ pub(crate) enum Outcome {
     Panicked = 3,
     Cancelled = 4,
     Expired = 5,
-    Rejected = 6,
+    /// Refused, because the pool is closed. The other refusals have the same phase, and bits beside
+    /// it.
+    Closed = REFUSED,
     Lost = 7,
+    /// Refused, because the queue is full.
+    Full = REFUSED | 1 << REFUSAL_SHIFT,
+    /// Refused after all: newer tasks have taken its place in the queue.
+    Displaced = REFUSED | 2 << REFUSAL_SHIFT,
+    /// There was nothing to settle with.
+    Empty = REFUSED | 3 << REFUSAL_SHIFT,
 }
 
 impl Outcome {
@@ -61,7 +78,10 @@ impl Outcome {
             TaskError::Panicked(_) => Self::Panicked,
             TaskError::Cancelled => Self::Cancelled,
             TaskError::Expired => Self::Expired,
-            TaskError::Rejected => Self::Rejected,
+            TaskError::Rejected(Refusal::Full) => Self::Full,
+            TaskError::Rejected(Refusal::Closed) => Self::Closed,
+            TaskError::Rejected(Refusal::Displaced) => Self::Displaced,
+            TaskError::Rejected(Refusal::Empty) => Self::Empty,
             TaskError::Lost => Self::Lost,
         }
     }
@@ -74,7 +94,12 @@ impl Outcome {
             3 => Some(Self::Panicked),
             4 => Some(Self::Cancelled),
             5 => Some(Self::Expired),
-            6 => Some(Self::Rejected),
+            REFUSED => Some(match (word & REFUSAL) >> REFUSAL_SHIFT {
+                0 => Self::Closed,
+                1 => Self::Full,
+                2 => Self::Displaced,
+                _ => Self::Empty,
+            }),
             _ => Some(Self::Lost),
         }
     }
@@ -139,12 +164,7 @@ impl State {
     /// A task on its way into a queue, with a handle.
     pub(crate) fn queued(extended: bool) -> Self {
         let extended = if extended { EXTENDED } else { 0 };
-        Self(AtomicU32::new(QUEUED | OWNER | HANDLE | extended))
-    }
-
-    /// A task that was settled before any queue saw it; only its handle holds it.
-    pub(crate) fn settled(outcome: Outcome) -> Self {
-        Self(AtomicU32::new(outcome as u32 | HANDLE))
+        Self(AtomicU32::new(QUEUED | OWNER | HANDLE | extended | era::now()))
     }
 
     #[inline]
@@ -241,7 +261,7 @@ impl State {
         let order =
             planted(mutant!("settle_in_place_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("settle_in_place_unacquired"), order, Ordering::Release);
-        let before = self.0.fetch_sub(HANDLE - (outcome as u32 - RUNNING), order);
+        let before = self.0.fetch_sub(HANDLE.wrapping_sub(outcome as u32 - RUNNING), order);
         before & (OWNER | TOKEN) == 0
     }
 
@@ -308,10 +328,31 @@ impl State {
         self.0.fetch_or(CANCEL, Ordering::Relaxed);
     }
 
+    /// Whether somebody asked for it, and if not, the era that the task bears if that is over.
     #[inline]
-    pub(crate) fn is_cancel_requested(&self) -> bool {
+    pub(crate) fn is_cancel_requested(&self) -> Result<bool, u32> {
         // ORDERING: partner of `request_cancel`, a flag on its own.
-        self.0.load(Ordering::Relaxed) & CANCEL != 0
+        let word = self.0.load(Ordering::Relaxed);
+        let is_requested = word & CANCEL != 0;
+        if is_requested || word & ERA == era::now() { Ok(is_requested) } else { Err(word & ERA) }
+    }
+
+    /// The era that the task bears.
+    pub(crate) fn era(&self) -> u32 {
+        // ORDERING: as in `is_cancel_requested`.
+        self.0.load(Ordering::Relaxed) & ERA
+    }
+
+    /// The task was not asked to stop by the end of an era: so it is as good as of this one.
+    pub(crate) fn renew(&self, era: u32) {
+        // ORDERING: nothing is to be seen with these bits. On failure as well.
+        let mut word = self.0.load(Ordering::Relaxed);
+        // ORDERING: as above.
+        while let Err(seen) =
+            self.0.compare_exchange(word, word & !ERA | era, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            word = seen;
+        }
     }
 
     pub(crate) fn set_cancel_on_drop(&self) {
@@ -361,12 +402,15 @@ impl Drop for State {
 mod tests {
     use super::{LetGo, Outcome, Phase, Registered, SettledBy, State};
 
-    const ALL: [Outcome; 6] = [
+    const ALL: [Outcome; 9] = [
         Outcome::Value,
         Outcome::Panicked,
         Outcome::Cancelled,
         Outcome::Expired,
-        Outcome::Rejected,
+        Outcome::Closed,
+        Outcome::Full,
+        Outcome::Displaced,
+        Outcome::Empty,
         Outcome::Lost,
     ];
 
@@ -381,11 +425,10 @@ mod tests {
                 assert_eq!(state.settle_as_owner(outcome), SettledBy::Done);
                 assert_eq!(state.phase(), Phase::Settled(outcome));
                 assert_eq!(state.is_extended(), extended);
-                assert!(state.is_cancel_on_drop() && state.is_cancel_requested());
+                assert!(state.is_cancel_on_drop() && state.is_cancel_requested() == Ok(true));
                 assert_eq!(state.let_go(false), LetGo::TakeFirst);
                 assert_eq!(state.let_go(true), LetGo::Free);
             }
-            assert_eq!(State::settled(outcome).phase(), Phase::Settled(outcome));
         }
     }
 

@@ -13,6 +13,7 @@ use core::ptr::{self, NonNull};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 use crate::sync::plain::{AtomicU32, Ordering};
+use crate::sync::prefetch_to_write;
 
 const STRIP: Layout = match Layout::from_size_align(1024, 16) {
     Ok(layout) => layout,
@@ -21,11 +22,11 @@ const STRIP: Layout = match Layout::from_size_align(1024, 16) {
 const HEAD: usize = size_of::<Head>();
 const SMALLEST: usize = 56;
 const STEP: usize = 16;
-const KINDS: usize = 5;
+pub(super) const KINDS: usize = 5;
 
 /// One size of task that strips are cut into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind(u8);
+pub(super) struct Kind(pub(super) u8);
 
 /// What a strip begins with.
 #[repr(C, align(16))]
@@ -163,6 +164,8 @@ fn new_strip(kind: Kind) -> *mut Head {
     if strip.is_null() {
         handle_alloc_error(STRIP);
     }
+    // It may lie in the cache of another core, which freed the last tasks of a strip there.
+    prefetch_to_write(strip.cast(), STRIP.size());
     // SAFETY: fresh memory, large enough and aligned for the head.
     unsafe { strip.write(Head { left: AtomicU32::new(kind.count()) }) };
     strip
@@ -199,7 +202,7 @@ impl Drop for Mine {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD, KINDS, Kind, NonNull, STRIP, cut, give_back};
+    use super::{HEAD, KINDS, Kind, NonNull, Place, STRIP, cut, give_back};
 
     #[test]
     fn pieces_of_every_kind_fit_and_do_not_overlap() {
@@ -228,24 +231,27 @@ mod tests {
         assert_eq!(Kind::of::<[u64; 8]>(), Some(Kind(1)));
         assert_eq!(Kind::of::<[u64; 15]>(), Some(Kind(4)));
         assert_eq!(Kind::of::<[u64; 16]>(), None);
-        assert_eq!(Kind::of::<u128>(), None);
+        assert_eq!(Kind::of::<Aligned>(), None);
     }
+
+    /// Not `u128`, which some architectures align as they do a `u64`.
+    #[repr(align(16))]
+    struct Aligned;
+
+    /// A piece on its way to another thread.
+    struct Sent(NonNull<u8>, Place);
+
+    // SAFETY: nobody else knows of the piece.
+    unsafe impl Send for Sent {}
 
     #[test]
     fn pieces_may_be_freed_by_another_thread_after_their_own_has_ended() {
         let kind = Kind(0);
-        let pieces: Vec<_> = std::thread::spawn(move || {
-            (0..1_000)
-                .filter_map(|_| cut(kind))
-                .map(|(at, place)| (at.addr(), at.as_ptr().expose_provenance(), place))
-                .collect::<Vec<_>>()
-        })
-        .join()
-        .unwrap();
-        for (address, exposed, place) in pieces {
-            assert_eq!(address.get(), exposed);
-            let piece =
-                std::ptr::NonNull::new(std::ptr::with_exposed_provenance_mut(exposed)).unwrap();
+        let pieces = std::thread::spawn(move || {
+            let pieces = (0..1_000).filter_map(|_| cut(kind));
+            pieces.map(|(at, place)| Sent(at, place)).collect::<Vec<_>>()
+        });
+        for Sent(piece, place) in pieces.join().unwrap() {
             // SAFETY: it came from `cut` on a thread that has ended.
             unsafe { give_back(piece, kind, place) };
         }

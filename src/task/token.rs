@@ -29,6 +29,8 @@ pub(crate) enum Meaning {
     Stop,
     /// It must not start.
     TooLate,
+    /// It must not start, for it is too late for that, or is to stop.
+    TimeIsUp,
 }
 
 impl<T> HeldTask<T> {
@@ -42,14 +44,14 @@ impl<T> HeldTask<T> {
         meaning: Meaning,
     ) -> Result<(), CancelReason> {
         let claim = match meaning {
-            Meaning::Stop => claim_or_stop,
+            Meaning::Stop | Meaning::TimeIsUp => claim_or_stop,
             Meaning::TooLate => claim,
         };
         let finish = match meaning {
             Meaning::Stop => finish_cancelled::<L>,
-            Meaning::TooLate => finish_expired::<L>,
+            Meaning::TooLate | Meaning::TimeIsUp => finish_expired::<L>,
         };
-        let is_heeded = meaning == Meaning::Stop;
+        let is_heeded = meaning != Meaning::TooLate;
         // SAFETY: the handle keeps the task until it is tied; from there the tie's drop, which comes before the task is
         // freed, takes the listener off. The closure and what else is touched are `Send`.
         unsafe { tie(self.task(), token, is_heeded, claim, finish) }

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::error::{TaskError, TimedOut};
 use crate::habit;
 use crate::handle::TaskHandle;
+use crate::id::TaskId;
 use crate::parker;
 use crate::spin::Patience;
 pub use next_async::NextAsync;
@@ -34,6 +35,10 @@ use source::Source;
 /// [pushed](Self::push) at any time, after its end too. In async code there is [`next_async`](Self::next_async), on
 /// any runtime or none, and with the feature `stream` the set is a `Stream`. (Where the extension traits of streams are in scope a bare
 /// `set.next()` may mean either; name the one that is meant.)
+///
+/// Results come out in the order in which their tasks settled, from the [push](Self::push) on,
+/// whether or not somebody looks meanwhile; what had settled before its push counts as settled
+/// then. Those of a [batch](crate::WorkerPool::spawn_batch) come in about that order.
 ///
 /// It costs the same for each task, however many there are: what has not finished is not looked at.
 ///
@@ -81,13 +86,18 @@ impl<T> TaskSet<T> {
 
     /// Adds a task. Never blocks.
     ///
-    /// Its own [`cancel_on_drop`](TaskHandle::cancel_on_drop), if it was asked for, holds in the set too.
+    /// Its own [`cancel_on_drop`](TaskHandle::cancel_on_drop), if it was asked for, holds in the
+    /// set too. The number tells its result from others, for [`next_with_id`](Self::next_with_id).
     ///
     /// # Panics
     /// If the handle was awaited to its end before.
-    pub fn push(&mut self, handle: TaskHandle<T>) {
-        assert!(!handle.is_spent(), "the handle was polled after it had given its result");
-        self.seats.add(Source::One(handle));
+    #[track_caller]
+    pub fn push(&mut self, handle: TaskHandle<T>) -> TaskId {
+        assert!(
+            !handle.is_spent(),
+            "the handle was used after its result was taken: it was awaited to its end"
+        );
+        self.seats.add(Source::One(handle))
     }
 
     /// Tells how many results have not been taken yet, of tasks that have finished and others.
@@ -119,6 +129,38 @@ impl<T> TaskSet<T> {
     /// ```
     pub fn try_next(&mut self) -> Option<Result<T, TaskError>> {
         self.seats.take_finished()
+    }
+
+    /// As the iterator's `next`, and says whose result it is. **Blocks** until there is one; `None`
+    /// if the set is empty.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(2)?;
+    /// let mut set = TaskSet::new();
+    /// let names: Vec<_> =
+    ///     ["a.txt", "b.txt"].map(|name| (set.push(pool.spawn(|| name.len())), name)).into();
+    /// while let Some((id, length)) = set.next_with_id() {
+    ///     let name = names.iter().find(|entry| entry.0 == id).unwrap().1;
+    ///     assert_eq!(length?, name.len());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
+        let result = self.next()?;
+        Some((self.seats.last_taken(), result))
+    }
+
+    /// As [`try_next`](Self::try_next), and says whose result it is.
+    pub fn try_next_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
+        let result = self.try_next()?;
+        Some((self.seats.last_taken(), result))
+    }
+
+    /// As [`next_async`](Self::next_async), and says whose result it is.
+    pub async fn next_async_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
+        let result = self.next_async().await?;
+        Some((self.seats.last_taken(), result))
     }
 
     /// As the iterator's `next`, but gives up when the time is over. **Blocks** for as long.
@@ -310,7 +352,11 @@ impl<T> Default for TaskSet<T> {
 
 impl<T> Extend<TaskHandle<T>> for TaskSet<T> {
     fn extend<I: IntoIterator<Item = TaskHandle<T>>>(&mut self, handles: I) {
-        handles.into_iter().for_each(|handle| self.push(handle));
+        let handles = handles.into_iter();
+        self.seats.expect(handles.size_hint().0);
+        for handle in handles {
+            self.push(handle);
+        }
     }
 }
 

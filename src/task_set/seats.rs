@@ -1,6 +1,9 @@
 //! A seat for each source of results, and whose turn it is to be looked at.
 //!
-//! A source is looked at when it is new, and then only after its waker was woken. Its seat's number names its slot in the watch as
+//! A handle gets its waker with its seat, so results come out in the order of settling, whether or
+//! not somebody looks meanwhile. It is looked at only after its waker was woken. A batch is looked
+//! at when it is new as well: its items would cost more if somebody waited for them from the
+//! beginning. A seat's number names its slot in the watch as
 //! well. A seat is given to the next source when its own is empty; should the waker of the one before be woken late, the next one
 //! is looked at once in vain.
 #![forbid(unsafe_code)]
@@ -11,6 +14,8 @@ use std::task::{Poll, Waker};
 use super::source::Source;
 use crate::error::TaskError;
 use crate::handle;
+use crate::id::TaskId;
+use crate::lineage;
 use crate::watch::Watch;
 use crate::worker;
 
@@ -27,7 +32,7 @@ pub(super) struct Seats<T> {
     free: Vec<u32>,
     /// Seats whose sources were woken. They come first, or a set that is always given more might never get to them.
     woken: VecDeque<u32>,
-    /// Seats whose sources were not looked at yet.
+    /// Seats whose batches were not looked at yet, or may have more at hand.
     new: VecDeque<u32>,
     /// Seats whose sources may have a task that nobody has started, each once.
     unstarted: VecDeque<u32>,
@@ -35,15 +40,21 @@ pub(super) struct Seats<T> {
     at_hand: Option<(u32, u32)>,
     /// Results that have not been taken.
     left: usize,
+    /// The number of the next task.
+    next: u64,
+    /// The seat of the last result, and its task's number if its source has no more.
+    last: (u32, u64),
     /// A seat that had a source when it was asked last.
     witness: usize,
-    /// From the first time that a source had to be waited for.
+    /// From the first handle on, or the first time that a batch had to be waited for.
     watch: Option<Watch>,
 }
 
 struct Seat<T> {
     source: Option<Source<T>>,
     is_in_unstarted: bool,
+    /// The number of the source's first task.
+    first: u64,
 }
 
 impl<T> Seats<T> {
@@ -56,6 +67,8 @@ impl<T> Seats<T> {
             unstarted: VecDeque::new(),
             at_hand: None,
             left: 0,
+            next: 0,
+            last: (0, 0),
             witness: 0,
             watch: None,
         }
@@ -65,22 +78,59 @@ impl<T> Seats<T> {
         self.left
     }
 
-    pub(super) fn add(&mut self, source: Source<T>) {
+    /// Makes room for so many more sources, which are about to come.
+    pub(super) fn expect(&mut self, many: usize) {
+        if many > FIRST_WATCH {
+            // As many as are sure to need a seat of their own, and a hint that is wrong costs no
+            // more than as many again.
+            let many = many.saturating_sub(self.free.len()).min(KEPT);
+            self.seats.reserve(many);
+            let _watch = watch_for(&mut self.watch, self.seats.len() + many);
+        }
+    }
+
+    /// Gives the number of its first task.
+    pub(super) fn add(&mut self, source: Source<T>) -> TaskId {
         let left = source.left();
+        let first = self.next;
+        self.next += left as u64;
         let number = match self.free.pop() {
             Some(number) => {
-                self.seats[number as usize].source = Some(source);
+                let seat = &mut self.seats[number as usize];
+                (seat.source, seat.first) = (Some(source), first);
                 number
             }
             None => {
                 let number = u32::try_from(self.seats.len());
                 let number = number.expect("a set has less than 4,294,967,296 seats");
-                self.seats.push(Seat { source: Some(source), is_in_unstarted: false });
+                self.seats.push(Seat { source: Some(source), is_in_unstarted: false, first });
                 number
             }
         };
         self.left += left;
-        self.new.push_back(number);
+        self.watch_new(number);
+        TaskId::new(first)
+    }
+
+    /// Has a source watched that has just got its seat, or looked at soon.
+    fn watch_new(&mut self, number: u32) {
+        let seats = self.seats.len();
+        let seat = &mut self.seats[number as usize];
+        let Some(Source::One(handle)) = &mut seat.source else {
+            return self.new.push_back(number);
+        };
+        let is_unstarted = !handle.is_finished();
+        handle.watch(watch_for(&mut self.watch, seats).waker(number as usize));
+        if is_unstarted && !std::mem::replace(&mut seat.is_in_unstarted, true) {
+            self.unstarted.push_back(number);
+        }
+    }
+
+    /// Whose result was taken last.
+    pub(super) fn last_taken(&self) -> TaskId {
+        let (number, gone) = self.last;
+        let seat = self.seats.get(number as usize);
+        TaskId::new(seat.and_then(Seat::last_taken).unwrap_or(gone))
     }
 
     /// Takes a result that is there. If there is none, every source has a waker afterwards.
@@ -92,6 +142,7 @@ impl<T> Seats<T> {
                 if let Some((result, has_more)) = source.and_then(Source::take_more) {
                     if has_more {
                         self.left -= 1;
+                        self.last.0 = number;
                         self.at_hand = Some((number, row + 1));
                         return Some(result);
                     }
@@ -137,6 +188,9 @@ impl<T> Seats<T> {
     /// Before a sleep: one of the sources that are left is asked whether its tasks are a parent process's. If so, a
     /// result is given up.
     pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
+        if !lineage::is_child() {
+            return None;
+        }
         let seats = self.seats.len();
         let from = self.witness;
         let is_taken = |number: &usize| self.seats[*number].source.is_some();
@@ -197,11 +251,16 @@ impl<T> Seats<T> {
     /// A result of this source was taken.
     fn note_taken(&mut self, number: u32) {
         self.left -= 1;
-        if self.left == 0 && self.seats.len() > KEPT {
-            *self = Self::new();
+        let seats = self.seats.len();
+        let seat = &mut self.seats[number as usize];
+        self.last.0 = number;
+        if seat.source.as_ref().is_some_and(|source| source.left() == 0) {
+            self.last.1 = seat.last_taken().unwrap_or(0);
+        }
+        if self.left == 0 && seats > KEPT {
+            *self = Self { next: self.next, last: self.last, ..Self::new() };
             return;
         }
-        let seat = &mut self.seats[number as usize];
         if seat.source.as_ref().is_some_and(|source| source.left() > 0) {
             if self.at_hand.is_none() {
                 self.at_hand = Some((number, 0));
@@ -212,6 +271,13 @@ impl<T> Seats<T> {
             seat.source = None;
             self.free.push(number);
         }
+    }
+}
+
+impl<T> Seat<T> {
+    /// The number of the task whose result was taken last from the source that is here.
+    fn last_taken(&self) -> Option<u64> {
+        self.source.as_ref().map(|source| self.first + source.last_taken())
     }
 }
 

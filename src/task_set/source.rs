@@ -44,7 +44,7 @@ impl<T> Source<T> {
         }
     }
 
-    /// Takes a result that nobody will give any more: the task is a parent process's. Costs a system call.
+    /// Takes a result that nobody will give any more: the task is a parent process's.
     pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
         match self {
             Self::One(handle) if handle.is_lost() => {
@@ -61,6 +61,14 @@ impl<T> Source<T> {
         match self {
             Self::One(handle) => usize::from(!handle.is_spent()),
             Self::Many(batch) => batch.left(),
+        }
+    }
+
+    /// Which of its tasks, counted from 0, gave the last result.
+    pub(super) fn last_taken(&self) -> u64 {
+        match self {
+            Self::One(_) => 0,
+            Self::Many(batch) => u64::from(batch.last_taken()),
         }
     }
 

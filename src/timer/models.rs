@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::SeqCst};
-use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use loom::thread;
 
-use super::{LINGER, Step, Thread, Timer};
+use super::{Bell, Errand, LINGER, Step, Thread, Timer};
 use crate::clock;
 use crate::sync::explore;
 
@@ -20,17 +19,18 @@ loom::lazy_static! {
 }
 
 #[derive(Default)]
-struct Bell(Count);
+struct Counts(Count);
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
+impl Bell for Counts {
+    fn ring(self: Arc<Self>) -> Vec<Errand> {
         self.0.fetch_add(1, SeqCst);
+        Vec::new()
     }
 }
 
-fn bell() -> (Waker, Arc<Bell>) {
-    let bell = Arc::new(Bell::default());
-    (Waker::from(Arc::clone(&bell)), bell)
+fn bell() -> (Arc<Counts>, Arc<Counts>) {
+    let bell = Arc::new(Counts::default());
+    (Arc::clone(&bell), bell)
 }
 
 /// The thread is under way, so that no real one is started.
@@ -45,7 +45,8 @@ fn serve(timer: &'static Timer, now: Instant, until: Instant) -> thread::JoinHan
         loop {
             let step = timer.agenda.lock().step(now);
             match step {
-                Step::Wake(waker) => waker.wake(),
+                Step::Ring(bell) => assert!(bell.ring().is_empty()),
+                Step::LookAfter(_) => unreachable!("no courier has anything to do"),
                 Step::SleepUntil(end) if end <= until => return,
                 Step::SleepUntil(_) => timer.parker.park(),
                 Step::End => return,
@@ -76,8 +77,8 @@ fn an_alarm_is_set_while_the_thread_lies_down() {
 fn the_last_alarm_is_called_off_while_the_thread_lies_down() {
     explore(|| {
         let (timer, now) = (timer(), clock::now());
-        let (waker, rings) = bell();
-        let alarm = timer.set(now + HOUR, waker);
+        let (bell, rings) = bell();
+        let alarm = timer.set(now + HOUR, bell);
         let thread = serve(timer, now, now + 2 * LINGER);
         drop(alarm);
         thread.join().unwrap();
@@ -85,19 +86,19 @@ fn the_last_alarm_is_called_off_while_the_thread_lies_down() {
     });
 }
 
-/// It rings or not; either way its waker is gone, and nothing is left in the tree.
+/// It rings or not; either way its bell is gone, and nothing is left in the tree.
 #[test]
 fn an_alarm_is_called_off_at_the_moment_when_it_rings() {
     explore(|| {
         let (timer, now) = (timer(), clock::now());
-        let (waker, rings) = bell();
-        let alarm = timer.set(now, waker);
+        let (bell, rings) = bell();
+        let alarm = timer.set(now, bell);
         let thread = serve(timer, now, now + 2 * LINGER);
         drop(alarm);
         assert!(timer.agenda.lock().alarms.is_empty());
         thread.join().unwrap();
         assert!(rings.0.load(SeqCst) <= 1);
-        assert_eq!(Arc::strong_count(&rings), 1, "its waker is gone");
+        assert_eq!(Arc::strong_count(&rings), 1, "its bell is gone");
     });
 }
 
@@ -109,8 +110,8 @@ fn two_alarms_are_set_at_once() {
         let (far, (soon, rings)) = (bell(), bell());
         let later = timer.set(now + HOUR, far.0);
         let other = thread::spawn(move || {
-            let (waker, _) = bell();
-            drop(timer.set(now + HOUR / 2, waker));
+            let (bell, _) = bell();
+            drop(timer.set(now + HOUR / 2, bell));
         });
         let thread = serve(timer, now, now + LINGER);
         let alarm = timer.set(now, soon);

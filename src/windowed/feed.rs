@@ -38,6 +38,15 @@ impl<I, F> Feed<I, F> {
         F: Fn(I::Item) -> R + Send + Sync + 'static,
         R: Send + 'static,
     {
+        let item = self.pull(in_flight)?;
+        Some(self.spawn_task(item))
+    }
+
+    /// Pulls an item, if there is room for its task beside those in flight and the source has one.
+    pub(super) fn pull(&mut self, in_flight: usize) -> Option<I::Item>
+    where
+        I: Iterator,
+    {
         // After a panic, results first: an iterator that panics each time must not keep them back.
         if in_flight >= self.window || self.has_panicked && in_flight > 0 {
             return None;
@@ -46,13 +55,27 @@ impl<I, F> Feed<I, F> {
         self.has_panicked = true;
         let item = items.next();
         self.has_panicked = false;
-        let Some(item) = item else {
-            self.items = None;
-            return None;
-        };
+        if item.is_none() {
+            self.end();
+        }
+        item
+    }
+
+    /// Drops the source: nothing more is pulled.
+    pub(super) fn end(&mut self) {
+        self.items = None;
+    }
+
+    /// Spawns the task of an item that was pulled.
+    pub(super) fn spawn_task<T, R>(&self, item: T) -> TaskHandle<R>
+    where
+        T: Send + 'static,
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
         let function = Arc::clone(&self.function);
         let closure = move |_: &TaskContext| function(item);
-        Some(spawn_without_place::<F, _, R>(&self.hub, closure))
+        spawn_without_place::<F, _, R>(&self.hub, closure)
     }
 
     /// How many results there will be, beside so many that are in flight.

@@ -3,11 +3,14 @@
 
 mod feed;
 mod ordered;
+mod try_ordered;
 mod unordered;
 
+use crate::error::TaskError;
 use crate::pool::WorkerPool;
 use feed::Feed;
 pub use ordered::MapOrdered;
+pub use try_ordered::TryMapOrdered;
 pub use unordered::MapUnordered;
 
 impl WorkerPool {
@@ -22,7 +25,7 @@ impl WorkerPool {
     /// is pulled, if there is room, and more until the window is full or the result is there. A source that has ended is
     /// dropped, and not asked again.
     ///
-    /// A task that panics gives a [`TaskError`](crate::TaskError), and the others go on. If the iterator panics, the panic goes through to
+    /// A task that panics gives a [`TaskError`], and the others go on. If the iterator panics, the panic goes through to
     /// whoever asked. Nothing is lost: ask again, and what is in flight comes out first, then the iterator is asked again.
     ///
     /// The tasks need no room in a bounded pool, for the window bounds them: none waits, is refused or run by the caller because the queue is
@@ -62,6 +65,53 @@ impl WorkerPool {
         R: Send + 'static,
     {
         MapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
+    }
+
+    /// As [`map_ordered`](Self::map_ordered), for an iterator of results, such as the lines of a file, and a function that
+    /// may fail: the first error is the last result.
+    ///
+    /// `E` is the one error type of the source and of the function, and a [`TaskError`] becomes one (if a task panicked, say):
+    /// any type that is `From<TaskError>`, as [`std::io::Error`] and `Box<dyn Error + Send + Sync>` are. So one `?` is
+    /// enough.
+    ///
+    /// An error of the source goes to no worker. After it nothing is pulled; the results of what was pulled before come first,
+    /// then the error. Once an error has been given out, whosever it was, the source is dropped, what has not started is
+    /// cancelled, and there are no more results.
+    ///
+    /// ```
+    /// use std::io::{self, BufRead};
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let input = "12\n30\nmany\n";
+    /// let parse = |line: String| line.parse::<u32>().map_err(io::Error::other);
+    ///
+    /// let mut sum = 0;
+    /// let lines = input.as_bytes().lines();
+    /// for number in pool.try_map_ordered(lines, 8, parse) {
+    ///     match number {
+    ///         Ok(number) => sum += number,
+    ///         Err(why) => assert_eq!(why.to_string(), "invalid digit found in string"),
+    ///     }
+    /// }
+    /// assert_eq!(sum, 42);
+    ///
+    /// let all: io::Result<Vec<u32>> = pool.try_map_ordered(input.as_bytes().lines(), 8, parse).collect();
+    /// assert!(all.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_map_ordered<I, F, T, R, E>(
+        &self,
+        items: I,
+        window: usize,
+        function: F,
+    ) -> TryMapOrdered<I::IntoIter, F, R, E>
+    where
+        I: IntoIterator<Item = Result<T, E>>,
+        T: Send + 'static,
+        F: Fn(T) -> Result<R, E> + Send + Sync + 'static,
+        R: Send + 'static,
+        E: From<TaskError> + Send + 'static,
+    {
+        TryMapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
     }
 
     /// As [`map_ordered`](Self::map_ordered), but gives the results as they come: one slow item holds nothing back but itself.

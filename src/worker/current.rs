@@ -9,6 +9,7 @@ use crate::fork;
 use crate::hub::Hub;
 use crate::id::PoolId;
 use crate::parker;
+use crate::task::Settling;
 
 crate::sync::thread_local! {
     /// What a spawn has to know, small enough to be copied.
@@ -50,6 +51,13 @@ pub(crate) fn with_hub<R>(look: impl FnOnce(&Arc<Hub>) -> R) -> R {
 /// Whether the calling thread does work of this pool: as its worker, or for one that waits.
 pub(crate) fn is_inside(pool: PoolId) -> bool {
     index_in(pool).is_some() || fork::visits(pool)
+}
+
+/// Before the calling thread claims a task of this pool, to settle it: the end of the pool, and who
+/// drains it, wait for that. They wait for a worker anyway; and a forked child for nobody.
+pub(crate) fn begin_settling(hub: &Hub) -> Option<Settling> {
+    let counts = index_in(hub.id).is_none() && !hub.is_copy();
+    counts.then(|| hub.lives.unsettled.begin())
 }
 
 /// Whether the calling thread runs in place what it waits for and nobody has started.

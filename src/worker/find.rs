@@ -3,8 +3,9 @@
 //! Own queues come first, because what lies there is warm and nobody else is likely to come for it.
 //! Now and then the shared queue comes first all the same: else two tasks that spawn one another for
 //! ever would starve a third. The bound: a task at the head of the shared queue is taken by a worker
-//! after at most [`FAIRNESS`] tasks that this worker finds in its own inbox; one at the head of another
-//! worker's inbox after at most [`CHARITY`] tasks of each worker that is not stuck. Priorities are served by
+//! after at most [`FAIRNESS`] tasks that this worker finds in its own inbox. At every [`CHARITY`]th
+//! task a worker takes from the inbox of another one, of each in turn. So for each other worker it
+//! starts that many tasks at most before it comes to a certain inbox. Priorities are served by
 //! [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
 #![forbid(unsafe_code)]
 
@@ -12,14 +13,15 @@ use std::time::{Duration, Instant};
 
 use super::{Found, Worker};
 use crate::clock;
-use crate::config::{Dispatch, Priority};
+use crate::config::Priority;
+use crate::hub::Way;
 use crate::offer::{Line, Look, Plenty, Taken};
 use crate::queue::{Pop, Queue};
 use crate::task::QueuedTask;
 
 /// How many tasks of its own a worker runs before it looks at the shared queue first.
 const FAIRNESS: u32 = 61;
-/// And before it looks at the others' inboxes, though it has work of its own: their owners may be
+/// And before it looks at another's inbox, though it has work of its own: their owners may be
 /// stuck in a task, and all other workers as busy as this one.
 const CHARITY: u32 = 251;
 /// Each so many looks begin with the normal tasks, and each so many with the low ones, though urgent ones may wait.
@@ -94,7 +96,8 @@ impl Thief<'_> {
         }
         let seen = self.seen_of(number, call);
         // Whoever was in something long may be in the same thing again, and wait for what it has left.
-        let is_young = !line.was_stuck() && now.saturating_duration_since(seen.since) < YOUTH;
+        let is_stuck = line.was_stuck();
+        let is_young = !is_stuck && now.saturating_duration_since(seen.since) < YOUTH;
         // A schedule knows no time.
         if !is_helping && is_young && !cfg!(corepool_shuttle) {
             *self.sees_young_call = true;
@@ -103,7 +106,9 @@ impl Thief<'_> {
         if seen.leave_until.is_some_and(|until| now < until) {
             return None;
         }
-        if line.plenty() < Plenty::Much && line.was_visited(now, BETWEEN_VISITS) {
+        // An owner in something long is not disturbed.
+        let is_sparing = !is_stuck && line.plenty() < Plenty::Much;
+        if is_sparing && line.was_visited(now, BETWEEN_VISITS) {
             return None;
         }
         match line.try_take() {
@@ -146,13 +151,13 @@ impl Worker {
     #[inline]
     fn find_normal(&mut self) -> Option<QueuedTask> {
         self.looks = self.looks.wrapping_add(1);
-        if self.hub.config.dispatch == Dispatch::RoundRobin {
-            return self.find_dealt();
+        if self.hub.way != Way::Inboxes {
+            return self.find_in_its_line();
         }
         if self.looks % FAIRNESS == 0 {
             self.find_shared().or_else(|| self.find_own())
         } else if self.looks % CHARITY == 0 {
-            self.find_far().or_else(|| self.find_own()).or_else(|| self.find_shared())
+            self.relieve_another().or_else(|| self.find_own()).or_else(|| self.find_shared())
         } else {
             self.find_own().or_else(|| self.find_shared())
         }
@@ -196,17 +201,41 @@ impl Worker {
     /// wants next, so the joiner waits for each of them; from both ends they meet once a batch. Of few the oldest
     /// is run first: in a tree of tasks that is the largest part.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
+        let steal = |other: &Queue<_>, own: &_| other.steal_batch(BATCH, LONG, own);
+        self.find_in_inboxes(self.index + 1, steal).map(|(task, _)| task)
+    }
+
+    /// All tasks but one of another worker's inbox: that worker may be stuck in a task, and all
+    /// others as busy as this one. The others have their turns one after another; otherwise one that
+    /// goes on, and always has tasks, would hide those behind it.
+    fn relieve_another(&mut self) -> Option<QueuedTask> {
+        let clear = |other: &Queue<_>, own: &_| other.clear_batch(BATCH, own);
+        let (task, at) = self.find_in_inboxes(self.next_relieved, clear)?;
+        self.next_relieved = at + 1;
+        Some(task)
+    }
+
+    /// Takes what `steal` does from the first inbox with tasks, beginning with that of worker
+    /// `start`. Says whose it was.
+    #[inline]
+    fn find_in_inboxes(
+        &mut self,
+        start: usize,
+        steal: impl Fn(&Queue<QueuedTask>, &Queue<QueuedTask>) -> (Pop<QueuedTask>, usize),
+    ) -> Option<(QueuedTask, usize)> {
         let slots = self.hub.used_slots();
         let own = &slots[self.index];
-        let others = (1..slots.len()).map(|step| &slots[(self.index + step) % slots.len()]);
-        for other in others.filter(|other| !other.inbox.looks_empty()) {
-            let (found, moved) =
-                own.moves.during(|| other.inbox.steal_batch(BATCH, LONG, &own.inbox));
+        for at in (start..start + slots.len()).map(|at| at % slots.len()) {
+            let other = &slots[at];
+            if at == self.index || other.inbox.looks_empty() {
+                continue;
+            }
+            let (found, moved) = own.moves.during(|| steal(&other.inbox, &own.inbox));
             if let Pop::Item(task) = found {
                 self.shyness.caught(moved + 1);
                 own.counters.stolen.raise_by(moved + 1);
                 self.tell_of_moved(moved);
-                return Some(task);
+                return Some((task, at));
             }
         }
         None
@@ -242,11 +271,16 @@ impl Worker {
 
     /// Whether the cores of all workers that have nothing to do are those of guests: then this one's is, too.
     pub(super) fn is_one_too_many(&self) -> bool {
-        !self.is_sure_of_its_core && {
+        if self.is_sure_of_its_core {
+            return false;
+        }
+        // Asked first: the word is written by whoever goes to sleep or wakes up, and most pools have no guests.
+        let guests = self.hub.busy_guests();
+        guests > 0 && {
             let word = self.hub.idle.look();
             // This one is counted as either.
             let others = (word.free() + word.searching()).saturating_sub(1);
-            (others as usize) < self.hub.busy_guests()
+            (others as usize) < guests
         }
     }
 
@@ -259,8 +293,13 @@ impl Worker {
         pop(&self.slot().inbox)
     }
 
-    fn find_dealt(&self) -> Option<QueuedTask> {
-        pop(&self.home().dealt)
+    /// One by one, where order is promised: what was moved to an inbox would be overtaken by what
+    /// is found first elsewhere.
+    fn find_in_its_line(&self) -> Option<QueuedTask> {
+        match self.hub.way {
+            Way::Dealt => pop(&self.home().dealt),
+            Way::OneLine | Way::Inboxes => pop(&self.hub.shared),
+        }
     }
 
     fn find_shared(&self) -> Option<QueuedTask> {

@@ -22,6 +22,10 @@ crate::sync::thread_local! {
     /// Links that are to be settled on this thread, while one is being settled: a chain of a million links that
     /// fails must not need a million frames.
     static TO_SETTLE: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
+
+    /// Links of pools that are closed, while one of them is seen to: it may be run here, and so make
+    /// the next one's turn come.
+    static TO_END: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 }
 
 /// What stands ready for a link.
@@ -89,23 +93,41 @@ impl Turn for ByPool {
 }
 
 fn push_from_outside(link: QueuedTask) {
-    // Dropped without a run it is refused.
+    let hub = hub::find(link.pool());
+    match hub.filter(|hub| !hub.is_closed()) {
+        Some(hub) => push_to(&hub, link),
+        None => {
+            // Where thread-locals are gone each link needs a frame.
+            if let Err(link) = in_turn::run(&TO_END, link, end) {
+                end(link);
+            }
+        }
+    }
+}
+
+/// The pool of this link is closed, and may have ended.
+fn end(link: QueuedTask) {
+    // Dropped without a run it is refused, or run here if it was promised to run.
     let Some(hub) = hub::find(link.pool()) else { return drop(link) };
     if hub.lives.was_given_up() {
         // What waited was settled already, and a worker may never come back to look again.
-        if link.settle_unrun(Outcome::Rejected) {
+        if let Some(outcome) = link.settle_unrun(Outcome::Closed) {
             hub.count_unqueued();
-            hub.count_unrun(Outcome::Rejected);
+            hub.count_settled(outcome);
         } else {
             note_cancelled(&hub);
         }
-        return;
+    } else {
+        push_to(&hub, link);
     }
+}
+
+fn push_to(hub: &Hub, link: QueuedTask) {
     if hub.push(link, None) == Gate::Closed {
         // The last worker may be gone; then nobody else settles what waits.
         hub.lives.begin_serving();
         hub.lives.end_serving(|| {
-            hub.settle_waiting(Outcome::Rejected);
+            hub.settle_waiting(Outcome::Closed);
         });
     }
 }
@@ -121,6 +143,7 @@ fn settle_here(link: QueuedTask) {
 /// Settles the links that wait for that on this thread, before it sleeps for one of them.
 pub(crate) fn settle_waiting_links() {
     in_turn::run_what_waits(&TO_SETTLE, settle);
+    in_turn::run_what_waits(&TO_END, end);
 }
 
 fn settle(link: QueuedTask) {

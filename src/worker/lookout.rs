@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Found, Worker};
 use crate::clock;
+use crate::hub::Looker;
 use crate::idle::Retract;
 
 /// What is left is seen within this time, while naps are short.
@@ -19,6 +20,10 @@ const NAP_SHARE: u32 = 10;
 const LONGEST_NAP_IN_THE_WAY: Duration = Duration::from_millis(5);
 /// But what a guest has left may be what it waits for, by a loop of its own: after so long the lookout takes something.
 const LONGEST_STAND_BACK: Duration = Duration::from_millis(10);
+/// In calls that last for longer than this, a worker that does not get its core is let loose. In a
+/// series of small ones it would only get into the way of the thread that makes them, which is what
+/// has its core.
+const LONG_CALL: Duration = Duration::from_micros(250);
 /// The lookout sleeps after so many naps in which there was no call.
 const QUIET_NAPS: u32 = 10;
 
@@ -112,9 +117,14 @@ impl Worker {
         let has_calls = self.hub.has_calls();
         if calls != watch.calls {
             *watch = Watch { calls, since: now, nap: SHORT_NAP, quiet: 0, ..*watch };
-        } else if !has_calls {
-            watch.quiet += 1;
-            return None;
+        } else {
+            if now.saturating_duration_since(watch.since) > LONG_CALL {
+                self.hub.look_after_late(Looker::Waits);
+            }
+            if !has_calls {
+                watch.quiet += 1;
+                return None;
+            }
         }
         if has_calls {
             if self.is_in_the_way(watch, now) {

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod current;
+mod deep;
 mod find;
 mod lookout;
 mod link;
+mod pin;
 mod ready;
 mod run;
 mod shyness;
@@ -15,21 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::config::Dispatch;
 use crate::fork::Stack;
-use crate::hub::{Hub, Slot};
+use crate::hub::{Hub, Slot, Way};
 use crate::id::WorkerId;
 use crate::idle::{Retract, Searching, Word};
 use crate::offer::Taken;
-use crate::spin::{Patience, Spin};
-use crate::sync::{Ordering, thread};
+use crate::spin::{Gap, Patience, Spin};
+use crate::sync::Ordering;
 use crate::task::{Outcome, QueuedTask};
 
-pub(crate) use current::{index_in, is_inside, place, runs_in_place, with_hub};
+pub(crate) use current::{begin_settling, index_in, is_inside, place, runs_in_place, with_hub};
 use find::Seen;
 pub(crate) use link::{ByPool, settle_waiting_links};
 pub(crate) use ready::Readiness;
-pub(crate) use run::{beside, count, run_in_caller, run_in_place};
+pub(crate) use run::{beside, count, may_run_in_caller, run_in_caller, run_in_place};
 use shyness::Shyness;
 pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
@@ -43,6 +44,12 @@ const MOST_LOOKS: u32 = 32;
 const WORTH_A_HELPER: Duration = Duration::from_micros(10);
 /// Who sleeps longer did not just miss something.
 const LONG_SLEEP: Duration = Duration::from_micros(200);
+/// While so many search, a worker that has not slept for long wakes nobody for what is left in
+/// fork-join calls. They come in one another's way at one line, so one that searches is not enough,
+/// and half of the cores are too many.
+const FEW_SEARCHERS: u32 = 8;
+/// Each so many times a worker searches though it sees tasks of others, so that parts of fork-join calls have their turn.
+const PARTS_TURN: u32 = 16;
 
 /// One worker, on its thread.
 #[derive(Debug)]
@@ -56,9 +63,13 @@ struct Worker {
     is_spare: bool,
     /// Counts looks for normal tasks, for fairness among the queues that hold them.
     looks: u32,
+    /// Whose inbox has its turn when this worker relieves another one.
+    next_relieved: usize,
     /// Counts looks into lanes, for the turns of the less urgent.
     turns: u32,
     patience: Patience,
+    /// How long it waits already for one who pushes into the closed pool.
+    gap: Gap,
     shyness: Shyness,
     /// What was seen of each line last.
     seen: Vec<Seen>,
@@ -143,6 +154,11 @@ impl Worker {
 
     /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
     fn find_or_rest(&mut self) -> Option<Found> {
+        let is_turn_of_parts = self.looks % PARTS_TURN == 0;
+        let unsought = if is_turn_of_parts { None } else { self.find_unsought() };
+        if unsought.is_some() {
+            return unsought;
+        }
         let searching = self.hub.idle.start_search(self.hub.most_searchers());
         self.search_or_rest(searching)
     }
@@ -178,8 +194,9 @@ impl Worker {
         self.rest(searching)
     }
 
-    /// Takes another worker's task though enough workers search already: going on the list, only to see the task in the last
-    /// look, costs two locks and two changes of the word.
+    /// Takes another worker's task without a search. Beginning and ending one changes the word of the free list twice, which
+    /// all workers share; and where enough workers search already, going on the list, only to see the task in the last look,
+    /// costs two locks besides.
     fn find_unsought(&mut self) -> Option<Found> {
         let is_worth_it = self.may_steal() && self.looks_promising();
         if is_worth_it { self.find_task_far() } else { None }
@@ -247,11 +264,18 @@ impl Worker {
     fn hold_back(&mut self) -> Option<QueuedTask> {
         let mut pause = Spin::of_turns(self.shyness.hold_back());
         while pause.turn() {
-            if !self.hub.shared.looks_empty() || self.hub.is_closed() {
+            // What is urgent, or this worker's own, stands in a lane.
+            let has_near = !self.hub.shared.looks_empty() || self.sees_lanes();
+            if has_near || self.hub.is_closed() {
                 return self.find_near();
             }
         }
         None
+    }
+
+    /// A glance: whether some task stands in a lane that this worker takes from.
+    fn sees_lanes(&self) -> bool {
+        self.hub.has_lanes() && !(self.hub.lanes.look_empty() && self.home().own.look_empty())
     }
 
     /// A glance without locks: whether it is worth looking properly.
@@ -260,15 +284,16 @@ impl Worker {
         if self.sees_young_call || hub.has_calls() {
             return true;
         }
-        if hub.has_lanes() && !(hub.lanes.look_empty() && self.home().own.look_empty()) {
+        if self.sees_lanes() {
             return true;
         }
-        match hub.config.dispatch {
-            Dispatch::FreeWorker => {
+        match hub.way {
+            Way::OneLine => !hub.shared.looks_empty(),
+            Way::Inboxes => {
                 !hub.shared.looks_empty()
                     || hub.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
             }
-            Dispatch::RoundRobin => !self.home().dealt.looks_empty(),
+            Way::Dealt => !self.home().dealt.looks_empty(),
         }
     }
 
@@ -277,6 +302,9 @@ impl Worker {
         let has_slept_long = std::mem::take(&mut self.has_slept_long);
         let had_a_trifle = std::mem::take(&mut self.had_a_trifle);
         let word = self.hub.idle.end_search();
+        if has_slept_long && self.hub.wake_two(word) {
+            return;
+        }
         if word.wants_a_searcher() && self.hub.has_tasks() {
             let _gate = self.hub.wake_one();
         } else if word.wants_a_searcher() && self.hub.needs_a_look()
@@ -291,13 +319,15 @@ impl Worker {
     }
 
     fn wants_helpers(&self, has_slept_long: bool, word: Word) -> bool {
-        let most = if has_slept_long { self.hub.most_searchers() } else { 1 };
+        let most = self.hub.most_searchers();
+        let most = if has_slept_long { most } else { most.min(FEW_SEARCHERS) };
         word.searching() < most && self.hub.wants_helpers(word)
     }
 
     /// Goes on the free list, takes a last look, and sleeps until somebody has work.
     fn rest(&mut self, searching: Searching) -> Next {
-        self.slot().asleep.store(true, Ordering::SeqCst);
+        self.slot().arrival.expect_wake();
+        self.slot().rests.begin();
         let early = mutant!("look_before_enter") && self.sees_work();
         self.hub.idle.enter(self.index, searching);
         // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
@@ -308,7 +338,7 @@ impl Worker {
             || self.is_spare && self.hub.is_needed_elsewhere(self.index);
         let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
         let found = if is_up { None } else { self.sleep_and_tell() };
-        self.slot().asleep.store(false, Ordering::SeqCst);
+        self.slot().rests.end();
         // Whoever took this worker off the list, it counts as searching now.
         match found {
             None => Next::SearchOn(Searching::Yes),
@@ -321,7 +351,9 @@ impl Worker {
 
     /// As [`sleep`](Self::sleep), and notes whether it was for long.
     fn sleep_and_tell(&mut self) -> Option<Found> {
+        self.hub.call_drainers();
         let start = clock::now();
+        self.pin_again_if_time(start);
         let found = self.sleep();
         self.has_slept_long = clock::now().saturating_duration_since(start) > LONG_SLEEP;
         found
@@ -332,9 +364,9 @@ impl Worker {
         if self.home().own.has_item() {
             return true;
         }
-        match self.hub.config.dispatch {
-            Dispatch::FreeWorker => self.hub.has_tasks(),
-            Dispatch::RoundRobin => self.home().dealt.has_item(),
+        match self.hub.way {
+            Way::Inboxes | Way::OneLine => self.hub.has_tasks(),
+            Way::Dealt => self.home().dealt.has_item(),
         }
     }
 
@@ -346,6 +378,7 @@ impl Worker {
             if searching == Searching::Yes {
                 self.stop_searching();
             }
+            self.gap = Gap::default();
             return Next::Run(found);
         }
         if self.hub.is_drained(self.home) {
@@ -355,12 +388,12 @@ impl Worker {
             return Next::Leave;
         }
         // A pusher stands between its two steps: look again when it had a chance to go on.
-        thread::yield_now();
+        self.gap.wait();
         Next::SearchOn(searching)
     }
 
     fn may_steal(&self) -> bool {
-        self.hub.config.dispatch == Dispatch::FreeWorker
+        self.hub.way == Way::Inboxes
     }
 
     /// Whether somebody waits for this worker's core; told once.
@@ -388,5 +421,36 @@ impl Worker {
     #[inline]
     fn home(&self) -> &Slot {
         &self.hub.slots[self.home]
+    }
+}
+
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+mod tests {
+    use super::{Shyness, Worker, start_spare};
+    use crate::affinity;
+    use crate::config::{Config, Priority};
+    use crate::hub::{Hub, Target};
+    use crate::spin::Spin;
+    use crate::task::{TaskContext, make};
+
+    /// It holds back from other workers' tasks only. For each place where a task may come that it
+    /// is to run at once.
+    #[test]
+    fn a_worker_that_holds_back_takes_what_comes_to_a_lane_at_once() {
+        if !Spin::of_turns(1).turn() {
+            // With one core there are no pauses.
+            return;
+        }
+        let hub = Hub::new(Config::of_workers(1), affinity::no_lease(), start_spare);
+        let high = Target { priority: Priority::High, worker: None };
+        let own = Target { worker: Some(0), ..Target::default() };
+        for target in [high, own] {
+            let mut worker = Worker::new(&hub, 0);
+            worker.shyness = Shyness::greatest();
+            let (queued, held) = make::<(), _, ()>(hub.id, None, |_: &TaskContext| ());
+            let _open = hub.push_to(target, queued, None);
+            assert!(worker.hold_back().is_some(), "{target:?}");
+            drop(held);
+        }
     }
 }

@@ -1,23 +1,32 @@
 //! Running one task: on a worker's own turn, in place of waiting for it, or in its spawner.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{Worker, current, link};
-use crate::cancel::CancelToken;
+use super::{Worker, current, deep, link};
 use crate::clock;
-use crate::error::{TaskError, panic_message};
+use crate::error::TaskError;
 use crate::fork::{self, Kind, Stack};
 use crate::hub::{self, Hub, Slot};
 use crate::id::PoolId;
 use crate::offer::Taken;
 use crate::sync::Ordering;
 use crate::task::{
-    ClaimedTask, Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, RanTask, Released, TaskContext,
+    ClaimedTask, Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, RanTask, Released,
 };
 use crate::unwind;
+
+/// So many tasks at most are run in a full pool's caller, one inside the other: a chain of tasks
+/// that spawn one another would overflow its stack, and overtake all that waits.
+const MOST_INSIDE: u32 = 8;
+
+crate::sync::thread_local! {
+    /// How many tasks the calling thread runs so.
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+}
 
 /// So many continuations are run one after another before others that wait have their turn.
 const ROW: u32 = 16;
@@ -140,15 +149,35 @@ impl Hub {
 /// # Errors
 /// Gives the task back if somebody else has claimed it.
 pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    if deep::is_short() && task.only_on().is_none() {
+        return run_on_a_new_stack(task);
+    }
     if let Some(index) = super::index_in(task.pool()) {
         current::with_hub(|hub| run_where_it_stands(hub, Some(index), task))
     } else {
         // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
         // here: else two pools that wait for one another would do so for ever.
         match hub::find(task.pool()) {
-            Some(hub) => as_guest(&hub, || run_where_it_stands(&hub, None, task)),
+            Some(hub) => {
+                let name = task.name();
+                as_guest(&hub, name, || run_where_it_stands(&hub, None, task))
+            }
             None => Err(task),
         }
+    }
+}
+
+#[cold]
+fn run_on_a_new_stack<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>, HeldTask<T>> {
+    match hub::find(task.pool()) {
+        Some(hub) => {
+            let name = task.name();
+            task.run_across_threads(
+                |task| as_guest(&hub, name, || run_where_it_stands(&hub, None, task)),
+                |run| deep::on_a_new_stack(&hub.config, run),
+            )
+        }
+        None => Err(task),
     }
 }
 
@@ -201,27 +230,49 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
 
 /// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and which of its
 /// workers this is. `None` if the pool is gone.
-pub(crate) fn beside<R>(
+pub(crate) fn beside<R: Send>(
     pool: PoolId,
-    run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R,
+    name: fn() -> &'static str,
+    run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R + Send,
 ) -> Option<R> {
+    if deep::is_short() {
+        return beside_on_a_new_stack(pool, name, run);
+    }
     if let Some(index) = super::index_in(pool) {
         Some(current::with_hub(|hub| run(hub, Some(index))))
     } else {
         let hub = hub::find(pool)?;
-        Some(as_guest(&hub, || run(&hub, None)))
+        Some(as_guest(&hub, name().to_owned(), || run(&hub, None)))
     }
 }
 
+#[cold]
+fn beside_on_a_new_stack<R: Send>(
+    pool: PoolId,
+    name: fn() -> &'static str,
+    run: impl FnOnce(&Arc<Hub>, Option<usize>) -> R + Send,
+) -> Option<R> {
+    let hub = hub::find(pool)?;
+    let (mut run, mut result) = (Some(run), None);
+    deep::on_a_new_stack(&hub.config, &mut || {
+        let run = run.take();
+        result = run.map(|run| as_guest(&hub, name().to_owned(), || run(&hub, None)));
+    });
+    result
+}
+
 /// Runs something on a thread that is none of the pool's workers.
-fn as_guest<R>(hub: &Arc<Hub>, run: impl FnOnce() -> R) -> R {
+fn as_guest<R>(hub: &Arc<Hub>, name: String, run: impl FnOnce() -> R) -> R {
     // As good as one of its workers: its shutdown waits for this run.
     hub.lives.begin_serving();
+    let visit = hub.guests.come(name);
     let guest = fork::visit(hub.id);
     let result = fork::enter(hub, Kind::Guest, |_| run());
     drop(guest);
+    hub.guests.go(visit);
+    hub.call_drainers();
     hub.lives.end_serving(|| {
-        hub.settle_waiting(Outcome::Rejected);
+        hub.settle_waiting(Outcome::Closed);
     });
     result
 }
@@ -234,7 +285,7 @@ fn run_beside_queue<T>(
     // The oldest task of one's own inbox is the likeliest to be waited for; taken out, it leaves
     // nothing behind in the queue.
     let link = task.link();
-    let queued = index.and_then(|index| hub.slots[index].inbox.pop_if(link));
+    let queued = index.and_then(|index| hub.queue_of(index).pop_if(link));
     let mut started = None;
     let on_start = |extra: Option<&Extra>| {
         if let Some(extra) = extra {
@@ -284,31 +335,41 @@ fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
     }
 }
 
-/// Runs a closure at once in the thread that wanted to spawn it, because the queue is full.
-pub(crate) fn run_in_caller<Named, F, T>(
-    hub: &Hub,
-    index: Option<usize>,
-    name: Option<&str>,
-    token: Option<CancelToken>,
-    closure: F,
-) -> HeldTask<T>
-where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let worker = index.map(|index| hub.worker_at(index));
-    let started = hub.times.as_ref().map(|_| clock::now());
-    let result = unwind::catch(|| closure(&TaskContext::without_task(worker, token)));
-    hub.note_end(started);
-    let message = result.as_ref().err().map(|payload| panic_message(&**payload).to_owned());
-    let (task, outcome) = HeldTask::finished(hub.id, result);
-    hub.count_unqueued();
-    hub.count_settled(outcome);
-    if let (Outcome::Panicked, Some(message)) = (outcome, message) {
-        let name = name.unwrap_or_else(|| std::any::type_name::<Named>());
-        hub.tell_panic(worker, name.to_owned(), &message);
+/// Whether the calling thread may run one more task that a full pool has no room for. Where
+/// thread-locals are gone it must not.
+pub(crate) fn may_run_in_caller() -> bool {
+    INSIDE.try_with(Cell::get).is_ok_and(|inside| inside < MOST_INSIDE)
+}
+
+/// A task runs in its caller while this lives.
+struct RunsInside(());
+
+impl RunsInside {
+    fn new() -> Self {
+        let _counted = INSIDE.try_with(|inside| inside.set(inside.get() + 1));
+        Self(())
     }
-    task
+}
+
+impl Drop for RunsInside {
+    fn drop(&mut self) {
+        let _counted = INSIDE.try_with(|inside| inside.set(inside.get() - 1));
+    }
+}
+
+/// Runs a task at once in the thread that wanted to spawn it, because the queue is full, and it
+/// [may](may_run_in_caller).
+pub(crate) fn run_in_caller(hub: &Hub, claimed: ClaimedTask) {
+    let worker = super::index_in(hub.id).map(|index| hub.worker_at(index));
+    let started = hub.times.as_ref().map(|_| clock::now());
+    let inside = RunsInside::new();
+    let ran = claimed.run(worker);
+    drop(inside);
+    hub.note_end(started);
+    hub.count_unqueued();
+    hub.count_settled(ran.outcome());
+    ran.with_panic(|task, message| hub.tell_panic(worker, task, message));
+    ran.settle();
 }
 
 /// Counts what a worker ran. An errand ends as `Cancelled`, and is no task.

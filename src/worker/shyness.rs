@@ -32,6 +32,12 @@ impl Shyness {
         Self { last: None, rest: 0 }
     }
 
+    /// As shy as it gets.
+    #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+    pub(super) const fn greatest() -> Self {
+        Self { last: None, rest: LONGEST_REST }
+    }
+
     /// So many tasks were taken from another worker.
     pub(super) fn caught(&mut self, tasks: usize) {
         self.last = Some((clock::now(), tasks));

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Ended, Worker, current, start};
+use super::{Ended, Worker, current, deep, start};
 use crate::clock;
 use crate::event::{ExitReason, PoolEvent};
 use crate::fork::{self, Kind, Stack};
@@ -80,7 +80,9 @@ fn name(hub: &Hub, index: usize) {
 
 /// The whole life of a spare worker's thread.
 fn live(mut worker: Worker) {
+    deep::note_stack(&worker.hub.config);
     let abort = AbortOnPanic;
+    worker.hub.heritage.take_on();
     let entered = current::enter(&worker.hub, worker.index);
     let hub = Arc::clone(&worker.hub);
     let mut is_online = false;
@@ -184,7 +186,7 @@ impl Worker {
         }
         self.hub.spare_ends(self.index);
         self.hub.lives.end_serving(|| {
-            self.hub.settle_waiting(Outcome::Rejected);
+            self.hub.settle_waiting(Outcome::Closed);
         });
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ready::{Readiness, Word};
-use super::{Ended, Shyness, Worker, current};
-use crate::affinity::{self, Pinned};
+use super::{Ended, Shyness, Worker, current, deep};
+use crate::affinity;
 use crate::clock;
 use crate::config::Hook;
 use crate::error::panic_message;
@@ -15,9 +15,9 @@ use crate::event::{ExitReason, PoolEvent};
 use crate::first;
 use crate::fork::{self, Kind};
 use crate::hub::{Hub, Life};
-use crate::metrics;
-use crate::spin::Patience;
-use crate::sync::{Ordering, thread};
+use crate::idle::Retract;
+use crate::spin::{Gap, Patience};
+use crate::sync::thread;
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
 
@@ -57,31 +57,23 @@ pub(super) fn start_thread(
     if let Some(size) = hub.config.stack_size {
         builder = builder.stack_size(size);
     }
-    let worker = Worker {
-        hub: Arc::clone(hub),
-        index,
-        home: index,
-        home_id: hub.slots[index].id,
-        is_spare: index >= hub.config.workers,
-        looks: first::SHORT,
-        turns: first::SHORT,
-        patience: Patience::searching(),
-        shyness: Shyness::new(),
-        seen: Vec::new(),
-        had_a_trifle: false,
-        sees_young_call: false,
-        is_listed: false,
-        chance: index as u32,
-        has_slept_long: false,
-        is_sure_of_its_core: false,
+    let worker = Worker::new(hub, index);
+    // Whoever starts it: a worker that is replaced, one that needs a spare one, or the builder of a
+    // pool in a task.
+    let handed_on = affinity::handed_on();
+    let live = move || {
+        handed_on.undo();
+        live(worker);
     };
-    hub.lives.start_thread(|| builder.spawn(move || live(worker)))
+    hub.lives.start_thread(|| builder.spawn(live))
 }
 
 /// The whole life of one of a worker's threads.
 fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
+    deep::note_stack(&worker.hub.config);
     let abort = AbortOnPanic;
     let born = clock::now();
+    worker.hub.heritage.take_on();
     let entered = current::enter(&worker.hub, worker.index);
     worker.settle_in();
     let hook = worker.start_hook();
@@ -106,26 +98,27 @@ fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
 }
 
 impl Worker {
-    /// Goes to its core, and notes where the kernel really put it.
-    pub(super) fn settle_in(&self) {
-        // ORDERING: written and read by this worker's own threads, one after another.
-        self.slot().ending.store(false, Ordering::Relaxed);
-        affinity::unpin_current_thread(&self.hub.config.usable_cores);
-        let wanted = self.hub.config.cores.get(self.home).copied();
-        let pinned = wanted.map(|core| (core, affinity::pin_current_thread(core)));
-        let core = match pinned {
-            Some((_, Pinned::To(core))) => Some(core),
-            Some((core, Pinned::Refused(why))) => {
-                let worker = self.slot().id;
-                self.hub.events.tell(PoolEvent::WorkerUnpinned { worker, core, why });
-                None
-            }
-            None => None,
-        };
-        let mut facts = self.slot().thread.lock();
-        facts.core = core;
-        facts.clock = Some(metrics::of_thread());
-        facts.life = Life::Online;
+    pub(super) fn new(hub: &Arc<Hub>, index: usize) -> Self {
+        Self {
+            hub: Arc::clone(hub),
+            index,
+            home: index,
+            home_id: hub.slots[index].id,
+            is_spare: index >= hub.config.workers,
+            looks: first::SHORT,
+            next_relieved: index + 1,
+            turns: first::SHORT,
+            patience: Patience::searching(),
+            gap: Gap::default(),
+            shyness: Shyness::new(),
+            seen: Vec::new(),
+            had_a_trifle: false,
+            sees_young_call: false,
+            is_listed: false,
+            chance: index as u32,
+            has_slept_long: false,
+            is_sure_of_its_core: false,
+        }
     }
 
     pub(super) fn start_hook(&self) -> Word {
@@ -140,8 +133,10 @@ impl Worker {
     fn call_hook(&self, hook: Option<&Hook>) -> Word {
         let Some(hook) = hook else { return Ok(()) };
         let info = self.slot().info();
-        unwind::catch(|| hook(&info)).map_err(|payload| {
-            let message = panic_message(&*payload).to_owned();
+        // Threads that it starts are not to inherit the pin.
+        let call = || affinity::unpinned(|| hook(&info));
+        unwind::catch(call).map_err(|payload| {
+            let message = panic_message(&*payload).into_owned();
             self.hub.tell_hook_panic(self.slot().id, &*payload);
             unwind::drop_payload(payload);
             (self.slot().id, message)
@@ -179,7 +174,7 @@ impl Worker {
         }
         slot.thread.lock().life = Life::Exited;
         self.hub.lives.end_serving(|| {
-            self.hub.settle_waiting(Outcome::Rejected);
+            self.hub.settle_waiting(Outcome::Closed);
         });
     }
 
@@ -190,7 +185,7 @@ impl Worker {
         let deaths = if quick { quick_deaths + 1 } else { 0 };
         // The first quick death costs no wait.
         if deaths > 1 {
-            self.hub.lives.rest_unless_closed(rest_after(deaths - 1));
+            self.rest_before_next(rest_after(deaths - 1), deaths);
         }
         self.slot().thread.lock().generation += 1;
         let mut refusals = 0;
@@ -205,6 +200,30 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Rests until the next thread is due. A task that waits, and for which no other worker is
+    /// free, ends the rest; but not the first part of it, or a worker whose tasks all end it would
+    /// never rest.
+    fn rest_before_next(&self, rest: Duration, deaths: u32) {
+        let end = clock::after(rest);
+        self.hub.events.tell(PoolEvent::RespawnDelayed { worker: self.slot().id, rest, deaths });
+        if self.hub.lives.rest_unless_closed(rest.min(FIRST_REST)) || rest <= FIRST_REST {
+            return;
+        }
+        // As a worker sleeps, so that whoever pushes a task finds it; but behind those that have a
+        // thread.
+        self.slot().rests.begin();
+        self.hub.idle.enter_last(self.index);
+        let has_come =
+            !(self.sees_work() || self.hub.is_closed()) && self.slot().parker.park_until(end);
+        if !has_come && self.hub.idle.retract(self.index) == Retract::WakeIsComing {
+            self.slot().parker.park();
+        }
+        self.slot().rests.end();
+        // Off the list it counts as searching. The next thread looks as soon as it is there; until
+        // then others may.
+        self.hub.stop_search();
     }
 
     /// Says whether the pool was closed meanwhile.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 
 // Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
-use parking_lot::Mutex;
+use crate::sync::real::Mutex;
 
 use crate::worker;
 

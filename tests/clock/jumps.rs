@@ -17,12 +17,12 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn ring(token: &CancelToken) {
     extern "C" fn nothing(_signal: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may run anywhere.
-    unsafe { libc::signal(libc::SIGUSR1, nothing as *const () as libc::sighandler_t) };
+    unsafe { libc::signal(libc::SIGTRAP, nothing as *const () as libc::sighandler_t) };
     let process = std::process::id();
     while !token.is_cancelled() {
         for thread in hands::threads_named("corepool-timer") {
             // SAFETY: the signal is handled; a thread that has ended by now is only not found.
-            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
+            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGTRAP) };
         }
         std::thread::yield_now();
     }
@@ -38,25 +38,29 @@ fn deadlines_have_passed_after_a_jump() {
     let events = pool.events();
     let token = CancelToken::with_timeout(3 * HOUR);
     let (told, started) = mpsc::channel();
+    // It goes on until the watchdog has seen it: that looks on a thread of its own, a moment later.
+    let (seen, was_seen) = mpsc::channel();
     let running = pool.task().run_for(2 * HOUR).spawn_with(move |cx| {
         told.send(()).unwrap();
         while !cx.is_cancelled() {
             std::thread::yield_now();
         }
+        was_seen.recv().unwrap();
     });
     started.recv().unwrap();
     let late = pool.task().start_within(HOUR).spawn(|| ());
     let in_time = pool.task().start_within(years(500)).spawn(|| 5);
     hands::jump(years(400));
     ring(&token);
-    running.join().unwrap();
-    assert!(matches!(late.join(), Err(TaskError::Expired)));
-    assert_eq!(in_time.join().unwrap(), 5);
     let stuck = events.iter().find_map(|event| match event {
         PoolEvent::TaskStuck { running_for, .. } => Some(running_for),
         _ => None,
     });
     assert!(stuck.unwrap() >= years(400));
+    seen.send(()).unwrap();
+    running.join().unwrap();
+    assert!(matches!(late.join(), Err(TaskError::Expired)));
+    assert_eq!(in_time.join().unwrap(), 5);
 }
 
 #[test]

@@ -43,6 +43,22 @@ fn what_is_no_http_is_refused() {
 }
 
 #[test]
+fn who_asks_for_help_gets_it() {
+    for words in [&["--help"][..], &["-h"], &["--port", "0", "--help"]] {
+        let output = program::run(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        let said = String::from_utf8(output.stdout).expect("the program prints text");
+        assert!(said.starts_with("usage: http_server [OPTION]..."), "{words:?}: {said}");
+        for option in
+            ["--host", "--port", "--workers", "--queue", "--deadline", "--nice", "--drain"]
+        {
+            assert!(said.contains(option), "{words:?}: {option} is missing");
+        }
+        assert!(output.stderr.is_empty(), "{words:?}");
+    }
+}
+
+#[test]
 fn wrong_command_lines_get_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
-use corepool::{PoolEvent, SpawnError, TaskError, WhenFull, WorkerPool};
+use corepool::{PoolEvent, Refusal, SpawnError, TaskError, WhenFull, WorkerPool};
 
 use crate::support::{PATIENCE, occupy, within};
 
@@ -51,7 +51,7 @@ fn reject_takes_what_there_is_room_for_and_refuses_the_next() {
         for _ in 0..3 {
             let refused = pool.spawn(|| unreachable!("there is no room"));
             assert!(refused.is_finished());
-            assert!(matches!(refused.join(), Err::<(), _>(TaskError::Rejected)));
+            assert!(matches!(refused.join(), Err::<(), _>(TaskError::Rejected(Refusal::Full))));
         }
         assert_eq!(pool.metrics().queue_depth, capacity);
         busy.release();

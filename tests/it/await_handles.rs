@@ -72,7 +72,7 @@ fn pollster_awaits_a_value_a_panic_and_a_refusal() {
             let panicked = pool.spawn(|| -> u8 { panic!("no value") }).await;
             assert!(panicked.unwrap_err().is_panicked());
             pool.close();
-            assert!(matches!(pool.spawn(|| 1).await, Err(TaskError::Rejected)));
+            assert!(matches!(pool.spawn(|| 1).await, Err(TaskError::Rejected(_))));
         });
     });
 }

@@ -165,12 +165,13 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
         let stands_in_for = Some(WorkerId::from(0));
         assert_eq!(name.join().unwrap(), (stands_in_for, Some("w-1".to_owned())));
         assert_eq!((pool.workers().len(), pool.spare_workers().len()), (1, 1));
-        assert_eq!(pool.metrics().spare_workers[0].tasks_run, 1);
-        assert_eq!(
-            pool.workers()[0].core,
-            pool.spare_workers()[0].core,
-            "it is on the core that is lent"
-        );
+        let metrics = pool.metrics();
+        assert_eq!(metrics.spare_workers[0].tasks_run, 1);
+        assert!(metrics.to_string().contains("1 (spare) "), "{metrics}");
+        let cores = (pool.workers()[0].core, pool.spare_workers()[0].core);
+        // One may be let loose where others have the core.
+        let is_there = cores.0 == cores.1 || pool.metrics().let_loose > 0;
+        assert!(is_there, "it is on the core that is lent: {cores:?}");
         sender.send(()).unwrap();
         waits.join().unwrap();
         let exited = |event| match event {

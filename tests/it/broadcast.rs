@@ -145,7 +145,7 @@ fn a_closed_pool_refuses_it() {
                 let _held = &held;
             });
             assert_eq!((set.len(), drops.count()), (3, 1));
-            assert!(set.into_iter().all(|result| matches!(result, Err(TaskError::Rejected))));
+            assert!(set.into_iter().all(|result| matches!(result, Err(TaskError::Rejected(_)))));
         }
     });
 }

@@ -302,11 +302,54 @@ fn the_time_to_start_is_no_reason_to_stop() {
             }
             cx.cancel_reason()
         });
-        // Fails if the machine was too busy for the task to start: then there is nothing to be seen.
+        // Fails if the machine was too busy for the task to start: then there is nothing to be
+        // seen.
         if started.recv().is_ok() {
             CancelToken::with_deadline(start_by + SOON).wait();
             task.cancel();
             assert_eq!(task.join().unwrap(), Some(CancelReason::Asked));
         }
+    });
+}
+
+#[test]
+fn a_task_is_to_finish_by_its_end_and_does_not_start_after_it() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (starting, started) = mpsc::channel();
+        let end = Instant::now() + SOON;
+        let reason = move |cx: &corepool::TaskContext| {
+            let _listened = starting.send(());
+            while !cx.is_cancelled() {
+                std::thread::yield_now();
+            }
+            cx.cancel_reason()
+        };
+        let task = pool.task().finish_by(end).spawn_with(reason);
+        // Fails if the machine was too busy for the task to start: then there is nothing to be
+        // seen.
+        if started.recv().is_ok() {
+            let queued = pool.task().finish_by(end).spawn(|| unreachable!("the first one runs"));
+            assert_eq!(task.join().unwrap(), Some(CancelReason::DeadlinePassed));
+            assert!(Instant::now() >= end);
+            assert!(matches!(queued.join(), Err(TaskError::Expired)));
+        }
+        let late = pool.task().finish_by(end).spawn(|| ());
+        assert!(matches!(late.join(), Err(TaskError::Expired)));
+    });
+}
+
+#[test]
+fn the_earlier_of_two_times_counts() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (now, later) = (Instant::now(), Instant::now() + PATIENCE);
+        for task in
+            [pool.task().start_by(now).finish_by(later), pool.task().start_by(later).finish_by(now)]
+        {
+            assert!(matches!(task.spawn(|| ()).join(), Err(TaskError::Expired)));
+        }
+        let both = pool.task().start_by(later).finish_by(later).run_for(PATIENCE);
+        assert!(!both.spawn_with(|cx| cx.is_cancelled()).join().unwrap());
     });
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corepool::{ExitReason, Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
 use crossbeam_channel::Receiver;
@@ -125,6 +125,28 @@ fn a_panic_in_the_caller_names_no_worker() {
         };
         assert_eq!((*worker, task.as_str(), message.as_str()), (None, "mine", "here"));
         drop(held);
+    });
+}
+
+#[test]
+fn each_event_is_a_line_for_a_log() {
+    within(PATIENCE, || {
+        let pool = unpinned(1).build().unwrap();
+        let events = pool.events();
+        pool.task().name("row 3").spawn(|| throw("no luck")).join().unwrap_err();
+        end_worker(&pool);
+        drop(pool);
+        let lines: Vec<_> = events.iter().map(|event| event.to_string()).collect();
+        for line in [
+            "worker 0 is online, not pinned",
+            "the task \"row 3\" panicked on worker 0: no luck",
+            "worker 0 ended: a task ended its thread",
+            "worker 0 has a new thread, number 1",
+            "the pool was closed",
+            "worker 0 ended: the pool was closed and nothing was left to do",
+        ] {
+            assert!(lines.iter().any(|told| told == line), "no {line:?} in {lines:#?}");
+        }
     });
 }
 
@@ -290,5 +312,35 @@ fn closing_is_told_once() {
         drop(pool.shutdown_timeout(Duration::ZERO));
         drop(pool);
         assert_eq!(events.iter().filter(|event| *event == PoolEvent::Closed).count(), 1);
+    });
+}
+
+#[test]
+fn a_rest_between_two_threads_is_told_and_ends_when_a_task_waits() {
+    within(PATIENCE, || {
+        let pool = unpinned(1).build().unwrap();
+        let events = pool.events();
+        // Each rest is twice as long as the one before it, up to a second. Each task waits for the
+        // thread behind it.
+        for _ in 0..8 {
+            end_worker(&pool);
+        }
+        let rest = loop {
+            end_worker(&pool);
+            let told = events.iter().find_map(|event| match event {
+                PoolEvent::RespawnDelayed { rest, deaths, .. } if deaths > 8 => Some(rest),
+                _ => None,
+            });
+            let begins = Instant::now();
+            pool.spawn(|| ()).join().unwrap();
+            let rest = told.unwrap();
+            if begins.elapsed() < rest / 4 {
+                break rest;
+            }
+        };
+        assert!(rest >= Duration::from_millis(640));
+        // Closing ends it, too.
+        end_worker(&pool);
+        pool.shutdown();
     });
 }

@@ -190,7 +190,7 @@ fn a_handle_of_a_closed_pool_says_rejected() {
         let task = pool.spawn(move || drop(token));
         assert!(task.is_finished());
         assert_eq!(drops.count(), 1);
-        assert!(matches!(task.join(), Err(TaskError::Rejected)));
+        assert!(matches!(task.join(), Err(TaskError::Rejected(_))));
     });
 }
 

@@ -2,11 +2,12 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::hint;
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use corepool::{Dispatch, WorkerPool, WorkerState};
+use corepool::{Dispatch, Pinning, WorkerPool, WorkerState};
 
 use crate::support::{PATIENCE, thread_number, until, until_asleep, within};
 
@@ -30,6 +31,12 @@ fn threads(pool: &WorkerPool) -> Vec<libc::pid_t> {
 fn until_quiet(pool: &WorkerPool, threads: &[libc::pid_t]) {
     until(|| pool.workers().iter().all(|worker| worker.state == WorkerState::Parked));
     threads.iter().for_each(|&thread| until_asleep(thread));
+}
+
+/// How long a thread was on a core so far.
+fn time_on_core(thread: libc::pid_t) -> Duration {
+    let facts = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap();
+    Duration::from_nanos(facts.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// How often a thread was put on a core, for whatever reason.
@@ -67,7 +74,9 @@ fn an_idle_pool_never_gets_a_core() {
 fn one_task_wakes_one_worker_once() {
     within(PATIENCE, || {
         for workers in [1, 2, 4] {
-            let pool = WorkerPool::with_workers(workers).unwrap();
+            // Pinned, a worker that does not get its core has another one woken in its stead.
+            let builder = WorkerPool::builder().workers(workers).pinning(Pinning::None);
+            let pool = builder.build().unwrap();
             let threads = threads(&pool);
             until_quiet(&pool, &threads);
             let start = pool.metrics();
@@ -125,5 +134,33 @@ fn a_burst_wakes_each_worker_at_most_once_while_it_lasts() {
         let after = pool.metrics();
         assert!(after.wakes - before.wakes >= 4, "{after}");
         assert_eq!(after.parks - before.parks, after.wakes - before.wakes, "nobody slept in vain");
+    });
+}
+
+/// Somebody has to look now and then whether the thread has left anything, but less and less often.
+#[test]
+fn a_thread_that_computes_alone_inside_a_call_costs_the_sleepers_next_to_nothing() {
+    const SPAN: Duration = Duration::from_secs(1);
+    // Where each access is watched or disturbed a look takes many times as long.
+    const MOST: u32 = if cfg!(any(corepool_chaos, corepool_tsan)) { 5 } else { 100 };
+    within(PATIENCE, || {
+        for workers in [2, 16] {
+            let pool = WorkerPool::with_workers(workers).unwrap();
+            let threads = threads(&pool);
+            until_quiet(&pool, &threads);
+            // On a thread of its own, whose time does not count.
+            let compute = || {
+                let start = Instant::now();
+                while start.elapsed() < SPAN {
+                    hint::spin_loop();
+                }
+            };
+            let before: Duration = threads.iter().map(|&thread| time_on_core(thread)).sum();
+            pool.join(compute, || ());
+            let spent =
+                threads.iter().map(|&thread| time_on_core(thread)).sum::<Duration>() - before;
+            println!("{workers} workers: {spent:?}");
+            assert!(spent < SPAN / MOST, "{workers} workers: {spent:?} in {SPAN:?}");
+        }
     });
 }

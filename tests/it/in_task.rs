@@ -1,6 +1,7 @@
 //! Waiting inside a task always makes progress, and never runs what has nothing to do with it.
 
 mod finding;
+mod free_spawn;
 mod progress;
 
 use std::cell::Cell;
@@ -289,6 +290,6 @@ fn a_join_inside_a_task_of_a_closed_pool_still_works() {
         });
         let (before, after) = outer.join().unwrap();
         assert_eq!(before.unwrap(), 5);
-        assert!(matches!(after, Err(TaskError::Rejected)));
+        assert!(matches!(after, Err(TaskError::Rejected(_))));
     });
 }

@@ -33,7 +33,7 @@ fn expect_outcomes(results: [Result<String, TaskError>; 4]) {
         Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "thrown"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(refused, Err(TaskError::Rejected)));
+    assert!(matches!(refused, Err(TaskError::Rejected(_))));
     assert!(matches!(cancelled, Err(TaskError::Cancelled)));
 }
 
@@ -176,7 +176,7 @@ fn shared_data_comes_back_from_every_fate() {
         let (one, two, three) = (give(), give(), give());
         let displaced = pool.spawn(move || drop(one));
         let cancelled = pool.spawn(move || drop(two));
-        assert!(matches!(displaced.join(), Err(TaskError::Rejected)));
+        assert!(matches!(displaced.join(), Err(TaskError::Rejected(_))));
         assert!(cancelled.cancel());
         assert_eq!(Arc::strong_count(&shared), 2, "all but the third, which waits for its spawn");
         drop(pool.task().name("named").spawn(move || drop(three)));

@@ -4,6 +4,7 @@ mod ends;
 mod pools;
 #[cfg(feature = "stream")]
 mod streams;
+mod tries;
 
 use std::cell::Cell;
 use std::rc::Rc;

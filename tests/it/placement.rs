@@ -118,7 +118,7 @@ fn it_needs_no_room() {
 }
 
 #[test]
-#[should_panic(expected = "worker 2 was asked for, the pool has 2")]
+#[should_panic(expected = "no worker 2: this pool has 2, numbered from 0")]
 fn a_worker_that_is_not_there_is_a_slip() {
     let pool = WorkerPool::with_workers(2).unwrap();
     pool.task().on_worker(2).spawn(|| ()).detach();
@@ -164,5 +164,37 @@ fn what_is_urgent_and_what_is_a_workers_own_get_a_turn_in_a_large_batch() {
             task.spawn(move || opens.open()).join().unwrap();
             assert_eq!(batch.filter(Result::is_ok).count(), items);
         }
+    });
+}
+
+/// A task that waits in `blocking` for one that is placed on its own worker: says whether that came
+/// meanwhile, and whether it ran on the same thread.
+fn waits_for_its_own_worker(spares: usize, patience: std::time::Duration) -> (bool, bool) {
+    let pool = WorkerPool::builder().workers(1).spare_workers(spares).build().unwrap();
+    let (telling, told) = std::sync::mpsc::channel();
+    let (going, goes) = std::sync::mpsc::channel::<corepool::TaskHandle<std::thread::ThreadId>>();
+    let (starting, started) = std::sync::mpsc::channel();
+    let waits = pool.spawn(move || {
+        starting.send(()).unwrap();
+        let placed = goes.recv().unwrap();
+        let came = corepool::blocking(|| told.recv_timeout(patience).is_ok());
+        (came, std::thread::current().id(), placed)
+    });
+    started.recv().unwrap();
+    let placed = pool.task().on_worker(0).spawn(move || {
+        let _listened = telling.send(());
+        std::thread::current().id()
+    });
+    going.send(placed).unwrap();
+    let (came, thread, placed) = waits.join().unwrap();
+    (came, placed.join().unwrap() == thread)
+}
+
+#[test]
+fn a_spare_worker_runs_placed_tasks_while_their_worker_waits_and_without_one_nobody_does() {
+    within(PATIENCE, || {
+        assert_eq!(waits_for_its_own_worker(1, PATIENCE), (true, false));
+        let a_while = std::time::Duration::from_millis(50);
+        assert_eq!(waits_for_its_own_worker(0, a_while), (false, true));
     });
 }

@@ -36,11 +36,49 @@ fn a_panic_is_told_with_its_text_whatever_kind_of_text_it_is() {
     within(PATIENCE, || {
         assert_eq!(thrown("plain").to_string(), "the task panicked: plain");
         assert_eq!(thrown("owned".to_owned()).to_string(), "the task panicked: owned");
-        assert_eq!(thrown(7_u8).to_string(), "the task panicked: a panic without a text");
+        let boxed: Box<str> = "boxed".into();
+        assert_eq!(thrown(boxed).to_string(), "the task panicked: boxed");
         let payload = payload_of(thrown("plain"));
         assert_eq!(format!("{payload:?}"), "PanicPayload(\"plain\")");
         assert_eq!(payload.message(), "plain");
         assert_eq!(*payload.into_inner().downcast::<&str>().unwrap(), "plain");
+    });
+}
+
+#[test]
+fn a_panic_without_a_text_is_told_by_its_value_or_by_the_tasks_place() {
+    within(PATIENCE, || {
+        let number = "the task panicked: a panic without a message: 7 (u8)";
+        assert_eq!(thrown(7_u8).to_string(), number);
+        let error: Box<dyn Error + Send + Sync> = "disk full".into();
+        assert!(thrown(error).to_string().contains("a message: disk full (alloc::boxed::Box<dyn "));
+        let unknown = thrown(vec![1]).to_string();
+        let place = "printed::thrown<alloc::vec::Vec<i32>>::{{closure}}";
+        let start = "the task panicked: a panic without a message, in ";
+        assert!(unknown.starts_with(start) && unknown.ends_with(place), "{unknown}");
+    });
+}
+
+#[test]
+fn a_panic_names_the_task_also_behind_continuations() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let named = || pool.task().name("row 3").spawn(|| -> u8 { panic!("no luck") });
+        for handle in [named(), named().then(|n| n + 1).finally(|| ())] {
+            let error = handle.join().unwrap_err();
+            assert_eq!(error.to_string(), "the task \"row 3\" panicked: no luck");
+            let payload = payload_of(error);
+            assert_eq!((payload.task(), payload.message()), (Some("row 3"), "no luck"));
+            assert_eq!(payload.to_string(), "no luck");
+            assert_eq!(*payload.into_inner().downcast::<&str>().unwrap(), "no luck");
+        }
+        let unnamed = pool.spawn(|| -> u8 { panic!("no luck") }).join().unwrap_err();
+        assert_eq!(unnamed.to_string(), "the task panicked: no luck");
+        let here = "a_panic_names_the_task_also_behind_continuations";
+        assert!(payload_of(unnamed).task().unwrap().contains(here));
+        let mut batch = pool.spawn_batch([|| -> u8 { panic!("no luck") }]);
+        let batch = batch.next().unwrap();
+        assert!(payload_of(batch.unwrap_err()).task().unwrap().contains(here));
     });
 }
 
@@ -63,9 +101,9 @@ fn each_reason_why_there_is_no_value_has_words_of_its_own() {
         });
         let expected = [
             "the task was cancelled before it started",
-            "the task's deadline passed before it started",
-            "the thread of the worker that ran the task ended",
-            "the pool refused the task: it is full or closed",
+            "the task did not start in time",
+            "the worker's thread ended while it ran the task",
+            "the pool refused the task: it is closed",
         ];
         assert!(said.eq(expected));
     });

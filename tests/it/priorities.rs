@@ -169,3 +169,12 @@ fn what_lies_in_lanes_is_run_or_settled_at_the_end() {
         busy.release();
     });
 }
+
+#[test]
+fn the_more_urgent_one_is_the_greater_one() {
+    assert!(Priority::High > Priority::Normal && Priority::Normal > Priority::Low);
+    assert_eq!(
+        [Priority::Low, Priority::High, Priority::Normal].iter().max(),
+        Some(&Priority::High)
+    );
+}

@@ -1,13 +1,14 @@
 //! Promises of several tasks: what comes out, when, and what becomes of the rest.
 
 mod ends;
+pub(crate) mod order;
 mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use corepool::{TaskError, TaskHandle, WorkerPool, promise};
+use corepool::{Refusal, TaskError, TaskHandle, WorkerPool, promise};
 
 use crate::support::{Gate, PATIENCE, until, within};
 
@@ -64,7 +65,7 @@ fn of_no_handles() {
     assert!(promise::all(none()).join().unwrap().is_empty());
     assert!(promise::all_settled(none()).join().is_empty());
     assert!(promise::any(none()).join().unwrap_err().is_empty());
-    assert!(matches!(promise::race(none()).join(), Err(TaskError::Rejected)));
+    assert!(matches!(promise::race(none()).join(), Err(TaskError::Rejected(Refusal::Empty))));
 }
 
 #[test]

@@ -5,13 +5,14 @@ mod elsewhere;
 mod inside;
 mod lingering;
 mod racing;
+mod stopping;
 mod timed;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use corepool::{SpawnError, TaskError, WhenFull, WorkerPool, WorkerState};
+use corepool::{Refusal, SpawnError, TaskError, WhenFull, WorkerPool, WorkerState};
 
 use crate::held::hold_all;
 use crate::support::{PATIENCE, until, within};
@@ -48,8 +49,11 @@ fn a_closed_pool_runs_the_old_and_refuses_the_new() {
         pool.close();
         pool.close();
         assert!(pool.is_closed());
-        assert!(matches!(pool.spawn(|| 2).join(), Err(TaskError::Rejected)));
-        assert!(matches!(pool.task().spawn(|| 2).join(), Err(TaskError::Rejected)));
+        assert!(matches!(pool.spawn(|| 2).join(), Err(TaskError::Rejected(Refusal::Closed))));
+        assert!(matches!(
+            pool.task().spawn(|| 2).join(),
+            Err(TaskError::Rejected(Refusal::Closed))
+        ));
         let refused = pool.try_spawn(|| 3).unwrap_err();
         assert!(refused.is_closed() && !refused.is_full());
         assert_eq!(refused.into_inner()(), 3);
@@ -68,7 +72,7 @@ fn after_a_shutdown_all_workers_have_exited() {
         pool.shutdown();
         assert!(pool.workers().iter().all(|worker| worker.state == WorkerState::Exited));
         pool.shutdown();
-        assert!(matches!(pool.spawn(|| 1).join(), Err(TaskError::Rejected)));
+        assert!(matches!(pool.spawn(|| 1).join(), Err(TaskError::Rejected(Refusal::Closed))));
         drop(pool);
     });
 }
@@ -150,7 +154,10 @@ fn closing_sends_away_who_waits_for_room() {
             until(|| pool.metrics().waiting_for_room == 6);
             pool.close();
             for thread in blocked {
-                assert!(matches!(thread.join().unwrap(), Err(TaskError::Rejected)));
+                assert!(matches!(
+                    thread.join().unwrap(),
+                    Err(TaskError::Rejected(Refusal::Closed))
+                ));
             }
             for thread in waiting {
                 match thread.join().unwrap() {

@@ -1,11 +1,15 @@
 //! Loops over slices and ranges: every item once, every result in its place, whoever ran it.
 
+mod chunks;
+mod folds;
 mod items;
 mod nesting;
 mod panics;
 mod ranges;
 mod sharing;
+mod tries;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -20,6 +24,8 @@ const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
 /// Calls this with pools of all sizes, from outside, on one of the workers, and when the pool is closed.
 fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
+    // As a reference to any such function: so the pool's doors are compiled once for all tests.
+    let test: &(dyn Fn(&WorkerPool) + Sync) = &test;
     for workers in WORKERS {
         let pool = WorkerPool::with_workers(workers).unwrap();
         test(&pool);
@@ -27,6 +33,14 @@ fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
         pool.shutdown();
         test(&pool);
     }
+}
+
+/// Runs what panics, and gives the text of the panic.
+#[track_caller]
+fn panics(run: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("it panics");
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).expect("it panics with a text")
 }
 
 fn work(time: Duration) {

@@ -43,6 +43,13 @@ pub(crate) fn within<R: Send + 'static>(
     time: Duration,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> R {
+    within_boxed(time, Box::new(body))
+}
+
+/// Not generic over the body, so that a thread's start is not compiled for each of a thousand
+/// tests.
+#[track_caller]
+fn within_boxed<R: Send + 'static>(time: Duration, body: Box<dyn FnOnce() -> R + Send>) -> R {
     let (alive, ended) = mpsc::channel::<()>();
     let name = thread::current().name().unwrap_or("test").to_owned();
     let body = thread::Builder::new().name(name).spawn(move || {

@@ -3,6 +3,7 @@
 mod ends;
 mod inside;
 mod many;
+mod order;
 #[cfg(feature = "stream")]
 mod streams;
 mod waiting;
@@ -165,7 +166,9 @@ fn what_has_finished_is_there_at_once() {
 }
 
 #[test]
-#[should_panic(expected = "after it had given its result")]
+#[should_panic(
+    expected = "the handle was used after its result was taken: it was awaited to its end"
+)]
 fn a_handle_that_was_awaited_to_its_end_is_refused() {
     let pool = pool();
     let mut handle = pool.spawn(|| ());
@@ -181,4 +184,45 @@ fn a_set_goes_where_its_values_may_go() {
     goes(TaskSet::from_iter([pool.spawn(|| Cell::new(1))]));
     let set = TaskSet::<u32>::new();
     assert_eq!(format!("{set:?}"), "TaskSet { len: 0, .. }");
+}
+
+#[test]
+fn each_result_says_which_task_it_was() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        let mut set = TaskSet::new();
+        let ids: Vec<_> = (0..50_u64).map(|n| set.push(pool.spawn(move || n))).collect();
+        assert_eq!(ids.iter().map(|id| id.number()).collect::<Vec<_>>(), Vec::from_iter(0..50));
+        while let Some((id, result)) = set.next_with_id() {
+            assert_eq!(result.unwrap(), id.number());
+        }
+        // Seats are used again, and numbers are not.
+        let next = set.push(pool.spawn(|| panic::resume_unwind(Box::new("planned"))));
+        assert_eq!(next.number(), 50);
+        let (id, result) = pollster::block_on(set.next_async_with_id()).unwrap();
+        assert_eq!((id, result.is_err()), (next, true));
+        assert!(set.next_with_id().is_none() && set.try_next_with_id().is_none());
+    });
+}
+
+#[test]
+fn each_result_of_a_batch_and_of_a_broadcast_says_which_task_it_was() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(2).unwrap();
+        for items in [1, 7, 5_000_u64] {
+            let mut set = pool.spawn_batch((0..items).map(|n| move || n));
+            let single = set.push(pool.spawn(move || items));
+            assert_eq!(single.number(), items);
+            let mut seen = HashSet::new();
+            while let Some((id, result)) = set.next_with_id() {
+                assert_eq!(result.unwrap(), id.number());
+                assert!(seen.insert(id));
+            }
+            assert_eq!(seen.len() as u64, items + 1);
+        }
+        let mut workers = pool.broadcast(|worker| worker.id.index() as u64);
+        while let Some((id, result)) = workers.next_with_id() {
+            assert_eq!(result.unwrap(), id.number());
+        }
+    });
 }

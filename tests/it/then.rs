@@ -1,5 +1,6 @@
 //! Continuations run when the task before them is settled, hold no worker meanwhile, and settle whatever happens.
 
+mod finally;
 mod long;
 mod passing;
 mod races;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use corepool::{Dispatch, TaskError, TaskHandle, WorkerPool};
+use corepool::{Dispatch, Refusal, TaskError, TaskHandle, WorkerPool};
 
 use crate::support::{Drops, Gate, PATIENCE, occupy, within};
 
@@ -254,11 +255,11 @@ fn on_a_pool_that_has_ended_a_continuation_is_refused() {
         let task = pool.spawn(|| 1);
         pool.shutdown();
         let late = task.then(|n| n + 1);
-        assert!(matches!(late.join(), Err(TaskError::Rejected)));
+        assert!(matches!(late.join(), Err(TaskError::Rejected(Refusal::Closed))));
         let pool = WorkerPool::with_workers(1).unwrap();
         let task = pool.spawn(|| 1);
         drop(pool);
-        assert!(matches!(task.then(|n| n + 1).join(), Err(TaskError::Rejected)));
+        assert!(matches!(task.then(|n| n + 1).join(), Err(TaskError::Rejected(Refusal::Closed))));
     });
 }
 
@@ -269,7 +270,7 @@ fn a_refused_task_refuses_what_stands_behind_it() {
         pool.close();
         let chain = pool.spawn(|| 1).then(|n| n + 1).then(|n| n + 1);
         assert!(chain.is_finished());
-        assert!(matches!(chain.join(), Err(TaskError::Rejected)));
+        assert!(matches!(chain.join(), Err(TaskError::Rejected(Refusal::Closed))));
     });
 }
 

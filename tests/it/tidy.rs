@@ -20,7 +20,10 @@ use source::Source;
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "ground",
-        &["sync", "unwind", "error", "first", "id", "clock", "in_turn", "spans", "affinity"],
+        &[
+            "sync", "unwind", "error", "first", "id", "clock", "in_turn", "lineage", "spans",
+            "affinity", "heritage",
+        ],
     ),
     (
         "parts",
@@ -53,6 +56,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "scope",
             "join",
             "install",
+            "unpinned",
             "blocking",
             "slice",
             "borrows",
@@ -73,6 +77,9 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("sync", "clock"),
+    ("affinity", "sync"),
+    ("affinity", "clock"),
+    ("error", "sync"),
     ("queue", "spin"),
     ("in_turn", "sync"),
     ("error", "id"),
@@ -97,7 +104,17 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
         "one allocation holds closure, result and state; the state word says who owns what",
     ),
     ("src/queue/", "an intrusive list: its links lie inside the tasks"),
-    ("src/sync/", "the cell that models can watch"),
+    ("src/heritage.rs", "signals and scheduling policies of threads, which only libc knows"),
+    ("src/sync/", "the cell that models can watch; the kernel's fence in other threads"),
+    ("src/affinity/mod.rs", "a forbid here would hold for the system calls below it"),
+    ("src/affinity/mask.rs", "the system calls that read and set a thread's cores"),
+    ("src/parker.rs", "a forbid here would hold for the futex below it"),
+    ("src/parker/futex.rs", "the system call by which a thread sleeps on a word"),
+    (
+        "src/affinity/windows.rs",
+        "the functions that read and set a thread's cores, declared by hand",
+    ),
+    ("src/affinity/thread_number.rs", "the system call that tells a thread's number"),
     (
         "src/shared/",
         "zeroed memory taken for atomics; its waiting has none, and each file there says so",
@@ -107,6 +124,9 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
         "listeners are known by address; only `listener.rs` has any, and each other file there says so",
     ),
     ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
+    ("src/lineage.rs", "a page that the kernel empties in a forked child"),
+    ("src/metrics/mod.rs", "a forbid here would hold for the clocks below it"),
+    ("src/metrics/cpu_time.rs", "the clock of another thread, by the system's number of it"),
     ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
     ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
     ("src/watch/", "a waker for each handle, all in one piece of memory"),

@@ -86,6 +86,32 @@ fn a_spare_worker_serves_in_the_place_of_a_stuck_one() {
     });
 }
 
+#[test]
+fn a_stuck_task_is_told_before_a_spare_worker_does_anything() {
+    within(PATIENCE, || {
+        for _ in 0..50 {
+            let pool = WorkerPool::builder()
+                .workers(1)
+                .watchdog(Duration::from_millis(1))
+                .when_stuck(WhenStuck::Replace)
+                .build()
+                .unwrap();
+            let (events, gate) = (pool.events(), Gate::default());
+            let held = gate.clone();
+            let stuck = pool.spawn(move || held.wait());
+            // Runs on a spare worker.
+            let is_told = move || {
+                let told =
+                    events.try_iter().any(|event| matches!(event, PoolEvent::TaskStuck { .. }));
+                gate.open();
+                told
+            };
+            assert!(pool.spawn(is_told).join().unwrap());
+            stuck.join().unwrap();
+        }
+    });
+}
+
 /// The name of a spare worker's thread is user code: it may wait for the very worker that is found stuck.
 #[test]
 fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {

@@ -101,8 +101,10 @@ fn what_is_said_of_cores_is_what_the_kernel_does() {
         for workers in [1, 2, 5] {
             let pool = WorkerPool::with_workers(workers).unwrap();
             let masks = on_each(&pool, |_| own_mask());
+            let all_are_pinned = pool.metrics().let_loose == 0;
             for (worker, mask) in pool.workers().into_iter().zip(masks) {
                 match worker.core {
+                    _ if !all_are_pinned => assert!(mask.len() == 1 || mask == process_mask()),
                     Some(core) => assert_eq!(mask, [core]),
                     // Where a quota is smaller than the mask nobody is pinned.
                     None => assert_eq!(mask, process_mask()),
@@ -149,6 +151,12 @@ fn named_cores_are_dealt_in_turn() {
                 .build()
                 .unwrap();
             let masks = on_each(&pool, |_| own_mask());
+            if pool.metrics().let_loose > 0 {
+                // Others have one of the cores.
+                let are_named = masks.iter().flatten().all(|core| [all[0], last].contains(core));
+                assert!(are_named, "{masks:?}");
+                continue;
+            }
             let said = pool.workers().into_iter().map(|worker| worker.core.unwrap());
             assert!(said.eq(wanted.iter().copied()), "{wanted:?}");
             assert!(masks.into_iter().eq(wanted.into_iter().map(|core| vec![core])));
@@ -258,7 +266,8 @@ fn a_replacement_has_the_same_number_and_the_next_generation() {
         let replaced = after.iter().position(|worker| worker.generation == 1).unwrap();
         assert_eq!(after[1 - replaced].generation, 0);
         assert_eq!(after[replaced].id, before[replaced].id);
-        assert_eq!(after[replaced].core, before[replaced].core);
+        let is_loose = pool.metrics().let_loose > 0;
+        assert!(after[replaced].core == before[replaced].core || is_loose);
         assert_eq!(after[replaced].thread_name, before[replaced].thread_name);
         drop(pool);
         let seen = seen.lock().unwrap();

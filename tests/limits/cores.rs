@@ -21,10 +21,16 @@ fn set_of(cores: &[usize]) -> libc::cpu_set_t {
 }
 
 /// Confines the calling thread.
-fn confine(cores: &[usize]) -> io::Result<()> {
+pub(crate) fn confine(cores: &[usize]) -> io::Result<()> {
+    confine_thread(0, cores)
+}
+
+/// Confines a thread, by its number.
+pub(crate) fn confine_thread(thread: libc::pid_t, cores: &[usize]) -> io::Result<()> {
     let set = set_of(cores);
+    let size = mem::size_of_val(&set);
     // SAFETY: the set is ours and of the size that is said.
-    let failed = unsafe { libc::sched_setaffinity(0, mem::size_of_val(&set), &raw const set) };
+    let failed = unsafe { libc::sched_setaffinity(thread, size, &raw const set) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -123,6 +129,16 @@ fn pools_spread_before_they_share_a_core() {
 
 /// From here on the calling thread, and those it starts, are refused these system calls.
 pub(crate) fn refuse(calls: &[libc::c_long]) {
+    answer(calls, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+}
+
+/// From here on the process ends if the calling thread, or one that it starts, makes this system
+/// call.
+pub(crate) fn forbid(call: libc::c_long) {
+    answer(&[call], libc::SECCOMP_RET_KILL_PROCESS);
+}
+
+fn answer(calls: &[libc::c_long], answer: u32) {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const SKIP_UNLESS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const ANSWER: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -131,7 +147,7 @@ pub(crate) fn refuse(calls: &[libc::c_long]) {
     let mut steps = vec![step(LOAD_NUMBER, 0, 0)];
     for &call in calls {
         steps.push(step(SKIP_UNLESS, 1, u32::try_from(call).unwrap()));
-        steps.push(step(ANSWER, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+        steps.push(step(ANSWER, 0, answer));
     }
     steps.push(step(ANSWER, 0, libc::SECCOMP_RET_ALLOW));
     let filter =
@@ -196,12 +212,39 @@ fn where_a_threads_cpu_time_is_hidden_the_rest_is_told() {
     if child::is_child() {
         let pool = WorkerPool::with_workers(1).unwrap();
         pool.spawn(|| 1).join().unwrap();
-        // No file can be opened any more, so the kernel's number cannot be read.
-        refuse(&[libc::SYS_openat]);
+        // Other threads' clocks cannot be read any more; the time itself takes no call.
+        refuse(&[libc::SYS_clock_gettime]);
         let worker = pool.workers().remove(0);
         assert_eq!((worker.busy_time, worker.tasks_run), (None, 1));
         assert!(pool.metrics().to_string().contains('?'));
         return;
     }
     child::run_again(|_| {}).expect_success();
+}
+
+/// Where the pools of the processes around this one sit, as they tell it to those that they start.
+const TAKEN: &str = "COREPOOL_TEST_TAKEN";
+
+/// Case 70.
+#[test]
+fn pools_of_several_processes_spread_as_well() {
+    if !child::is_child() {
+        // Another program's threads may be pinned here meanwhile, and have the other cores.
+        let spread = || child::run_again(|_| {}).status.is_some_and(|status| status.success());
+        assert!((0..10).any(|_| spread()), "three processes sit on one core");
+        return;
+    }
+    let pool = WorkerPool::with_workers(1).unwrap();
+    let Some(core) = pool.workers()[0].core else { return };
+    let taken = std::env::var(TAKEN).unwrap_or_default();
+    let taken = format!("{taken} {core}");
+    let cores: Vec<_> = taken.split_whitespace().collect();
+    if cores.len() < 3 {
+        let tell = |command: &mut Command| {
+            command.env(TAKEN, &taken);
+        };
+        return child::run_again(tell).expect_success();
+    }
+    let is_spread = mask().len() == 1 || cores.iter().any(|core| *core != cores[0]);
+    assert!(is_spread, "{taken}");
 }

@@ -199,7 +199,9 @@ fn a_pool_closed_while_a_respawn_is_refused_settles_what_it_has() {
             assert!(end_worker(&pool).join().is_err());
             let left: Vec<_> = (0..spawns).map(|n| pool.spawn(move || n)).collect();
             pool.shutdown();
-            assert!(left.into_iter().all(|task| matches!(task.join(), Err(TaskError::Rejected))));
+            assert!(
+                left.into_iter().all(|task| matches!(task.join(), Err(TaskError::Rejected(_))))
+            );
             let metrics = pool.metrics();
             assert_eq!((metrics.rejected, metrics.queue_depth), (spawns, 0), "{metrics}");
             drop(pool);
@@ -230,7 +232,7 @@ fn a_task_left_behind_may_shut_the_pool_down_in_its_drop() {
         // The last worker, which finds no successor, drops the closure on its way out: `shutdown`
         // there would wait for this very thread.
         pool.close();
-        assert!(matches!(left.join(), Err(TaskError::Rejected)));
+        assert!(matches!(left.join(), Err(TaskError::Rejected(_))));
         pool.shutdown();
         return;
     }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corepool::WorkerPool;
 
@@ -13,7 +13,7 @@ use crate::cores::{confined, mask};
 use crate::skip::skip;
 
 /// The calling thread goes before all others on its core, for as long as it does not sleep.
-fn become_urgent() -> io::Result<()> {
+pub(crate) fn become_urgent() -> io::Result<()> {
     // SAFETY: zeros are valid parameters.
     let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
     parameters.sched_priority = 1;
@@ -38,12 +38,10 @@ fn used() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// A few milliseconds' worth of computing, or less where the test is built for speed; says how long it took of the thread's own time.
-fn compute() -> Duration {
-    let before = used();
+/// A few milliseconds' worth of computing, or less where the test is built for speed.
+fn compute() {
     let sum = (0..400_000_u64).fold(1, |sum: u64, n| black_box(sum.wrapping_mul(31) ^ n));
     black_box(sum);
-    used() - before
 }
 
 /// In the parent: whether this machine lets threads be urgent, and the children to look at it on one core.
@@ -60,10 +58,12 @@ fn patient_pool(workers: usize) -> WorkerPool {
     builder.on_worker_start(|_| become_patient()).build().unwrap()
 }
 
-/// Asserts that who waited did not take a noteworthy part of what the work itself took.
+/// Asserts that whoever waited since then did not take a noteworthy part of the time. A thread that spins takes all of it. How
+/// long the work takes is also up to what else the core has to do: the worker gives way to that.
 #[track_caller]
-fn expect_asleep(waited: Duration, worked: Duration) {
-    assert!(waited < worked / 4, "it used {waited:?} of its core to wait for {worked:?} of work");
+fn expect_asleep(waited: Duration, since: Instant) {
+    let time = since.elapsed();
+    assert!(waited < time / 4, "it used {waited:?} of its core to wait for {time:?}");
 }
 
 /// Case 76.
@@ -72,9 +72,9 @@ fn an_urgent_thread_that_joins_a_patient_workers_task_sleeps() {
     if child::is_child() {
         let pool = patient_pool(2);
         become_urgent().unwrap();
-        let before = used();
-        let worked = (0..20).map(|_| pool.spawn(compute).join().unwrap()).sum();
-        expect_asleep(used() - before, worked);
+        let (before, start) = (used(), Instant::now());
+        (0..20).for_each(|_| pool.spawn(compute).join().unwrap());
+        expect_asleep(used() - before, start);
         return;
     }
     on_one_core();
@@ -91,11 +91,11 @@ fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
             });
         let pool = builder.build().unwrap();
         let calls = || {
-            let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
+            let mut waited = Duration::ZERO;
             for _ in 0..20 {
                 let both = Arc::new(Barrier::new(2));
                 let second = Arc::clone(&both);
-                let (before, work) = corepool::join(
+                let (before, ()) = corepool::join(
                     move || {
                         // Asleep until the other worker has begun with its half.
                         both.wait();
@@ -107,12 +107,12 @@ fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
                     },
                 );
                 waited += used() - before;
-                worked += work;
             }
-            (waited, worked)
+            waited
         };
-        let (waited, worked) = pool.task().on_worker(0).spawn(calls).join().unwrap();
-        expect_asleep(waited, worked);
+        let start = Instant::now();
+        let waited = pool.task().on_worker(0).spawn(calls).join().unwrap();
+        expect_asleep(waited, start);
         return;
     }
     on_one_core();
@@ -125,10 +125,10 @@ fn an_urgent_thread_gets_through_a_crowd_of_patient_workers() {
         let builder = WorkerPool::builder().workers(4).queue_capacity(2);
         let pool = builder.on_worker_start(|_| become_patient()).build().unwrap();
         become_urgent().unwrap();
-        let before = used();
+        let (before, start) = (used(), Instant::now());
         let tasks: Vec<_> = (0..40).map(|_| pool.spawn(compute)).collect();
-        let worked = tasks.into_iter().map(|task| task.join().unwrap()).sum();
-        expect_asleep(used() - before, worked);
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        expect_asleep(used() - before, start);
         // And many short ones, whose locks change hands all the time.
         let tasks: Vec<_> = (0..5_000_u64).map(|n| pool.spawn(move || n)).collect();
         let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();

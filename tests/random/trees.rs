@@ -125,7 +125,7 @@ fn scope(
         let handles: Vec<_> = (0..count).map(|n| s.spawn(move || run(n))).collect();
         sum(handles.into_iter().map(|task| match task.join() {
             Ok(value) => value,
-            Err(panic) => resume_unwind(panic.into_inner()),
+            Err(panic) => resume_unwind(panic.into_panic().unwrap().into_inner()),
         }))
     })
 }

@@ -87,7 +87,9 @@ impl Book {
                 End::Ran
             }
             Err(TaskError::Lost) => End::Ran,
-            Err(TaskError::Cancelled | TaskError::Expired | TaskError::Rejected) => End::NeverRan,
+            Err(TaskError::Cancelled | TaskError::Expired | TaskError::Rejected(_)) => {
+                End::NeverRan
+            }
             Err(other) => panic!("no task of a storm ends like this: {other}"),
         };
         let before = self.entries[id as usize].end.swap(end as u8, Ordering::Relaxed);

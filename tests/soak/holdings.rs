@@ -30,6 +30,8 @@ static ALLOCATOR: Counting = Counting;
 
 /// The thread for deadlines, which stays for two seconds after the last one.
 pub(crate) const TIMER: &str = "corepool-timer";
+/// Those that do for it what may take its time; they stay for a while, as it does.
+const ERRANDS: &str = "corepool-errand";
 
 /// A look at all of it, between two programs.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,10 @@ impl Holdings {
         Self {
             time,
             resident: resident(),
-            threads: thread_names().iter().filter(|name| *name != TIMER).count(),
+            threads: thread_names()
+                .iter()
+                .filter(|name| *name != TIMER && *name != ERRANDS)
+                .count(),
             descriptors: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             live: LIVE.load(Ordering::Relaxed),
         }

@@ -101,7 +101,7 @@ fn answer(
             Some(CancelReason::DeadlinePassed) => Err(Refusal::Late),
             _ => Err(Refusal::Ending),
         },
-        Err(TaskError::Rejected) => Err(Refusal::Ending),
+        Err(TaskError::Rejected(_)) => Err(Refusal::Ending),
         Err(broken) => Err(Refusal::Broken(broken.to_string())),
     }
 }

@@ -10,7 +10,7 @@ use crate::batch::{BatchSource, submit};
 use crate::error::TaskError;
 use crate::event::PoolEvent;
 use crate::pool::WorkerPool;
-use crate::task::TaskContext;
+use crate::task::end_worker;
 
 /// A batch on a pool of one worker that stands in its first item until the gate is opened.
 fn stuck(pool: &WorkerPool, size: usize, gate: &Gate, drops: &Drops) -> BatchSource<usize> {
@@ -74,7 +74,7 @@ fn a_closed_pool_refuses_all() {
         assert_eq!(drops.count(), 100);
         let results = all(source);
         assert_eq!(results.len(), 100);
-        assert!(results.iter().all(|result| matches!(result, Err(TaskError::Rejected))));
+        assert!(results.iter().all(|result| matches!(result, Err(TaskError::Rejected(_)))));
         pool.shutdown();
         let metrics = pool.metrics();
         assert_eq!((metrics.spawned, metrics.rejected), (100, 100));
@@ -163,7 +163,9 @@ fn an_item_that_ends_its_worker_is_lost_and_the_others_run() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let events = pool.events();
         let closures = (0..100).map(|n| {
-            move || if n == 3 { TaskContext::without_task(None, None).end_worker() } else { n }
+            move || {
+                if n == 3 { end_worker() } else { n }
+            }
         });
         let results = all(submit(pool.hub(), closures));
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 99);

@@ -13,6 +13,8 @@ struct After {
 }
 
 impl Body<Token> for After {
+    const IS_LINK: bool = true;
+
     fn call(mut self, _context: &TaskContext) -> Result<Token, Stop> {
         drop(self.captured.take());
         let before = self.before.take().expect("a link runs once");
@@ -152,5 +154,68 @@ fn a_cancel_of_the_first_passes_down() {
         assert_eq!(cancelled, error.is_cancelled());
         seen[0].assert_over(0);
         seen[1].assert_over(0);
+    });
+}
+
+/// A link that runs whatever becomes of its handle and of the pool.
+struct Promised {
+    before: Option<HeldTask<Token>>,
+    captured: Option<Token>,
+    seen: Seen,
+}
+
+impl Body<Token> for Promised {
+    const IS_LINK: bool = true;
+
+    fn call(mut self, _context: &TaskContext) -> Result<Token, Stop> {
+        drop(self.captured.take());
+        let before = self.before.take().expect("a link runs once");
+        let _result = before.try_take().expect("it runs when the task before it is settled");
+        Ok(self.seen.value())
+    }
+
+    fn before(&self) -> Option<TaskRef> {
+        self.before.as_ref().map(HeldTask::task_ref)
+    }
+
+    fn runs_anyway(&self) -> bool {
+        true
+    }
+}
+
+/// The pool has ended.
+struct Refused;
+
+impl Turn for Refused {
+    fn come(link: QueuedTask, _passes_on: bool) {
+        assert_eq!(link.settle_unrun(Outcome::Closed), Some(Outcome::Value), "it was run");
+    }
+}
+
+#[test]
+fn one_that_runs_anyway_has_its_turn_against_a_cancel_that_goes_to_the_first() {
+    explore(|| {
+        let seen = [Seen::new(), Seen::new()];
+        let (queued, before) = seen[0].task();
+        let place = before.task_ref();
+        let captured = Some(Token::new(&seen[1].closures_dropped));
+        let body = Promised { before: Some(before), captured, seen: seen[1].clone() };
+        let end = make_link::<Refused, (), _, _>(place, None, body);
+        let runner = thread::spawn(move || run(queued));
+        let mut cancelled = false;
+        if let Some(mut pinned) = end.pin_those_that_run_anyway() {
+            cancelled =
+                pinned.with_bottom(|first| first.settle_unrun(Outcome::Cancelled).is_some());
+            while let Some(released) = pinned.release_next() {
+                if let Released::Ready(link) = released {
+                    Refused::come(link, false);
+                }
+            }
+        }
+        let ran = runner.join().unwrap();
+        assert!(ran != cancelled, "the first was run, or it was cancelled");
+        drop(end.try_take().expect("its turn has come").expect("with a value"));
+        seen[0].assert_over(usize::from(ran));
+        seen[1].assert_over(1);
     });
 }

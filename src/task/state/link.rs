@@ -1,7 +1,7 @@
 //! The transitions of a continuation that waits for the task before it.
 #![forbid(unsafe_code)]
 
-use super::{EXTENDED, HANDLE, LINKED, OWNER, PHASE, PINNED, QUEUED, State};
+use super::{ANYWAY, EXTENDED, HANDLE, LINKED, OWNER, PHASE, PINNED, QUEUED, State};
 use crate::sync::{AtomicU32, Ordering};
 
 /// What is to be done with a link whose turn has come, but that could not be pinned.
@@ -21,6 +21,21 @@ impl State {
     pub(crate) fn linked(extended: bool) -> Self {
         let extended = if extended { EXTENDED } else { 0 };
         Self(AtomicU32::new(QUEUED | OWNER | HANDLE | LINKED | extended))
+    }
+
+    /// As [`linked`](Self::linked), for one that runs whatever becomes of its handle and of the
+    /// pool.
+    pub(crate) fn linked_anyway(extended: bool) -> Self {
+        let state = Self::linked(extended);
+        // ORDERING: nobody else knows the word yet.
+        state.0.fetch_or(ANYWAY, Ordering::Relaxed);
+        state
+    }
+
+    /// Whether the task is neither cancelled nor refused, but run.
+    pub(crate) fn runs_anyway(&self) -> bool {
+        // ORDERING: the bit never changes.
+        self.0.load(Ordering::Relaxed) & ANYWAY != 0
     }
 
     pub(crate) fn is_linked(&self) -> bool {

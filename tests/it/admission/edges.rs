@@ -1,10 +1,12 @@
-//! A listener that hears that a pool is full hears that it has drained, too.
+//! The edges of a pool's room: a listener that hears that a pool is full hears that it has drained,
+//! too; and what takes no room.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use corepool::{PoolEvent, WhenFull, WorkerPool};
 
-use crate::support::{PATIENCE, within};
+use crate::support::{Gate, PATIENCE, within};
 
 const TRIALS: Duration = Duration::from_secs(2);
 
@@ -35,6 +37,36 @@ fn a_quiet_pool_was_never_called_full_last() {
                 !is_full,
                 "nothing waits or runs, and the pool is called full (round {rounds})"
             );
+        }
+    });
+}
+
+/// What `queue_capacity` says of workers that are busy with what takes no room.
+#[test]
+fn beside_tasks_that_take_no_room_one_more_waits_for_each_of_them() {
+    within(PATIENCE, || {
+        for (workers, placed) in [(1, 1), (3, 1), (3, 3)] {
+            let capacity = 4;
+            let builder = WorkerPool::builder().workers(workers).queue_capacity(capacity);
+            let pool = builder.when_full(WhenFull::Reject).build().unwrap();
+            let gate = Gate::default();
+            let mut busy = Vec::new();
+            for worker in 0..workers {
+                let (begins, has_begun) = mpsc::channel();
+                let held = gate.clone();
+                let task = pool.task();
+                // One after another, so that no worker has two of them.
+                let task = if worker < placed { task.on_worker(worker) } else { task };
+                busy.push(task.spawn(move || {
+                    begins.send(()).unwrap();
+                    held.wait();
+                }));
+                has_begun.recv().unwrap();
+            }
+            let accepted = std::iter::from_fn(|| pool.try_spawn(|| ()).ok()).count();
+            assert_eq!(accepted, capacity + placed);
+            gate.open();
+            busy.into_iter().for_each(|task| task.join().unwrap());
         }
     });
 }

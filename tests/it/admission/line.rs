@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 
-use corepool::{SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{Refusal, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, room};
 use crate::support::{Drops, PATIENCE, occupy, until, within};
@@ -200,7 +200,7 @@ fn close_sends_those_in_line_away_with_their_closures() {
             assert_eq!(closure(), "captured");
             for thread in threads {
                 let refused = thread.join().unwrap().join();
-                assert!(matches!(refused, Err(TaskError::Rejected)));
+                assert!(matches!(refused, Err(TaskError::Rejected(Refusal::Closed))));
             }
             let late = pollster::block_on(pool.spawn_async(|| 5));
             assert!(late.is_err_and(|refused| refused.is_closed() && refused.into_inner()() == 5));
@@ -245,7 +245,7 @@ fn close_spawn_and_receive_at_once_settle_every_handle() {
                         assert_eq!(value, n);
                         ran += 1;
                     }
-                    Err(TaskError::Rejected) => rejected += 1,
+                    Err(TaskError::Rejected(_)) => rejected += 1,
                     Err(other) => panic!("neither ran nor refused: {other}"),
                 }
             }

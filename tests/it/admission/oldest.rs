@@ -4,13 +4,20 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use corepool::{Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{Dispatch, Refusal, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, for_each_size};
 use crate::support::{Gate, PATIENCE, occupy, within};
 
-fn is_rejected(task: TaskHandle<usize>) -> bool {
-    matches!(task.join(), Err(TaskError::Rejected))
+fn refusal(task: TaskHandle<usize>) -> Option<Refusal> {
+    match task.join() {
+        Err(TaskError::Rejected(refusal)) => Some(refusal),
+        _ => None,
+    }
+}
+
+fn is_displaced(task: TaskHandle<usize>) -> bool {
+    refusal(task) == Some(Refusal::Displaced)
 }
 
 /// Case 50.
@@ -28,7 +35,9 @@ fn the_oldest_is_displaced_first_and_the_newest_are_kept() {
         busy.release();
         for (n, task) in tasks.into_iter().enumerate() {
             if n < kept {
-                assert!(is_rejected(task));
+                // Where nothing may wait there is nothing to displace.
+                let expected = if capacity == 0 { Refusal::Full } else { Refusal::Displaced };
+                assert_eq!(refusal(task), Some(expected));
             } else {
                 assert_eq!(task.join().unwrap(), n);
             }
@@ -87,13 +96,13 @@ fn a_displaced_task_wakes_who_waits_for_it() {
         let _busy = occupy(&pool, 1);
         for _ in 0..200 {
             let old = pool.spawn(|| 1);
-            let waiter = thread::spawn(move || is_rejected(old));
+            let waiter = thread::spawn(move || is_displaced(old));
             let _new = pool.spawn(|| 2);
             assert!(waiter.join().unwrap());
             let awaited = pool.spawn(|| 1);
             let waiter = thread::spawn(move || pollster::block_on(awaited));
             let _new = pool.spawn(|| 2);
-            assert!(matches!(waiter.join().unwrap(), Err(TaskError::Rejected)));
+            assert!(matches!(waiter.join().unwrap(), Err(TaskError::Rejected(Refusal::Displaced))));
         }
     });
 }
@@ -117,6 +126,23 @@ fn many_submitters_lose_no_task() {
         let metrics = pool.metrics();
         assert_eq!((metrics.spawned, metrics.rejected), (8_000, rejected));
         assert_eq!(metrics.completed, 8_000 - rejected);
+    });
+}
+
+/// A worker may make room between the look that finds the pool full and the look for the oldest.
+/// Nobody waits then, and the new task simply comes in.
+#[test]
+fn a_new_task_is_not_refused_because_a_worker_was_faster() {
+    within(PATIENCE, || {
+        for workers in 1..=2 {
+            let pool = bounded(workers, 2, WhenFull::DropOldest);
+            for _ in 0..20_000 {
+                let tasks: Vec<_> = (0..8).map(|n| pool.spawn(move || n)).collect();
+                for task in tasks {
+                    assert_ne!(refusal(task), Some(Refusal::Full));
+                }
+            }
+        }
     });
 }
 

@@ -11,9 +11,9 @@ use crate::random::{random_seed, setting};
 
 const SUBMITTERS: u64 = 3;
 
-/// Blows for `COREPOOL_STRESS` seconds, by default two.
+/// Blows for `COREPOOL_STRESS` seconds, by default one.
 pub(super) fn blow(pool: &Arc<WorkerPool>, dispatch: Dispatch) {
-    let time = Duration::from_secs(setting("COREPOOL_STRESS").unwrap_or(2));
+    let time = Duration::from_secs(setting("COREPOOL_STRESS").unwrap_or(1));
     let seed = setting("COREPOOL_SEED").unwrap_or_else(random_seed);
     println!("COREPOOL_SEED={seed}");
     let end = Instant::now() + time;

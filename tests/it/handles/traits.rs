@@ -69,6 +69,8 @@ const _: () = {
     free::<ExitReason>();
     free::<PoolEvent>();
     free::<WorkerId>();
+    free::<corepool::TaskId>();
+    free::<corepool::Refusal>();
     free::<Histogram>();
     free::<Metrics>();
     free::<WorkerInfo>();
@@ -92,6 +94,8 @@ const _: () = {
     error::<TimedOut>();
     error::<Cancelled>();
     error::<TaskError>();
+    error::<PanicPayload>();
+    error::<corepool::Refusal>();
     error::<SpawnError<fn()>>();
 };
 
@@ -169,13 +173,14 @@ lacks!(SpawnError<OnlySend>: Sync);
 lacks!(SpawnError<Neither>: Send);
 lacks!(SpawnError<OnlySync>: Send);
 
-// A context belongs to the run of one task, on the thread that runs it.
+// A context belongs to the run of one task. The parts of that task's own calls may ask it, on
+// whatever thread they run.
 const _: () = {
+    sync::<TaskContext>();
     unpin::<TaskContext>();
     debug::<TaskContext>();
 };
 lacks!(TaskContext: Send);
-lacks!(TaskContext: Sync);
 lacks!(TaskContext: Clone);
 
 // Any thread may spawn on a scope, and what it spawned stays with it. What results are makes no difference.

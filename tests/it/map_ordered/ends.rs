@@ -212,7 +212,8 @@ fn of_a_closed_pool_what_was_accepted_comes_and_the_rest_is_refused() {
             // What was in flight; how much that was depends on how fast the workers were.
             let rest: Vec<_> = results.take(20).collect();
             let good = rest.iter().filter(|result| result.is_ok()).count();
-            let refused = rest.iter().filter(|result| matches!(result, Err(TaskError::Rejected)));
+            let refused =
+                rest.iter().filter(|result| matches!(result, Err(TaskError::Rejected(_))));
             assert!(good <= 4);
             assert_eq!(good + refused.count(), 20);
         }
@@ -237,7 +238,7 @@ fn a_pool_that_is_shut_down_under_a_map_settles_all_that_is_in_flight() {
         closer.join().unwrap();
         drop(busy);
         assert_eq!(results.len(), 20);
-        let unrun = |result| matches!(result, Err(TaskError::Cancelled | TaskError::Rejected));
+        let unrun = |result| matches!(result, Err(TaskError::Cancelled | TaskError::Rejected(_)));
         assert!(results.into_iter().all(unrun));
     });
 }

@@ -39,6 +39,27 @@ fn streams_give_every_result_and_end() {
     });
 }
 
+#[test]
+fn a_stream_of_results_ends_with_its_first_error() {
+    within(PATIENCE, || {
+        let pool = pool();
+        for bad in ["source", "function"] {
+            let is_bad = move |n, place| n == 50 && bad == place;
+            let why = || std::io::Error::other("planned");
+            let items = (0..100).map(|n| if is_bad(n, "source") { Err(why()) } else { Ok(n) });
+            let function = move |n| if is_bad(n, "function") { Err(why()) } else { Ok(n) };
+            let mut stream = pool.try_map_ordered(items, 7, function);
+            let mut seen = 0;
+            while let Some(Ok(n)) = next(&mut stream) {
+                assert_eq!(n, seen);
+                seen += 1;
+            }
+            assert_eq!(seen, 50);
+            assert!(next(&mut stream).is_none(), "the error was the last");
+        }
+    });
+}
+
 /// The pool is full, so a spawn would wait for room.
 #[test]
 fn a_poll_does_not_block() {

@@ -1,8 +1,7 @@
 //! What a thread has left to be run begins at once on an idle worker, while the thread sleeps or computes.
 
 use std::hint;
-use std::sync::OnceLock;
-use std::thread;
+use std::sync::{Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use corepool::WorkerPool;
@@ -10,7 +9,7 @@ use corepool::WorkerPool;
 use super::{DISTORTED, Place, idle_pool};
 use crate::support::{PATIENCE, within};
 
-/// What the owner of the work does meanwhile.
+/// What the owner of the work does until it has begun elsewhere; or for long, if it does not.
 #[derive(Debug, Clone, Copy)]
 enum Meanwhile {
     Nothing,
@@ -22,17 +21,55 @@ enum Meanwhile {
 impl Meanwhile {
     const LONG: [Self; 2] = [Self::Sleeps, Self::Computes];
 
-    fn run(self) {
+    fn run(self, work: &Work) {
         match self {
             Self::Nothing => {}
-            Self::Sleeps => thread::sleep(Duration::from_millis(300)),
+            Self::Sleeps => {
+                let waiting = work.waiting.lock().unwrap();
+                let for_long = Duration::from_millis(300);
+                let woken = work.begun.wait_timeout_while(waiting, for_long, |left| *left > 0);
+                drop(woken.unwrap());
+            }
             Self::Computes => {
                 let start = Instant::now();
-                while start.elapsed() < Duration::from_millis(200) {
-                    hint::spin_loop();
+                while *work.waiting.lock().unwrap() > 0
+                    && start.elapsed() < Duration::from_millis(200)
+                {
+                    for _ in 0..1_000 {
+                        hint::spin_loop();
+                    }
                 }
             }
         }
+    }
+}
+
+/// Pieces of work that others are to begin.
+struct Work {
+    left: Instant,
+    /// How many of them nobody has begun.
+    waiting: Mutex<usize>,
+    begun: Condvar,
+    /// How long the last of them waited.
+    delay: Mutex<Duration>,
+}
+
+impl Work {
+    fn new(pieces: usize) -> Self {
+        let (waiting, delay) = (Mutex::new(pieces), Mutex::new(Duration::MAX));
+        Self { left: Instant::now(), waiting, begun: Condvar::new(), delay }
+    }
+
+    /// One piece begins.
+    fn begin(&self) {
+        *self.delay.lock().unwrap() = self.left.elapsed();
+        *self.waiting.lock().unwrap() -= 1;
+        self.begun.notify_all();
+    }
+
+    fn delay(self) -> Duration {
+        assert_eq!(self.waiting.into_inner().unwrap(), 0);
+        self.delay.into_inner().unwrap()
     }
 }
 
@@ -75,10 +112,10 @@ fn has_free_core(before: Option<u64>, start: Instant) -> bool {
     idle.is_some_and(|idle| idle * 10 > spent * 8)
 }
 
-/// The same for an idle pool of two workers and one of sixteen, and whatever the owner does.
+/// The same for idle pools of two workers, of sixteen and of sixty-four, and whatever the owner does.
 fn always_begins_at_once(delay: fn(&WorkerPool, Meanwhile) -> Duration) {
     within(PATIENCE, move || {
-        for workers in [2, 16] {
+        for workers in [2, 16, 64] {
             on_a_pool(&idle_pool(workers), delay);
         }
     });
@@ -93,8 +130,9 @@ fn on_a_pool(pool: &WorkerPool, delay: impl Fn(&WorkerPool, Meanwhile) -> Durati
 
 /// How long after the start of the join its second half begins.
 fn of_a_half(pool: &WorkerPool, first: Meanwhile) -> Duration {
-    let start = Instant::now();
-    pool.join(|| first.run(), || start.elapsed()).1
+    let work = Work::new(1);
+    pool.join(|| first.run(&work), || work.begin());
+    work.delay()
 }
 
 #[test]
@@ -122,9 +160,10 @@ fn the_second_half_of_a_guests_join_inside_a_join_begins_at_once() {
 #[test]
 fn the_second_half_of_a_join_in_a_second_half_begins_at_once() {
     always_begins_at_once(|pool, first| {
-        let start = Instant::now();
-        let inner = || pool.join(|| first.run(), || start.elapsed()).1;
-        pool.join(|| first.run(), inner).1
+        let work = Work::new(1);
+        let inner = || pool.join(|| first.run(&work), || work.begin());
+        pool.join(|| first.run(&work), inner);
+        work.delay()
     });
 }
 
@@ -154,7 +193,7 @@ fn a_second_half_begins_at_once_after_many_light_joins_of_its_type() {
         of_a_half(pool, first)
     }
     within(PATIENCE, || {
-        for workers in [2, 16] {
+        for workers in [2, 16, 64] {
             let pool = idle_pool(workers);
             pool.install(|| light(&pool, 100_000));
             on_a_pool(&pool, |pool, first| pool.install(|| after_some(pool, first)));
@@ -177,12 +216,12 @@ fn from_anywhere(pool: &WorkerPool, delay: impl Fn() -> Duration + Sync) -> Dura
 fn a_closure_of_a_scope_begins_at_once_whatever_the_body_does() {
     always_begins_at_once(|pool, body| {
         from_anywhere(pool, || {
-            let (start, delay) = (Instant::now(), OnceLock::new());
+            let work = Work::new(1);
             pool.scope(|s| {
-                s.spawn(|| delay.set(start.elapsed()));
-                body.run();
+                s.spawn(|| work.begin());
+                body.run(&work);
             });
-            delay.into_inner().unwrap()
+            work.delay()
         })
     });
 }
@@ -191,16 +230,16 @@ fn a_closure_of_a_scope_begins_at_once_whatever_the_body_does() {
 fn a_closure_begins_at_once_whatever_the_one_before_it_does() {
     always_begins_at_once(|pool, closure| {
         from_anywhere(pool, || {
-            let (start, delays) = (Instant::now(), [OnceLock::new(), OnceLock::new()]);
+            let work = Work::new(2);
             pool.scope(|s| {
-                for delay in &delays {
+                for _ in 0..2 {
                     s.spawn(|| {
-                        delay.set(start.elapsed()).unwrap();
-                        closure.run();
+                        work.begin();
+                        closure.run(&work);
                     });
                 }
             });
-            delays.into_iter().map(|delay| delay.into_inner().unwrap()).max().unwrap()
+            work.delay()
         })
     });
 }
@@ -209,13 +248,12 @@ fn a_closure_begins_at_once_whatever_the_one_before_it_does() {
 fn a_loops_next_item_begins_at_once_whatever_the_one_before_it_does() {
     always_begins_at_once(|pool, item| {
         from_anywhere(pool, || {
-            let start = Instant::now();
-            let delays = pool.map(0..2, |_| {
-                let delay = start.elapsed();
-                item.run();
-                delay
+            let work = Work::new(2);
+            pool.for_each(0..2, |_| {
+                work.begin();
+                item.run(&work);
             });
-            delays.into_iter().max().unwrap()
+            work.delay()
         })
     });
 }
@@ -223,16 +261,23 @@ fn a_loops_next_item_begins_at_once_whatever_the_one_before_it_does() {
 #[test]
 fn what_a_second_half_spawns_into_a_scope_around_it_begins_at_once() {
     fn one(pool: &WorkerPool, half: Meanwhile) -> Duration {
-        let (start, delay) = (OnceLock::new(), OnceLock::new());
+        let (second, work) = (Work::new(1), OnceLock::new());
         pool.scope(|s| {
-            let second = || {
-                let start = start.get_or_init(Instant::now);
-                s.spawn(|| delay.set(start.elapsed()));
-                half.run();
+            let spawns = || {
+                let work = work.get_or_init(|| Work::new(1));
+                s.spawn(|| work.begin());
+                second.begin();
+                half.run(work);
             };
-            pool.join(|| half.run(), second);
+            pool.join(
+                || {
+                    half.run(&second);
+                    work.get().inspect(|work| half.run(work));
+                },
+                spawns,
+            );
         });
-        delay.into_inner().unwrap()
+        work.into_inner().unwrap().delay()
     }
     // Both halves keep a thread busy, so on a worker this needs a third one.
     always_begins_at_once(|pool, half| match pool.worker_count() {

@@ -141,6 +141,7 @@ fn a_half_that_waits_for_a_task_leaves_the_other_to_idle_workers() {
             for _ in 0..100 {
                 beside_a_task(case, cheap, std::time::Duration::ZERO);
             }
+            case.begin();
             beside_a_task(case, || std::thread::sleep(super::IDEAL), case.item);
             0
         },

@@ -1,6 +1,8 @@
 //! A piece of a call may wait for another one that has not begun, as long as a worker is idle.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use corepool::WorkerPool;
 
@@ -32,6 +34,43 @@ fn a_guests_first_half_may_wait_for_the_second() {
 #[test]
 fn a_workers_first_half_may_wait_for_the_second() {
     has_an_end(|pool| pool.install(|| joins(pool)));
+}
+
+/// One worker spawns tasks for as long as the test lasts, so the third one always finds some to
+/// take. The second half of a join has its turn all the same.
+#[test]
+fn a_second_half_has_its_turn_beside_tasks_without_an_end() {
+    const AHEAD: usize = 256;
+    within(PATIENCE, || {
+        let pool = Arc::new(idle_pool(3));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (spawner, ends) = (Arc::clone(&pool), Arc::clone(&is_over));
+        let (told, started) = mpsc::channel();
+        let feed = pool.spawn(move || {
+            let waiting = Arc::new(AtomicUsize::new(0));
+            while !ends.load(Ordering::Relaxed) {
+                // Only the first is heard.
+                let _told = told.send(());
+                waiting.fetch_add(1, Ordering::Relaxed);
+                while waiting.load(Ordering::Relaxed) > AHEAD && !ends.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                let waiting = Arc::clone(&waiting);
+                spawner.spawn(move || waiting.fetch_sub(1, Ordering::Relaxed)).detach();
+            }
+        });
+        started.recv().unwrap();
+        pool.install(|| {
+            for word in 0..20 {
+                let (tell, hear) = mpsc::channel();
+                let tell = move || tell.send(word).unwrap();
+                let (heard, ()) = corepool::join(move || hear.recv().unwrap(), tell);
+                assert_eq!(heard, word);
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        feed.join().unwrap();
+    });
 }
 
 /// The only worker of a pool may wait for its second half too, if it says so: a spare worker comes for it.

@@ -105,7 +105,7 @@ fn a_cancelled_closures_drop_that_panics_does_not_unwind_into_cancel() {
 fn spawn_refused(pool: &WorkerPool, bomb: Bomb) {
     let spawned = catch_unwind(AssertUnwindSafe(|| pool.spawn(move || drop(bomb))));
     let task = spawned.expect("`spawn` never fails: a refusal is a settled handle");
-    assert!(matches!(task.join(), Err(TaskError::Rejected)));
+    assert!(matches!(task.join(), Err(TaskError::Rejected(_))));
 }
 
 /// Case 4.
@@ -144,7 +144,7 @@ fn a_closure_displaced_by_a_newer_one_may_panic_in_its_drop() {
         let bomb = drops.bomb();
         let old = pool.spawn(move || drop(bomb));
         let new = pool.spawn(|| 5);
-        assert!(matches!(old.join(), Err(TaskError::Rejected)));
+        assert!(matches!(old.join(), Err(TaskError::Rejected(_))));
         assert_eq!(drops.count(), 1);
         busy.release();
         assert_eq!(new.join().unwrap(), 5);
@@ -166,7 +166,9 @@ fn a_closure_cancelled_by_a_shutdown_may_panic_in_its_drop() {
             })
             .collect();
         let report = pool.shutdown_timeout(Duration::ZERO);
-        assert_eq!((report.cancelled, drops.count()), (10, 10));
+        assert_eq!(report.cancelled, 10);
+        // Dropped on another thread, which has the time that a slow drop takes.
+        until(|| drops.count() == 10);
         assert!(tasks.into_iter().all(|task| task.join().unwrap_err().is_cancelled()));
         busy.release();
     });

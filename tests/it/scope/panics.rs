@@ -138,7 +138,7 @@ fn a_panic_that_was_joined_does_not_come_out_again() {
                 let handles = [1, 2, 3].map(|number: u32| s.spawn(move || planned(number)));
                 for (number, handle) in (1_u32..).zip(handles) {
                     let panic: Result<(), _> = handle.join();
-                    let payload = panic.unwrap_err().into_inner();
+                    let payload = panic.unwrap_err().into_panic().unwrap().into_inner();
                     assert_eq!(payload.downcast_ref(), Some(&number));
                 }
                 8
@@ -160,7 +160,7 @@ fn a_panic_elsewhere_that_was_joined_does_not_come_out_again() {
                 if round % 2 == 0 {
                     until(|| handle.is_finished());
                 }
-                assert_eq!(handle.join().unwrap_err().message(), "told here");
+                assert_eq!(handle.join().unwrap_err().to_string(), "the task panicked: told here");
             });
         }
     });
@@ -275,10 +275,14 @@ fn panics_in_drops_are_contained() {
                     let captured = drops.bomb();
                     s.spawn(move || drop(captured))
                 });
-                handles.map(|handle| handle.join().map_err(|panic| panic.message().to_owned()))
+                handles.map(|handle| handle.join().map_err(|error| error.to_string()))
             });
             assert_eq!(drops.count(), 14);
-            assert!(joined.iter().all(|end| *end == Err(String::from("a bomb was dropped"))));
+            assert!(
+                joined
+                    .iter()
+                    .all(|end| *end == Err(String::from("the task panicked: a bomb was dropped")))
+            );
         });
     });
 }

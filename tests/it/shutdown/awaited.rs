@@ -97,7 +97,7 @@ fn the_call_closes_and_the_future_only_waits() {
         let held = hold(&pool);
         let ending = pool.shutdown_async();
         assert!(pool.is_closed());
-        assert!(matches!(pool.spawn(|| 1).join(), Err(TaskError::Rejected)));
+        assert!(matches!(pool.spawn(|| 1).join(), Err(TaskError::Rejected(_))));
         drop(ending);
         held.release();
     });
@@ -273,7 +273,7 @@ fn inside_a_task_it_is_ready_at_once() {
             let before = corepool::spawn(|| 1);
             pollster::block_on(inner.shutdown_async());
             let after = corepool::spawn(|| 2);
-            (before.join().is_ok(), matches!(after.join(), Err(TaskError::Rejected)))
+            (before.join().is_ok(), matches!(after.join(), Err(TaskError::Rejected(_))))
         });
         assert_eq!(task.join().unwrap(), (true, true));
         pollster::block_on(pool.shutdown_async());

@@ -242,7 +242,7 @@ fn a_shutdown_waits_until_who_made_room_has_refused_the_oldest() {
         let releaser = release_soon(go);
         pool.shutdown();
         let result = oldest.try_join().expect("at the end of its pool every task is settled");
-        assert!(matches!(result, Err(TaskError::Rejected)));
+        assert!(matches!(result, Err(TaskError::Rejected(_))));
         let _late_or_not = submitter.join().unwrap().join();
         releaser.join().unwrap();
     });
@@ -265,5 +265,46 @@ fn a_shutdown_waits_until_one_that_gave_up_has_cancelled_what_waited() {
         assert!(matches!(result, Err(TaskError::Cancelled)));
         assert_eq!(impatient.join().unwrap().cancelled, 1);
         releaser.join().unwrap();
+    });
+}
+
+/// The pool's only task waits, and this thread of its own cancels it: by its handle, or by the set
+/// that it is in.
+fn cancelling(set: bool) -> (WorkerPool, JoinHandle<()>, mpsc::Sender<()>) {
+    let pool = WorkerPool::with_workers(1).unwrap();
+    let held = hold(&pool);
+    let (closure, has_begun, go) = lingering();
+    let canceller = if set {
+        let tasks = pool.spawn_batch([closure]);
+        thread::spawn(move || tasks.cancel_all())
+    } else {
+        let task = pool.spawn(closure);
+        thread::spawn(move || assert!(task.cancel()))
+    };
+    has_begun.recv().unwrap();
+    held.release();
+    (pool, canceller, go)
+}
+
+fn expect_one_cancelled(pool: &WorkerPool) {
+    let metrics = pool.metrics();
+    assert_eq!((support::ended(&metrics), metrics.cancelled), (metrics.spawned, 1));
+}
+
+#[test]
+fn a_shutdown_and_a_drain_wait_until_a_cancelled_task_is_settled() {
+    within(PATIENCE, || {
+        for (set, ends) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (pool, canceller, go) = cancelling(set);
+            let releaser = release_soon(go);
+            if ends {
+                pool.shutdown();
+            } else {
+                pool.drain();
+            }
+            expect_one_cancelled(&pool);
+            canceller.join().unwrap();
+            releaser.join().unwrap();
+        }
     });
 }

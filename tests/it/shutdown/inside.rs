@@ -44,7 +44,7 @@ fn a_task_shuts_its_own_pool_down() {
             inner.shutdown();
             inner.shutdown();
             let after = corepool::spawn(|| 2);
-            (before.join().is_ok(), matches!(after.join(), Err(TaskError::Rejected)))
+            (before.join().is_ok(), matches!(after.join(), Err(TaskError::Rejected(_))))
         });
         assert_eq!(task.join().unwrap(), (true, true));
         pool.shutdown();
@@ -67,7 +67,7 @@ fn two_tasks_shut_their_pool_down_at_once() {
             pool.shutdown();
             for task in tasks {
                 // The second may have come when the first had closed the pool.
-                assert!(matches!(task.join(), Ok(()) | Err(TaskError::Rejected)));
+                assert!(matches!(task.join(), Ok(()) | Err(TaskError::Rejected(_))));
             }
             drop(pool);
             expect_exits(&exits, 2);
@@ -205,7 +205,7 @@ fn a_destructor_of_a_workers_thread_local_may_use_any_pool() {
     struct Calls(Arc<WorkerPool>, Sender<(bool, bool, bool)>);
     impl Drop for Calls {
         fn drop(&mut self) {
-            let own = matches!(self.0.spawn(|| 1).join(), Err(TaskError::Rejected));
+            let own = matches!(self.0.spawn(|| 1).join(), Err(TaskError::Rejected(_)));
             let free = corepool::spawn(|| 2).join().is_ok_and(|two| two == 2);
             self.0.shutdown();
             self.1.send((own, free, self.0.is_current())).unwrap();
@@ -229,7 +229,7 @@ fn a_cancelled_tasks_destructor_may_spawn_and_close() {
     struct Acts(Arc<WorkerPool>, Sender<bool>);
     impl Drop for Acts {
         fn drop(&mut self) {
-            let refused = matches!(self.0.spawn(|| 1).join(), Err(TaskError::Rejected));
+            let refused = matches!(self.0.spawn(|| 1).join(), Err(TaskError::Rejected(_)));
             self.0.close();
             self.1.send(refused).unwrap();
         }

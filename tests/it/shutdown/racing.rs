@@ -27,7 +27,7 @@ impl Tally {
         match handle.join() {
             Ok(()) => self.values += 1,
             Err(TaskError::Cancelled) => self.cancelled += 1,
-            Err(TaskError::Rejected) => self.rejected += 1,
+            Err(TaskError::Rejected(_)) => self.rejected += 1,
             Err(other) => panic!("{other}"),
         }
     }
@@ -137,7 +137,7 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
         ran.fetch_add(1, Ordering::SeqCst);
         let (next_ran, next_refused) = (Arc::clone(&ran), Arc::clone(&refused));
         let next = corepool::spawn(move || again(next_ran, next_refused));
-        if next.is_finished() && matches!(next.try_join(), Ok(Err(TaskError::Rejected))) {
+        if next.is_finished() && matches!(next.try_join(), Ok(Err(TaskError::Rejected(_)))) {
             refused.fetch_add(1, Ordering::SeqCst);
         }
     }

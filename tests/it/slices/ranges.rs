@@ -1,5 +1,6 @@
 //! Ranges of every integer: empty, at both ends of the type, and as long as the type is wide.
 
+use std::ops::{Range, RangeInclusive};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
@@ -9,20 +10,27 @@ use super::everywhere;
 use crate::support::{PATIENCE, within};
 
 /// Loops over each of the ranges in every way, and compares with the standard library's own loop.
+/// A function of one kind of range, so that each loop is compiled once for all ranges of the kind.
 macro_rules! check {
-    ($pool:ident, $integer:ident: $($range:expr,)*) => { $({
-        let range = $range;
-        let expected: Vec<$integer> = range.clone().collect();
-        assert_eq!($pool.map(range.clone(), |n| n), expected, stringify!($integer, $range));
-        let seen = Mutex::new(Vec::new());
-        $pool.for_each(range.clone(), |n| seen.lock().unwrap().push(n));
-        let mut seen = seen.into_inner().unwrap();
-        seen.sort_unstable();
-        assert_eq!(seen, expected);
-        let sum = $pool.map_reduce(range.clone(), |n| i128::from(n as i64), |a, b| a + b);
-        assert_eq!(sum, expected.iter().map(|n| i128::from(*n as i64)).reduce(|a, b| a + b));
-        assert_eq!($pool.map_reduce(range, |n| n, |_, last| last), expected.last().copied());
-    })* };
+    ($pool:ident, $kind:ty, $integer:ident: $($range:expr,)*) => {{
+        fn check(pool: &WorkerPool, range: $kind) {
+            let expected: Vec<$integer> = range.clone().collect();
+            assert_eq!(pool.map(range.clone(), |n| n), expected, "{range:?}");
+            let seen = Mutex::new(Vec::new());
+            pool.for_each(range.clone(), |n| seen.lock().unwrap().push(n));
+            let mut seen = seen.into_inner().unwrap();
+            seen.sort_unstable();
+            assert_eq!(seen, expected, "{range:?}");
+            let sum = pool.map_reduce(range.clone(), |n| i128::from(n as i64), |a, b| a + b);
+            let expected_sum = expected.iter().map(|n| i128::from(*n as i64)).reduce(|a, b| a + b);
+            assert_eq!(sum, expected_sum, "{range:?}");
+            let last = pool.map_reduce(range.clone(), |n| n, |_, last| last);
+            assert_eq!(last, expected.last().copied(), "{range:?}");
+        }
+        for range in [$($range),*] {
+            check($pool, range);
+        }
+    }};
 }
 
 macro_rules! test_of {
@@ -35,10 +43,12 @@ macro_rules! test_of {
             const MIDDLE: $integer = MIN.midpoint(MAX);
             within(PATIENCE, || {
                 everywhere(|pool| {
-                    check!(pool, $integer:
+                    check!(pool, Range<$integer>, $integer:
                         0..0, 5..5, 5..3, MAX..MIN, MIN..MIN, MAX..MAX,
                         0..1, MIN..MIN + 1, MAX - 1..MAX,
                         0..100, MIN..MIN + 100, MAX - 100..MAX, MIDDLE - 50..MIDDLE + 50,
+                    );
+                    check!(pool, RangeInclusive<$integer>, $integer:
                         0..=0, 5..=3, MAX..=MIN, MIN..=MIN, MAX..=MAX,
                         0..=99, MIN..=MIN + 99, MAX - 99..=MAX, MIDDLE - 50..=MIDDLE + 50,
                     );
@@ -65,10 +75,14 @@ test_of! {
 fn whole_types_of_a_range() {
     within(PATIENCE * 3, || {
         everywhere(|pool| {
-            check!(pool, u8: u8::MIN..u8::MAX, u8::MIN..=u8::MAX,);
-            check!(pool, i8: i8::MIN..i8::MAX, i8::MIN..=i8::MAX, -1..1, -3..=3,);
-            check!(pool, u16: u16::MIN..u16::MAX, u16::MIN..=u16::MAX,);
-            check!(pool, i16: i16::MIN..i16::MAX, i16::MIN..=i16::MAX,);
+            check!(pool, Range<u8>, u8: u8::MIN..u8::MAX,);
+            check!(pool, RangeInclusive<u8>, u8: u8::MIN..=u8::MAX,);
+            check!(pool, Range<i8>, i8: i8::MIN..i8::MAX, -1..1,);
+            check!(pool, RangeInclusive<i8>, i8: i8::MIN..=i8::MAX, -3..=3,);
+            check!(pool, Range<u16>, u16: u16::MIN..u16::MAX,);
+            check!(pool, RangeInclusive<u16>, u16: u16::MIN..=u16::MAX,);
+            check!(pool, Range<i16>, i16: i16::MIN..i16::MAX,);
+            check!(pool, RangeInclusive<i16>, i16: i16::MIN..=i16::MAX,);
         });
     });
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{TaskError, WhenFull, WorkerPool};
+use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
 
 use super::{each_pool, ended};
 use crate::support::{Drops, Gate, PATIENCE, occupy, until, within};
@@ -20,7 +20,10 @@ fn a_closed_pool_refuses_all_and_frees_what_they_hold() {
                 move || drop(held)
             }));
             assert_eq!((set.len(), drops.count()), (10, 10), "{kind}");
-            assert!(set.into_iter().all(|result| matches!(result, Err(TaskError::Rejected))));
+            assert!(
+                set.into_iter()
+                    .all(|result| matches!(result, Err(TaskError::Rejected(Refusal::Closed))))
+            );
             assert_eq!(ended(&pool), (10, 10), "{kind}");
             assert_eq!(pool.metrics().rejected, 10, "{kind}");
         }
@@ -94,7 +97,9 @@ fn a_full_pool_refuses_those_that_are_too_many() {
         let pool = builder.when_full(WhenFull::Reject).build().unwrap();
         let busy = occupy(&pool, 1);
         let mut set = pool.spawn_batch((0..12_u32).map(|n| move || n));
-        let refused = || set.try_next().map(|result| matches!(result, Err(TaskError::Rejected)));
+        let refused = || {
+            set.try_next().map(|result| matches!(result, Err(TaskError::Rejected(Refusal::Full))))
+        };
         let refused: Vec<_> = std::iter::from_fn(refused).collect();
         assert_eq!(refused, [true; 7]);
         busy.release();
@@ -177,7 +182,7 @@ fn a_close_at_that_moment_settles_each_of_them() {
             let refused = set
                 .filter(|result| match result {
                     Ok(()) => false,
-                    Err(TaskError::Rejected) => true,
+                    Err(TaskError::Rejected(Refusal::Closed)) => true,
                     Err(other) => panic!("{other}"),
                 })
                 .count() as u64;

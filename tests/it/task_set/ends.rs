@@ -138,7 +138,7 @@ fn what_a_closed_pool_refuses_comes_out_too() {
         pool.close();
         set.extend((0..10).map(|_| pool.spawn(|| ())));
         let results: Vec<_> = set.collect();
-        let refused = results.iter().filter(|result| matches!(result, Err(TaskError::Rejected)));
+        let refused = results.iter().filter(|result| matches!(result, Err(TaskError::Rejected(_))));
         assert_eq!((results.len(), refused.count()), (20, 10));
         assert_eq!(ran.load(Ordering::SeqCst), 10);
     });

@@ -131,7 +131,7 @@ fn the_last_worker_leaves_while_a_continuation_is_hung_behind_a_settled_task() {
             }
             match first.then(|n| n + 1).join() {
                 Ok(value) => assert_eq!(value, 2),
-                Err(error) => assert!(matches!(error, TaskError::Rejected)),
+                Err(error) => assert!(matches!(error, TaskError::Rejected(_))),
             }
         }
     });
@@ -152,7 +152,7 @@ fn the_workers_leave_while_a_chain_is_hung_behind_a_refused_task() {
                 .map(|n| (0..4).fold(pool.spawn(move || n), |link, _| link.finally(|| ())))
                 .collect();
             for chain in chains {
-                assert!(matches!(chain.join(), Err(TaskError::Rejected)));
+                assert!(matches!(chain.join(), Err(TaskError::Rejected(_))));
             }
         }
     });

@@ -205,6 +205,14 @@ impl Book {
 
     /// What `cancel` has to say; `None` if both are possible.
     pub(crate) fn answer_to_cancel(&self, id: usize) -> Option<bool> {
+        if let Kind::Finally(before) = self.entries[id].kind {
+            // It runs anyway, and the cancel goes to what stands before it.
+            return match self.entries[id].at {
+                At::Linked => self.answer_to_cancel(before),
+                At::Loose => None,
+                At::Queued(_) | At::Running | At::Settled => Some(false),
+            };
+        }
         match self.entries[id].at {
             At::Queued(_) | At::Linked => Some(true),
             At::Running | At::Settled => Some(false),
@@ -214,6 +222,14 @@ impl Book {
 
     /// A task was cancelled. `kept` says that this kept it from running; `None` that nobody knows.
     pub(crate) fn cancel(&mut self, id: usize, kept: Option<bool>) {
+        if let Kind::Finally(before) = self.entries[id].kind {
+            return match self.entries[id].at {
+                At::Linked => self.cancel(before, kept),
+                // What it passes on may have been cancelled, now or before.
+                At::Loose => self.cancel(before, kept.filter(|kept| *kept)),
+                At::Queued(_) | At::Running | At::Settled => {}
+            };
+        }
         let before = self.before(id);
         match (self.entries[id].at, kept) {
             (At::Settled, Some(true)) => panic!("task {id} was settled, and then cancelled"),

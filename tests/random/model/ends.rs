@@ -21,7 +21,7 @@ impl How {
             TaskError::Panicked(_) => Self::Panicked,
             TaskError::Cancelled => Self::Cancelled,
             TaskError::Expired => Self::Expired,
-            TaskError::Rejected => Self::Rejected,
+            TaskError::Rejected(_) => Self::Rejected,
             other => panic!("no task of a program ends like this: {other}"),
         }
     }

@@ -255,10 +255,8 @@ pub(super) fn dispose(
             Ok(result) => expect_possible(id, result),
             Err(task) => return Some(task),
         },
-        6 if task.cancel() => {
-            assert!(task.is_finished());
-            assert!(task.join().unwrap_err().is_cancelled());
-        }
+        // It may be what `finally` gave, which still runs behind what was cancelled.
+        6 if task.cancel() => assert!(task.join().unwrap_err().is_cancelled()),
         7 => drop(task),
         8 => task.detach(),
         9 => drop(task.cancel_on_drop()),
@@ -281,7 +279,7 @@ pub(super) fn expect_possible(id: u64, result: Result<Value, TaskError>) {
             assert_eq!(panic.message(), "a task of the program panics");
         }
         Err(TaskError::Cancelled | TaskError::Expired) => {}
-        Err(TaskError::Rejected | TaskError::Lost) => {}
+        Err(TaskError::Rejected(_) | TaskError::Lost) => {}
         Err(other) => panic!("no task of the program ends like this: {other}"),
     }
 }

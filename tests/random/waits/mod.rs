@@ -8,8 +8,13 @@
 //!   that are placed on it.
 //! - A task keeps its room in a bounded pool until it ends, so who waits for it may wait for room as well. Room is taken in the order of the
 //!   pools: within a task that has some, only in pools that come later.
-//! - Where the halves of a join talk, the first waits for the second and never the other way round; and a worker is idle all the time.
+//! - Where the halves of a join talk, the first waits for the second and never the other way round;
+//!   and a worker is idle all the time, or the first half says that it waits, so that a spare one
+//!   comes.
 
+mod chains;
+mod late;
+mod links;
 mod others;
 mod talk;
 mod tree;
@@ -64,6 +69,11 @@ impl World {
         Arc::new(Self { workers: workers.to_vec(), pools: Some(pools), bounds, pieces })
     }
 
+    /// Where there are pools.
+    fn pool(&self, number: usize) -> &WorkerPool {
+        &self.pools.as_ref().expect("a task is of a pool")[number]
+    }
+
     fn place(&self, random: &mut Rng) -> Place<'_> {
         let number = random.usize(..self.workers.len());
         let pool = self.pools.as_ref().map(|pools| &pools[number]);
@@ -79,7 +89,8 @@ fn random_pool(workers: usize, pieces: usize, is_bounded: bool, random: &mut Rng
         builder = builder.dispatch(Dispatch::RoundRobin);
     }
     if is_bounded {
-        builder = builder.queue_capacity(random.usize(..4)).when_full(WhenFull::Block);
+        let policy = if random.u8(..3) == 0 { WhenFull::CallerRuns } else { WhenFull::Block };
+        builder = builder.queue_capacity(random.usize(..4)).when_full(policy);
     }
     builder.build().expect("the system gives threads")
 }

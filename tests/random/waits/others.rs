@@ -69,7 +69,7 @@ pub(super) fn passing_pool(
     random: &mut Rng,
 ) -> u64 {
     let worker = random.usize(..place.workers);
-    let (has_hook, way) = (random.bool(), random.u8(..3));
+    let (has_hook, way) = (random.bool(), random.u8(..4));
     if place.pool.is_none() {
         return part.run(world);
     }
@@ -92,6 +92,10 @@ pub(super) fn passing_pool(
     match way {
         0 => pool.shutdown(),
         1 => assert!(pool.shutdown_timeout(Duration::from_secs(3_600)).is_clean()),
+        2 => {
+            pool.drain();
+            assert!(task.is_finished(), "the pool was drained");
+        }
         _ => {}
     }
     drop(pool);

@@ -1,13 +1,13 @@
 //! The pieces of a program: each begins some others, and waits for all of them.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 
-use corepool::{ScopedHandle, TaskHandle, WorkerPool};
+use corepool::{ScopedHandle, TaskHandle, WorkerPool, blocking};
 use fastrand::Rng;
 
-use super::{Place, Sum, World, others, pause};
+use super::{Place, Sum, World, chains, late, links, others, pause};
 
 /// What it comes to depends on the seed and the size alone.
 fn node(world: &Arc<World>, Part { seed, size, first_room }: Part) -> u64 {
@@ -19,7 +19,7 @@ fn node(world: &Arc<World>, Part { seed, size, first_room }: Part) -> u64 {
     }
     let part = Part { seed: random.u64(..), size: random.u32(..size), first_room };
     let place = world.place(&mut random);
-    let sum = match random.u8(..16) {
+    let sum = match random.u8(..20) {
         0..3 => placed(world, place, part, &mut random),
         3 => broadcast(world, place, part),
         4 => tasks(world, place, part, &mut random),
@@ -31,6 +31,9 @@ fn node(world: &Arc<World>, Part { seed, size, first_room }: Part) -> u64 {
             None => part.run(world),
         },
         14 => others::messenger(world, place, part, &mut random),
+        15 => late::task(world, place, part, &mut random),
+        16 | 17 => links::linked(world, place, part, &mut random),
+        18 => chains::chain(world, place, part, &mut random),
         _ => others::passing_pool(world, place, part, &mut random),
     };
     sum.wrapping_mul(31).wrapping_add(seed)
@@ -51,7 +54,7 @@ impl Part {
     }
 
     /// One of several.
-    fn number(self, n: u64) -> Self {
+    pub(super) fn number(self, n: u64) -> Self {
         Self { seed: self.seed.wrapping_add(n), ..self }
     }
 
@@ -129,13 +132,23 @@ fn tasks(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> 
 
 /// The first half may take so long that somebody comes for the second.
 fn join(world: &Arc<World>, place: Place<'_>, part: Part, size: u32, random: &mut Rng) -> u64 {
-    let is_free = random.u8(..4) == 0;
+    let (is_free, talks) = (random.u8(..4) == 0, random.u8(..4) == 0);
     let mut pauses = random.fork();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // The only worker of a pool does not help guests; and whose guest this is, a free call would
+    // ask.
+    let talks = talks && !is_free && place.pool.is_some() && place.workers > 1;
     let a = move || {
         pause_in(world, &mut pauses);
+        if talks {
+            blocking(|| receiver.recv()).expect("the second half sends");
+        }
         part.run(world)
     };
-    let b = || Part { size, ..part.number(1) }.run(world);
+    let b = || {
+        let _gone = sender.send(());
+        Part { size, ..part.number(1) }.run(world)
+    };
     let (a, b) = match place.pool {
         None => {
             let mut a = a;
@@ -185,10 +198,19 @@ fn scope(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> 
 
 fn looped(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let count = random.u64(1..5);
-    let run = |n: u64| part.number(n).run(world);
+    let spawns = random.u8(..3) == 0;
+    let run = |n: u64| match place.pool {
+        Some(_) if spawns && !place.is_bounded => spawn_here(world, part.number(n)),
+        _ => part.number(n).run(world),
+    };
     match place.pool {
         None => sum((0..count).map(run)),
         Some(pool) if part.seed % 2 == 0 => sum(pool.map(0..count, run).into_iter()),
         Some(pool) => pool.map_reduce(0..count, run, u64::wrapping_add).unwrap_or(0),
     }
+}
+
+/// By the free function: into the pool whose work this is, whatever thread does it.
+fn spawn_here(world: &Arc<World>, part: Part) -> u64 {
+    corepool::spawn(part.task(world)).join().expect("no piece panics")
 }

@@ -23,5 +23,8 @@ pub mod thread;
 
 pub use costs::Costs;
 pub use heap::Heaps;
-pub use report::{Spot, Totals, cores_at_work, forget_spots, forget_works, spots, totals};
+pub use memory::prefetch;
+pub use report::{
+    Profile, Spot, Totals, cores_at_work, forget_spots, forget_works, profiles, spots, totals,
+};
 pub use world::{is_running, run, work};

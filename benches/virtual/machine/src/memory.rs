@@ -1,5 +1,6 @@
 //! What accesses to memory take: the calling thread pays, in the order of time.
 
+use crate::costs::Costs;
 use crate::line::Access;
 use crate::world::{Place, Thread, World, in_order, with};
 
@@ -9,7 +10,7 @@ pub(crate) fn access(address: usize, access: Access, place: Place) {
     if std::thread::panicking() {
         return;
     }
-    match with(|world| world.at_hand(address, access)) {
+    match with(|world| world.at_hand(address, access, place)) {
         None | Some(true) => {}
         Some(false) => {
             in_order();
@@ -18,9 +19,35 @@ pub(crate) fn access(address: usize, access: Access, place: Place) {
     }
 }
 
+/// Asks for a line to write to it, without waiting. The lines that are asked for at once share what
+/// can be under way.
+pub fn prefetch(address: usize) {
+    in_order();
+    with(|world| {
+        let core = world.my_core();
+        world.charge(|costs| costs.hit);
+        let line = world.lines.entry(address / 64).or_default();
+        if !line.is_at_hand(core, Access::Store) {
+            let thread = &mut world.threads[world.current];
+            let overlap = world.costs.overlap as usize;
+            let first = thread.prefetches.len().saturating_sub(overlap);
+            let start = match thread.prefetches.len() {
+                under_way if under_way >= overlap => thread.prefetches[first].max(thread.clock),
+                _ => thread.clock,
+            };
+            let price = line.touch(&world.costs, core, Access::Store, start);
+            thread.prefetches.push_back(start + price.stall);
+            if thread.prefetches.len() > overlap {
+                thread.prefetches.pop_front();
+            }
+            world.totals.transfers += 1;
+        }
+    });
+}
+
 impl World {
     /// Makes an access for which the order does not matter: the line is the core's own, and nobody is far behind.
-    fn at_hand(&mut self, address: usize, access: Access) -> bool {
+    fn at_hand(&mut self, address: usize, access: Access, place: Place) -> bool {
         let core = self.my_core();
         self.totals.accesses += 1;
         self.threads[self.current].clock += self.costs.instructions;
@@ -36,10 +63,16 @@ impl World {
         }
         if access == Access::Locked {
             self.totals.locked += 1;
-            thread.clock = thread.clock.max(thread.stores_until);
+            thread.empty_buffer(place);
         }
         let price = line.touch(&self.costs, core, access, thread.clock);
-        thread.clock += price.stall + price.own;
+        let mut stall = price.stall;
+        if access == Access::Store {
+            // The line is still on its way for an earlier store, so this one waits in the store
+            // buffer beside it.
+            stall = thread.buffer(&self.costs, stall);
+        }
+        thread.clock += stall + price.own;
         true
     }
 
@@ -51,14 +84,13 @@ impl World {
         if access == Access::Locked {
             self.totals.locked += 1;
             // The store buffer is emptied first.
-            thread.clock = thread.clock.max(thread.stores_until);
+            thread.empty_buffer(place);
         }
         let misses = !line.is_at_hand(core, access);
         let price = line.touch(&self.costs, core, access, thread.clock);
         let mut stall = price.stall;
         if access == Access::Store {
-            thread.stores_until = thread.stores_until.max(thread.clock + stall);
-            stall = stall.saturating_sub(self.costs.store_buffer);
+            stall = thread.buffer(&self.costs, stall);
         } else if access == Access::Load && misses && thread.scans(place, line_at) {
             stall = stall.div_ceil(self.costs.overlap);
         }
@@ -67,6 +99,7 @@ impl World {
             thread.last_miss = Some((place, line_at, thread.clock));
             self.totals.transfers += 1;
             self.totals.stalled += stall;
+            thread.spent.wait(place, stall);
             let spot = self.spots.entry((line_at, place)).or_insert((place, 0, 0));
             spot.1 += 1;
             spot.2 += stall;
@@ -77,6 +110,7 @@ impl World {
     pub(crate) fn bring(&mut self, from: usize, place: Place, lock: usize) {
         let takes = self.costs.transfer(self.costs.distance(self.my_core(), from));
         self.me().clock += takes;
+        self.me().spent.wait(place, takes);
         self.totals.transfers += 1;
         self.totals.stalled += takes;
         self.spots.entry((lock / 64, place)).or_insert((place, 0, 0)).2 += takes;
@@ -89,6 +123,20 @@ impl World {
 }
 
 impl Thread {
+    /// A locked access waits until the stores before it are made.
+    fn empty_buffer(&mut self, place: Place) {
+        if self.stores_until > self.clock {
+            self.spent.wait(place, self.stores_until - self.clock);
+            self.clock = self.stores_until;
+        }
+    }
+
+    /// A store waits for its line in the store buffer. Says how long the thread waits besides.
+    fn buffer(&mut self, costs: &Costs, stall: u64) -> u64 {
+        self.stores_until = self.stores_until.max(self.clock + stall);
+        stall.saturating_sub(costs.store_buffer)
+    }
+
     /// Whether this load follows another miss at the same place at once: then neither waits for the other.
     fn scans(&self, place: Place, line: usize) -> bool {
         self.last_miss.is_some_and(|(where_, which, when)| {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::Location;
 
-use crate::world::{Place, with};
+use crate::world::{Place, Thread, World, with};
 
 /// Sums over all threads since the machine began; times in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +30,8 @@ pub struct Totals {
     pub lock_sleeps: u64,
     /// Barriers on all cores.
     pub barriers: u64,
+    /// For how long threads held cores, up to when each let go last.
+    pub held: u64,
     /// Hints that this is a spin loop.
     pub pauses: u64,
     /// Changes from one coroutine to another: what the simulation itself costs.
@@ -53,6 +55,7 @@ impl Totals {
             lock_sleeps: self.lock_sleeps - earlier.lock_sleeps,
             barriers: self.barriers - earlier.barriers,
             pauses: self.pauses - earlier.pauses,
+            held: self.held - earlier.held,
             switches: self.switches - earlier.switches,
         }
     }
@@ -71,6 +74,57 @@ pub struct Spot {
     pub places: Vec<(&'static Location<'static>, u64, u64)>,
 }
 
+/// What one thread's time went into since the statistics began anew.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    since: u64,
+    pub(crate) work: u64,
+    pub(crate) asleep: u64,
+    /// The time for which it waited at each place for a line or for its stores, and how often.
+    waits: HashMap<*const Location<'static>, (Place, u64, u64)>,
+}
+
+impl Spent {
+    pub(crate) fn wait(&mut self, place: Place, time: u64) {
+        let wait = self.waits.entry(place).or_insert((place, 0, 0));
+        wait.1 += time;
+        wait.2 += 1;
+    }
+}
+
+/// What a thread's time went into, in nanoseconds.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The thread's name.
+    pub name: String,
+    /// The user's work.
+    pub work: u64,
+    /// Sleep, and waiting for a core.
+    pub asleep: u64,
+    /// All of the time.
+    pub all: u64,
+    /// Places in the code with the time for which it waited there, for a line or until its stores
+    /// were made, and how often; the worst first.
+    pub places: Vec<(&'static Location<'static>, u64, u64)>,
+}
+
+/// What each thread's time went into since the statistics began anew, in the order in which they
+/// were started.
+pub fn profiles() -> Vec<Profile> {
+    let look = |world: &mut World| {
+        let profile = |thread: &Thread| {
+            let spent = &thread.spent;
+            let mut waits: Vec<_> = spent.waits.values().copied().collect();
+            waits.sort_by_key(|wait: &(Place, u64, u64)| std::cmp::Reverse((wait.1, wait.0)));
+            let name = thread.name.clone().unwrap_or_default();
+            let all = thread.clock - spent.since;
+            Profile { name, work: spent.work, asleep: spent.asleep, all, places: waits }
+        };
+        world.threads.iter().map(profile).collect()
+    };
+    with(look).unwrap_or_default()
+}
+
 /// The sums until now.
 pub fn totals() -> Totals {
     with(|world| world.totals).unwrap_or_default()
@@ -78,7 +132,12 @@ pub fn totals() -> Totals {
 
 /// Starts the statistics of lines anew.
 pub fn forget_spots() {
-    with(|world| world.spots.clear());
+    with(|world| {
+        world.spots.clear();
+        for thread in &mut world.threads {
+            thread.spent = Spent { since: thread.clock, ..Spent::default() };
+        }
+    });
 }
 
 /// The lines that were waited for, the worst first.

@@ -13,7 +13,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use crate::costs::Costs;
 use crate::heap;
 use crate::line::{Addresses, Line, MOST_CORES};
-use crate::report::Totals;
+use crate::report::{Spent, Totals};
 
 pub(crate) type Place = &'static Location<'static>;
 type Stack = Coroutine<(), (), ()>;
@@ -44,6 +44,9 @@ pub(crate) struct Thread {
     pub(crate) stores_until: u64,
     /// Where the last miss was, of which line, and when it was over.
     pub(crate) last_miss: Option<(Place, usize, u64)>,
+    /// When the lines are there that were asked for last.
+    pub(crate) prefetches: VecDeque<u64>,
+    pub(crate) spent: Spent,
     pub(crate) core: usize,
     /// The cores on which it may run.
     pub(crate) mask: Rc<[usize]>,
@@ -171,6 +174,7 @@ pub fn work(nanos: u64) {
         world.totals.work += nanos;
         let now = world.me().clock;
         world.works.push((now, nanos));
+        world.me().spent.work += nanos;
         world.me().clock += nanos;
     });
 }
@@ -205,9 +209,17 @@ pub(crate) fn set_mask(mask: &[usize]) {
 
 /// Sleeps until another thread wakes this one, or until that time. Says whether it was woken.
 pub(crate) fn block(until: Option<u64>) -> bool {
-    with(|world| world.lie_down(until));
+    let since = with(|world| {
+        world.lie_down(until);
+        world.me().clock
+    });
     suspend();
-    with(|world| !world.me().timed_out).unwrap_or(true)
+    with(|world| {
+        let thread = world.me();
+        thread.spent.asleep += thread.clock - since.unwrap_or(thread.clock);
+        !thread.timed_out
+    })
+    .unwrap_or(true)
 }
 
 fn suspend() {
@@ -253,6 +265,8 @@ impl World {
             token: false,
             stores_until: 0,
             last_miss: None,
+            prefetches: VecDeque::new(),
+            spent: Spent::default(),
             core: mask[0],
             mask,
             joiners: Vec::new(),
@@ -336,6 +350,8 @@ impl World {
     fn release_core(&mut self) {
         let clock = self.me().clock;
         let at = self.my_core();
+        let since = self.cores[at].since;
+        self.totals.held += clock.saturating_sub(since);
         let core = &mut self.cores[at];
         core.holder = None;
         core.since = clock;

@@ -83,6 +83,53 @@ fn a_line_is_dearer_the_farther_it_comes() {
     assert!((250..300).contains(&far), "{far}");
 }
 
+/// A word that another socket's core has changed.
+fn far_word() -> Arc<AtomicUsize> {
+    let word = Arc::new(AtomicUsize::new(0));
+    let far = Arc::clone(&word);
+    start_on(100, move || far.store(1, Ordering::SeqCst)).join().unwrap();
+    thread::set_mask(&[0]);
+    word
+}
+
+#[test]
+fn stores_to_a_line_on_its_way_wait_in_the_store_buffer() {
+    let (stores, exchange) = on(128, || {
+        let word = far_word();
+        let stores = takes(|| (2..4).for_each(|value| word.store(value, Ordering::Relaxed)));
+        (stores, takes(|| assert_eq!(word.swap(0, Ordering::Relaxed), 3)))
+    });
+    assert!(stores < 40, "{stores}");
+    assert!((200..300).contains(&exchange), "an exchange comes after the stores: {exchange}");
+}
+
+#[test]
+fn a_line_that_was_asked_for_comes_meanwhile() {
+    let after = |pause: u64| {
+        on(128, move || {
+            let word = far_word();
+            let asking = takes(|| machine::prefetch(Arc::as_ptr(&word).addr()));
+            assert!(asking < 40, "{asking}");
+            work(pause);
+            takes(|| assert_eq!(word.swap(0, Ordering::Relaxed), 1))
+        })
+    };
+    let (at_once, later) = (after(0), after(1_000));
+    assert!((200..300).contains(&at_once), "{at_once}");
+    assert!(later < 50, "{later}");
+}
+
+/// So many can be under way at a time.
+#[test]
+fn of_many_lines_that_were_asked_for_the_last_come_later() {
+    let takes = on(128, || {
+        let words: Vec<_> = (0..12).map(|_| far_word()).collect();
+        words.iter().for_each(|word| machine::prefetch(Arc::as_ptr(word).addr()));
+        takes(|| words.iter().for_each(|word| assert_eq!(word.swap(0, Ordering::Relaxed), 1)))
+    });
+    assert!((400..700).contains(&takes), "{takes}");
+}
+
 #[test]
 fn a_contended_line_is_passed_from_one_to_the_next() {
     const TIMES: u64 = 1_000;

@@ -1,10 +1,12 @@
 //! Runs one row on so many cores, and prints what came of it as a line of JSON.
 //!
-//!     workloads ROW CORES [--pool corepool|rayon] [--rounds N] [--hot N] [--set PRICE=NANOSECONDS]..
+//!     workloads ROW CORES [--pool corepool|rayon] [--rounds N] [--hot N] [--profile N]
+//!         [--set PRICE=NANOSECONDS]..
 //!     workloads --rows
 //!
-//! `--hot` says on stderr which lines were waited for longest, and where in the code; and how many cores were at work in
-//! each twentieth of the last round.
+//! `--profile` says on stderr what the time of the first thread went into, and that of the N others
+//! that slept least. `--hot` says on stderr which lines were waited for longest, and where in the
+//! code; and how many cores were at work in each twentieth of the last round.
 
 mod ours;
 #[cfg(feature = "rival")]
@@ -26,6 +28,7 @@ struct Asked {
     pool: String,
     rounds: usize,
     hot: usize,
+    profile: Option<usize>,
     machine: Machine,
 }
 
@@ -66,6 +69,7 @@ fn asked(arguments: &[String]) -> Result<Asked, String> {
         pool: "corepool".to_owned(),
         rounds: 3,
         hot: 0,
+        profile: None,
         machine: Machine::default(),
     };
     let mut options = options.iter();
@@ -75,6 +79,7 @@ fn asked(arguments: &[String]) -> Result<Asked, String> {
             "--pool" => asked.pool.clone_from(value),
             "--rounds" => asked.rounds = number(value)?.max(1) as usize,
             "--hot" => asked.hot = number(value)? as usize,
+            "--profile" => asked.profile = Some(number(value)? as usize),
             "--set" => {
                 let (name, price) = value.split_once('=').ok_or("PRICE=NANOSECONDS")?;
                 asked.machine.set(name, number(price)?)?;
@@ -93,7 +98,7 @@ fn run(asked: Asked) {
     let times: Rc<RefCell<Vec<u64>>> = Rc::default();
     let seen: Rc<RefCell<Seen>> = Rc::default();
     let (inner_times, inner_seen) = (Rc::clone(&times), Rc::clone(&seen));
-    let Asked { row, cores, pool, rounds, hot, machine } = asked;
+    let Asked { row, cores, pool, rounds, hot, profile, machine } = asked;
     let name = pool.clone();
     let began = std::time::Instant::now();
     stage::run(machine, cores, move || {
@@ -116,6 +121,7 @@ fn run(asked: Asked) {
         }
         *inner_seen.borrow_mut() = Seen::now().since(&before).by(rounds as u64);
         stage::print_spots(hot);
+        stage::print_profiles(profile);
         stage::print_works(hot, last);
     });
     let mut times = times.take();

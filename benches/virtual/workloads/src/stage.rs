@@ -7,13 +7,13 @@ mod on_real_cores;
 
 #[cfg(all(feature = "real", not(feature = "virtual")))]
 pub use on_real_cores::{
-    Machine, Seen, corepool, forget_spots, forget_works, nanos, print_spots, print_works, run,
-    sleep, start, work,
+    Machine, Seen, corepool, forget_spots, forget_works, nanos, print_profiles, print_spots,
+    print_works, run, sleep, start, work,
 };
 #[cfg(feature = "virtual")]
 pub use on_virtual_cores::{
-    Machine, Seen, corepool, forget_spots, forget_works, nanos, print_spots, print_works, run,
-    sleep, start, work,
+    Machine, Seen, corepool, forget_spots, forget_works, nanos, print_profiles, print_spots,
+    print_works, run, sleep, start, work,
 };
 
 pub use corepool::TaskHandle;

@@ -90,6 +90,8 @@ impl Seen {
             ("failed", sums.failed),
             ("transfers", sums.transfers),
             ("stalled_micros", sums.stalled / 1000),
+            ("held_micros", sums.held / 1000),
+            ("pauses", sums.pauses),
             ("sleeps", sums.sleeps),
             ("wakes", sums.wakes),
             ("lock_waits", sums.lock_waits),
@@ -116,6 +118,28 @@ pub fn print_spots(most: usize) {
         for (place, stalled, transfers) in spot.places.iter().take(4) {
             let micros = *stalled as f64 / 1e3;
             eprintln!("{micros:>14.1} us {transfers:>8}  {}:{}", place.file(), place.line());
+        }
+    }
+}
+
+/// What the time of the first thread went into, and that of so many others that slept least.
+pub fn print_profiles(others: Option<usize>) {
+    let Some(others) = others else { return };
+    let mut threads = machine::profiles();
+    threads[1..].sort_by_key(|thread| std::cmp::Reverse(thread.all - thread.asleep));
+    for thread in threads.into_iter().take(1 + others) {
+        let waited: u64 = thread.places.iter().map(|place| place.1).sum();
+        let [all, work, asleep, waited] =
+            [thread.all, thread.work, thread.asleep, waited].map(|nanos| nanos as f64 / 1e3);
+        let rest = all - work - asleep - waited;
+        eprintln!(
+            "{}: {all:.1} us, of which {work:.1} work, {asleep:.1} asleep, {waited:.1} waiting for lines or stores, \
+             {rest:.1} the rest",
+            thread.name,
+        );
+        for (place, time, count) in thread.places.iter().take(8) {
+            let micros = *time as f64 / 1e3;
+            eprintln!("{micros:>14.1} us {count:>8}  {}:{}", place.file(), place.line());
         }
     }
 }

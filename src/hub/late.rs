@@ -1,0 +1,310 @@
+//! Workers that do not get their core. Whoever waits for one sees it, and lets it loose.
+//!
+//! A worker is pinned to its core, and if others have that core it waits for them, beside cores
+//! that idle. So whoever wakes a worker notes when, and those who nap or wait while others work
+//! look after each nap: a worker that has not arrived by then, or that is at work and gets too
+//! little of its core, may run anywhere from now on. It pins itself again when it goes to sleep, a
+//! while later. `late.md` has the cases.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::{Hub, Slot};
+use crate::affinity;
+use crate::clock;
+use crate::config::Config;
+use crate::event::PoolEvent;
+use crate::metrics::{self, ThreadClock};
+use crate::sync::Ordering;
+use crate::sync::plain::{AtomicU32, AtomicU64};
+
+/// A worker that has been woken is late after this time, in microseconds. A wake-up takes some ten.
+const LATE: u64 = 100;
+/// For so long a thread that waits for a task sleeps before it looks; then twice as long each time.
+/// No shorter than the time between two ticks of most kernels: see `late.md`.
+pub(crate) const FIRST_NAP: Duration = Duration::from_millis(4);
+/// A worker at work is to have at least so many eighths of the time on a core.
+const LEAST_EIGHTHS: u32 = 5;
+/// A worker stays loose for so long at least, in microseconds. If its pin then lasts for less than
+/// ten times as long, it is loose for twice as long the next time, up to the most: under steady
+/// load pins only cost.
+const LEAST_LOOSE: u64 = 10_000;
+const MOST_LOOSE: u64 = 1_000_000;
+const LONG_PIN: u64 = 10;
+/// So many workers are looked at, to see whether they get their cores.
+const MOST_LOOKED_AT: usize = 8;
+
+/// Whether any pool of this process was pinned so far.
+static ARE_PINS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether waiting for a task may be waiting for a core.
+#[inline]
+pub(crate) fn are_pins() -> bool {
+    // ORDERING: a hint; the pool that is waited for was made before.
+    ARE_PINS.load(Ordering::Relaxed) != 0
+}
+
+/// What the pool needs to know for it.
+#[derive(Debug)]
+pub(crate) struct Late {
+    /// Whether workers are pinned, and may run elsewhere.
+    is_on: bool,
+    born: Instant,
+}
+
+impl Late {
+    pub(super) fn new(config: &Config) -> Self {
+        // A schedule has to be the same wherever it is run again, and virtual cores have nobody
+        // else.
+        let is_real = !cfg!(any(corepool_shuttle, corepool_virtual));
+        let has_others = config.loose_cores.iter().any(|core| *core != config.loose_cores[0]);
+        let is_on = is_real && has_others && !config.cores.is_empty();
+        if is_on {
+            // ORDERING: as in `are_pins`.
+            ARE_PINS.store(1, Ordering::Relaxed);
+        }
+        Self { is_on, born: clock::now() }
+    }
+
+    /// Microseconds since the pool was made; never 0.
+    fn at(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.born).as_micros();
+        u64::try_from(age).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+/// Where a worker is between its wake-up and its core. All hints: whoever acts on one looks at the
+/// thread itself first.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    /// When it was woken since it last went to rest; 0 if it was not.
+    woken_at: AtomicU64,
+    /// Until when it is loose; 0 while it is pinned.
+    loose_until: AtomicU64,
+    /// One more than the core that it is pinned to; 0 if it is not.
+    pinned_to: AtomicU64,
+}
+
+impl Arrival {
+    /// The worker goes to rest.
+    pub(crate) fn expect_wake(&self) {
+        // ORDERING: a hint.
+        self.woken_at.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_pinned(&self, core: Option<usize>) {
+        // ORDERING: hints; written with the lock on the thread's facts held.
+        self.loose_until.store(0, Ordering::Relaxed);
+        self.pinned_to.store(core.map_or(0, |core| core as u64 + 1), Ordering::Relaxed);
+    }
+
+    fn note_loose(&self, until: u64) {
+        // ORDERING: as above.
+        self.loose_until.store(until, Ordering::Relaxed);
+        self.pinned_to.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the calling thread, which is the worker's, is not where it was pinned to.
+    #[inline]
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        // ORDERING: as above.
+        let core = self.pinned_to.load(Ordering::Relaxed);
+        core != 0 && affinity::current_core().is_some_and(|here| here as u64 + 1 != core)
+    }
+
+    fn is_loose(&self) -> bool {
+        // ORDERING: a hint.
+        self.loose_until.load(Ordering::Relaxed) != 0
+    }
+}
+
+/// How long a worker was loose, and pinned since. Part of what is known of its thread.
+#[derive(Debug, Default)]
+pub(crate) struct Looseness {
+    pinned_at: u64,
+    rest: u64,
+}
+
+impl Looseness {
+    pub(crate) fn note_pinned(&mut self, at: u64) {
+        self.pinned_at = at;
+    }
+
+    /// Until when it is to be loose that is let loose now.
+    fn let_loose(&mut self, now: u64) -> u64 {
+        let was_soon = self.rest > 0 && now.saturating_sub(self.pinned_at) < LONG_PIN * self.rest;
+        self.rest = if was_soon { (2 * self.rest).min(MOST_LOOSE) } else { LEAST_LOOSE };
+        now + self.rest
+    }
+}
+
+/// What a thread that waits has seen of the workers at its last look.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    last: Option<Instant>,
+    seen: [Option<(usize, Duration)>; MOST_LOOKED_AT],
+}
+
+/// Whether the thread that looks is about to leave its core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looker {
+    Waits,
+    Computes,
+}
+
+impl Hub {
+    /// A worker is about to be woken.
+    #[inline]
+    pub(super) fn note_woken(&self, index: usize) {
+        if self.late.is_on {
+            // ORDERING: a hint.
+            let now = self.late.at(clock::now());
+            self.slots[index].arrival.woken_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The time as workers' pins are measured.
+    pub(crate) fn age(&self, now: Instant) -> u64 {
+        self.late.at(now)
+    }
+
+    /// Whether a worker that was let loose has been so for long enough.
+    #[inline]
+    pub(crate) fn may_pin_again(&self, index: usize, now: Instant) -> bool {
+        // ORDERING: a hint.
+        let until = self.slots[index].arrival.loose_until.load(Ordering::Relaxed);
+        until != 0 && self.late.at(now) >= until
+    }
+
+    /// A thread that waits for work of this pool looks after those that do it. Says whether it is
+    /// to look again later.
+    #[cold]
+    pub(crate) fn look_after(&self, looks: &mut Looks) -> bool {
+        self.look_after_late(Looker::Waits);
+        if !self.late.is_on {
+            return false;
+        }
+        let now = clock::now();
+        let before = looks.last.replace(now).map(|last| now.saturating_duration_since(last));
+        let seen = std::mem::replace(&mut looks.seen, self.times_at_work());
+        let Some(time) = before else { return true };
+        for (index, busy) in looks.seen.iter().flatten() {
+            let earlier = seen.iter().flatten().find(|(other, _)| other == index);
+            let is_starved = earlier.is_some_and(|(_, earlier)| {
+                busy.saturating_sub(*earlier) < time * LEAST_EIGHTHS / 8
+            });
+            if is_starved {
+                // Not toward a certain core: see `late.md`.
+                self.let_loose(*index, None, now);
+            }
+        }
+        true
+    }
+
+    /// Lets those workers loose that were woken and have not arrived. If tasks wait, another one is
+    /// woken as well: whoever has pushed them relies on one that was on its way.
+    #[cold]
+    pub(crate) fn look_after_late(&self, looker: Looker) {
+        if !self.late.is_on || self.is_copy() {
+            return;
+        }
+        let now = clock::now();
+        let is_late = |slot: &Slot| {
+            // ORDERING: a hint.
+            let woken_at = slot.arrival.woken_at.load(Ordering::Relaxed);
+            woken_at != 0 && self.late.at(now) >= woken_at + LATE && slot.rests.is_at_rest()
+        };
+        for (index, _) in self.used_slots().iter().enumerate().filter(|(_, slot)| is_late(slot)) {
+            if self.idle.look().has_free() && self.has_tasks() {
+                self.wake_helper();
+                self.let_loose(index, None, now);
+            } else {
+                let here = (looker == Looker::Waits).then(affinity::current_core).flatten();
+                self.let_loose(index, here.or_else(|| self.core_of_a_sleeper()), now);
+            }
+        }
+    }
+
+    /// This spare worker's lender goes on while it is at work. If another worker sleeps there is a
+    /// core for it.
+    pub(super) fn make_room(&self, slot: usize) {
+        if !self.late.is_on || self.slots[slot].rests.is_at_rest() || self.is_copy() {
+            return;
+        }
+        if self.core_of_a_sleeper().is_some() {
+            self.let_loose(slot, None, clock::now());
+        }
+    }
+
+    /// The core of a worker that sleeps and was not woken.
+    fn core_of_a_sleeper(&self) -> Option<usize> {
+        let sleeps = |slot: &Slot| {
+            // ORDERING: a hint.
+            slot.rests.is_at_rest()
+                && slot.arrival.woken_at.load(Ordering::Relaxed) == 0
+                && !slot.arrival.is_loose()
+        };
+        let at = self.slots[..self.config.workers].iter().position(sleeps)?;
+        self.config.cores.get(at).copied()
+    }
+
+    /// How long some of the workers that are at work, and pinned, have been on a core so far. Not
+    /// the calling thread.
+    fn times_at_work(&self) -> [Option<(usize, Duration)>; MOST_LOOKED_AT] {
+        let mut times = [None; MOST_LOOKED_AT];
+        if self.is_copy() {
+            return times;
+        }
+        let own = metrics::of_thread();
+        let is_at_work = |slot: &Slot| !slot.rests.is_at_rest() && !slot.arrival.is_loose();
+        let at_work = self.used_slots().iter().enumerate().filter(|(_, slot)| is_at_work(slot));
+        let busy = at_work.filter_map(|(index, slot)| {
+            let clock = slot.thread.lock().clock.filter(|clock| *clock != own)?;
+            Some((index, clock.busy()?))
+        });
+        times.iter_mut().zip(busy).for_each(|(place, time)| *place = Some(time));
+        times
+    }
+
+    /// Lets a worker run on all cores that the pool may have, if it is pinned and wants to run.
+    fn let_loose(&self, index: usize, toward: Option<usize>, now: Instant) {
+        let slot = &self.slots[index];
+        // The thread takes this lock before it ends, so until then its number is nobody else's.
+        let mut facts = slot.thread.lock();
+        let thread = facts.clock.and_then(ThreadClock::number);
+        let (Some(core), Some(thread)) = (facts.core, thread) else { return };
+        let toward = toward.filter(|&other| other != core);
+        let is_loose = affinity::is_runnable(thread)
+            && affinity::let_loose(thread, &self.config.loose_cores, toward);
+        if !is_loose {
+            return;
+        }
+        facts.set_core(None, None);
+        slot.arrival.note_loose(facts.looseness.let_loose(self.late.at(now)));
+        drop(facts);
+        self.counters.let_loose.raise();
+        self.events.tell(PoolEvent::WorkerLetLoose { worker: slot.id, core });
+    }
+}
+
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+mod tests {
+    use super::{LEAST_LOOSE, LONG_PIN, Looseness, MOST_LOOSE};
+
+    #[test]
+    fn who_has_to_be_let_loose_again_and_again_stays_so_for_longer() {
+        let mut looseness = Looseness::default();
+        let mut now = 5;
+        for times in [1, 2, 4, 8, 16, 32, 64] {
+            let until = looseness.let_loose(now);
+            assert_eq!(until - now, times * LEAST_LOOSE);
+            looseness.note_pinned(until + 3);
+            now = until + 3 + times * LEAST_LOOSE;
+        }
+        assert_eq!(looseness.let_loose(now) - now, MOST_LOOSE);
+        // It has had its core for long.
+        looseness.note_pinned(now);
+        now += LONG_PIN * MOST_LOOSE;
+        assert_eq!(looseness.let_loose(now) - now, LEAST_LOOSE);
+    }
+}

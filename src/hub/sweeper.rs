@@ -1,0 +1,95 @@
+//! Keeps dead tasks from piling up in the queues: those that were cancelled, or run in place, where
+//! they stand.
+//!
+//! When they are more than half of all, a pass goes through the queues and frees them, a step at a
+//! time: whoever makes the next dead ones does the next step. So no cancel and no lock is held up
+//! for long, however much is queued, and a pass over all is done before there are an eighth as many
+//! new ones.
+#![forbid(unsafe_code)]
+
+use super::Hub;
+use crate::queue::{Cursor, Queue};
+use crate::sync::lock::Mutex;
+use crate::task::QueuedTask;
+
+/// Each time a thread has made so many more dead tasks it does a step, or asks whether it is time
+/// for a pass.
+const DEAD_ENOUGH: u64 = 64;
+/// So many tasks, or empty queues, are looked at in a step.
+const STEP: usize = 512;
+
+/// What the one who does the next step has to know.
+#[derive(Debug, Default)]
+pub(super) struct Sweeper {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The number of the queue that is swept, and where in it; none between two passes.
+    at: Option<(usize, Option<Cursor>)>,
+    /// So often nobody asks whether it is time for a pass: to ask takes a look at each queue, and
+    /// there may be a thousand.
+    rest: usize,
+}
+
+impl Hub {
+    /// Notes a task that somebody claimed where it stands in its queue, and keeps dead ones from
+    /// piling up.
+    pub(crate) fn note_claimed_in_queue(&self) {
+        if self.counters.claimed_in_queue.raise() % DEAD_ENOUGH == 0 {
+            self.sweep_some();
+        }
+    }
+
+    #[cold]
+    fn sweep_some(&self) {
+        // One step at a time; whoever comes meanwhile has done enough by making no more of them.
+        let Some(mut state) = self.sweeper.state.try_lock() else { return };
+        if state.at.is_none() && self.is_time_for_a_pass(&mut state) {
+            state.at = Some((0, None));
+        }
+        let dead = self.step(&mut state);
+        drop(state);
+        for task in dead {
+            drop(task);
+            self.counters.claimed_in_queue.lower();
+        }
+    }
+
+    fn is_time_for_a_pass(&self, state: &mut State) -> bool {
+        if state.rest > 0 {
+            state.rest -= 1;
+            return false;
+        }
+        state.rest = self.queues().count() / DEAD_ENOUGH as usize;
+        // Below nothing for a moment, as in `depth`.
+        let dead = (self.counters.claimed_in_queue.get() as i64).max(0) as usize;
+        dead > self.queued() / 2
+    }
+
+    /// Does the next step of a pass, if one is under way.
+    fn step(&self, state: &mut State) -> Vec<QueuedTask> {
+        let mut dead = Vec::new();
+        let Some((number, mut cursor)) = state.at.take() else { return dead };
+        let mut left = STEP;
+        for (number, queue) in self.queues().enumerate().skip(number) {
+            if left == 0 {
+                state.at = Some((number, None));
+                break;
+            }
+            left -= 1;
+            if Queue::looks_empty(queue) {
+                continue;
+            }
+            let swept = queue.sweep(cursor.take(), left, QueuedTask::is_claimed);
+            left -= swept.looked;
+            dead.extend(swept.dead);
+            if swept.next.is_some() {
+                state.at = Some((number, swept.next));
+                break;
+            }
+        }
+        dead
+    }
+}

@@ -1,0 +1,49 @@
+//! Waiting until a pool has nothing to do, without closing it.
+#![forbid(unsafe_code)]
+
+use super::WorkerPool;
+use crate::worker;
+
+impl WorkerPool {
+    /// Waits until everything that was accepted has run, and what that has spawned, and so on. The
+    /// pool stays open. **Blocks** until then.
+    ///
+    /// It returns when there was a moment in which nothing waited and nothing ran: while others
+    /// keep submitting, that may never come. All handles are settled then, continuations included.
+    /// What waits for room in a bounded queue was not accepted yet. On a closed pool it waits for
+    /// the end.
+    ///
+    /// Inside a task of another pool it lends the core, as other waits do. In a forked child, which
+    /// has no workers, it returns at once.
+    ///
+    /// # Panics
+    /// Inside one of the pool's own tasks: it would wait for that task itself.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let done = Arc::new(AtomicU32::new(0));
+    /// for _ in 0..10 {
+    ///     let done = Arc::clone(&done);
+    ///     let next = move || corepool::spawn(move || done.fetch_add(1, Ordering::Relaxed)).detach();
+    ///     pool.spawn(next).detach();
+    /// }
+    /// pool.drain();
+    /// assert_eq!(done.load(Ordering::Relaxed), 10);
+    /// assert!(!pool.is_closed());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn drain(&self) {
+        if self.hub().is_copy() {
+            return;
+        }
+        assert!(
+            !worker::is_inside(self.hub().id),
+            "drain was called in a task of the pool, and would wait for that task itself"
+        );
+        let _lent = worker::lend();
+        self.hub().wait_until_quiet();
+    }
+}

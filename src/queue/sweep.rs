@@ -1,0 +1,109 @@
+//! Taking dead items out of the middle of a queue, a part of it at a time.
+//!
+//! Between two steps the lock is free, and the front may be popped. The cursor says behind which
+//! item to go on, and how many items stood in front of that one, itself included. Items leave the
+//! queue at its front, or by a sweep. So unless as many were popped since, or another sweep was
+//! here, that item is in the queue still. Else the sweep begins at the front again, which has come
+//! past the cursor or was looked at by the other one: nothing is left out for long.
+
+use core::ptr::NonNull;
+
+use super::{Front, Link, Linked, Pop, Queue, link_at};
+
+/// Where a sweep goes on.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    /// The last item that was looked at and stays. None at the front.
+    before: Option<NonNull<Link>>,
+    /// How many items stood in front of the next one.
+    ahead: usize,
+    /// How many had been taken from the queue.
+    taken: usize,
+    /// The number of the sweep's last step.
+    sweeps: usize,
+    /// Names the queue.
+    stub: NonNull<Link>,
+}
+
+// SAFETY: the links are only followed under the lock of the queue's front, once it is known that
+// they are in it.
+unsafe impl Send for Cursor {}
+
+/// What a step of a sweep came to.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Swept<T> {
+    pub(crate) dead: Vec<T>,
+    /// How many items were looked at.
+    pub(crate) looked: usize,
+    /// Where to go on; none if all were looked at.
+    pub(crate) next: Option<Cursor>,
+}
+
+impl Cursor {
+    /// The item to go on behind, and how many are in front of the next one; none if that item may
+    /// be gone.
+    fn place(&self, front: &Front, stub: NonNull<Link>) -> Option<(NonNull<Link>, usize)> {
+        let popped = front.taken.wrapping_sub(self.taken);
+        let is_there = popped < self.ahead || mutant!("sweep_cursor_kept");
+        let is_mine = self.stub == stub && self.sweeps == front.sweeps;
+        let before = self.before.filter(|_| is_mine && is_there)?;
+        Some((before, self.ahead.wrapping_sub(popped)))
+    }
+}
+
+impl<T: Linked> Queue<T> {
+    /// Looks at up to `most` items from the cursor on, or from the front, and takes out those that
+    /// `is_dead` names.
+    ///
+    /// The last item stays, because a pusher may be about to link behind it.
+    pub(crate) fn sweep(
+        &self,
+        from: Option<Cursor>,
+        most: usize,
+        is_dead: impl Fn(&T) -> bool,
+    ) -> Swept<T> {
+        let mut swept = Swept { dead: Vec::new(), looked: 0, next: None };
+        let mut front = self.front.lock();
+        let place = from.and_then(|from| from.place(&front, self.stub));
+        front.sweeps = front.sweeps.wrapping_add(1);
+        let (mut before, mut ahead) = match place {
+            Some((before, ahead)) => (Some(before), ahead),
+            None => (None, 0),
+        };
+        let first = match before {
+            Some(before) => NonNull::new(link_at(before).next()),
+            None => self.first_item(&mut front),
+        };
+        let Some(mut at) = first else { return swept };
+        while let Some(next) = NonNull::new(link_at(at).next()) {
+            if swept.looked == most {
+                let (taken, sweeps) = (front.taken, front.sweeps);
+                swept.next = Some(Cursor { before, ahead, taken, sweeps, stub: self.stub });
+                break;
+            }
+            swept.looked += 1;
+            if self.ask(at, &is_dead) {
+                match before {
+                    None => front.first = next,
+                    Some(before) => link_at(before).set_next(next.as_ptr()),
+                }
+                if let Pop::Item(item) = self.taken(&mut front, at) {
+                    swept.dead.push(item);
+                }
+            } else {
+                before = Some(at);
+                ahead += 1;
+            }
+            at = next;
+        }
+        swept
+    }
+
+    fn first_item(&self, front: &mut Front) -> Option<NonNull<Link>> {
+        self.skip_stub(front);
+        // Looked at once, as in `take_chain`: the stub is no item, even if one stands behind it by
+        // now.
+        (mutant!("stub_in_sweep") || front.first != self.stub).then_some(front.first)
+    }
+}

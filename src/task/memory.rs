@@ -1,0 +1,119 @@
+//! The memory of a task: where it comes from, and how it goes back. Nothing here knows the types of
+//! closure and result, so it is compiled once.
+
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+use super::extra::Extra;
+use super::raw::{Header, Table};
+use super::state::State;
+use super::strip::{self, KINDS, Kind, Place};
+use crate::id::PoolId;
+
+/// The memory of a task of this table, with its header and its optional part, and without contents.
+// Inlined into what knows the table, so that its kind of strip is a constant there.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(super) fn begin(
+    table: &'static Table,
+    pool: PoolId,
+    state: State,
+    extra: Option<Extra>,
+) -> NonNull<Header> {
+    if let Some(extra) = extra {
+        return begin_extended(table, pool, state, extra);
+    }
+    let Some((task, place)) = table.kind.and_then(strip::cut) else {
+        return begin_allocated(table, table.plain, pool, state);
+    };
+    let task = task.cast();
+    // SAFETY: fresh, and laid out for a task of this table, which begins with a header.
+    unsafe { task.write(Header::new(table, state, pool, place)) };
+    task
+}
+
+fn begin_extended(
+    table: &'static Table,
+    pool: PoolId,
+    state: State,
+    extra: Extra,
+) -> NonNull<Header> {
+    let task = begin_allocated(table, table.extended, pool, state);
+    // SAFETY: it is laid out for the optional part, which lies at this offset.
+    let place = unsafe { task.byte_add(table.extra_offset) }.cast();
+    // SAFETY: as above.
+    unsafe { place.write(extra) };
+    task
+}
+
+fn begin_allocated(
+    table: &'static Table,
+    layout: Layout,
+    pool: PoolId,
+    state: State,
+) -> NonNull<Header> {
+    let task = from_allocator(layout).cast();
+    // SAFETY: fresh, and laid out for a task of this table, which begins with a header.
+    unsafe { task.write(Header::new(table, state, pool, Place::NONE)) };
+    task
+}
+
+fn from_allocator(layout: Layout) -> NonNull<u8> {
+    // SAFETY: a task is never of no size: it has a header.
+    let memory = unsafe { alloc(layout) };
+    NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+/// What gives back the memory of tasks that are cut from strips of this kind: one function for each
+/// kind, in which the sizes are constants.
+pub(super) const fn free_of(kind: Option<Kind>) -> unsafe fn(NonNull<Header>) {
+    const { assert!(KINDS == 5, "there is a line for each kind below") };
+    match kind {
+        Some(Kind(0)) => free_piece::<0>,
+        Some(Kind(1)) => free_piece::<1>,
+        Some(Kind(2)) => free_piece::<2>,
+        Some(Kind(3)) => free_piece::<3>,
+        Some(_) => free_piece::<4>,
+        None => free_allocated,
+    }
+}
+
+/// Gives a task's memory back, if tasks of its type are cut from strips of this kind.
+///
+/// # Safety
+/// - Both references are gone, the contents are empty, and nobody uses the task any more.
+unsafe fn free_piece<const KIND: u8>(task: NonNull<Header>) {
+    // SAFETY: nobody else can reach the task any more.
+    let place = Place::from_bits(PoolId::unpack(unsafe { task.as_ref() }.tag).1);
+    if place == Place::NONE {
+        // SAFETY: the caller's promise: nobody uses the task.
+        return unsafe { free_allocated(task) };
+    }
+    // SAFETY: the header says that it was cut from a strip of its type's kind. Nothing in it needs
+    // a drop: the contents are gone, and the rest is plain.
+    unsafe { strip::give_back(task.cast(), Kind(KIND), place) };
+}
+
+/// As [`free_piece`], for a task that was cut from no strip.
+///
+/// # Safety
+/// - As for [`free_piece`].
+unsafe fn free_allocated(task: NonNull<Header>) {
+    // SAFETY: nobody else can reach the task any more.
+    let header = unsafe { task.as_ref() };
+    let table = header.table;
+    let mut layout = table.plain;
+    if header.state.is_extended() {
+        layout = table.extended;
+        // SAFETY: an extended task has the optional part at this offset.
+        let extra = unsafe { task.byte_add(table.extra_offset) }.cast::<Extra>();
+        // Before anything of it goes: a token may look at the state until then.
+        // SAFETY: nobody else can reach the task any more, but for such tokens.
+        unsafe { extra.as_ref() }.untie();
+        // SAFETY: as above, and no token can any more.
+        unsafe { extra.drop_in_place() };
+    }
+    // SAFETY: nobody uses it any more.
+    unsafe { task.drop_in_place() };
+    // SAFETY: it came from `from_allocator` with this layout.
+    unsafe { dealloc(task.as_ptr().cast(), layout) };
+}
