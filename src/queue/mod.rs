@@ -348,9 +348,11 @@ impl<T: Linked> Queue<T> {
     /// Lets the stub take the place of the last item. Fails when a pusher came in between.
     fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
         link_at(self.stub).set_next(ptr::null_mut());
-        // ORDERING: release, so that whoever exchanges `last` next sees the stub's empty link; acquire
-        // is not needed for our own list, but the pusher's exchange is this one's partner in both ways.
-        let order = planted(mutant!("put_stub_unreleased"), Ordering::AcqRel, Ordering::Acquire);
+        // SeqCst, as every change of `last`. Release and acquire would do in the language: whoever
+        // exchanges `last` next sees the stub's empty link. But Miri, until its issue 5104 was mended
+        // in June 2026, let a look see this change though a pusher's SeqCst one had come after it.
+        // ORDERING: the weaker one is a planted bug.
+        let order = planted(mutant!("put_stub_unreleased"), Ordering::SeqCst, Ordering::Acquire);
         // ORDERING: relaxed on failure, because the caller then looks at the link, with its own ordering.
         self.back
             .last
