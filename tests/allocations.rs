@@ -193,15 +193,15 @@ fn what_many_tasks_took_is_given_back() {
     assert!(after < before + 10_000, "{} bytes more than before", after - before);
 }
 
-/// A million, or what `COREPOOL_MANY` says: what takes room for each would show at ten million as well.
+/// 200,000, or what `COREPOOL_MANY` says: CI asks for a million, and ten million were tried by hand.
 fn many() -> usize {
     let asked = std::env::var("COREPOOL_MANY");
-    asked.map_or(1_000_000, |count| count.parse().expect("COREPOOL_MANY is a number"))
+    asked.map_or(200_000, |count| count.parse().expect("COREPOOL_MANY is a number"))
 }
 
 /// Case 49. All of them wait at once, behind a worker that is held; then they run, and nobody asks for what they give.
 #[test]
-fn a_million_queued_tasks_give_their_memory_back() {
+fn very_many_queued_tasks_give_their_memory_back() {
     let _alone = alone();
     let pool = WorkerPool::with_workers(1).expect("a thread");
     let queue = |tasks: usize| {

@@ -88,23 +88,31 @@ fn cheap() {
 
 /// Runs `work` with each number of workers, from a worker and from outside, and fails if it takes much longer than the
 /// perfect schedule's rounds of expensive items. `work` says how many of them it has.
+///
+/// The pools run at once: their expensive items sleep.
 #[track_caller]
 fn takes_rounds(rounds: fn(usize) -> usize, work: fn(&Case) -> usize) {
     within(PATIENCE, move || {
-        for workers in WORKERS {
-            let pool = idle_pool(workers);
-            let rounds = u32::try_from(rounds(workers)).unwrap();
-            let (ran, began) = (AtomicUsize::new(0), Mutex::new(None));
-            let case = Case { pool, workers, item: IDEAL / rounds, ran, began };
-            for place in [Place::Worker, Place::Outside] {
-                let best = best_time(&case, place, work);
-                assert!(
-                    best <= BOUND,
-                    "{workers} workers, {place:?}: {best:?} at best, where {IDEAL:?} is perfect"
-                );
+        thread::scope(|threads| {
+            for workers in WORKERS {
+                let rounds = u32::try_from(rounds(workers)).unwrap();
+                threads.spawn(move || takes_rounds_with(workers, rounds, work));
             }
-        }
+        });
     });
+}
+
+fn takes_rounds_with(workers: usize, rounds: u32, work: fn(&Case) -> usize) {
+    let pool = idle_pool(workers);
+    let (ran, began) = (AtomicUsize::new(0), Mutex::new(None));
+    let case = Case { pool, workers, item: IDEAL / rounds, ran, began };
+    for place in [Place::Worker, Place::Outside] {
+        let best = best_time(&case, place, work);
+        assert!(
+            best <= BOUND,
+            "{workers} workers, {place:?}: {best:?} at best, where {IDEAL:?} is perfect"
+        );
+    }
 }
 
 /// The least of some tries' times; the first that is good enough is the last.

@@ -8,7 +8,7 @@ use corepool::{PoolEvent, WhenFull, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, within};
 
-const TRIALS: Duration = Duration::from_secs(2);
+const TRIALS: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_quiet_pool_was_never_called_full_last() {

@@ -136,7 +136,7 @@ fn a_new_task_is_not_refused_because_a_worker_was_faster() {
     within(PATIENCE, || {
         for workers in 1..=2 {
             let pool = bounded(workers, 2, WhenFull::DropOldest);
-            for _ in 0..20_000 {
+            for _ in 0..5_000 {
                 let tasks: Vec<_> = (0..8).map(|n| pool.spawn(move || n)).collect();
                 for task in tasks {
                     assert_ne!(refusal(task), Some(Refusal::Full));

@@ -42,8 +42,8 @@ fn a_long_chain_of_heavy_closures_needs_no_stack() {
     within(PATIENCE * 3, || {
         let pool = WorkerPool::with_workers(2).unwrap();
         let runs = AtomicUsize::new(0);
-        pool.scope(|s| chain(s, 100_000, Duration::from_micros(20), &runs));
-        assert_eq!(runs.into_inner(), 100_001);
+        pool.scope(|s| chain(s, 50_000, Duration::from_micros(20), &runs));
+        assert_eq!(runs.into_inner(), 50_001);
     });
 }
 

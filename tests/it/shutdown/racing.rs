@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use corepool::{Builder, Dispatch, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
 
+use crate::random::setting;
 use crate::support::{PATIENCE, within};
 
 const SPAWNERS: usize = 4;
-const ROUNDS: usize = 400;
 
 /// What became of the tasks of one round.
 #[derive(Debug, Default)]
@@ -33,9 +33,14 @@ impl Tally {
     }
 }
 
+/// A hundred for each second of `COREPOOL_STRESS`, by default one.
+fn rounds() -> u64 {
+    100 * setting("COREPOOL_STRESS").unwrap_or(1)
+}
+
 /// Spawns from four threads until the pool is closed, and has it ended in their midst.
 fn race(describe: impl Fn(Builder) -> Builder, end: impl Fn(&WorkerPool)) {
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let pool = describe(WorkerPool::builder().workers(2)).build().unwrap();
         let ran = Arc::new(AtomicUsize::new(0));
         let start = Barrier::new(SPAWNERS + 1);
@@ -164,7 +169,7 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
 /// A worker that finds the queues of a closed pool empty must not leave while another one carries tasks from one to the next.
 #[test]
 fn tasks_that_meet_do_so_in_a_pool_that_is_closed_too() {
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         within(PATIENCE, move || {
             let pool = WorkerPool::with_workers(2).unwrap();
             let meet = Arc::new(Barrier::new(2));

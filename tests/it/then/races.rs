@@ -8,7 +8,7 @@ use corepool::{Dispatch, TaskError, TaskHandle, WorkerPool};
 
 use crate::support::{PATIENCE, within};
 
-const ROUNDS: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 300 } else { 3_000 };
+const ROUNDS: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 300 } else { 1_500 };
 
 #[test]
 fn a_cancel_races_with_the_turn() {
