@@ -104,7 +104,7 @@ fn work_that_runs_out_of_address_space_aborts_and_says_so() {
     if child::is_child() {
         let pool = WorkerPool::with_workers(2).unwrap();
         assert_eq!(pool.map(0..100, |n| n).len(), 100);
-        limit(libc::RLIMIT_AS, address_space() + 24 * MIB);
+        limit(libc::RLIMIT_AS, address_space() + 8 * MIB);
         return fill(&env::var(KIND).unwrap(), &pool);
     }
     for kind in ["tasks", "batch", "scope", "promise", "map", "tokens", "inside", "nested"] {
