@@ -7,7 +7,10 @@
 //! while later. `late.md` has the cases.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
 
 use super::{Hub, Slot};
 use crate::affinity;
@@ -15,7 +18,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::event::PoolEvent;
 use crate::metrics::{self, ThreadClock};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, thread_local};
 use crate::sync::plain::{AtomicU32, AtomicU64};
 
 /// A worker that has been woken is late after this time, in microseconds. A wake-up takes some ten.
@@ -50,6 +53,9 @@ pub(crate) struct Late {
     /// Whether workers are pinned, and may run elsewhere.
     is_on: bool,
     born: Instant,
+    /// Since when pushes have relied on workers that were woken; 0 once all of them have arrived. A
+    /// hint.
+    woken_at: CachePadded<AtomicU64>,
 }
 
 impl Late {
@@ -63,7 +69,7 @@ impl Late {
             // ORDERING: as in `are_pins`.
             ARE_PINS.store(1, Ordering::Relaxed);
         }
-        Self { is_on, born: clock::now() }
+        Self { is_on, born: clock::now(), woken_at: CachePadded::default() }
     }
 
     /// Microseconds since the pool was made; never 0.
@@ -152,6 +158,44 @@ pub(crate) enum Looker {
     Computes,
 }
 
+thread_local! {
+    /// Pushes of this thread that rely on searchers until one looks after them; and so many there
+    /// were between the last two looks.
+    static UNTIL_LOOK: Cell<u32> = const { Cell::new(1) };
+    static BETWEEN_LOOKS: Cell<u32> = const { Cell::new(1) };
+}
+
+/// So many pushes rely on searchers from one look at the clock to the next, at most.
+const MOST_BETWEEN_LOOKS: u32 = 32;
+
+/// The calling thread has woken a worker: its next push looks after that one. Then it takes twice
+/// as many pushes each time, so that looks at the clock cost next to nothing.
+pub(super) fn look_soon() {
+    // Where thread-locals are gone nobody looks.
+    let _set = UNTIL_LOOK.try_with(|left| left.set(1));
+    let _set = BETWEEN_LOOKS.try_with(|between| between.set(1));
+}
+
+/// One more push of the calling thread relies on searchers. Says whether it is to look after them.
+#[inline]
+fn is_time_to_look() -> bool {
+    UNTIL_LOOK
+        .try_with(|left| {
+            let now_left = left.get().wrapping_sub(1);
+            left.set(now_left);
+            now_left == 0
+        })
+        .unwrap_or(false)
+}
+
+#[cold]
+fn look_later() {
+    let _set = BETWEEN_LOOKS.try_with(|between| {
+        between.set((2 * between.get()).min(MOST_BETWEEN_LOOKS));
+        UNTIL_LOOK.try_with(|left| left.set(between.get()))
+    });
+}
+
 impl Hub {
     /// A worker is about to be woken.
     #[inline]
@@ -160,7 +204,39 @@ impl Hub {
             // ORDERING: a hint.
             let now = self.late.at(clock::now());
             self.slots[index].arrival.woken_at.store(now, Ordering::Relaxed);
+            if self.late.woken_at.load(Ordering::Relaxed) == 0 {
+                self.late.woken_at.store(now, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// After a push that wakes nobody, because somebody searches or is on the way to.
+    #[inline]
+    pub(super) fn mind_searchers(&self) {
+        if is_time_to_look() {
+            self.look_after_searchers();
+        }
+    }
+
+    #[cold]
+    fn look_after_searchers(&self) {
+        look_later();
+        // ORDERING: a hint.
+        let woken_at = self.late.woken_at.load(Ordering::Relaxed);
+        if woken_at == 0 {
+            return;
+        }
+        let now = self.late.at(clock::now());
+        if now < woken_at + LATE {
+            return;
+        }
+        self.look_after_late(Looker::Computes);
+        // ORDERING: hints.
+        let is_awaited = |slot: &Slot| {
+            slot.arrival.woken_at.load(Ordering::Relaxed) != 0 && slot.rests.is_at_rest()
+        };
+        let are_all_here = !self.used_slots().iter().any(is_awaited);
+        self.late.woken_at.store(if are_all_here { 0 } else { now }, Ordering::Relaxed);
     }
 
     /// The time as workers' pins are measured.

@@ -244,8 +244,12 @@ impl Hub {
     #[inline]
     pub(crate) fn wake_one(&self) -> Gate {
         let word = self.idle.look();
-        if word.wants_a_searcher() {
-            self.wake_best();
+        if word.has_free() {
+            if word.searching() == 0 {
+                self.wake_best();
+            } else {
+                self.mind_searchers();
+            }
         }
         if word.is_closed() { Gate::Closed } else { Gate::Open }
     }
@@ -281,6 +285,7 @@ impl Hub {
             (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
         };
         if let Some(index) = self.idle.take_one(fits) {
+            late::look_soon();
             if prefer == Prefer::Near && fits(index) {
                 // ORDERING: a hint; the wake-up that follows orders it anyway.
                 self.slots[index].hurried.store(true, Ordering::Relaxed);

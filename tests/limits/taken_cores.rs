@@ -115,6 +115,30 @@ fn tasks_behind_a_searcher_without_a_core_wake_another_worker() {
     }
 }
 
+/// Their submitter goes on, and nobody else is there to look after the one that was woken.
+#[test]
+fn so_do_tasks_that_nobody_waits_for() {
+    if !child::is_child() {
+        return in_a_child();
+    }
+    let all = mask();
+    for (taken, free) in [(all[0], all[1]), (all[1], all[0])] {
+        confine(&all).unwrap();
+        let pool = pinned_to(&[taken, free]);
+        confine(&[free]).unwrap();
+        until(|| pool.metrics().parks >= 2);
+        let hog = Hog::on(taken);
+        let done = Arc::new(AtomicUsize::new(0));
+        for _ in 0..100 {
+            let done = Arc::clone(&done);
+            pool.spawn(move || done.fetch_add(1, Ordering::SeqCst)).detach();
+            thread::sleep(Duration::from_millis(1));
+        }
+        until(|| done.load(Ordering::SeqCst) == 100);
+        hog.expect_nobody_waits(&pool);
+    }
+}
+
 #[test]
 fn so_do_loops_that_wait_for_a_part() {
     if !child::is_child() {
