@@ -18,8 +18,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::event::PoolEvent;
 use crate::metrics::{self, ThreadClock};
-use crate::sync::{Ordering, thread_local};
 use crate::sync::plain::{AtomicU32, AtomicU64};
+use crate::sync::{Ordering, thread_local};
 
 /// A worker that has been woken is late after this time, in microseconds. A wake-up takes some ten.
 const LATE: u64 = 100;

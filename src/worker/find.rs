@@ -296,9 +296,15 @@ impl Worker {
     /// One by one, where order is promised: what was moved to an inbox would be overtaken by what
     /// is found first elsewhere.
     fn find_in_its_line(&self) -> Option<QueuedTask> {
-        match self.hub.way {
-            Way::Dealt => pop(&self.home().dealt),
-            Way::OneLine | Way::Inboxes => pop(&self.hub.shared),
+        let line = match self.hub.way {
+            Way::Dealt => &self.home().dealt,
+            Way::OneLine | Way::Inboxes => &self.hub.shared,
+        };
+        // No look before it, as `pop` has: there is more, as a rule, and the look would fetch the
+        // line that pushers write to, for each task.
+        match line.pop() {
+            Pop::Item(task) => Some(task),
+            Pop::Empty | Pop::Gap => None,
         }
     }
 
