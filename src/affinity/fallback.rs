@@ -1,7 +1,7 @@
 //! Affinity on systems without masks that we can set and read back: every answer is "not supported".
 //!
 //! The functions mirror those of `linux.rs`, so that nothing above has to ask which system it runs
-//! on. macOS has only hints that cannot be read back, and a hint must not be reported as a pin.
+//! on.
 //! The BSDs do have masks; they take this way until somebody can run the read-back tests there. Only `std` is used, so that the crate compiles wherever `std` does.
 #![forbid(unsafe_code)]
 

@@ -30,12 +30,17 @@ mod usable;
 
 // Miri interprets the program and has no cores to hand out. It takes the way of the other systems,
 // so that a pool under Miri is simply an unpinned one.
-#[cfg(all(any(not(any(target_os = "linux", windows)), miri), not(corepool_virtual)))]
+#[cfg(all(
+    any(not(any(target_os = "linux", target_os = "macos", windows)), miri),
+    not(corepool_virtual)
+))]
 mod fallback;
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 mod linux;
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 mod mask;
+#[cfg(all(target_os = "macos", not(any(miri, corepool_virtual))))]
+mod macos;
 #[cfg(target_os = "linux")]
 mod thread_number;
 #[cfg(corepool_virtual)]
@@ -43,10 +48,15 @@ mod virtual_machine;
 #[cfg(all(windows, not(miri)))]
 mod windows;
 
-#[cfg(all(any(not(any(target_os = "linux", windows)), miri), not(corepool_virtual)))]
+#[cfg(all(
+    any(not(any(target_os = "linux", target_os = "macos", windows)), miri),
+    not(corepool_virtual)
+))]
 use fallback as system;
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 use linux as system;
+#[cfg(all(target_os = "macos", not(any(miri, corepool_virtual))))]
+use macos as system;
 #[cfg(corepool_virtual)]
 use virtual_machine as system;
 #[cfg(all(windows, not(miri)))]
