@@ -345,8 +345,9 @@ impl Hub {
     /// Lets a worker run on all cores that the pool may have, if it is pinned and wants to run.
     fn let_loose(&self, index: usize, toward: Option<usize>, now: Instant) {
         let slot = &self.slots[index];
-        // The thread takes this lock before it ends, so until then its number is nobody else's.
-        let mut facts = slot.thread.lock();
+        // The thread takes this lock before it ends, so until then its number is nobody else's. Who
+        // has it now may be just that worker, without a core: nobody waits for it here.
+        let Some(mut facts) = slot.thread.try_lock() else { return };
         let thread = facts.clock.and_then(ThreadClock::number);
         let (Some(core), Some(thread)) = (facts.core, thread) else { return };
         let toward = toward.filter(|&other| other != core);
