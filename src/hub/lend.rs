@@ -35,8 +35,6 @@ struct State {
     lends: Vec<u32>,
     /// How often one was hired, for who drains: see `quiet.rs`.
     hires: u64,
-    /// Whether a thread may still push into each spare worker's slot: longer than it has a duty.
-    threads: Vec<bool>,
 }
 
 /// What a spare worker does.
@@ -75,7 +73,6 @@ impl Spares {
             counted: vec![false; spares],
             lends: vec![0; workers + spares],
             hires: 0,
-            threads: vec![false; spares],
         };
         Self { start, state: Mutex::new(state) }
     }
@@ -87,8 +84,7 @@ impl Hub {
         self.config.workers
     }
 
-    /// The slots up to the last one that a worker uses. Those of spare workers come into it when
-    /// they are hired, and leave when their threads have ended: see `lend.md`.
+    /// The slots that any worker has used so far: those of spare ones come into it when they are first needed.
     pub(crate) fn used_slots(&self) -> &[Slot] {
         // SeqCst: a part of the last look before a sleep, whose other half is the push of a spare worker's task.
         &self.slots[..self.slots_used.load(Ordering::SeqCst)]
@@ -315,10 +311,7 @@ impl Hub {
         let found = is_wanted
             .then(|| {
                 let resting = state.duties.iter().position(|duty| *duty == Duty::Resting);
-                // Not one whose last thread may still push into its slot: only one may at a time.
-                let is_free =
-                    |spare: &usize| state.duties[*spare] == Duty::Off && !state.threads[*spare];
-                resting.or_else(|| (0..state.duties.len()).find(is_free))
+                resting.or_else(|| state.duties.iter().position(|duty| *duty == Duty::Off))
             })
             .flatten();
         let Some(spare) = found else {
@@ -328,7 +321,6 @@ impl Hub {
         let slot = self.config.workers + spare;
         let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
         state.counted[spare] = true;
-        state.threads[spare] = true;
         state.hires += 1;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
         self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
@@ -347,7 +339,6 @@ impl Hub {
         let mut state = self.spares.state.lock();
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;
-        self.leave_slot(&mut state, spare);
         drop(state);
         // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its place. Not for the other lent cores:
         // their spare workers' threads would be refused as well.
@@ -433,32 +424,12 @@ impl Hub {
         state.duties.iter().all(is_at_rest).then_some(state.hires)
     }
 
-    /// A spare worker's thread ends, whatever it was at. Its slot is free when it
-    /// [is gone](Self::spare_is_gone).
+    /// A spare worker's thread ends, whatever it was at.
     pub(crate) fn spare_ends(&self, slot: usize) {
         let mut state = self.spares.state.lock();
         state.duties[slot - self.config.workers] = Duty::Off;
-        drop(state);
-        self.call_drainers();
-    }
-
-    /// The thread of a spare worker pushes no more: everything that it did as one is behind it.
-    pub(crate) fn spare_is_gone(&self, slot: usize) {
-        let mut state = self.spares.state.lock();
-        self.leave_slot(&mut state, slot - self.config.workers);
         self.offer_again(state);
-    }
-
-    /// Nobody pushes into this slot any more until it is hired again: the slots from the last used
-    /// one on are not looked at.
-    fn leave_slot(&self, state: &mut State, spare: usize) {
-        state.threads[spare] = false;
-        let is_used = |spare: &usize| {
-            let slot = &self.slots[self.config.workers + spare];
-            state.threads[*spare] || !slot.inbox.looks_empty() || !slot.dealt.looks_empty()
-        };
-        let used = (0..state.threads.len()).rev().find(is_used).map_or(0, |spare| spare + 1);
-        self.slots_used.store(self.config.workers + used, Ordering::SeqCst);
+        self.call_drainers();
     }
 
     /// The pool is closed: who rests has to see it.

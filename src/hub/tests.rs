@@ -1,51 +1,7 @@
-//! Queues in which somebody stands between the two steps of a push, and slots that are not in use.
+//! Queues in which somebody stands between the two steps of a push.
 #![forbid(unsafe_code)]
 
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
-
 use super::pop_patiently;
-use crate::task::TaskContext;
-use crate::{WorkerPool, blocking};
-
-/// Waits for what other threads bring about.
-#[track_caller]
-fn until(is_so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < end, "a minute was not enough");
-        thread::yield_now();
-    }
-}
-
-/// What is looked at for each theft and each last look before a sleep.
-#[test]
-fn the_slots_of_spare_workers_that_are_gone_are_not_looked_at() {
-    let pool = WorkerPool::builder().workers(1).spare_workers(3).build().unwrap();
-    let used = || pool.hub().used_slots().len();
-    for _ in 0..3 {
-        let waits = |is_spare: bool| {
-            let (go, goes) = mpsc::channel::<()>();
-            let task = pool.spawn_with(move |cx: &TaskContext| {
-                blocking(|| goes.recv().unwrap());
-                if is_spare {
-                    cx.end_worker();
-                }
-            });
-            (go, task)
-        };
-        assert_eq!(used(), 1);
-        let tasks: Vec<_> = (0..4).map(|number| waits(number > 0)).collect();
-        until(|| used() == 4);
-        // From the last one on.
-        for (go, task) in tasks.into_iter().rev() {
-            go.send(()).unwrap();
-            let _ended = task.join();
-        }
-        until(|| used() == 1);
-    }
-}
 
 /// The pusher stands between its two steps, and has no other core than that of the one who
 /// waits for it.

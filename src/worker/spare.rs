@@ -112,9 +112,7 @@ fn live(mut worker: Worker) {
     });
     worker.exit_hook();
     worker.end_as_spare(ended);
-    // What this thread spawns from here on comes from outside.
     drop(entered);
-    hub.spare_is_gone(worker.index);
     drop(worker);
     drop(abort);
 }
