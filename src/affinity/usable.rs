@@ -40,7 +40,8 @@ pub(crate) fn usable() -> Usable {
 
 /// How many physical cores the process may use at a time: at least one, at most `parallelism`.
 pub(crate) fn physical_parallelism(usable: &Usable) -> usize {
-    let physical = if usable.cores.is_empty() {
+    // macOS has no topology that is read here.
+    let physical = if usable.cores.is_empty() || cfg!(target_os = "macos") {
         num_cpus::get_physical()
     } else {
         Topology::of_machine(&usable.cores).one_per_physical(&usable.cores).len()

@@ -26,6 +26,8 @@ use crate::worker::{self, ByPool};
 impl<T: Send + 'static> TaskHandle<T> {
     /// Runs a closure on the value when there is one. Without a value the new handle has the same error.
     ///
+    /// An `Err` that the task returns is a value as well; errors are those of tasks, [`TaskError`]s.
+    ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let words = pool.spawn(|| "one two three".to_owned());

@@ -149,6 +149,11 @@ impl Hub {
         if self.has_lanes() && (!self.lanes.look_empty() || index.is_some_and(has_own)) {
             return true;
         }
+        self.looks_stocked()
+    }
+
+    /// A glance without locks: whether a task seems to stand in a queue that all workers take from.
+    pub(super) fn looks_stocked(&self) -> bool {
         !self.shared.looks_empty() || self.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
     }
 }

@@ -165,11 +165,12 @@ thread_local! {
     static BETWEEN_LOOKS: Cell<u32> = const { Cell::new(1) };
 }
 
-/// So many pushes rely on searchers from one look at the clock to the next, at most.
-const MOST_BETWEEN_LOOKS: u32 = 32;
+/// So many pushes rely on searchers from one look at the clock to the next, at most. No even number:
+/// a thread that pushes into two pools by turns looks after both.
+const MOST_BETWEEN_LOOKS: u32 = 7;
 
 /// The calling thread has woken a worker: its next push looks after that one. Then it takes twice
-/// as many pushes each time, so that looks at the clock cost next to nothing.
+/// as many pushes each time, up to the most, so that looks at the clock cost little.
 pub(super) fn look_soon() {
     // Where thread-locals are gone nobody looks.
     let _set = UNTIL_LOOK.try_with(|left| left.set(1));
@@ -201,10 +202,12 @@ impl Hub {
     #[inline]
     pub(super) fn note_woken(&self, index: usize) {
         if self.late.is_on {
-            // ORDERING: a hint.
             let now = self.late.at(clock::now());
-            self.slots[index].arrival.woken_at.store(now, Ordering::Relaxed);
-            if self.late.woken_at.load(Ordering::Relaxed) == 0 {
+            // SeqCst: first the worker's note, then the look at the pool's; who clears the pool's
+            // looks at the workers' after that. So one of the two sees the other.
+            self.slots[index].arrival.woken_at.store(now, Ordering::SeqCst);
+            if self.late.woken_at.load(Ordering::SeqCst) == 0 {
+                // ORDERING: a hint.
                 self.late.woken_at.store(now, Ordering::Relaxed);
             }
         }
@@ -227,16 +230,20 @@ impl Hub {
             return;
         }
         let now = self.late.at(clock::now());
-        if now < woken_at + LATE {
+        // A clock may have gone back.
+        if now >= woken_at && now < woken_at.saturating_add(LATE) {
             return;
         }
         self.look_after_late(Looker::Computes);
-        // ORDERING: hints.
+        // SeqCst: as in `note_woken`.
+        self.late.woken_at.store(0, Ordering::SeqCst);
         let is_awaited = |slot: &Slot| {
-            slot.arrival.woken_at.load(Ordering::Relaxed) != 0 && slot.rests.is_at_rest()
+            slot.arrival.woken_at.load(Ordering::SeqCst) != 0 && slot.rests.is_at_rest()
         };
-        let are_all_here = !self.used_slots().iter().any(is_awaited);
-        self.late.woken_at.store(if are_all_here { 0 } else { now }, Ordering::Relaxed);
+        if self.used_slots().iter().any(is_awaited) {
+            // After what was done, which takes its time for many. ORDERING: a hint.
+            self.late.woken_at.store(self.late.at(clock::now()), Ordering::Relaxed);
+        }
     }
 
     /// The time as workers' pins are measured.
@@ -288,10 +295,14 @@ impl Hub {
         let is_late = |slot: &Slot| {
             // ORDERING: a hint.
             let woken_at = slot.arrival.woken_at.load(Ordering::Relaxed);
-            woken_at != 0 && self.late.at(now) >= woken_at + LATE && slot.rests.is_at_rest()
+            woken_at != 0
+                && self.late.at(now) >= woken_at.saturating_add(LATE)
+                && slot.rests.is_at_rest()
         };
-        for (index, _) in self.used_slots().iter().enumerate().filter(|(_, slot)| is_late(slot)) {
-            if self.idle.look().has_free() && self.has_tasks() {
+        let late = self.used_slots().iter().enumerate().filter(|(_, slot)| is_late(slot));
+        // Not all at once: this may be a push.
+        for (index, _) in late.take(MOST_LOOKED_AT) {
+            if self.idle.look().has_free() && (self.looks_stocked() || !self.lanes.look_empty()) {
                 self.wake_helper();
                 self.let_loose(index, None, now);
             } else {
@@ -335,7 +346,8 @@ impl Hub {
         let is_at_work = |slot: &Slot| !slot.rests.is_at_rest() && !slot.arrival.is_loose();
         let at_work = self.used_slots().iter().enumerate().filter(|(_, slot)| is_at_work(slot));
         let busy = at_work.filter_map(|(index, slot)| {
-            let clock = slot.thread.lock().clock.filter(|clock| *clock != own)?;
+            // One that pins itself just now may have no core for it.
+            let clock = slot.thread.try_lock()?.clock.filter(|clock| *clock != own)?;
             Some((index, clock.busy()?))
         });
         times.iter_mut().zip(busy).for_each(|(place, time)| *place = Some(time));

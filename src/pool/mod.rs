@@ -151,7 +151,11 @@ impl WorkerPool {
     /// Waits for room without blocking the thread, then runs a closure on a worker.
     ///
     /// Those who wait for room, threads and futures alike, are served in order. Dropping the future
-    /// steps out of the line. Needs no runtime.
+    /// steps out of the line. Needs no runtime. It waits for room whatever
+    /// [`WhenFull`](crate::WhenFull) says.
+    ///
+    /// If the task comes too late meanwhile, by its token or `start_by`, the wait ends, and the
+    /// handle has settled: as `Cancelled` or `Expired`.
     ///
     /// # Errors
     /// The closure itself, if the pool is closed before there is room.
@@ -243,6 +247,10 @@ impl WorkerPool {
     /// thousands of events behind misses some, and [`Metrics::events_dropped`] counts them. A
     /// receiver that was dropped is forgotten at the next event; until then the pool keeps about
     /// half a kilobyte for it.
+    ///
+    /// It is a receiver of the crate `crossbeam-channel`. It ends when the pool has been dropped and
+    /// its last thread has ended, which is after [`Closed`](PoolEvent::Closed): the events of
+    /// workers that end come in between. Who joins a thread that listens drops the pool first.
     #[must_use]
     pub fn events(&self) -> Receiver<PoolEvent> {
         self.hub.events.listen()

@@ -144,7 +144,8 @@ impl WorkerPool {
     }
 
     /// As [`shutdown_timeout`](Self::shutdown_timeout), but asks what runs to stop some time before
-    /// it gives up. Both times count from now. **Blocks** for the whole time at most.
+    /// it gives up. Both times count from now; a `stop_after` that is longer than `timeout` counts as
+    /// that. **Blocks** for the whole time at most.
     ///
     /// Until `stop_after` the work goes on. Then what has not started is cancelled, and every
     /// running task sees that [`is_cancelled`](crate::TaskContext::is_cancelled), for the reason

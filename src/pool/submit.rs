@@ -342,6 +342,10 @@ fn way_at_once(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
         return Err(Outcome::Closed);
     }
     let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
+    // As in `way_for`: who is told that the pool is full would try again.
+    if let Some(outcome) = options.too_late() {
+        return Ok(Way::Refuse(outcome));
+    }
     let permit = admission.try_enter().ok_or(Outcome::Full)?;
     Ok(Way::Queue(Some(permit)))
 }

@@ -87,12 +87,6 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Another name of [`start_by`](Self::start_by), the older one: it bounds the start, not the
-    /// end. For that there is [`finish_by`](Self::finish_by).
-    pub fn deadline(self, start_by: Instant) -> Self {
-        self.start_by(start_by)
-    }
-
     /// As [`start_by`](Self::start_by), counted from now.
     pub fn start_within(self, time: Duration) -> Self {
         self.start_by(clock::after(time))
@@ -102,7 +96,8 @@ impl<'pool> TaskBuilder<'pool> {
     /// asks it to stop if it runs.
     ///
     /// The task sees that by [`TaskContext::is_cancelled`], for the reason
-    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed); one that does not look goes on.
+    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed). One that does not look goes on, and
+    /// its handle settles when it ends: so spawn it by [`spawn_with`](Self::spawn_with), and look.
     ///
     /// ```
     /// use corepool::CancelReason;
@@ -130,7 +125,8 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Asks the task to stop when it has run for so long. The time counts from its start.
     ///
-    /// The task sees that by [`TaskContext::is_cancelled`]; one that does not look goes on.
+    /// The task sees that by [`TaskContext::is_cancelled`]. One that does not look goes on, and its
+    /// handle settles when it ends: so spawn it by [`spawn_with`](Self::spawn_with), and look.
     ///
     /// ```
     /// use corepool::CancelReason;

@@ -3,6 +3,9 @@
 //! A [`Promise`] can be joined in a thread, with a limit of time too, and awaited. It takes what has settled in the
 //! order of settling, so it costs the same for each handle, however many there are.
 //!
+//! **A task fails if it gives a [`TaskError`]**: it panicked, was cancelled, came too late. One whose
+//! closure returns a `Result` has a value, also if that is an `Err`.
+//!
 //! ```
 //! use corepool::{WorkerPool, promise};
 //! let pool = WorkerPool::with_workers(2)?;

@@ -300,7 +300,12 @@ impl Worker {
             Way::Dealt => &self.home().dealt,
             Way::OneLine | Way::Inboxes => &self.hub.shared,
         };
-        // No look before it, as `pop` has: there is more, as a rule, and the look would fetch the
+        // Several workers would take the front's lock of an empty line by turns.
+        let is_shared = self.hub.way == Way::OneLine && self.hub.worker_count() > 1;
+        if is_shared && line.looks_empty() {
+            return None;
+        }
+        // One worker does not look first: there is more, as a rule, and the look would fetch the
         // line that pushers write to, for each task.
         match line.pop() {
             Pop::Item(task) => Some(task),

@@ -213,6 +213,7 @@ impl Worker {
         }
         // As a worker sleeps, so that whoever pushes a task finds it; but behind those that have a
         // thread.
+        self.slot().arrival.expect_wake();
         self.slot().rests.begin();
         self.hub.idle.enter_last(self.index);
         let has_come =

@@ -51,7 +51,7 @@ fn a_task_that_starts_in_time_is_left_alone_afterwards() {
 fn a_deadline_that_has_passed_settles_at_once() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let late = pool.task().deadline(Instant::now()).spawn(|| ());
+        let late = pool.task().start_by(Instant::now()).spawn(|| ());
         assert!(late.is_finished());
         let far = pool.task().start_within(Duration::MAX).spawn(|| 1);
         assert_eq!(far.join().unwrap(), 1);
@@ -123,7 +123,7 @@ fn who_runs_its_own_task_because_the_queue_is_full_keeps_to_the_same_rules() {
             .build()
             .unwrap();
         let busy = occupy(&pool, 1);
-        let late = pool.task().deadline(Instant::now()).spawn(|| ());
+        let late = pool.task().start_by(Instant::now()).spawn(|| ());
         assert!(matches!(late.join(), Err(TaskError::Expired)));
         let token = CancelToken::new();
         let stopped = pool.task().run_for(SOON).cancel_token(&token).spawn_with(|cx| {
@@ -295,7 +295,7 @@ fn the_time_to_start_is_no_reason_to_stop() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let (starting, started) = mpsc::channel();
         let start_by = Instant::now() + Duration::from_millis(200);
-        let task = pool.task().deadline(start_by).spawn_with(move |cx| {
+        let task = pool.task().start_by(start_by).spawn_with(move |cx| {
             starting.send(()).unwrap();
             while !cx.is_cancelled() {
                 std::thread::yield_now();
@@ -351,5 +351,25 @@ fn the_earlier_of_two_times_counts() {
         }
         let both = pool.task().start_by(later).finish_by(later).run_for(PATIENCE);
         assert!(!both.spawn_with(|cx| cx.is_cancelled()).join().unwrap());
+    });
+}
+
+/// Who is told that the pool is full tries again, for a task that is gone.
+#[test]
+fn a_task_that_is_too_late_is_told_so_by_a_full_pool_too() {
+    within(PATIENCE, || {
+        let builder = WorkerPool::builder().workers(1).queue_capacity(1);
+        let pool = builder.when_full(WhenFull::Reject).build().unwrap();
+        let busy = occupy(&pool, 1);
+        let waits = pool.spawn(|| 1);
+        assert!(pool.try_spawn(|| 2).is_err_and(|error| error.is_full()));
+        let late = pool.task().start_by(Instant::now()).try_spawn(|| 3).expect("a handle");
+        assert!(matches!(late.join(), Err(TaskError::Expired)));
+        let token = CancelToken::new();
+        token.cancel();
+        let gone = pool.task().cancel_token(&token).try_spawn(|| 4).expect("a handle");
+        assert!(matches!(gone.join(), Err(TaskError::Cancelled)));
+        busy.release();
+        assert_eq!(waits.join().unwrap(), 1);
     });
 }

@@ -89,7 +89,7 @@ fn each_reason_why_there_is_no_value_has_words_of_its_own() {
         let busy = occupy(&pool, 1);
         let cancelled = pool.spawn(|| ());
         assert!(cancelled.cancel());
-        let expired = pool.task().deadline(Instant::now()).spawn(|| ());
+        let expired = pool.task().start_by(Instant::now()).spawn(|| ());
         busy.release();
         let lost = pool.spawn_with(|cx| -> () { cx.end_worker() });
         let errors = [cancelled, expired, lost].map(|handle| handle.join().unwrap_err());
@@ -195,7 +195,7 @@ fn what_can_be_held_can_be_printed_while_tasks_run_and_wait() {
         shows(&set.next_async(), "NextAsync", &["TaskSet"]);
         shows(&token, "CancelToken", &["reason: None"]);
         shows(&local, "WorkerLocal", &["workers"]);
-        let described = pool.task().name("x").deadline(Instant::now());
+        let described = pool.task().name("x").start_by(Instant::now());
         shows(&described, "TaskBuilder", &["pool: ", "name: Some(\"x\")", "start_by: Some("]);
         shows(&pool.metrics().workers, "[WorkerMetrics", &["tasks_run"]);
         shows(&pool.workers(), "[WorkerInfo", &["state: Active"]);

@@ -129,12 +129,15 @@ fn so_do_tasks_that_nobody_waits_for() {
         until(|| pool.metrics().parks >= 2);
         let hog = Hog::on(taken);
         let done = Arc::new(AtomicUsize::new(0));
-        for _ in 0..100 {
+        // Many at once, all of them before anybody is late; then a few, long after one another.
+        for number in 0..80 {
             let done = Arc::clone(&done);
             pool.spawn(move || done.fetch_add(1, Ordering::SeqCst)).detach();
-            thread::sleep(Duration::from_millis(1));
+            if number >= 64 {
+                thread::sleep(Duration::from_millis(10));
+            }
         }
-        until(|| done.load(Ordering::SeqCst) == 100);
+        until(|| done.load(Ordering::SeqCst) == 80);
         hog.expect_nobody_waits(&pool);
     }
 }

@@ -135,7 +135,7 @@ fn described<'pool>(
     }
     match random.u8(..12) {
         0 => task.start_within(micros(random)),
-        1 => task.deadline(Instant::now()),
+        1 => task.start_by(Instant::now()),
         2 => task.run_for(micros(random)),
         _ => task,
     }

@@ -152,7 +152,7 @@ fn a_task_that_is_too_late_displaces_nobody() {
         let pool = bounded(1, 1, WhenFull::DropOldest);
         let busy = occupy(&pool, 1);
         let older = pool.spawn(|| 1);
-        let late = pool.task().deadline(Instant::now()).spawn(|| 2);
+        let late = pool.task().start_by(Instant::now()).spawn(|| 2);
         assert!(matches!(late.join(), Err(TaskError::Expired)));
         assert!(!older.is_finished());
         busy.release();

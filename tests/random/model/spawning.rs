@@ -179,7 +179,7 @@ impl Program {
             self.book.of_mut(id).token = Some(number);
         }
         if is_late {
-            task = task.deadline(Instant::now());
+            task = task.start_by(Instant::now());
         }
         self.open.push((id, task.spawn_with(move |cx| body.run(Some(cx)))));
         match dead.filter(|_| !self.is_closed) {

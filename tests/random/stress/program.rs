@@ -197,7 +197,7 @@ fn described<'pool>(
     }
     match random.u8(..6) {
         0 => task.start_within(Duration::from_nanos(random.u64(..100_000))),
-        1 => task.deadline(Instant::now()),
+        1 => task.start_by(Instant::now()),
         2 => task.run_for(Duration::from_nanos(random.u64(..100_000))),
         _ => task,
     }
