@@ -43,12 +43,16 @@ fn a_pool_works_where_the_kernels_clock_is_ahead() {
     let pool = builder.watchdog(Duration::from_millis(1)).build().unwrap();
     let handles: Vec<_> = (0..1_000).map(|n| pool.spawn(move || n)).collect();
     assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 499_500);
-    let held = pool.task().run_for(Duration::from_millis(5)).spawn_with(|cx| {
+    // It ends when its time is over and it may: whoever joins it may be late.
+    let (may_end, ends) = std::sync::mpsc::channel();
+    let held = pool.task().run_for(Duration::from_millis(5)).spawn_with(move |cx| {
         while !cx.is_cancelled() {
             std::thread::yield_now();
         }
+        ends.recv().unwrap();
     });
     let held = held.join_timeout(Duration::from_micros(10)).expect_err("it runs for longer");
+    may_end.send(()).unwrap();
     held.join().unwrap();
     let late = pool.task().start_within(Duration::ZERO).spawn(|| ()).join();
     assert!(matches!(late, Err(TaskError::Expired)));
