@@ -97,11 +97,8 @@ fn a_worker_whose_core_is_taken_is_let_loose_and_goes_back() {
     });
 }
 
-#[test]
-fn tasks_behind_a_searcher_without_a_core_wake_another_worker() {
-    if !child::is_child() {
-        return in_a_child();
-    }
+/// Has this push tasks into a pool of two workers, each of which once has no core.
+fn beside_a_hog(push: impl Fn(&WorkerPool)) {
     let all = mask();
     for (taken, free) in [(all[0], all[1]), (all[1], all[0])] {
         confine(&all).unwrap();
@@ -109,10 +106,20 @@ fn tasks_behind_a_searcher_without_a_core_wake_another_worker() {
         confine(&[free]).unwrap();
         until(|| pool.metrics().parks >= 2);
         let hog = Hog::on(taken);
-        let tasks: Vec<_> = (0..100_u64).map(|n| pool.spawn(move || n)).collect();
-        assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<u64>(), 4_950);
+        push(&pool);
         hog.expect_nobody_waits(&pool);
     }
+}
+
+#[test]
+fn tasks_behind_a_searcher_without_a_core_wake_another_worker() {
+    if !child::is_child() {
+        return in_a_child();
+    }
+    beside_a_hog(|pool| {
+        let tasks: Vec<_> = (0..100_u64).map(|n| pool.spawn(move || n)).collect();
+        assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<u64>(), 4_950);
+    });
 }
 
 /// Their submitter goes on, and nobody else is there to look after the one that was woken.
@@ -121,13 +128,7 @@ fn so_do_tasks_that_nobody_waits_for() {
     if !child::is_child() {
         return in_a_child();
     }
-    let all = mask();
-    for (taken, free) in [(all[0], all[1]), (all[1], all[0])] {
-        confine(&all).unwrap();
-        let pool = pinned_to(&[taken, free]);
-        confine(&[free]).unwrap();
-        until(|| pool.metrics().parks >= 2);
-        let hog = Hog::on(taken);
+    beside_a_hog(|pool| {
         let done = Arc::new(AtomicUsize::new(0));
         // Many at once, all of them before anybody is late; then a few, long after one another.
         for number in 0..80 {
@@ -138,8 +139,7 @@ fn so_do_tasks_that_nobody_waits_for() {
             }
         }
         until(|| done.load(Ordering::SeqCst) == 80);
-        hog.expect_nobody_waits(&pool);
-    }
+    });
 }
 
 #[test]
