@@ -110,6 +110,7 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/affinity/mask.rs", "the system calls that read and set a thread's cores"),
     ("src/parker.rs", "a forbid here would hold for the futex below it"),
     ("src/parker/futex.rs", "the system call by which a thread sleeps on a word"),
+    ("src/affinity/macos.rs", "the calls by which a thread asks for a place"),
     (
         "src/affinity/windows.rs",
         "the functions that read and set a thread's cores, declared by hand",
