@@ -20,7 +20,7 @@ use crate::habit;
 use crate::hub;
 use crate::lineage;
 use crate::parker;
-use crate::spin::Patience;
+use crate::spin::{Patience, Spin};
 use crate::task::{ClaimedAt, HeldTask, Outcome, Released, Turn};
 use crate::worker::{self, ByPool};
 pub(crate) use then::do_what_waits;
@@ -294,17 +294,22 @@ impl<T> Future for TaskHandle<T> {
     /// If the future has given its result before.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let _core_is_wanted = habit::waits();
-        match self.run_in_place() {
-            Some(result) => Poll::Ready(result),
-            None => match self.poll_elsewhere(cx.waker()) {
-                Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
-                Poll::Pending => {
-                    // If it is that, the waker is woken.
-                    do_what_waits();
-                    Poll::Pending
-                }
-                ready => ready,
-            },
+        if let Some(result) = self.run_in_place() {
+            return Poll::Ready(result);
+        }
+        // Once for each handle: who polls a trifle would sleep just when its worker is done.
+        if self.held.as_ref().is_some_and(|held| !held.has_waker()) {
+            let mut pause = Spin::short();
+            while pause.turn() && !self.is_finished() {}
+        }
+        match self.poll_elsewhere(cx.waker()) {
+            Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
+            Poll::Pending => {
+                // If it is that, the waker is woken.
+                do_what_waits();
+                Poll::Pending
+            }
+            ready => ready,
         }
     }
 }

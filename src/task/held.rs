@@ -99,6 +99,11 @@ impl<T> HeldTask<T> {
         }
     }
 
+    /// Whether somebody waits by this handle.
+    pub(crate) fn has_waker(&self) -> bool {
+        self.state().has_waiter()
+    }
+
     /// Takes back a waker that was registered. Says whether the task is still unsettled.
     pub(crate) fn clear_waker(&mut self) -> bool {
         if !self.state().has_waiter() {
