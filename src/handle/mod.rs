@@ -28,6 +28,8 @@ pub(crate) use then::do_what_waits;
 crate::sync::thread_local! {
     /// What the calling thread has learnt about joins.
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
+    /// So many first polls make no pause yet.
+    static SKIPPED_PAUSES: Cell<u8> = const { Cell::new(0) };
 }
 
 const SPENT: &str = "the handle was used after its result was taken: it was awaited to its end";
@@ -293,14 +295,12 @@ impl<T> Future for TaskHandle<T> {
     /// # Panics
     /// If the future has given its result before.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _core_is_wanted = habit::waits();
+        let core_is_wanted = habit::waits();
         if let Some(result) = self.run_in_place() {
             return Poll::Ready(result);
         }
-        // Once for each handle: who polls a trifle would sleep just when its worker is done.
-        if self.held.as_ref().is_some_and(|held| !held.has_waker()) {
-            let mut pause = Spin::short();
-            while pause.turn() && !self.is_finished() {}
+        if let Some(held) = self.held.as_ref().filter(|held| !core_is_wanted && !held.has_waker()) {
+            pause_before_first_poll(held);
         }
         match self.poll_elsewhere(cx.waker()) {
             Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
@@ -396,6 +396,21 @@ fn wait<T>(
 /// Whether the task was handed to the pool of a parent process, whose workers did not come along.
 fn is_copy<T>(held: &HeldTask<T>) -> bool {
     lineage::is_child() && hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
+}
+
+/// Pauses for some tenths of a microsecond: who polls a trifle would sleep just when its worker is
+/// done. A pause in vain is the thread's last one for a while, so that many handles that are polled
+/// one after another cost little more.
+fn pause_before_first_poll<T>(held: &HeldTask<T>) {
+    let to_skip = SKIPPED_PAUSES.try_with(Cell::get).unwrap_or(1);
+    let to_skip = if to_skip > 0 {
+        to_skip - 1
+    } else {
+        let mut pause = Spin::short();
+        while pause.turn() && !held.is_settled() {}
+        if held.is_settled() { 0 } else { 15 }
+    };
+    let _kept = SKIPPED_PAUSES.try_with(|kept| kept.set(to_skip));
 }
 
 /// Pauses before the sleep. Says whether the task was settled meanwhile.
