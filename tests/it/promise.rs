@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use corepool::{Refusal, TaskError, TaskHandle, WorkerPool, promise};
 
-use crate::support::{Gate, PATIENCE, until, within};
+use crate::support::{Gate, PATIENCE, occupy, until, within};
 
 fn pool() -> WorkerPool {
     WorkerPool::with_workers(2).unwrap()
@@ -97,11 +97,10 @@ fn all_fails_at_the_first_failure_and_cancels_what_is_left() {
 fn all_settled_gives_every_result() {
     within(PATIENCE, || {
         let pool = pool();
-        let gate = Gate::default();
-        let _held = [held(&pool, &gate, ()), held(&pool, &gate, ())];
+        let busy = occupy(&pool, 2);
         let cancelled = pool.spawn(|| 1);
         assert!(cancelled.cancel());
-        gate.open();
+        busy.release();
         let handles = [pool.spawn(|| 0), cancelled, failing(&pool), pool.spawn(|| 3)];
         let results = promise::all_settled(handles).join();
         assert!(matches!(results[0], Ok(0)) && matches!(results[3], Ok(3)));
