@@ -32,6 +32,8 @@ const ROWS: [&str; 16] = [
     "map_reduce of 100,000",
 ];
 
+// One copy for both: two may lie so in memory that one takes a tenth longer.
+#[inline(never)]
 fn spin(steps: u64) -> u64 {
     (0..steps).fold(1, |x, n| black_box(x ^ n).wrapping_mul(3))
 }

@@ -27,9 +27,11 @@ impl Block {
         Self { states: core::array::from_fn(|_| State::new()), link: AtomicU32::new(0) }
     }
 
+    /// The state of this item, which is one of the block's. A block's items stand in a row, and
+    /// there are a power of two of them, so each has a state of its own whatever the first one is.
     #[inline]
-    pub(super) fn state(&self, place: u32) -> &State {
-        &self.states[place as usize]
+    pub(super) fn state(&self, item: u32) -> &State {
+        &self.states[(item % MOST) as usize]
     }
 
     /// Says that there are results that nobody has seen. `true`: the caller is to put the block on

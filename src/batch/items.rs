@@ -106,13 +106,17 @@ impl<F, T> Items<F, T> {
 
     #[inline]
     pub(super) fn slot(&self, item: u32) -> Slot<'_, F, T> {
-        let place = item & ((1 << self.range_bits) - 1);
-        let state = self.blocks[self.block_of(item) as usize].state(place);
-        Slot::new(state, &self.places[item as usize])
+        self.slot_in(self.block_of(item), item)
+    }
+
+    /// As [`slot`](Self::slot), where the item's block is known.
+    #[inline]
+    pub(super) fn slot_in(&self, block: u32, item: u32) -> Slot<'_, F, T> {
+        Slot::new(self.blocks[block as usize].state(item), &self.places[item as usize])
     }
 
     #[inline]
-    fn block_of(&self, item: u32) -> u32 {
+    pub(super) fn block_of(&self, item: u32) -> u32 {
         item >> self.range_bits
     }
 
@@ -230,7 +234,7 @@ impl<F, T> Items<F, T> {
     ///
     /// If it is there, it will be looked through after this, and who put it there sees whether
     /// somebody waits.
-    fn publish(&self, number: u32) {
+    pub(super) fn publish(&self, number: u32) {
         let block = &self.blocks[number as usize];
         if !block.list() {
             return;
@@ -393,12 +397,11 @@ fn range_bits(items: usize, lanes: usize) -> u32 {
 
 /// The block with finished items that are not on the list yet.
 #[derive(Debug, Default)]
-pub(super) struct Finished(Option<u32>);
+struct Finished(Option<u32>);
 
 impl Finished {
     /// Adds one, and publishes those before it if they are of another block.
-    #[inline]
-    pub(super) fn add<F, T>(&mut self, items: &Items<F, T>, item: u32) {
+    fn add<F, T>(&mut self, items: &Items<F, T>, item: u32) {
         let block = items.block_of(item);
         if self.0 != Some(block) {
             self.publish(items);
@@ -406,8 +409,7 @@ impl Finished {
         }
     }
 
-    #[inline]
-    pub(super) fn publish<F, T>(&mut self, items: &Items<F, T>) {
+    fn publish<F, T>(&mut self, items: &Items<F, T>) {
         if let Some(block) = self.0.take() {
             items.publish(block);
         }

@@ -56,7 +56,7 @@ where
         push_runners(hub, &batch, runners);
     }
     let taker = Taker::of(&batch.items);
-    BatchSource { inner: Box::new(Taking { batch, taker }) }
+    BatchSource { left: taker.left(), inner: Box::new(Taking { batch, taker }) }
 }
 
 fn push_runners<F, T>(hub: &Hub, batch: &Arc<Batch<F, T>>, runners: usize)
@@ -81,13 +81,16 @@ where
 /// were made.
 pub(crate) struct BatchSource<T> {
     inner: Box<dyn Source<T>>,
+    left: usize,
 }
 
 impl<T> BatchSource<T> {
     /// Takes a result, if one is there; the order is about that in which they finish.
     #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Result<T, TaskError>> {
-        self.inner.try_take()
+        let result = self.inner.try_take();
+        self.left -= usize::from(result.is_some());
+        result
     }
 
     /// Leaves a waker, in place of one from before, to be woken when there may be a result. `true`: there may be one
@@ -98,7 +101,7 @@ impl<T> BatchSource<T> {
 
     /// How many results were not taken yet.
     pub(crate) fn left(&self) -> usize {
-        self.inner.left()
+        self.left
     }
 
     /// The item whose result was taken last.
@@ -113,7 +116,9 @@ impl<T> BatchSource<T> {
 
     /// Takes a result that nobody will give any more: the batch is a parent process's.
     pub(crate) fn take_lost(&mut self) -> Option<TaskError> {
-        self.inner.take_lost().then_some(TaskError::Lost)
+        let is_lost = self.inner.take_lost();
+        self.left -= usize::from(is_lost);
+        is_lost.then_some(TaskError::Lost)
     }
 
     /// Runs an item that nobody has started on the calling thread. `false` if there is none. For threads that
@@ -133,7 +138,6 @@ impl<T> fmt::Debug for BatchSource<T> {
 trait Source<T>: Send + Sync {
     fn try_take(&mut self) -> Option<Result<T, TaskError>>;
     fn set_waker(&mut self, waker: &Waker) -> bool;
-    fn left(&self) -> usize;
     fn last_taken(&self) -> u32;
     fn cancel(&self);
     fn take_lost(&mut self) -> bool;
@@ -160,10 +164,6 @@ where
 
     fn set_waker(&mut self, waker: &Waker) -> bool {
         self.taker.wait(&self.batch.items, waker)
-    }
-
-    fn left(&self) -> usize {
-        self.taker.left()
     }
 
     fn last_taken(&self) -> u32 {

@@ -19,6 +19,7 @@ pub(super) struct Taker {
     last: u32,
     /// What it has not looked at of the block that it is in, and the blocks that follow; the next
     /// stands last.
+    block: u32,
     items: Range<u32>,
     blocks: Vec<u32>,
     /// Results found in ranges that a runner still has in hand; the next stands last.
@@ -34,7 +35,7 @@ impl Taker {
         let left = items.len() as usize;
         let seen = vec![NOWHERE; items.lanes()];
         let (blocks, early) = (Vec::new(), Vec::new());
-        Self { left, last: 0, items: 0..0, blocks, early, seen, has_lost: false }
+        Self { left, last: 0, block: 0, items: 0..0, blocks, early, seen, has_lost: false }
     }
 
     pub(super) fn left(&self) -> usize {
@@ -49,12 +50,12 @@ impl Taker {
     #[inline]
     pub(super) fn take<F, T>(&mut self, items: &Items<F, T>) -> Option<Result<T, TaskError>> {
         loop {
-            let item = match self.items.next() {
-                Some(item) => item,
+            let (block, item) = match self.items.next() {
+                Some(item) => (self.block, item),
                 None => self.next_block(items)?,
             };
             // One that has not finished comes by again, and so does one that was taken early.
-            if let Some(result) = items.slot(item).take() {
+            if let Some(result) = items.slot_in(block, item).take() {
                 self.left -= 1;
                 self.last = item;
                 return Some(result);
@@ -63,17 +64,18 @@ impl Taker {
     }
 
     /// What comes after a block.
-    fn next_block<F, T>(&mut self, items: &Items<F, T>) -> Option<u32> {
+    #[cold]
+    fn next_block<F, T>(&mut self, items: &Items<F, T>) -> Option<(u32, u32)> {
         loop {
             if let Some(item) = self.early.pop() {
-                return Some(item);
+                return Some((items.block_of(item), item));
             }
             if self.blocks.is_empty() {
                 items.take_finished(&mut self.blocks);
             }
             if let Some(block) = self.blocks.pop() {
-                self.items = items.items_of(block);
-                return self.items.next();
+                (self.block, self.items) = (block, items.items_of(block));
+                return Some((block, self.items.next()?));
             }
             self.look_for_early(items);
             if self.early.is_empty() {

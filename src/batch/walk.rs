@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::items::{Finished, Items};
+use super::items::Items;
 use super::slot::Claimed;
 use crate::error::PanicPayload;
 use crate::task::Outcome;
@@ -88,21 +88,24 @@ impl Walk {
     where
         F: FnOnce() -> T,
     {
-        let mut finished = Finished::default();
+        let block = items.block_of(self.rest.start);
+        let mut has_news = false;
         for item in self.rest.by_ref() {
-            let Some(claimed) = items.slot(item).claim() else { continue };
+            let Some(claimed) = items.slot_in(block, item).claim() else { continue };
             // After the claim, which tells a taker that looks that the items before are finished.
-            if items.is_watched() {
-                finished.publish(items);
+            if has_news && items.is_watched() {
+                items.publish(block);
             }
             let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
-            finished.add(items, item);
+            has_news = true;
             if outcome == Outcome::Lost {
-                finished.publish(items);
+                items.publish(block);
                 return outcome;
             }
         }
-        finished.publish(items);
+        if has_news {
+            items.publish(block);
+        }
         Outcome::Value
     }
 }
@@ -139,8 +142,6 @@ where
     F: FnOnce() -> T,
 {
     let outcome = claimed.run(|outcome, panic| books.note(outcome, panic));
-    let mut finished = Finished::default();
-    finished.add(items, item);
-    finished.publish(items);
+    items.publish(items.block_of(item));
     outcome
 }

@@ -264,11 +264,13 @@ impl<T> TaskHandle<T> {
         self.held.as_ref().is_some_and(|held| !held.is_settled() && is_copy(held))
     }
 
+    #[inline]
     #[track_caller]
     fn into_held(mut self) -> HeldTask<T> {
         self.take_held()
     }
 
+    #[inline]
     #[track_caller]
     fn take_held(&mut self) -> HeldTask<T> {
         self.held.take().expect(SPENT)
@@ -276,6 +278,7 @@ impl<T> TaskHandle<T> {
 }
 
 impl<T> Drop for TaskHandle<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(held) = &self.held {
             if held.is_cancel_on_drop() {
@@ -439,4 +442,31 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
             }
         }
     });
+}
+
+#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+
+    use super::SKIPPED_PAUSES;
+    use crate::pool::WorkerPool;
+
+    #[test]
+    fn of_first_polls_in_vain_each_sixteenth_pauses() {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let _busy = pool.spawn(move || wait.recv());
+        let mut cx = Context::from_waker(Waker::noop());
+        for left in (0..16_u8).rev().cycle().take(40) {
+            let mut task = pool.spawn(|| ());
+            for _ in 0..3 {
+                assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
+            }
+            assert_eq!(SKIPPED_PAUSES.get(), left);
+        }
+        drop(go);
+    }
 }

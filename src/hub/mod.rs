@@ -368,6 +368,7 @@ impl Hub {
         lineage::process() != self.process
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.idle.look().is_closed()
     }

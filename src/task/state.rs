@@ -162,6 +162,7 @@ pub(crate) struct State(AtomicU32);
 
 impl State {
     /// A task on its way into a queue, with a handle.
+    #[inline]
     pub(crate) fn queued(extended: bool) -> Self {
         let extended = if extended { EXTENDED } else { 0 };
         Self(AtomicU32::new(QUEUED | OWNER | HANDLE | extended | era::now()))
@@ -202,7 +203,8 @@ impl State {
 
     #[inline]
     fn claim_with(&self, change: u32) -> Option<ClaimedAt> {
-        let mut word = QUEUED | OWNER | HANDLE;
+        // A guess, and the era with it: an exchange that fails costs as much as one that does not.
+        let mut word = QUEUED | OWNER | HANDLE | era::now();
         loop {
             // ORDERING: acquire, so that nothing of the run moves before the claim. The closure itself
             // came through the queue or with the handle, which both synchronise on their own.
@@ -223,14 +225,10 @@ impl State {
     /// The owner settles a task that it claimed, and gives up its reference if nobody waits.
     #[inline]
     pub(crate) fn settle_as_owner(&self, outcome: Outcome) -> SettledBy {
-        let mut word = RUNNING | OWNER | HANDLE;
+        // As in `claim_with`: nobody waits, and somebody holds the handle.
+        let mut word = RUNNING | OWNER | HANDLE | era::now();
+        let (mut next, mut todo) = (word & !(PHASE | OWNER) | outcome as u32, SettledBy::Done);
         loop {
-            let settled = word & !PHASE | outcome as u32;
-            let (next, todo) = match (word & WAITER != 0, word & HANDLE != 0) {
-                (true, _) => (settled, SettledBy::Wake),
-                (false, true) => (settled & !OWNER, SettledBy::Done),
-                (false, false) => (settled & !OWNER, SettledBy::Orphan),
-            };
             // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is visible
             // to the handle. Acquire, partner of the handle's release in `let_go`: an orphan is ours.
             let order = planted(mutant!("settle_unreleased"), Ordering::AcqRel, Ordering::Acquire);
@@ -240,6 +238,12 @@ impl State {
                 Ok(_) => return todo,
                 Err(seen) => word = seen,
             }
+            let settled = word & !PHASE | outcome as u32;
+            (next, todo) = match (word & WAITER != 0, word & HANDLE != 0) {
+                (true, _) => (settled, SettledBy::Wake),
+                (false, true) => (settled & !OWNER, SettledBy::Done),
+                (false, false) => (settled & !OWNER, SettledBy::Orphan),
+            };
         }
     }
 

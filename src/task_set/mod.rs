@@ -329,6 +329,10 @@ impl<T> Iterator for TaskSet<T> {
     type Item = Result<T, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let result = self.seats.take_at_hand();
+        if result.is_some() {
+            return result;
+        }
         let next = match self.take_or_end() {
             Poll::Pending => self.wait(None),
             next => next,

@@ -136,26 +136,38 @@ impl<T> Seats<T> {
     /// Takes a result that is there. If there is none, every source has a waker afterwards.
     #[inline]
     pub(super) fn take_finished(&mut self) -> Option<Result<T, TaskError>> {
-        if let Some((number, row)) = self.at_hand {
-            if row < ROW {
-                let source = self.seats[number as usize].source.as_mut();
-                if let Some((result, has_more)) = source.and_then(Source::take_more) {
-                    if has_more {
-                        self.left -= 1;
-                        self.last.0 = number;
-                        self.at_hand = Some((number, row + 1));
-                        return Some(result);
-                    }
-                    self.at_hand = None;
-                    self.note_taken(number);
-                    return Some(result);
-                }
-            }
+        let result = self.take_at_hand();
+        if result.is_some() {
+            return result;
+        }
+        if let Some((number, _)) = self.at_hand.take() {
             // Others have their turn, and then it again.
-            self.at_hand = None;
             self.new.push_back(number);
         }
         self.take_from_next()
+    }
+
+    /// Takes another result of the batch that gave the last one, if it may and has one at hand.
+    ///
+    /// The result goes from there to the caller as it is: taken apart and put together again, it
+    /// would cost more than all the rest here.
+    #[inline]
+    pub(super) fn take_at_hand(&mut self) -> Option<Result<T, TaskError>> {
+        let (number, row) = self.at_hand?;
+        let source = self.seats[number as usize].source.as_mut();
+        let batch = source.filter(|_| row < ROW).and_then(Source::as_batch)?;
+        let result = batch.try_take();
+        if result.is_some() {
+            if batch.left() > 0 {
+                self.left -= 1;
+                self.last.0 = number;
+                self.at_hand = Some((number, row + 1));
+            } else {
+                self.at_hand = None;
+                self.note_taken(number);
+            }
+        }
+        result
     }
 
     fn take_from_next(&mut self) -> Option<Result<T, TaskError>> {

@@ -26,12 +26,11 @@ impl<T> Source<T> {
         }
     }
 
-    /// One of many more results, if one is at hand; and whether the source has more to give, at some time.
     #[inline]
-    pub(super) fn take_more(&mut self) -> Option<(Result<T, TaskError>, bool)> {
+    pub(super) fn as_batch(&mut self) -> Option<&mut BatchSource<T>> {
         match self {
             Self::One(_) => None,
-            Self::Many(batch) => batch.try_take().map(|result| (result, batch.left() > 0)),
+            Self::Many(batch) => Some(batch),
         }
     }
 
