@@ -19,93 +19,121 @@
 //!
 //! # Choose by need
 //!
-//! - **A pool:** [`WorkerPool::new`] for one pinned worker a core, [`WorkerPool::builder`] for everything else,
-//!   [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only one.
-//! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle. [`try_spawn`](WorkerPool::try_spawn) never blocks and
-//!   gives the closure back; [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
-//!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`]; [`task`](WorkerPool::task) gives it a name, a
-//!   [`Priority`], a worker, a time to start or finish by, a time to run, a [`CancelToken`].
-//! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type, [`broadcast`](WorkerPool::broadcast) for one on every worker.
-//! - **Two closures at once:** [`join`](fn@join), on borrowed data, as deep as you like; [`join_context`](fn@join_context) also tells who moved.
+//! - **A pool:** [`WorkerPool::new`] for one pinned worker per core, [`WorkerPool::builder`] for
+//!   everything else, [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only
+//!   one.
+//! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle.
+//!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
+//!   [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
+//!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`];
+//!   [`task`](WorkerPool::task) gives it a name, a [`Priority`], a worker, a time to start or finish
+//!   by, a time to run, or a [`CancelToken`].
+//! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type,
+//!   [`broadcast`](WorkerPool::broadcast) for one closure on every worker.
+//! - **Two closures at once:** [`join`](fn@join), on borrowed data, nested as deep as you like;
+//!   [`join_context`](fn@join_context) also tells whether a closure moved to another thread.
 //! - **Any number of closures at once:** [`scope`](fn@scope), on borrowed data.
-//! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut), [`for_each_mut_indexed`](fn@for_each_mut_indexed),
-//!   [`map_reduce`](fn@map_reduce), [`fold`](fn@fold), over slices and ranges, [`chunks`](fn@chunks) of them, and [`indexed`](fn@indexed);
-//!   [`try_map`](fn@try_map) and [`try_for_each`](fn@try_for_each) end at the first error.
-//! - **A certain thread:** [`install`](WorkerPool::install) runs a closure on a worker and waits for it.
+//! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut),
+//!   [`for_each_mut_indexed`](fn@for_each_mut_indexed), [`map_reduce`](fn@map_reduce),
+//!   [`fold`](fn@fold), over slices and ranges, [`chunks`](fn@chunks) of them, and
+//!   [`indexed`](fn@indexed); [`try_map`](fn@try_map) and [`try_for_each`](fn@try_for_each) stop at
+//!   the first error.
+//! - **A closure on a worker:** [`install`](WorkerPool::install) runs it there and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
-//!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) if there is nothing to wait for.
-//! - **What comes after it:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover), [`finally`](TaskHandle::finally), which hold no worker meanwhile.
-//! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop) for a task,
-//!   [`TaskContext::check`] inside it, a [`CancelToken`] for many; [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
-//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool, [`shutdown_async`](WorkerPool::shutdown_async) to await it.
+//!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) to ignore it.
+//! - **A continuation:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover) and
+//!   [`finally`](TaskHandle::finally), which hold no worker while they wait.
+//! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop)
+//!   for a task, [`TaskContext::check`] inside it, a [`CancelToken`] for many tasks;
+//!   [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
+//!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool,
+//!   [`shutdown_async`](WorkerPool::shutdown_async) to await its end.
 //! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
-//! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled), [`any`](promise::any) and [`race`](promise::race).
-//! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and [`map_unordered`](WorkerPool::map_unordered)
-//!   for the items of any iterator, a few in flight at a time; [`try_map_ordered`](WorkerPool::try_map_ordered) for an iterator of results.
-//! - **Memory that tasks share:** [`SharedArray`], cells of it to sleep on with [`shared::wait`](fn@shared::wait) or to await, and [`shared::notify`].
+//! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled),
+//!   [`any`](promise::any) and [`race`](promise::race).
+//! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and
+//!   [`map_unordered`](WorkerPool::map_unordered) for the items of any iterator, a few in flight at
+//!   a time; [`try_map_ordered`](WorkerPool::try_map_ordered) for an iterator of results.
+//! - **Shared memory:** [`SharedArray`]. Threads sleep on its cells with
+//!   [`shared::wait`](fn@shared::wait), async code awaits them, and [`shared::notify`] wakes both.
 //! - **A count that many tasks add to:** [`shared::Counter`].
-//! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and what is costly to make.
-//! - **A wait for something else inside a task:** [`blocking`](fn@blocking) lends the core to a spare worker meanwhile.
-//! - **A thread or a child process made inside a task:** [`unpinned`](fn@unpinned), or it inherits
-//!   the worker's one core.
-//! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`], [`Builder::watchdog`].
+//! - **A value that each worker keeps:** [`WorkerLocal`], for scratch buffers and expensive state.
+//! - **A wait for something else inside a task:** [`blocking`](fn@blocking) lends the core to a
+//!   spare worker meanwhile.
+//! - **A thread or a child process started inside a task:** [`unpinned`](fn@unpinned); otherwise it
+//!   inherits the worker's single core.
+//! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`],
+//!   [`Builder::watchdog`].
 //!
-//! Two pages in the repository go further: `docs/with_tokio.md`, which work belongs into the runtime and which to the pool, and
-//! `docs/coming_from_node.md`, what `worker_threads`, `Atomics` and promises are called here.
+//! Three pages in the repository go further: `docs/guide.md` has this list with the calls written
+//! out, `docs/with_tokio.md` tells which work belongs in the runtime and which in the pool, and
+//! `docs/coming_from_node.md` translates `worker_threads`, `Atomics` and promises.
 //!
 //! # Guarantees
 //!
-//! **Ordering.** What happened before a spawn is seen by the task, and what the task did is seen by whoever got its
-//! result. Each queue is first in, first out, but there are several: tasks may start in another order than they were
-//! spawned. A pool of one worker starts those of one priority in the order in which they came; [`Priority`] says by how much
-//! others may differ. A worker that takes more than 16 tasks at once from another worker's queue starts the youngest of them first.
-//! Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order, but for those that are run in place.
+//! **Ordering.** A task sees what happened before its spawn, and whoever gets its result sees what
+//! the task did. Each queue is first in, first out, but there are several queues, so tasks may start
+//! in another order than they were spawned. A pool of one worker starts tasks of one priority in the
+//! order in which they came; [`Priority`] documents how far the order may differ with several
+//! workers. A worker that takes more than 16 tasks at once from another worker's queue starts the
+//! youngest of them first. Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order,
+//! except for tasks that are run in place.
 //!
-//! **Waiting.** A task that waits for another's handle makes progress, on a pool of one worker too: what nobody has started
-//! is run in place, by whoever waits for it. Otherwise the waiter sleeps, and runs no unrelated task; a [spare worker](Builder::spare_workers) does
-//! what is queued on its core meanwhile. Tasks that wait for one another in a circle wait for ever.
+//! **Waiting.** A task that waits for another task's handle makes progress, even on a pool of one
+//! worker: if nobody has started the other task, the waiter runs it in place. Otherwise the waiter
+//! sleeps and runs no unrelated task; meanwhile a [spare worker](Builder::spare_workers) runs queued
+//! tasks on its core. Tasks that wait for each other in a circle wait forever.
 //!
-//! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) that waits for a part which another thread runs helps with parts of
-//! that part, and with nothing else. So a lock may be held across such a call, as long as nothing inside wants it.
+//! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) may wait for a
+//! part that another thread runs. It then helps with parts of that part, and with nothing else. So a
+//! lock may be held across such a call, as long as nothing inside the call needs it.
 //!
-//! **Which thread.** Tasks run on workers. So does what [`install`](WorkerPool::install) is given, but for three cases that its docs name. The first closure of a
-//! `join`, the body of a `scope` and the first items of a loop run on the calling thread; the rest runs there too, unless an idle worker of the
-//! pool takes it. A thread that is no worker of the pool is its guest for the time of the call: its name, stack size and thread-locals are its own.
-//! The free functions use the pool that runs the caller, or the global one.
+//! **Threads.** Tasks run on workers, and so do closures given to [`install`](WorkerPool::install),
+//! except in three cases that its documentation names. The first closure of a `join`, the body of a
+//! `scope` and the first items of a loop run on the calling thread. The rest runs there too, unless
+//! an idle worker takes it. A calling thread that is not a worker of the pool is its guest during
+//! the call, and keeps its own name, stack and thread-locals. The free functions use the pool that
+//! runs the caller, or else the global pool.
 //!
-//! **Panics.** A panic stays in its task and comes out of the handle as [`TaskError::Panicked`]; nobody's handle, and an
-//! event says so. Panics in drops, wakers and hooks stop there too. The worker goes on. Where panics abort, they abort.
+//! **Panics.** A panic stays in its task and comes out of the handle as [`TaskError::Panicked`]. If
+//! nobody holds the handle, an event reports it. Panics in drops, wakers and hooks stop there too,
+//! and the worker goes on. Where panics abort, they abort.
 //!
-//! **Drop.** A dropped handle detaches its task. A dropped pool is shut down, which blocks until what was accepted has
-//! run; on one of its own workers it is only closed.
+//! **Drop.** A dropped handle detaches its task. A dropped pool is shut down, which blocks until
+//! everything that it accepted has run; dropped on one of its own workers, it is only closed.
 //!
-//! **Shutdown.** Every handle settles exactly once, with the value or the reason why there is none: see [`TaskError`].
-//! What was accepted before the pool was closed is run, or, if a deadline passes first, settles as
-//! [`Cancelled`](TaskError::Cancelled).
+//! **Shutdown.** Every handle settles exactly once, with the value or the reason why there is none:
+//! see [`TaskError`]. What was accepted before the pool was closed is run. If a deadline passes
+//! first, it settles as [`Cancelled`](TaskError::Cancelled).
 //!
 //! # Costs and limits
 //!
-//! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is only paid for when a worker sleeps and
-//! none is looking for work. No clock is read for a task unless [`Builder::record_timing`] asks for it. An idle pool
-//! sleeps without timers. A task of less than some microseconds is better done in a batch, or by fork-join: a `join` costs a few
-//! nanoseconds, and a loop as much as the plain one, until a worker takes a part of it.
+//! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is paid for only
+//! when a worker sleeps and no worker is looking for work. No clock is read for a task unless
+//! [`Builder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less than a
+//! few microseconds is better done in a batch, or by fork-join: a `join` costs a few nanoseconds, and
+//! a loop costs as much as the plain one until a worker takes a part of it.
 //!
 //! Tasks own their data (`'static`); fork-join borrows. Linux on x86-64 is first class, other
-//! processors and Windows are tested under emulation, and macOS and the BSDs only compiled. A
-//! thread that ends by a raw system call is not noticed. A child made by `fork` has no workers:
-//! what was unfinished is lost there.
+//! processors and Windows are tested under emulation, and macOS and the BSDs are only compiled. The
+//! pool does not notice a thread that ends by a raw system call. A child made by `fork` has no
+//! workers, so what was unfinished is lost there.
 //!
 //! # Features
 //!
-//! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams (`futures_core::Stream`). Without it each can be iterated
-//!   over in a thread, and a set awaited by [`TaskSet::next_async`].
-//! - `tracing`: a task, a continuation and each closure of a batch run inside the span that their submitter was in.
+//! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams
+//!   (`futures_core::Stream`). Without it, threads iterate over them, and async code awaits a set by
+//!   [`TaskSet::next_async`].
+//! - `tracing`: a task, a continuation and each closure of a batch run inside the span of their
+//!   submitter.
 //!
 //! # Related crates
 //!
-//! - [rayon](https://docs.rs/rayon): parallel iterators, with all the adaptors that ours do not have.
-//! - [tokio](https://docs.rs/tokio): work that waits. Its `spawn_blocking` is for calls that block, not for computing.
-//! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of your own.
+//! - [rayon](https://docs.rs/rayon): parallel iterators, with all the adaptors that corepool lacks.
+//! - [tokio](https://docs.rs/tokio): work that waits. Its `spawn_blocking` is for calls that block,
+//!   not for computing.
+//! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of
+//!   your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]

@@ -143,8 +143,8 @@ const CLOCK: &str = "src/clock.rs";
 
 /// No file of code is longer than this.
 const LONGEST_FILE: usize = 500;
-/// Nor the README.
-const LONGEST_README: usize = 150;
+/// The README has at most this many words.
+const LONGEST_README: usize = 800;
 
 const PLAN: Plan<'_> = Plan { floors: FLOORS, neighbours: NEIGHBOURS };
 
@@ -249,6 +249,6 @@ fn the_changelog_knows_this_version() {
 
 #[test]
 fn the_readme_is_short() {
-    let readme = Source::new("README.md", &read(&root().join("README.md")));
-    expect_none(rules::too_long(&readme, LONGEST_README));
+    let words = read(&root().join("README.md")).split_whitespace().count();
+    assert!(words <= LONGEST_README, "README.md has {words} words, at most {LONGEST_README}");
 }
