@@ -1,12 +1,13 @@
-//! What it costs to await a task from a tokio current-thread runtime, beside what people put there today.
+//! What it costs to await a task from a tokio current-thread runtime, beside what people put there
+//! today.
 //!
 //! ```text
 //! cargo bench --bench async_round_trip                         all rows
 //! cargo bench --bench async_round_trip -- --quick --rows one   fewer rounds, some rows
 //! ```
 //!
-//! The runtime's thread spawns and awaits; the pools have two workers. At the end stands where ours is slower than the
-//! fastest rival, by the median; the tails are in the tables.
+//! The runtime's thread spawns and awaits; the pools have two workers. At the end stands where ours
+//! is slower than the fastest rival, by the median; the tails are in the tables.
 
 use std::time::Duration;
 

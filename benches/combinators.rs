@@ -1,13 +1,14 @@
-//! What it costs to wait for ten thousand handles as one, to cancel a hundred thousand queued tasks, to chain
-//! them by `then`, and to hand them over as one batch.
+//! What it costs to wait for ten thousand handles as one, to cancel a hundred thousand queued
+//! tasks, to chain them by `then`, and to hand them over as one batch.
 //!
 //! ```text
 //! cargo bench --bench combinators                         all rows: about a minute
 //! cargo bench --bench combinators -- --quick --rows all_  fewer rounds, some rows
 //! ```
 //!
-//! Each promise stands beside the plain loop that one writes without it, and beside the like in `futures-util`, on the
-//! same handles. They settle before somebody waits for them, or while: then the workers begin when the wait does.
+//! Each promise stands beside the plain loop that one writes without it, and beside the like in
+//! `futures-util`, on the same handles. They settle before somebody waits for them, or while: then
+//! the workers begin when the wait does.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -272,7 +273,8 @@ fn sum_of_results(results: Vec<Result<u64, TaskError>>) -> u64 {
     results.into_iter().map(|result| result.expect("no task fails")).sum()
 }
 
-/// What one does without a combinator: whoever comes first is not known, so it is the first in order.
+/// What one does without a combinator: whoever comes first is not known, so it is the first in
+/// order.
 fn the_first(handles: Handles) -> u64 {
     let first = handles.into_iter().next().expect("there are handles");
     first.join().expect("no task fails")

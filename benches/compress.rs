@@ -1,11 +1,13 @@
-//! Compression, the same work for all: our example `compress`, pigz, gzp, chunks under rayon, and flate2 alone.
+//! Compression, the same work for all: our example `compress`, pigz, gzp, chunks under rayon, and
+//! flate2 alone.
 //!
 //! ```text
 //! cargo bench --bench compress -- [--test] [--quick] [--rounds N] [--size MIB] [ROW]...
 //! ```
 //!
-//! Each row is a corpus at a level; a row is run if its name contains one of the words. All run in turns, and what counts is the median
-//! over the rounds of the ratio to pigz inside each round. `CPU` is the processor time, which other processes disturb less than the clock.
+//! Each row is a corpus at a level; a row is run if its name contains one of the words. All run in
+//! turns, and what counts is the median over the rounds of the ratio to pigz inside each round.
+//! `CPU` is the processor time, which other processes disturb less than the clock.
 #![forbid(unsafe_code)]
 
 #[path = "compress/corpus.rs"]

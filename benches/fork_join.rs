@@ -1,4 +1,5 @@
-//! What it costs to fork and join on borrowed data, without a cutoff, beside plain calls and other crates.
+//! What it costs to fork and join on borrowed data, without a cutoff, beside plain calls and other
+//! crates.
 //!
 //! ```text
 //! cargo bench --bench fork_join                              the interleaved table
@@ -8,11 +9,11 @@
 //! `fib_1` has one worker: there is nobody to share with, so it shows the bare cost of a `join`.
 //! `fib_small` and the scopes are called from a thread that is no worker, again and again.
 //!
-//! forte is not among them. Its releases since 1.0.0-alpha.5 want Rust 1.96. 1.0.0-alpha.4 builds, and
-//! has `join` and `scope`; but its pool cannot be ended (`depopulate` holds the lock that the heartbeat
-//! thread it waits for needs), and that thread wakes thousands of times a second as long as there are
-//! workers, so whoever is measured after it would pay. Its choice of tracing's features would also turn
-//! off what loom's models print.
+//! forte is not among them. Its releases since 1.0.0-alpha.5 want Rust 1.96. 1.0.0-alpha.4 builds,
+//! and has `join` and `scope`; but its pool cannot be ended (`depopulate` holds the lock that the
+//! heartbeat thread it waits for needs), and that thread wakes thousands of times a second as long
+//! as there are workers, so whoever is measured after it would pay. Its choice of tracing's
+//! features would also turn off what loom's models print.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -225,7 +226,8 @@ fn product(side: usize, left: &[f64], right: &[f64]) -> Vec<f64> {
     product
 }
 
-/// Where a leaf lies: the bits of its row and its column by turns, because quarters lie in quarters.
+/// Where a leaf lies: the bits of its row and its column by turns, because quarters lie in
+/// quarters.
 fn interleaved(row: usize, column: usize) -> usize {
     (0..16).map(|bit| (row >> bit & 1) << (2 * bit + 1) | (column >> bit & 1) << (2 * bit)).sum()
 }

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Each row is measured in pools of 2, 64 and 192 workers, which are all kept busy by tasks that
-//! wait: so nothing but the calls themselves is measured, however few cores there are. The figures of
-//! a row should be alike, but for the metrics, which have a line for each worker. The longest cancel
-//! says something on a quiet machine only: elsewhere it is how long the thread lost its core.
+//! wait: so nothing but the calls themselves is measured, however few cores there are. The figures
+//! of a row should be alike, but for the metrics, which have a line for each worker. The longest
+//! cancel says something on a quiet machine only: elsewhere it is how long the thread lost its
+//! core.
 
 use std::future::Future;
 use std::hint::black_box;

@@ -5,8 +5,8 @@
 //! cargo bench --bench idle -- --quick
 //! ```
 //!
-//! One pool is alive at a time. Counted is the whole process; the main thread, which only sleeps and
-//! submits, is counted apart and subtracted where a column says "workers".
+//! One pool is alive at a time. Counted is the whole process; the main thread, which only sleeps
+//! and submits, is counted apart and subtracted where a column says "workers".
 
 use std::thread;
 use std::time::Duration;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The allocator counts what was asked for, not what it really took. A task's share is the
-//! difference between a run of N and a run of 2 N tasks over N, so that whatever a run asks for once
-//! drops out.
+//! difference between a run of N and a run of 2 N tasks over N, so that whatever a run asks for
+//! once drops out.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -104,8 +104,8 @@ impl Counting {
     }
 }
 
-// SAFETY: every call goes to the system's allocator with the caller's own arguments, so its promises
-// are kept; the counters neither allocate nor panic.
+// SAFETY: every call goes to the system's allocator with the caller's own arguments, so its
+// promises are kept; the counters neither allocate nor panic.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.took(layout.size());

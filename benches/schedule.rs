@@ -1,4 +1,5 @@
-//! Whether work waits beside idle workers: rows in which expensive items sleep, beside rayon with as many threads.
+//! Whether work waits beside idle workers: rows in which expensive items sleep, beside rayon with
+//! as many threads.
 //!
 //! ```text
 //! cargo bench --bench schedule                                    all rows: less than five minutes
@@ -6,12 +7,13 @@
 //! cargo bench --bench schedule -- --rounds 9                      more than five samples of each
 //! ```
 //!
-//! Items that sleep need no core, so a machine with two cores shows what 64 workers do with them. `ideal` is what a
-//! perfect schedule would take. A row passes with at most 1.15 times rayon's time, or at most 1.3 times the ideal. Each
-//! pair of row and workers is measured by a process of its own, in which both pools take turns; one that hangs is ended.
+//! Items that sleep need no core, so a machine with two cores shows what 64 workers do with them.
+//! `ideal` is what a perfect schedule would take. A row passes with at most 1.15 times rayon's
+//! time, or at most 1.3 times the ideal. Each pair of row and workers is measured by a process of
+//! its own, in which both pools take turns; one that hangs is ended.
 //!
-//! Two more tables follow: what a node of an unbalanced tree costs in processor time (`--rows nodes`), and how
-//! much slower more workers than cores are (`--rows crowd`).
+//! Two more tables follow: what a node of an unbalanced tree costs in processor time (`--rows
+//! nodes`), and how much slower more workers than cores are (`--rows crowd`).
 
 use std::process;
 

@@ -5,9 +5,10 @@
 //! cargo bench --bench slices -- --quick --rows heavy  fewer rounds, some rows
 //! ```
 //!
-//! A small loop should cost what a plain one costs, and a large one should be shared; at the end stands
-//! where ours is slower than the fastest rival, and where it is dearer than a plain loop by more than a few
-//! microseconds. The calls of a row follow one another without a pause, from a thread that is no worker.
+//! A small loop should cost what a plain one costs, and a large one should be shared; at the end
+//! stands where ours is slower than the fastest rival, and where it is dearer than a plain loop by
+//! more than a few microseconds. The calls of a row follow one another without a pause, from a
+//! thread that is no worker.
 
 use std::time::Duration;
 
@@ -85,7 +86,8 @@ impl Family {
         Self { name, kind, cost, dear, sizes }
     }
 
-    /// Everybody in turn, size by size. The loops check their own results, so that a small run is a test.
+    /// Everybody in turn, size by size. The loops check their own results, so that a small run is a
+    /// test.
     fn side_by_side(
         &self,
         options: &Options,

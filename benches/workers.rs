@@ -1,4 +1,5 @@
-//! How speed grows with the number of workers, and what is lost when there are more of them than cores.
+//! How speed grows with the number of workers, and what is lost when there are more of them than
+//! cores.
 //!
 //! ```text
 //! cargo bench --bench workers                     all rows: about a minute
@@ -6,8 +7,9 @@
 //! cargo bench --bench workers -- --rows join      some rows
 //! ```
 //!
-//! A row is a load and a number of workers, and everybody does the same work in it; how fast that is comes
-//! out against plain calls on one thread, which take their turn among the pools in each round.
+//! A row is a load and a number of workers, and everybody does the same work in it; how fast that
+//! is comes out against plain calls on one thread, which take their turn among the pools in each
+//! round.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Proves what the README says of programs whose panics abort (`panic = "abort"`): what does not panic works, and a
-# panicking task, half, closure, drop or hook ends the process by SIGABRT, with Rust's message. The cases are
-# functions of tests/abort.rs. They are not a test of cargo's, which builds every test so that panics unwind.
+# Proves what the README says of programs whose panics abort (`panic = "abort"`): what does not
+# panic works, and a panicking task, half, closure, drop or hook ends the process by SIGABRT, with
+# Rust's message. The cases are functions of tests/abort.rs. They are not a test of cargo's, which
+# builds every test so that panics unwind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,8 @@ export CARGO_PROFILE_DEV_PANIC=abort
 unset RUST_BACKTRACE
 ulimit -c 0
 
-# The library as a user's manifest would have it built, and the program with nothing beside it: no dev-dependencies.
+# The library as a user's manifest would have it built, and the program with nothing beside it: no
+# dev-dependencies.
 cargo build --quiet -p corepool --lib
 program="$CARGO_TARGET_DIR/cases"
 rustc --edition 2024 -D warnings -C panic=abort -o "$program" tests/abort.rs \

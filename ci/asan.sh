@@ -16,11 +16,13 @@ export LSAN_OPTIONS="suppressions=$PWD/ci/parts/lsan.supp:print_suppressions=0"
 
 # A target by name keeps the sanitizer out of build scripts and macros.
 target=$(rustc -vV | sed -n 's/^host: //p')
-# Left out: tests that measure the stack by the addresses of its frames, which this tool keeps on the heap; and
-# very long chains, which take minutes here and touch no memory that others do not; and tests of delays, whose calls run
-# in others, too: this tool and its noise make all ten times as slow.
+# Left out: tests that measure the stack by the addresses of its frames, which this tool keeps on
+# the heap; and very long chains, which take minutes here and touch no memory that others do not;
+# and tests of delays, whose calls run in others, too: this tool and its noise make all ten times as
+# slow.
 skipped=(--skip the_stack_asked_for_is_there --skip join::deep:: --skip stalls::deep:: --skip scope::long:: --skip nothing_hides::delays::)
-# These forget handles and payloads on purpose, from code that others share: they run without the leak check.
+# These forget handles and payloads on purpose, from code that others share: they run without the
+# leak check.
 forgetful=(random_programs_whose_forgotten a_panic_whose_forgotten of_many_panics payloads_may_panic_when)
 cargo test -p corepool --target "$target" --lib --test it -- "${skipped[@]}" "${forgetful[@]/#/--skip=}" "$@"
 if (($# == 0)); then

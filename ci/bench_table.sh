@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the table of docs/measured.md, as Markdown, from what was measured: nothing in it but the targets is
-# written by hand.
+# Prints the table of docs/measured.md, as Markdown, from what was measured: nothing in it but the
+# targets is written by hand.
 #
 #   ci/bench_table.sh              runs the benches and ci/instructions.sh first (about fifteen minutes)
 #   ci/bench_table.sh FILE.json..  takes what `cargo bench -- --json FILE.json` wrote before
@@ -28,7 +28,8 @@ import sys
 TRIP_MEDIAN, TRIP_TAIL = "p50 ns", "p99 ns"
 LOOP = "us a call"
 
-# What is said | bench | row | metric | how | target. The targets are the issue's; all else is measured.
+# What is said | bench | row | metric | how | target. The targets are the issue's; all else is
+# measured.
 ROWS = [
     ("burst of 200,000 empty tasks, every result collected", "overhead", "burst", "ns a task", "ratio", "≤ 0.30"),
     ("the same in windows of 1,000", "overhead", "windows", "ns a task", "ratio", "≤ 0.35"),

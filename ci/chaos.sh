@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the tests hold when atomic accesses yield, spin or sleep at random around them: schedules
-# that a quiet machine never shows. With all features, so that their tests run too.
+# Proves that the tests hold when atomic accesses yield, spin or sleep at random around them:
+# schedules that a quiet machine never shows. With all features, so that their tests run too.
 #
 #   ci/chaos.sh [NAME]...       only the tests whose path contains one of the names
 set -euo pipefail

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Proves that the tests run nearly every line of the library: 95 of 100 at least. Tests and models in src/ do not
-# count, and neither do doc tests. By hand.
+# Proves that the tests run nearly every line of the library: 95 of 100 at least. Tests and models
+# in src/ do not count, and neither do doc tests. By hand.
 #
 #   ci/coverage.sh              builds, runs all tests, and reports
 #   ci/coverage.sh --report     reports again on the last run
 #
-# The lines that no test ran are listed in target/coverage/uncovered.txt. Processes that tests start count too, but
-# for those that abort or are killed: they leave no profile.
+# The lines that no test ran are listed in target/coverage/uncovered.txt. Processes that tests start
+# count too, but for those that abort or are killed: they leave no profile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

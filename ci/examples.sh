@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that every example builds, says what it does when asked for help, does its job on small input, and on wrong
-# input ends with a failure and one clear line on stderr. An example without an entry below is an error.
+# Proves that every example builds, says what it does when asked for help, does its job on small
+# input, and on wrong input ends with a failure and one clear line on stderr. An example without an
+# entry below is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,8 +23,8 @@ works() {
   timeout 120 "$programs/$1" "${@:2}" || fail "'$*' ended with status $?, wanted 0"
 }
 
-# The help goes to stdout, says first how to call the program, and fits a terminal of 100 columns. Nothing else happens:
-# a server does not listen, and a tour does not begin.
+# The help goes to stdout, says first how to call the program, and fits a terminal of 100 columns.
+# Nothing else happens: a server does not listen, and a tour does not begin.
 helps() {
   local asked said status
   for asked in -h --help; do
@@ -59,7 +60,8 @@ misread() {
 serves() {
   local said server status=0
   echo "-- $* (until it is told to end)"
-  # Not below `timeout`, which ends by a signal that comes before it has noted its child. One that hangs is ended by `.ci/run`.
+  # Not below `timeout`, which ends by a signal that comes before it has noted its child. One that
+  # hangs is ended by `.ci/run`.
   coproc { exec "$programs/$1" "${@:2}"; }
   server=$COPROC_PID
   read -r said <&"${COPROC[0]}" || fail "'$*' ended before it listened"

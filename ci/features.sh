@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Proves that the crate builds without a warning with every combination of its features, and where a panic
-# aborts the process. The features are read from the manifest. Without any and with all of them tests, examples
-# and benches are looked at as well; the tests of what a feature adds run in ci/chaos.sh, which builds with
-# all of them, and the plain `cargo test` runs the rest.
+# Proves that the crate builds without a warning with every combination of its features, and where a
+# panic aborts the process. The features are read from the manifest. Without any and with all of
+# them tests, examples and benches are looked at as well; the tests of what a feature adds run in
+# ci/chaos.sh, which builds with all of them, and the plain `cargo test` runs the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,8 @@ check() {
   cargo clippy --quiet -p corepool "$@" -- -D warnings
 }
 
-# Each number stands for a set: bit `at` says whether feature `at` is in it. None and all come below.
+# Each number stands for a set: bit `at` says whether feature `at` is in it. None and all come
+# below.
 sets=$((1 << ${#features[@]}))
 for ((set = 1; set < sets - 1; set++)); do
   chosen=()

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Proves that what parses or takes sizes bears any bytes: libFuzzer with AddressSanitizer, from the inputs in fuzz/corpus.
+# Proves that what parses or takes sizes bears any bytes: libFuzzer with AddressSanitizer, from the
+# inputs in fuzz/corpus.
 #
 #   ci/fuzz.sh [TARGET]...      only these: gunzip, deflate, sizes, program
 #
-# SECONDS_EACH is how long for each target, 10 by default. New inputs of value are kept below target/fuzz; an input
-# that fails is kept there too, and its path is printed.
+# SECONDS_EACH is how long for each target, 10 by default. New inputs of value are kept below
+# target/fuzz; an input that fails is kept there too, and its path is printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the instructions a task, counted by callgrind: a burst and a round trip, ours and rayon's.
-# Two runs of different length are subtracted, so that start-up and shut-down drop out; the median of
-# five such pairs, because who spins how long is chance.
+# Two runs of different length are subtracted, so that start-up and shut-down drop out; the median
+# of five such pairs, because who spins how long is chance.
 #
 #   ci/instructions.sh [--json FILE] [RIVAL]...
 #

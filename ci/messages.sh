@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that the compiler's message for a likely mistake says what to write instead: each program in tests/messages/ fails
-# with what its lines `// says:` want, and without what `// never says:` names; and without the mistake it compiles and runs.
+# Proves that the compiler's message for a likely mistake says what to write instead: each program
+# in tests/messages/ fails with what its lines `// says:` want, and without what `// never says:`
+# names; and without the mistake it compiles and runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that the versions in Cargo.toml are true: the library builds with the oldest release of each
-# dependency that it names. Works on a copy, without the development dependencies, which no user sees.
+# Proves that the versions in Cargo.toml are true: the library builds with the oldest release of
+# each dependency that it names. Works on a copy, without the development dependencies, which no
+# user sees.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Proves that Miri finds nothing in the library's unsafe code: no use after free, no access beyond what a pointer may reach, no data race,
-# no leak, under Stacked and under Tree Borrows, with threads interrupted at random. Strips of tasks and chunks of jobs are as in the field.
+# Proves that Miri finds nothing in the library's unsafe code: no use after free, no access beyond
+# what a pointer may reach, no data race, no leak, under Stacked and under Tree Borrows, with
+# threads interrupted at random. Strips of tasks and chunks of jobs are as in the field.
 #
 #   ci/miri.sh --quick        the programs of tests/miri.rs once under each model, both at the same time: 300 s of processor time, on two cores
 #   ci/miri.sh                the programs with several seeds and rates of interruption, and the library's own tests that need no system
 #   ci/miri.sh [--quick] NAME only what has NAME in its name
 #
-# COREPOOL_SEEDS=FROM..TO chooses the seeds. Needs a nightly toolchain of rustup's with Miri, and adds Miri to it if that is missing.
+# COREPOOL_SEEDS=FROM..TO chooses the seeds. Needs a nightly toolchain of rustup's with Miri, and
+# adds Miri to it if that is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +37,8 @@ cd "$CARGO_TARGET_DIR/package"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# What these tests are about Miri has not: cores, the file system, other processes; or they are a million steps long.
+# What these tests are about Miri has not: cores, the file system, other processes; or they are a
+# million steps long.
 left_out=(--skip affinity:: --skip batch::tests::stress --skip at_the_moment_of_the_timeout --skip a_wait_takes_the_time)
 
 # A run that takes longer has no end. `run MODEL RATE SEEDS SECONDS WHAT [ARGUMENT]...`

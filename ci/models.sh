@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves the lock-free protocols under loom: each model is run through every schedule with up to three
-# preemptions (or LOOM_MAX_PREEMPTIONS). Models are the tests in src/ with `models` in their path.
+# Proves the lock-free protocols under loom: each model is run through every schedule with up to
+# three preemptions (or LOOM_MAX_PREEMPTIONS). Models are the tests in src/ with `models` in their
+# path.
 #
 #   ci/models.sh [NAME]...      only the models whose path contains one of the names
 set -euo pipefail

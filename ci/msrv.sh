@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Proves that the library builds with the oldest Rust that Cargo.toml promises (`rust-version`): rustc
-# and cargo of that version, with nothing of this machine's own toolchain in sight.
+# Proves that the library builds with the oldest Rust that Cargo.toml promises (`rust-version`):
+# rustc and cargo of that version, with nothing of this machine's own toolchain in sight.
 #
-# They come from Debian (rustc-web, cargo-web), unpacked under target/msrv and not installed. Debian's
-# security updates bring newer ones under the same names, so the version is asked for.
+# They come from Debian (rustc-web, cargo-web), unpacked under target/msrv and not installed.
+# Debian's security updates bring newer ones under the same names, so the version is asked for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

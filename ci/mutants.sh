@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that the models can fail: each mutant is a planted bug, mostly an ordering made weaker or a look
-# left out, and the models named beside it must find it. A mutant that survives fails this check.
+# Proves that the models can fail: each mutant is a planted bug, mostly an ordering made weaker or a
+# look left out, and the models named beside it must find it. A mutant that survives fails this
+# check.
 #
 #   ci/mutants.sh               all mutants
 #   ci/mutants.sh --quick       a dozen of them, from as many protocols
@@ -9,31 +10,40 @@
 #                               if there is a model that no mutant makes fail
 #   ci/mutants.sh --lacking     as --matrix, but leaves out each model that has failed under some mutant
 #
-# After the build, all took three minutes and `--quick` half a minute, on two cores that had much else to do.
+# After the build, all took three minutes and `--quick` half a minute, on two cores that had much
+# else to do.
 #
 # A planted bug stands in src/ as a branch on `mutant!("name")`, at the line that it weakens (see
 # `src/sync/mutant.rs`). One build serves all of them: COREPOOL_MUTANT names the one that a run has.
 #
 # Weaker orderings that no model can catch, because the code would still be right, have no mutant:
-# - `publish` and the other `SeqCst` accesses as release or acquire: loom takes them for that, and its
+# - `publish` and the other `SeqCst` accesses as release or acquire: loom takes them for that, and
+#   its
 #   fence in `sync::handshake` does the rest; the mutants take the fence away instead;
 # - the handshake in `IdleList::close`: whoever else is concerned changes the same word;
 # - `State::claim` relaxed: the closure came through the queue or with the handle;
-# - `State::settle_beside_owner` relaxed: it leaves no result, and a handle that is borrowed while another
+# - `State::settle_beside_owner` relaxed: it leaves no result, and a handle that is borrowed while
+#   another
 #   thread settles the task is used by value only after a synchronisation of the borrower's own;
-# - the acquire of the exchanges in `let_go` and `change_waiter` when they succeed: nothing is read after;
+# - the acquire of the exchanges in `let_go` and `change_waiter` when they succeed: nothing is read
+#   after;
 #   and of the loads in `change_waiter`: who hears "settled" asks `phase`, which acquires;
 # - the acquire of `put_stub_behind`: the item was reached through its pusher's `publish`;
 # - the orderings in `Admission`: the word is only a count, and the line is under a lock;
 # - the acquire of `Offer::finish`: nothing is read after it but what the offer was made with;
 # - the failed exchange in the scope's `change`: it only tells what to try next;
-# - the relaxed flag of a cancelled token: it is a sign only, and the rest is under the token's lock;
-# - the direction in which a batch's `harvest` looks: the fence that loom gets in `sync::handshake` makes up for it;
-# - a worker's rests with less than `SeqCst`: what that allows is a look at a queue that comes before an earlier look at a
+# - the relaxed flag of a cancelled token: it is a sign only, and the rest is under the token's
+#   lock;
+# - the direction in which a batch's `harvest` looks: the fence that loom gets in `sync::handshake`
+#   makes up for it;
+# - a worker's rests with less than `SeqCst`: what that allows is a look at a queue that comes
+#   before an earlier look at a
 #   worker, and loom has no such reads ahead of their time;
-# - the release by which a batch's block is put on a list: its link changes by exchanges only, and loom's exchanges see the
+# - the release by which a batch's block is put on a list: its link changes by exchanges only, and
+#   loom's exchanges see the
 #   newest value;
-# - the releases of a line's owner: a thief that has frozen the line has the fence between them and its loads.
+# - the releases of a line's owner: a thief that has frozen the line has the fence between them and
+#   its loads.
 #
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -194,7 +204,8 @@ mutants="
   queue_drops_one            queue::models::a_queue_that_is_dropped
 "
 
-# The modules whose models a mutant could concern, where those named beside it in the table are not all.
+# The modules whose models a mutant could concern, where those named beside it in the table are not
+# all.
 declare -A beyond=(
   [handshake]="idle offer hub batch watch" [idle_relaxed]="idle offer hub" [submitter_handshake]="idle offer hub"
   [phase_relaxed]="task promise" [settle_unreleased]="task promise" [let_go_relaxed]="task promise"
@@ -212,7 +223,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 log=$tmp/log
 
-# Builds the models, and names the program. With little optimisation, because most of the time goes to loom, which has its own.
+# Builds the models, and names the program. With little optimisation, because most of the time goes
+# to loom, which has its own.
 build() {
   cargo rustc --quiet -p corepool --profile bench --lib --message-format json-render-diagnostics \
     -- -C opt-level=1 -C debuginfo=0 | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Proves that the library works on systems, architectures and word sizes other than this machine's. Its own tests and the programs of
-# tests/miri.rs run
+# Proves that the library works on systems, architectures and word sizes other than this machine's.
+# Its own tests and the programs of tests/miri.rs run
 #
 #   under qemu-user: aarch64, riscv64gc, s390x (big-endian) and armv7 (32 bits), on Linux
 #   under wine:      x86_64 Windows, with workers pinned
 #
-# and it is compiled, not run, for macOS, FreeBSD, MSVC's Windows and 32-bit x86. What runs them comes from Debian, is unpacked under
-# target/, and installed nowhere; the standard libraries come from rustup.
+# and it is compiled, not run, for macOS, FreeBSD, MSVC's Windows and 32-bit x86. What runs them
+# comes from Debian, is unpacked under target/, and installed nowhere; the standard libraries come
+# from rustup.
 #
 #   ci/other_systems.sh              as above
 #   ci/other_systems.sh --all        with the tests of `tests/it` under qemu-user, too: an hour
@@ -55,13 +56,14 @@ run_tests() {
   local target=$1 words
   words=$(tr 'a-z-' 'A-Z_' <<<"$target")
   shift
-  # `cargo test` stops at the first binary that fails; all are wanted. The one that is left out counts wake-ups, of which there are
-  # more where everything takes its time.
+  # `cargo test` stops at the first binary that fails; all are wanted. The one that is left out
+  # counts wake-ups, of which there are more where everything takes its time.
   env "CARGO_TARGET_${words}_LINKER=$linker" "CARGO_TARGET_${words}_RUNNER=$runner" "RUSTFLAGS=$flags" \
     cargo test --quiet --no-fail-fast --target "$target" "$@" --skip a_batch_wakes_each_worker_once_at_most
 }
 
-# The emulator keeps the order that this machine's processor keeps: it shows no reordering that is weaker. Loom and Miri do.
+# The emulator keeps the order that this machine's processor keeps: it shows no reordering that is
+# weaker. Loom and Miri do.
 under_qemu() {
   local target=$1 triple=$2 debian=$3 processor=$4
   if ! has_std "$target"; then skip "rustup has no standard library for $target" && return; fi
@@ -74,13 +76,14 @@ under_qemu() {
   ci/parts/cross_linker.sh "$CARGO_TARGET_DIR/$debian" "$triple" "$linker"
   (cd "$CARGO_TARGET_DIR/package" && run_tests "$target" --lib --test miri --) || return 1
   if $is_all; then
-    # Processor time, memory and lock-free speed are not the emulator's to show; the house rules are the same everywhere.
+    # Processor time, memory and lock-free speed are not the emulator's to show; the house rules are
+    # the same everywhere.
     (cd "$root" && run_tests "$target" -p corepool --test it -- --skip tidy --skip idle_quiet)
   fi
 }
 
-# Wine in a folder of its own. Debian's starter looks for the server in the system, and its zlib is a link to there; and the
-# standard library wants one function of a library that this wine lacks.
+# Wine in a folder of its own. Debian's starter looks for the server in the system, and its zlib is
+# a link to there; and the standard library wants one function of a library that this wine lacks.
 prepared_wine() {
   local wine=$CARGO_TARGET_DIR/wine target=$1
   if [[ ! -e $WINEPREFIX/ready ]]; then
@@ -108,7 +111,8 @@ under_wine() {
   ci/parts/cross_linker.sh "$CARGO_TARGET_DIR/mingw" x86_64-w64-mingw32 "$linker"
   (
     export WINEPREFIX=$CARGO_TARGET_DIR/wine/prefix WINEDEBUG=-all DISPLAY=
-    # For `dlltool`, which the declarations of parking_lot want, and for libunwind, which wine wants.
+    # For `dlltool`, which the declarations of parking_lot want, and for libunwind, which wine
+    # wants.
     export PATH=$CARGO_TARGET_DIR/mingw/usr/bin:$PATH LD_LIBRARY_PATH=$CARGO_TARGET_DIR/wine/usr/lib/x86_64-linux-gnu
     prepared_wine "$target" || { skip "wine does not start here" && exit 0; }
     cd "$CARGO_TARGET_DIR/package"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows tests that fail now and then: runs all of them again and again, those of the programs too, beside busy loops, on one
-# core, many at once. By hand.
+# Shows tests that fail now and then: runs all of them again and again, those of the programs too,
+# beside busy loops, on one core, many at once. By hand.
 #
 #   ROUNDS=5 ci/repeat.sh [NAME]...            only the tests whose path contains one of the names
 #   ROUNDS=5 ci/repeat.sh --chaos [NAME]...    with the noise of ci/chaos.sh and long pauses, tests/it only

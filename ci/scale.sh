@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that the pool gets faster with more cores: its own code on 32 and 64 virtual cores (benches/virtual), against the
-# floors in benches/virtual/floors.txt. Two cores are enough, and two minutes.
+# Proves that the pool gets faster with more cores: its own code on 32 and 64 virtual cores
+# (benches/virtual), against the floors in benches/virtual/floors.txt. Two cores are enough, and two
+# minutes.
 #
 #   ci/scale.sh                      fails where a row is slower on 64 cores than on 32, or below its floor
 #   ci/scale.sh --table [OUT.json]   the speed-up on 2 to 128 virtual cores, rayon-core beside it

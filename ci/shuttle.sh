@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Proves the whole pool under shuttle: each program in src/schedules/ is run through many schedules that a random
-# scheduler chooses. A deadlock, which is a lost wake-up, or a failed assertion in any of them fails this check.
+# Proves the whole pool under shuttle: each program in src/schedules/ is run through many schedules
+# that a random scheduler chooses. A deadlock, which is a lost wake-up, or a failed assertion in any
+# of them fails this check.
 #
 #   ci/shuttle.sh [NAME]...                    only the programs whose path contains one of the names
 #   COREPOOL_SCHEDULES=20000 ci/shuttle.sh     so many of each of the two kinds for each program, instead of 400
 #
-# A schedule that fails is left as a file in target/shuttle/failed, and its path is printed. The same schedule again, with the
-# code as it was, and with what the threads wait for:
+# A schedule that fails is left as a file in target/shuttle/failed, and its path is printed. The
+# same schedule again, with the code as it was, and with what the threads wait for:
 #
 #   COREPOOL_REPLAY=target/shuttle/failed/schedule000.txt SHUTTLE_CAPTURE_BACKTRACE=1 ci/shuttle.sh NAME
 set -euo pipefail

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Proves that the schedules of the whole pool can fail: each mutant is one bug planted in the pool itself, and the
-# programs named beside it must find it. A mutant that survives fails this check.
+# Proves that the schedules of the whole pool can fail: each mutant is one bug planted in the pool
+# itself, and the programs named beside it must find it. A mutant that survives fails this check.
 #
 #   ci/shuttle_mutants.sh            all mutants
 #   ci/shuttle_mutants.sh NAME...    these
 #
-# Only bugs that are more than a weaker ordering stand here: shuttle knows one order of all accesses. The others belong to
-# loom, see `ci/mutants.sh`; so do those whose bug lies in a model's own copy of the code.
+# Only bugs that are more than a weaker ordering stand here: shuttle knows one order of all
+# accesses. The others belong to loom, see `ci/mutants.sh`; so do those whose bug lies in a model's
+# own copy of the code.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

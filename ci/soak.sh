@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that an hour of random programs in one process leaves memory, threads and descriptors as they were. By hand; its last line,
-# with the commit in its first, goes into docs/reliability.md.
+# Proves that an hour of random programs in one process leaves memory, threads and descriptors as
+# they were. By hand; its last line, with the commit in its first, goes into docs/reliability.md.
 #
 #   MINUTES=60 COREPOOL_SOAK_SEED=1 ci/soak.sh
 #   ci/soak.sh --asan                  with AddressSanitizer and chaos until there were TASKS (100,000,000) tasks

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Proves that random programs over the whole public face settle every task once and leave nothing behind, for some minutes.
+# Proves that random programs over the whole public face settle every task once and leave nothing
+# behind, for some minutes.
 #
 #   MINUTES=3 ci/stress.sh             the number it begins with is printed; COREPOOL_SOAK_SEED=N begins there again
 #   COREPOOL_PROGRAM=N ci/stress.sh    the one program that failed

@@ -4,12 +4,13 @@
 #
 #   ci/tsan.sh [NAME]...        only the tests whose path contains one of the names
 #
-# What it calls a thread leak is not asked for: the global pool is never ended, so at the end of the process nobody has joined those of its
-# spare workers that have ended. Whether threads are given back is what `tests/no_leaks.rs` asks.
+# What it calls a thread leak is not asked for: the global pool is never ended, so at the end of the
+# process nobody has joined those of its spare workers that have ended. Whether threads are given
+# back is what `tests/no_leaks.rs` asks.
 #
-# TSan does not understand fences, and the library has none: `sync::handshake` is one only under loom. Under
-# `cfg(corepool_tsan)` each task is an allocation of its own, so that what is freed is seen to be, and tests that
-# repeat themselves do so less often.
+# TSan does not understand fences, and the library has none: `sync::handshake` is one only under
+# loom. Under `cfg(corepool_tsan)` each task is an allocation of its own, so that what is freed is
+# seen to be, and tests that repeat themselves do so less often.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Proves that memcheck finds nothing in programs as users build them: no use of freed or of undefined memory, nothing
-# freed twice, nothing lost. AddressSanitizer sees more schedules, but every task has an allocation of its own there;
-# here tasks lie in strips, as they do in the field, and undefined values are seen. Suppressions: ci/parts/valgrind.supp.
+# Proves that memcheck finds nothing in programs as users build them: no use of freed or of
+# undefined memory, nothing freed twice, nothing lost. AddressSanitizer sees more schedules, but
+# every task has an allocation of its own there; here tasks lie in strips, as they do in the field,
+# and undefined values are seen. Suppressions: ci/parts/valgrind.supp.
 #
 #   ci/valgrind.sh              a choice of the tests, and two examples
 #   ci/valgrind.sh --all        all that make sense under a tool that runs one thread at a time, some fifty times slower
@@ -14,13 +15,15 @@ command -v valgrind >/dev/null || apt-get install -qq -y valgrind >/dev/null 2>&
   exit 0
 }
 
-# One of each kind: what a task holds, who waits for it, panics in all places, what comes after, fork-join, shared memory.
-# Not those that forget a handle on purpose, nor what repeats itself so often that it takes minutes here.
+# One of each kind: what a task holds, who waits for it, panics in all places, what comes after,
+# fork-join, shared memory. Not those that forget a handle on purpose, nor what repeats itself so
+# often that it takes minutes here.
 quick=(handles::contents in_task::finding panics::drops then::a_panic then::cancel then::recover task_set::ends
   promise::ends scope::panics join::panics worker_local::ends shared::dropped cancel_token::trees
   --skip forgotten --skip of_many_panics --skip a_chain --skip at_once --skip a_bodys_panic_waits_for_the_closures)
-# Left out of all: tests of speed, of rest and of placement, which mean nothing here; those that make thousands of
-# threads, tasks or frames, which take minutes; and those that leak on purpose (see ci/parts/lsan.supp).
+# Left out of all: tests of speed, of rest and of placement, which mean nothing here; those that
+# make thousands of threads, tasks or frames, which take minutes; and those that leak on purpose
+# (see ci/parts/lsan.supp).
 unfit=(tidy idle_quiet placement workers metrics watchdog stress model:: join::deep stalls::deep join::random scope::long scope::random
   then::long conservation shared::stress many forgotten mischief wakers payloads_may_panic_when of_many_panics)
 

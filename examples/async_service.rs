@@ -1,12 +1,14 @@
-//! A login service on a single async thread, which stays responsive because it stretches passwords on a pool.
+//! A login service on a single async thread, which stays responsive because it stretches passwords
+//! on a pool.
 //!
 //! ```text
 //! cargo run --release --example async_service [CLIENTS] [LOGINS] [LIMIT_MS]
 //! ```
 //!
-//! CLIENTS (1 to 1000, by default 8) connect over TCP and make LOGINS (1 to 100000, by default 50) each, one after
-//! another. Who has no answer after LIMIT_MS (1 to 60000, by default 1000) is told that it took too long. All of it runs
-//! twice: first the runtime's thread does the stretching itself, then it awaits the pool. A ticker shows the difference.
+//! CLIENTS (1 to 1000, by default 8) connect over TCP and make LOGINS (1 to 100000, by default 50)
+//! each, one after another. Who has no answer after LIMIT_MS (1 to 60000, by default 1000) is told
+//! that it took too long. All of it runs twice: first the runtime's thread does the stretching
+//! itself, then it awaits the pool. A ticker shows the difference.
 
 use std::env;
 use std::io::{self, Write};
@@ -145,7 +147,8 @@ async fn serve(listener: TcpListener, pool: Option<Arc<WorkerPool>>, limit: Dura
     }
 }
 
-/// Dropped part way, it leaves the line before the queue, or cancels the task if that has not begun.
+/// Dropped part way, it leaves the line before the queue, or cancels the task if that has not
+/// begun.
 async fn hash(pool: Option<&WorkerPool>, password: String) -> String {
     let Some(pool) = pool else { return stretch(&password) };
     match pool.spawn_async(move || stretch(&password)).await {
@@ -170,7 +173,8 @@ async fn client(address: SocketAddr, logins: u64, hash: String) -> io::Result<u6
     Ok(late)
 }
 
-/// Some milliseconds of work. It stands for a real key derivation, such as argon2: it keeps no secret.
+/// Some milliseconds of work. It stands for a real key derivation, such as argon2: it keeps no
+/// secret.
 fn stretch(password: &str) -> String {
     let round = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = (0..50_000).fold(1, |hash, _| password.bytes().fold(hash, round));

@@ -1,11 +1,13 @@
-//! Says which directories below a place hold the most: a walk through a tree, every level in parallel.
+//! Says which directories below a place hold the most: a walk through a tree, every level in
+//! parallel.
 //!
 //! ```text
 //! cargo run --release --example dir_sizes [DIR] [TOP]
 //! ```
 //!
-//! Each directory's subdirectories are walked by `corepool::map` on a borrowed slice of their paths. Nobody
-//! chooses how far to split: a small directory is done on the spot, and a large one spreads.
+//! Each directory's subdirectories are walked by `corepool::map` on a borrowed slice of their
+//! paths. Nobody chooses how far to split: a small directory is done on the spot, and a large one
+//! spreads.
 
 use std::cmp::Reverse;
 use std::fmt::Display;

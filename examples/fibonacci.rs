@@ -1,5 +1,5 @@
-//! Computes the same Fibonacci number many times, first one after another, then on a pool; and then once, with
-//! every call a join.
+//! Computes the same Fibonacci number many times, first one after another, then on a pool; and then
+//! once, with every call a join.
 //!
 //! Shows what the pool is worth on this machine, and how the work spread over the workers:
 //!

@@ -127,7 +127,8 @@ fn messages_both_ways(pool: &WorkerPool) -> Outcome {
         ask.send(word.to_owned())?;
         println!("   {}", answers.recv()?);
     }
-    // The service has no other way to know that it is over: when the last sender is gone, its loop ends.
+    // The service has no other way to know that it is over: when the last sender is gone, its loop
+    // ends.
     drop(ask);
     println!("   the service ended after {} questions", service.join()?);
     Ok(())
@@ -156,8 +157,8 @@ fn shared_memory(pool: &WorkerPool) -> Outcome {
     Ok(())
 }
 
-/// The standard library prints a message for every panic on every thread. The handle carries it anyway,
-/// so on workers nothing is printed; all other threads keep the hook from before.
+/// The standard library prints a message for every panic on every thread. The handle carries it
+/// anyway, so on workers nothing is printed; all other threads keep the hook from before.
 fn keep_panics_of_tasks_quiet() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,7 +1,7 @@
 //! Borrows that must not pass, each with a twin that must; only built for the doc tests.
 //!
-//! What a task borrowed could be gone before the task: nobody has to wait for its handle, and a future may be forgotten.
-//! So a task owns what it needs, however it is spawned,
+//! What a task borrowed could be gone before the task: nobody has to wait for its handle, and a
+//! future may be forgotten. So a task owns what it needs, however it is spawned,
 //!
 //! ```compile_fail,E0373
 //! let word = String::from("local");
@@ -299,7 +299,8 @@
 //! corepool::for_each_mut(&mut words, |word| *word = std::sync::Arc::new(2));
 //! ```
 //!
-//! A loop's function is shared: what it borrows must be able to be, in both functions of a reduction.
+//! A loop's function is shared: what it borrows must be able to be, in both functions of a
+//! reduction.
 //!
 //! ```compile_fail,E0277
 //! let seen = std::cell::Cell::new(0);

@@ -20,7 +20,8 @@ use crate::worker::{self, Readiness};
 const LEAST_STACK: usize = 64 << 10;
 /// As many spare workers as others, within these bounds.
 const SPARES: (usize, usize) = (4, 64);
-/// More than any machine maps for a thread; larger numbers are slips, and overflow inside the system.
+/// More than any machine maps for a thread; larger numbers are slips, and overflow inside the
+/// system.
 const MOST_STACK: usize = usize::MAX >> 16;
 
 /// Describes a pool; made by [`WorkerPool::builder`].
@@ -121,10 +122,11 @@ impl Builder {
         self
     }
 
-    /// Names the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows 15 bytes of it.
+    /// Names the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows 15 bytes of
+    /// it.
     ///
-    /// Spare workers get names, too. The closure is called by whoever starts a thread: besides [`build`](Self::build) that may be a worker, or a
-    /// thread that submits a task.
+    /// Spare workers get names, too. The closure is called by whoever starts a thread: besides
+    /// [`build`](Self::build) that may be a worker, or a thread that submits a task.
     pub fn thread_name(
         mut self,
         name: impl Fn(WorkerId) -> String + Send + Sync + 'static,
@@ -174,15 +176,17 @@ impl Builder {
         self
     }
 
-    /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4 and at most 64.
+    /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4
+    /// and at most 64.
     ///
     /// Spare workers are like the workers: they have the niceness, the scheduling policy and the
     /// blocked signals of the thread that built the pool, whichever thread starts them, as far as
     /// the system lets them. (Only a privileged process can take niceness back.)
     ///
-    /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task, lends its core: if there is work a spare
-    /// worker does it meanwhile, on that core. Spare workers are numbered behind the others, get the same hooks, and end when
-    /// nobody has needed them for some seconds.
+    /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task, lends
+    /// its core: if there is work a spare worker does it meanwhile, on that core. Spare workers are
+    /// numbered behind the others, get the same hooks, and end when nobody has needed them for some
+    /// seconds.
     ///
     /// So there may be more tasks begun than workers, on a pool of one worker too, though only
     /// those that do not wait compute: what a task of the worker holds while it waits, another one
@@ -201,15 +205,15 @@ impl Builder {
         self
     }
 
-    /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because it
-    /// reads the clock three times a task.
+    /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because
+    /// it reads the clock three times a task.
     pub fn record_timing(mut self, record: bool) -> Self {
         self.record_timing = record;
         self
     }
 
-    /// Tells by [`PoolEvent::TaskStuck`](crate::PoolEvent::TaskStuck) of each task that runs for longer than this. Default: off, because it
-    /// reads the clock once a task.
+    /// Tells by [`PoolEvent::TaskStuck`](crate::PoolEvent::TaskStuck) of each task that runs for
+    /// longer than this. Default: off, because it reads the clock once a task.
     pub fn watchdog(mut self, bound: Duration) -> Self {
         self.watchdog = Some(bound);
         self
@@ -221,14 +225,15 @@ impl Builder {
         self
     }
 
-    /// Runs a hook on each worker's thread before its first task, also when the thread is a replacement.
+    /// Runs a hook on each worker's thread before its first task, also when the thread is a
+    /// replacement.
     ///
     /// The hook runs [without the worker's pin](fn@crate::unpinned), so threads that it starts have
     /// all cores. The pin comes back after it, also where the hook has set the thread's mask: a
     /// pool that pins its workers by hooks wants [`Pinning::None`].
     ///
-    /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is told by an event and
-    /// the worker serves all the same.
+    /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is
+    /// told by an event and the worker serves all the same.
     pub fn on_worker_start(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
         self.on_worker_start = Some(Arc::new(hook));
         self
@@ -240,10 +245,12 @@ impl Builder {
         self
     }
 
-    /// Makes the pool, starts its threads, and waits until each is on its core. **Blocks** for that long.
+    /// Makes the pool, starts its threads, and waits until each is on its core. **Blocks** for that
+    /// long.
     ///
     /// # Errors
-    /// What cannot be had, with what was asked for and what is possible: see [`BuildError`]. Nothing is left behind then.
+    /// What cannot be had, with what was asked for and what is possible: see [`BuildError`].
+    /// Nothing is left behind then.
     pub fn build(self) -> Result<WorkerPool, BuildError> {
         let (config, lease) = self.check()?;
         let hub = Hub::new(config, lease, worker::start_spare);

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Farther off than any wait that a program lives to see, and near enough to be added to any instant.
+/// Farther off than any wait that a program lives to see, and near enough to be added to any
+/// instant.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The time now.
@@ -25,8 +26,9 @@ pub(crate) fn after(wait: Duration) -> Instant {
     later(now(), wait)
 }
 
-/// The end of a wait that starts then. Where that is later than an instant can tell, it is a hundred years later, or
-/// more than half of what is left: never a panic, which would abort the process on a thread of ours.
+/// The end of a wait that starts then. Where that is later than an instant can tell, it is a
+/// hundred years later, or more than half of what is left: never a panic, which would abort the
+/// process on a thread of ours.
 pub(crate) fn later(start: Instant, wait: Duration) -> Instant {
     start.checked_add(wait).unwrap_or_else(|| {
         let mut left = wait.min(FAR);
@@ -62,7 +64,8 @@ mod tests {
     }
 }
 
-/// The clock of a schedule: a replay has to see the same times, so it counts steps, and jumps where a wait is given up.
+/// The clock of a schedule: a replay has to see the same times, so it counts steps, and jumps where
+/// a wait is given up.
 #[cfg(corepool_shuttle)]
 mod scheduled {
     use std::cell::Cell;

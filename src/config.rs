@@ -41,7 +41,8 @@ pub enum Pinning {
     Cores(Vec<usize>),
 }
 
-/// What happens to a task when as many wait as [`queue_capacity`](crate::Builder::queue_capacity) allows.
+/// What happens to a task when as many wait as [`queue_capacity`](crate::Builder::queue_capacity)
+/// allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
@@ -51,7 +52,8 @@ pub enum WhenFull {
     /// queued over capacity, so that a chain of tasks needs no stack and cannot overtake what waits
     /// for long. It does wait for another pool, and a task keeps its room until it ends, also while
     /// it waits. So two full pools whose tasks spawn into one another can wait for ever, and so can
-    /// a task that waits for a part of its work in another pool which spawns into the full one. The default.
+    /// a task that waits for a part of its work in another pool which spawns into the full one. The
+    /// default.
     #[default]
     Block,
     /// The task is refused: its handle settles as [`Rejected`](crate::TaskError::Rejected).
@@ -70,8 +72,8 @@ pub enum WhenStuck {
     /// An event tells of it. The default.
     #[default]
     Report,
-    /// An event tells of it, and a [spare worker](crate::Builder::spare_workers) serves in its worker's place until the task ends.
-    /// Both share that worker's core.
+    /// An event tells of it, and a [spare worker](crate::Builder::spare_workers) serves in its
+    /// worker's place until the task ends. Both share that worker's core.
     Replace,
 }
 
@@ -82,19 +84,20 @@ pub enum Dispatch {
     /// A free worker takes the task; if none is free, the next that is. The default.
     #[default]
     FreeWorker,
-    /// Tasks are dealt to the workers in turn, and each worker keeps its own: a free worker takes none
-    /// from another. Predictable, and the right thing where workers hold state; slower when tasks
-    /// differ. Two exceptions: a task that another task waits for may run in place, on the worker that
-    /// waits; and once the pool is closed whoever is free takes what is left.
+    /// Tasks are dealt to the workers in turn, and each worker keeps its own: a free worker takes
+    /// none from another. Predictable, and the right thing where workers hold state; slower when
+    /// tasks differ. Two exceptions: a task that another task waits for may run in place, on the
+    /// worker that waits; and once the pool is closed whoever is free takes what is left.
     RoundRobin,
 }
 
 /// How urgent a task is.
 ///
-/// A worker takes the more urgent task first, of those that it may run. Less urgent ones move all the same: a
-/// worker that always finds a [`High`](Self::High) task starts each 16th time with the [`Normal`](Self::Normal) ones, and each 64th
-/// time with the [`Low`](Self::Low) ones. So the first task of the low lane waits for at most 63 other tasks of each worker, and the
-/// first normal one for at most 15 urgent ones. A running task is never interrupted.
+/// A worker takes the more urgent task first, of those that it may run. Less urgent ones move all
+/// the same: a worker that always finds a [`High`](Self::High) task starts each 16th time with the
+/// [`Normal`](Self::Normal) ones, and each 64th time with the [`Low`](Self::Low) ones. So the first
+/// task of the low lane waits for at most 63 other tasks of each worker, and the first normal one
+/// for at most 15 urgent ones. A running task is never interrupted.
 ///
 /// # Order
 /// Of one priority, tasks start in the order in which they came:

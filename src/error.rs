@@ -202,7 +202,8 @@ impl fmt::Display for TaskError {
 
 impl Error for TaskError {}
 
-/// So that a task's failure passes by `?` where input and output fail; its kind is [`Other`](io::ErrorKind::Other).
+/// So that a task's failure passes by `?` where input and output fail; its kind is
+/// [`Other`](io::ErrorKind::Other).
 ///
 /// ```
 /// use corepool::{TaskError, WorkerPool};
@@ -222,7 +223,8 @@ impl From<TaskError> for io::Error {
     }
 }
 
-/// A running task was asked to stop; what [`TaskContext::check`](crate::TaskContext::check) returns.
+/// A running task was asked to stop; what [`TaskContext::check`](crate::TaskContext::check)
+/// returns.
 ///
 /// ```
 /// use corepool::{CancelToken, Cancelled};

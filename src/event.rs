@@ -1,4 +1,5 @@
-//! What happens in a pool, told to whoever asked to hear it; nobody who listens slowly holds the pool up.
+//! What happens in a pool, told to whoever asked to hear it; nobody who listens slowly holds the
+//! pool up.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -110,7 +111,8 @@ pub enum PoolEvent {
         /// The text of the panic.
         message: String,
     },
-    /// A task runs for longer than the [watchdog's](crate::Builder::watchdog) bound. Told once for each task.
+    /// A task runs for longer than the [watchdog's](crate::Builder::watchdog) bound. Told once for
+    /// each task.
     TaskStuck {
         /// The worker on which it runs.
         worker: WorkerId,
@@ -254,7 +256,8 @@ impl Events {
 
     /// A new listener, who hears the recent past first.
     pub(crate) fn listen(&self) -> Receiver<PoolEvent> {
-        // Not `bounded`, which takes the room for all of them at once, and keeps it until the next event if the listener goes before that.
+        // Not `bounded`, which takes the room for all of them at once, and keeps it until the next
+        // event if the listener goes before that.
         let (sender, receiver) = crossbeam_channel::unbounded();
         let mut audience = self.audience.lock();
         for event in &audience.past {

@@ -1,8 +1,10 @@
-//! Where counters begin that come round: at nothing, and in a build with chaos shortly before their ends.
+//! Where counters begin that come round: at nothing, and in a build with chaos shortly before their
+//! ends.
 //!
-//! A counter that is raised for each task or pool may come to its end in a process that runs for long, on a machine
-//! of 32 bits within the hour. No test lives to see that, so `ci/chaos.sh` runs all of them across it. Counters of
-//! 64 bits everywhere are left out: at a count each nanosecond they last for 584 years.
+//! A counter that is raised for each task or pool may come to its end in a process that runs for
+//! long, on a machine of 32 bits within the hour. No test lives to see that, so `ci/chaos.sh` runs
+//! all of them across it. Counters of 64 bits everywhere are left out: at a count each nanosecond
+//! they last for 584 years.
 #![forbid(unsafe_code)]
 
 /// So many counts before the end: few enough for a short test to come across it, and more than one.

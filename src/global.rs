@@ -14,12 +14,13 @@ static GLOBAL: OnceLock<WorkerPool> = OnceLock::new();
 impl WorkerPool {
     /// Gives the process's own pool, made on first use with the defaults.
     ///
-    /// It is never dropped: when `main` returns the process ends with whatever it still runs. Join what
-    /// has to be finished, or call `WorkerPool::global().shutdown()` as the last thing; it is closed from then on.
+    /// It is never dropped: when `main` returns the process ends with whatever it still runs. Join
+    /// what has to be finished, or call `WorkerPool::global().shutdown()` as the last thing; it is
+    /// closed from then on.
     ///
     /// # Panics
-    /// If the system refuses a thread at its first use. Programs that want to handle this make their
-    /// own pool by [`WorkerPool::new`].
+    /// If the system refuses a thread at its first use. Programs that want to handle this make
+    /// their own pool by [`WorkerPool::new`].
     ///
     /// ```
     /// let task = corepool::WorkerPool::global().spawn(|| 1 + 1);

@@ -1,12 +1,12 @@
 //! Which worker a thread should wake, by what the thread tends to do next.
 //!
-//! A worker on another core starts while the submitter goes on, so that is whom a submitter wakes. But
-//! one that hands in a task and at once sleeps until it is done leaves its own core idle, and waking
-//! the other core twice costs both their sleep: 30 to 50 µs here, against 7 if the worker of the
-//! submitter's own core runs the task there. So a thread that has done so twice in a row wakes the near
-//! worker. If it then hands in more instead of waiting, the far one is woken after all; if it computes
-//! something of its own first, the next wake-up goes to the far one again. In both cases the habit is
-//! forgotten, so a wrong guess costs one task's delay, not a series of them.
+//! A worker on another core starts while the submitter goes on, so that is whom a submitter wakes.
+//! But one that hands in a task and at once sleeps until it is done leaves its own core idle, and
+//! waking the other core twice costs both their sleep: 30 to 50 µs here, against 7 if the worker of
+//! the submitter's own core runs the task there. So a thread that has done so twice in a row wakes
+//! the near worker. If it then hands in more instead of waiting, the far one is woken after all; if
+//! it computes something of its own first, the next wake-up goes to the far one again. In both
+//! cases the habit is forgotten, so a wrong guess costs one task's delay, not a series of them.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -17,8 +17,8 @@ use crate::clock;
 /// So many trips of "wake one, then wait" make a habit.
 const ENOUGH: u8 = 2;
 
-/// Who waits within this time after it woke a worker did nothing of its own in between. Long enough for
-/// the near worker to have run a short task before its submitter came back.
+/// Who waits within this time after it woke a worker did nothing of its own in between. Long enough
+/// for the near worker to have run a short task before its submitter came back.
 const AT_ONCE: Duration = Duration::from_micros(20);
 
 /// What a thread has done.
@@ -83,9 +83,9 @@ fn wakes_at(now: Instant) -> Prefer {
     }
 }
 
-/// The thread waits for a task, whether or not it has to sleep for that: the worker that it woke on its
-/// own core may have been faster than the way to here. Says whether a worker needs the thread's core for
-/// that: then the thread does best to sleep at once.
+/// The thread waits for a task, whether or not it has to sleep for that: the worker that it woke on
+/// its own core may have been faster than the way to here. Says whether a worker needs the thread's
+/// core for that: then the thread does best to sleep at once.
 #[inline]
 pub(crate) fn waits() -> bool {
     let woken = woken();

@@ -78,8 +78,8 @@ impl fmt::Display for TaskId {
 
 /// Tells pools of one process apart.
 ///
-/// 24 bits, so that it shares a word of the task's header with something else. The numbers come round;
-/// the registry passes over those of pools that are still there.
+/// 24 bits, so that it shares a word of the task's header with something else. The numbers come
+/// round; the registry passes over those of pools that are still there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PoolId(u32);
 

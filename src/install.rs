@@ -14,17 +14,20 @@ use crate::unwind::{self, Payload};
 use crate::worker;
 
 impl WorkerPool {
-    /// Runs a closure on one of this pool's workers and waits for it. Inside, the free fork-join functions use
-    /// this pool.
+    /// Runs a closure on one of this pool's workers and waits for it. Inside, the free fork-join
+    /// functions use this pool.
     ///
-    /// On a worker of this pool the closure runs at once, where it stands. **Blocks** any other thread. A worker of
-    /// another pool does not sleep for it: if no worker of this pool has started the closure it runs it where it stands,
-    /// so that pools which call one another do not wait for ever. If the pool is closed, or displaces it as its oldest task
-    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)), the closure runs on the calling thread.
+    /// On a worker of this pool the closure runs at once, where it stands. **Blocks** any other
+    /// thread. A worker of another pool does not sleep for it: if no worker of this pool has
+    /// started the closure it runs it where it stands, so that pools which call one another do not
+    /// wait for ever. If the pool is closed, or displaces it as its oldest task
+    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)), the closure runs on the calling
+    /// thread.
     ///
-    /// Take it where it matters on which thread something runs: for a worker's stack size, name, core or thread-locals. Else
-    /// [`join`](Self::join), [`scope`](Self::scope) and [`map`](Self::map) are cheaper called from outside as they are. The closure
-    /// counts as a task in [`metrics`](Self::metrics), but needs no room in a bounded queue.
+    /// Take it where it matters on which thread something runs: for a worker's stack size, name,
+    /// core or thread-locals. Else [`join`](Self::join), [`scope`](Self::scope) and
+    /// [`map`](Self::map) are cheaper called from outside as they are. The closure counts as a task
+    /// in [`metrics`](Self::metrics), but needs no room in a bounded queue.
     ///
     /// # Panics
     /// If the closure panics, with its payload.
@@ -46,8 +49,8 @@ impl WorkerPool {
         F: FnOnce() -> R + Send,
         R: Send,
     {
-        // In a forked child no worker comes, but a task of the parent's that forked may go on as one: nothing may be left
-        // in a queue when this frame ends.
+        // In a forked child no worker comes, but a task of the parent's that forked may go on as
+        // one: nothing may be left in a queue when this frame ends.
         if worker::index_in(self.hub().id).is_some() || self.hub().is_copy() {
             return fork::with_stack_of(self.hub(), |_| op());
         }
@@ -103,9 +106,9 @@ where
             // SAFETY: the visit's frame waits for the end of the task that this is, below.
             unsafe { address.visit() }.run();
         };
-        // SAFETY: only the lifetime is left out. The task is settled before this frame is left: `join`
-        // returns only then, and does not unwind; what is settled was run, or its closure is never touched
-        // again except for a drop, which does nothing.
+        // SAFETY: only the lifetime is left out. The task is settled before this frame is left:
+        // `join` returns only then, and does not unwind; what is settled was run, or its closure is
+        // never touched again except for a drop, which does nothing.
         let run: Box<dyn FnOnce() + Send + 'static> = unsafe { forget_lifetime(Box::new(run)) };
         let (queued, held) =
             task::make::<F, _, ()>(hub.id, extra(hub), move |_: &TaskContext| run());

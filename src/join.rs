@@ -11,7 +11,8 @@ pub struct JoinContext {
 }
 
 impl JoinContext {
-    /// Whether another thread than the caller of `join_context` runs the closure: an idle worker took it.
+    /// Whether another thread than the caller of `join_context` runs the closure: an idle worker
+    /// took it.
     ///
     /// What splits its work by hand may take that as a sign to split more.
     #[must_use]
@@ -22,10 +23,11 @@ impl JoinContext {
 
 /// Runs both closures, at once if a worker has nothing better to do, and gives both results.
 ///
-/// Costs a few nanoseconds more than the two calls: nothing is allocated or queued, and nobody is woken. So there is
-/// no need to stop splitting at some size. An idle worker takes `b` by itself, within about 100 µs, whatever `a` does:
-/// it may compute for long, sleep, or wait for something that `b` does. `a` always runs on the calling thread; `b` does too, unless
-/// another thread took it while `a` ran. The call returns when both have ended.
+/// Costs a few nanoseconds more than the two calls: nothing is allocated or queued, and nobody is
+/// woken. So there is no need to stop splitting at some size. An idle worker takes `b` by itself,
+/// within about 100 µs, whatever `a` does: it may compute for long, sleep, or wait for something
+/// that `b` does. `a` always runs on the calling thread; `b` does too, unless another thread took
+/// it while `a` ran. The call returns when both have ended.
 ///
 /// Inside a task, or a closure that another fork-join call runs, this uses the pool that runs it;
 /// elsewhere the [global](WorkerPool::global) one. A thread that is no worker takes part as a
@@ -35,12 +37,12 @@ impl JoinContext {
 /// worker](crate::Builder::spare_workers) takes `b` if `a` says by [`blocking`](crate::blocking())
 /// that it waits.
 ///
-/// While this waits for `b` it runs nothing but parts of `b`: it is safe to hold a lock across the call, as long
-/// as neither closure wants it.
+/// While this waits for `b` it runs nothing but parts of `b`: it is safe to hold a lock across the
+/// call, as long as neither closure wants it.
 ///
 /// # Panics
-/// If a closure panics, with its payload, after both have ended; `b` does not start if `a` panicked first. If both
-/// panic, `a`'s payload comes out. Also as [`WorkerPool::global`].
+/// If a closure panics, with its payload, after both have ended; `b` does not start if `a` panicked
+/// first. If both panic, `a`'s payload comes out. Also as [`WorkerPool::global`].
 ///
 /// ```
 /// fn fibonacci(n: u64) -> u64 {

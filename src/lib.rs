@@ -26,8 +26,8 @@
 //!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
 //!   [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
 //!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`];
-//!   [`task`](WorkerPool::task) gives it a name, a [`Priority`], a worker, a time to start or finish
-//!   by, a time to run, or a [`CancelToken`].
+//!   [`task`](WorkerPool::task) gives it a name, a [`Priority`], a worker, a time to start or
+//!   finish by, a time to run, or a [`CancelToken`].
 //! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type,
 //!   [`broadcast`](WorkerPool::broadcast) for one closure on every worker.
 //! - **Two closures at once:** [`join`](fn@join), on borrowed data, nested as deep as you like;
@@ -72,21 +72,21 @@
 //! # Guarantees
 //!
 //! **Ordering.** A task sees what happened before its spawn, and whoever gets its result sees what
-//! the task did. Each queue is first in, first out, but there are several queues, so tasks may start
-//! in another order than they were spawned. A pool of one worker starts tasks of one priority in the
-//! order in which they came; [`Priority`] documents how far the order may differ with several
-//! workers. A worker that takes more than 16 tasks at once from another worker's queue starts the
-//! youngest of them first. Under [`Dispatch::RoundRobin`] each worker starts its own tasks in order,
-//! except for tasks that are run in place.
+//! the task did. Each queue is first in, first out, but there are several queues, so tasks may
+//! start in another order than they were spawned. A pool of one worker starts tasks of one priority
+//! in the order in which they came; [`Priority`] documents how far the order may differ with
+//! several workers. A worker that takes more than 16 tasks at once from another worker's queue
+//! starts the youngest of them first. Under [`Dispatch::RoundRobin`] each worker starts its own
+//! tasks in order, except for tasks that are run in place.
 //!
 //! **Waiting.** A task that waits for another task's handle makes progress, even on a pool of one
 //! worker: if nobody has started the other task, the waiter runs it in place. Otherwise the waiter
-//! sleeps and runs no unrelated task; meanwhile a [spare worker](Builder::spare_workers) runs queued
-//! tasks on its core. Tasks that wait for each other in a circle wait forever.
+//! sleeps and runs no unrelated task; meanwhile a [spare worker](Builder::spare_workers) runs
+//! queued tasks on its core. Tasks that wait for each other in a circle wait forever.
 //!
 //! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) may wait for a
-//! part that another thread runs. It then helps with parts of that part, and with nothing else. So a
-//! lock may be held across such a call, as long as nothing inside the call needs it.
+//! part that another thread runs. It then helps with parts of that part, and with nothing else. So
+//! a lock may be held across such a call, as long as nothing inside the call needs it.
 //!
 //! **Threads.** Tasks run on workers, and so do closures given to [`install`](WorkerPool::install),
 //! except in three cases that its documentation names. The first closure of a `join`, the body of a
@@ -110,9 +110,9 @@
 //!
 //! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is paid for only
 //! when a worker sleeps and no worker is looking for work. No clock is read for a task unless
-//! [`Builder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less than a
-//! few microseconds is better done in a batch, or by fork-join: a `join` costs a few nanoseconds, and
-//! a loop costs as much as the plain one until a worker takes a part of it.
+//! [`Builder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less than
+//! a few microseconds is better done in a batch, or by fork-join: a `join` costs a few nanoseconds,
+//! and a loop costs as much as the plain one until a worker takes a part of it.
 //!
 //! Tasks own their data (`'static`); fork-join borrows. Linux on x86-64 is first class, other
 //! processors and Windows are tested under emulation, and macOS and the BSDs are only compiled. The
@@ -122,8 +122,8 @@
 //! # Features
 //!
 //! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams
-//!   (`futures_core::Stream`). Without it, threads iterate over them, and async code awaits a set by
-//!   [`TaskSet::next_async`].
+//!   (`futures_core::Stream`). Without it, threads iterate over them, and async code awaits a set
+//!   by [`TaskSet::next_async`].
 //! - `tracing`: a task, a continuation and each closure of a batch run inside the span of their
 //!   submitter.
 //!
@@ -132,8 +132,8 @@
 //! - [rayon](https://docs.rs/rayon): parallel iterators, with all the adaptors that corepool lacks.
 //! - [tokio](https://docs.rs/tokio): work that waits. Its `spawn_blocking` is for calls that block,
 //!   not for computing.
-//! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads of
-//!   your own.
+//! - [crossbeam-channel](https://docs.rs/crossbeam-channel): a pipeline of fixed stages on threads
+//!   of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]

@@ -1,10 +1,11 @@
 //! One thread's place to sleep, and the token that wakes it.
 //!
-//! The standard library has one token for each thread, and it belongs to the user: a pool that waited
-//! on it would eat a wake-up that the user's own code had coming. A [`Parker`] has a token of its own.
-//! On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of `parking_lot`, which sleep by `WaitOnAddress` on
-//! Windows, and by those of the C library on macOS and the BSDs.
-//! A model of whatever parks takes the latter as well, because it has fewer steps; the former has models of its own.
+//! The standard library has one token for each thread, and it belongs to the user: a pool that
+//! waited on it would eat a wake-up that the user's own code had coming. A [`Parker`] has a token
+//! of its own. On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of
+//! `parking_lot`, which sleep by `WaitOnAddress` on Windows, and by those of the C library on macOS
+//! and the BSDs. A model of whatever parks takes the latter as well, because it has fewer steps;
+//! the former has models of its own.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -50,8 +51,9 @@ impl Parker {
         self.seat.wait(Some(end))
     }
 
-    /// As [`park_until`](Self::park_until), or [`park`](Self::park) if there is no end. A worker lends its core meanwhile: what it
-    /// sleeps for may need a task that only this worker may run. Everything that user code can wait in sleeps by this.
+    /// As [`park_until`](Self::park_until), or [`park`](Self::park) if there is no end. A worker
+    /// lends its core meanwhile: what it sleeps for may need a task that only this worker may run.
+    /// Everything that user code can wait in sleeps by this.
     pub(crate) fn park_lending(&self, end: Option<Instant>) -> bool {
         lending(end, |end| match end {
             Some(end) => self.park_until(end),
@@ -81,7 +83,8 @@ impl Wake for Parker {
 /// A wait that is over sooner does not lend the core: a spare worker's waking costs more.
 pub(crate) const MOMENT: Duration = Duration::from_micros(50);
 
-/// How a thread lends its core. What sleeps stands on lower floors than workers, so a worker hands this in.
+/// How a thread lends its core. What sleeps stands on lower floors than workers, so a worker hands
+/// this in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lending {
     pub(crate) lend: fn(),
@@ -104,8 +107,9 @@ pub(crate) fn lend_by(lending: Option<Lending>) {
     let _known = LENDING.try_with(|known| known.set(lending));
 }
 
-/// Waits by `park`, which is told when to give up and says whether it was woken. If the calling thread is a worker and waits for
-/// longer than a moment, its core is lent meanwhile. See [`Parker::park_lending`].
+/// Waits by `park`, which is told when to give up and says whether it was woken. If the calling
+/// thread is a worker and waits for longer than a moment, its core is lent meanwhile. See
+/// [`Parker::park_lending`].
 pub(crate) fn lending(end: Option<Instant>, park: impl Fn(Option<Instant>) -> bool) -> bool {
     if way_of_lending().is_none() {
         return park(end);

@@ -1,7 +1,9 @@
-//! Schedules of the whole pool under shuttle: the real workers, queues, locks and sleeps, in an order that a random scheduler chooses.
+//! Schedules of the whole pool under shuttle: the real workers, queues, locks and sleeps, in an
+//! order that a random scheduler chooses.
 //!
-//! Loom's models are small and see every schedule and every weak ordering; these are big and see some schedules, one access at
-//! a time. A lost wake-up shows as a deadlock, which shuttle reports. `ci/shuttle.sh` says how they are run, and run again.
+//! Loom's models are small and see every schedule and every weak ordering; these are big and see
+//! some schedules, one access at a time. A lost wake-up shows as a deadlock, which shuttle reports.
+//! `ci/shuttle.sh` says how they are run, and run again.
 #![forbid(unsafe_code)]
 
 mod bounded;
@@ -19,7 +21,8 @@ use crate::builder::Builder;
 use crate::config::Pinning;
 use crate::pool::WorkerPool;
 
-/// A pool whose workers are shuttle's threads: the real thread, which is one for all, must not be pinned.
+/// A pool whose workers are shuttle's threads: the real thread, which is one for all, must not be
+/// pinned.
 fn pool_of(builder: Builder) -> Arc<WorkerPool> {
     Arc::new(builder.pinning(Pinning::None).build().expect("two or three workers can be had"))
 }

@@ -1,10 +1,10 @@
 //! A short pause before a thread goes to sleep, where another core may finish meanwhile.
 //!
-//! Waking a sleeping thread costs the waker about 2 µs and the sleeper 5 µs and more, so looking again
-//! for about as long as that is worth it, but only where it tends to help: a thread whose last long
-//! pause was in vain makes short ones, and tries a long one now and then. Within a pause looks grow
-//! apart, because each look takes the cache line away from the thread that is about to write it. On a machine
-//! with one core looking again is useless, and the pause is empty.
+//! Waking a sleeping thread costs the waker about 2 µs and the sleeper 5 µs and more, so looking
+//! again for about as long as that is worth it, but only where it tends to help: a thread whose
+//! last long pause was in vain makes short ones, and tries a long one now and then. Within a pause
+//! looks grow apart, because each look takes the cache line away from the thread that is about to
+//! write it. On a machine with one core looking again is useless, and the pause is empty.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use crate::sync::{spin_loop, thread};
 
-/// A join's long pause: about 5 µs, as long as being woken takes. A hint takes about 25 ns here, and a
-/// turn is 1, 2, 4, 8 hints long, then always 16.
+/// A join's long pause: about 5 µs, as long as being woken takes. A hint takes about 25 ns here,
+/// and a turn is 1, 2, 4, 8 hints long, then always 16.
 const LONG_JOIN: u32 = 16;
-/// A searching worker's long pause: about 20 µs. It has to outlast the time that a submitter who slept
-/// needs to wake up and come with the next task, or the two would put one another to sleep for ever.
+/// A searching worker's long pause: about 20 µs. It has to outlast the time that a submitter who
+/// slept needs to wake up and come with the next task, or the two would put one another to sleep
+/// for ever.
 const LONG_SEARCH: u32 = 52;
 /// What a turn takes, but for the first ones.
 const TURN: Duration = Duration::from_nanos(400);
@@ -55,7 +56,8 @@ impl Patience {
         Spin::of_turns(if self.short_ones == 0 { self.long } else { SHORT })
     }
 
-    /// A pause that is worth it though a long one lasts for so long: where being woken is known to take as long.
+    /// A pause that is worth it though a long one lasts for so long: where being woken is known to
+    /// take as long.
     pub(crate) fn pause_for(self, time: Duration) -> Spin {
         let turns = u32::try_from(time.as_nanos() / TURN.as_nanos()).unwrap_or(u32::MAX);
         Spin::of_turns(if self.short_ones == 0 { self.long.max(turns) } else { SHORT })
@@ -101,8 +103,8 @@ impl Spin {
     }
 }
 
-/// The pause after an exchange that failed: longer each time, and of a length of its own for each thread, so that those who
-/// were in one another's way are not again.
+/// The pause after an exchange that failed: longer each time, and of a length of its own for each
+/// thread, so that those who were in one another's way are not again.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
     failures: u32,
@@ -155,7 +157,8 @@ impl Gap {
     }
 }
 
-/// So many hints in a row, without a loop around them: a loop would cost more instructions than they.
+/// So many hints in a row, without a loop around them: a loop would cost more instructions than
+/// they.
 #[inline]
 fn hints<const COUNT: usize>() {
     let _: [(); COUNT] = core::array::from_fn(|_| spin_loop());
@@ -167,7 +170,8 @@ fn more_than_one_core() -> bool {
         // A schedule has to be the same wherever it is run again.
         return true;
     }
-    // Asked of the process, not of the thread: the asking thread may be a worker pinned to one core.
+    // Asked of the process, not of the thread: the asking thread may be a worker pinned to one
+    // core.
     *ANSWER.get_or_init(|| crate::affinity::usable().parallelism > 1)
 }
 

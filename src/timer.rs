@@ -1,16 +1,18 @@
 //! One thread for all the deadlines of the process: it rings a bell at an instant.
 //!
-//! The thread is made when the first alarm is set. It sleeps until the earliest one, and ends when there has been nothing
-//! to time for a while; the next alarm makes another. Alarms stand in a tree ordered by time, out of which one that is called off is
-//! taken at once, so nothing piles up. Setting an alarm wakes the thread only if that would sleep past it.
+//! The thread is made when the first alarm is set. It sleeps until the earliest one, and ends when
+//! there has been nothing to time for a while; the next alarm makes another. Alarms stand in a tree
+//! ordered by time, out of which one that is called off is taken at once, so nothing piles up.
+//! Setting an alarm wakes the thread only if that would sleep past it.
 //!
-//! If the system refuses the thread, the alarms set so far stay, and each alarm that is set later asks for a thread
-//! again; the first one granted wakes all whose time has passed. An error would be of no use to who sets a deadline,
-//! and to wake at once would end work that still has time.
+//! If the system refuses the thread, the alarms set so far stay, and each alarm that is set later
+//! asks for a thread again; the first one granted wakes all whose time has passed. An error would
+//! be of no use to who sets a deadline, and to wake at once would end work that still has time.
 //!
-//! No alarm is slept past: under one lock the thread looks at the alarms and says until when it will sleep, and under the same lock
-//! whoever sets an alarm adds it and looks until when the thread sleeps. So the thread sees the alarm, or it is seen to sleep too long, and
-//! is given a token; and a token that comes before the sleep ends that at once.
+//! No alarm is slept past: under one lock the thread looks at the alarms and says until when it
+//! will sleep, and under the same lock whoever sets an alarm adds it and looks until when the
+//! thread sleeps. So the thread sees the alarm, or it is seen to sleep too long, and is given a
+//! token; and a token that comes before the sleep ends that at once.
 //!
 //! Nothing of the user's runs on the thread: the drop of one task's closure could wait for ever,
 //! and every other deadline with it. What a bell has to do beyond marking and claiming it gives as
@@ -34,7 +36,8 @@ use crate::lineage;
 use crate::parker::Parker;
 #[cfg(corepool_loom)]
 use crate::sync::Mutex;
-// Not by `crate::sync` itself: the timer stands in a static, and only models have one that does not.
+// Not by `crate::sync` itself: the timer stands in a static, and only models have one that does
+// not.
 #[cfg(not(corepool_loom))]
 use crate::sync::lock::{Mutex, MutexGuard};
 use crate::sync::thread;
@@ -211,7 +214,8 @@ impl Timer {
         }
     }
 
-    /// None in a forked child if the lock was held when it was forked: by a thread that the child has not got.
+    /// None in a forked child if the lock was held when it was forked: by a thread that the child
+    /// has not got.
     fn agenda_unless_forked(&self) -> Option<MutexGuard<'_, Agenda>> {
         if let Some(agenda) = self.agenda.try_lock() {
             return Some(agenda);

@@ -1,4 +1,5 @@
-//! Where a panic aborts the process: what works all the same, and what ends it. `ci/abort.sh` builds it so and runs each case.
+//! Where a panic aborts the process: what works all the same, and what ends it. `ci/abort.sh`
+//! builds it so and runs each case.
 
 use std::env;
 use std::panic;

@@ -1,5 +1,5 @@
-//! What a task costs in memory, counted by the allocator itself: so a binary of its own, with one test
-//! after another in one thread.
+//! What a task costs in memory, counted by the allocator itself: so a binary of its own, with one
+//! test after another in one thread.
 
 #[path = "allocations/batches.rs"]
 mod batches;
@@ -72,7 +72,8 @@ fn occupy(pool: &WorkerPool) -> (mpsc::Sender<()>, TaskHandle<()>) {
     (gate, task)
 }
 
-/// So many at once that few of them can be in blocks used before, should the pool keep some for reuse.
+/// So many at once that few of them can be in blocks used before, should the pool keep some for
+/// reuse.
 const TASKS: usize = 20_000;
 
 /// A task costs one allocation of at most 64 bytes; a block that is used again costs none.
@@ -193,13 +194,15 @@ fn what_many_tasks_took_is_given_back() {
     assert!(after < before + 10_000, "{} bytes more than before", after - before);
 }
 
-/// 200,000, or what `COREPOOL_MANY` says: CI asks for a million, and ten million were tried by hand.
+/// 200,000, or what `COREPOOL_MANY` says: CI asks for a million, and ten million were tried by
+/// hand.
 fn many() -> usize {
     let asked = std::env::var("COREPOOL_MANY");
     asked.map_or(200_000, |count| count.parse().expect("COREPOOL_MANY is a number"))
 }
 
-/// Case 49. All of them wait at once, behind a worker that is held; then they run, and nobody asks for what they give.
+/// Case 49. All of them wait at once, behind a worker that is held; then they run, and nobody asks
+/// for what they give.
 #[test]
 fn very_many_queued_tasks_give_their_memory_back() {
     let _alone = alone();

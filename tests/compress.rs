@@ -1,4 +1,5 @@
-//! The example `compress` from outside: the built binary with real pipes, files and signals, and gzip as the judge.
+//! The example `compress` from outside: the built binary with real pipes, files and signals, and
+//! gzip as the judge.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

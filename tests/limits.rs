@@ -1,4 +1,5 @@
-//! Where the system says no: threads, cores, time, memory refused or narrowed. Each in a child process.
+//! Where the system says no: threads, cores, time, memory refused or narrowed. Each in a child
+//! process.
 #![cfg(target_os = "linux")]
 
 mod child;

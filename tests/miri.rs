@@ -1,7 +1,9 @@
-//! Small programs for Miri, which sees every access of a run and tells what the language forbids: see `ci/miri.sh`.
+//! Small programs for Miri, which sees every access of a run and tells what the language forbids:
+//! see `ci/miri.sh`.
 //!
-//! Each makes a part of the library's unsafe code do all that it does, with few threads and steps: Miri is a thousand times slower
-//! than the machine. They run as ordinary tests, too, so that a program that is wrong is noticed without Miri.
+//! Each makes a part of the library's unsafe code do all that it does, with few threads and steps:
+//! Miri is a thousand times slower than the machine. They run as ordinary tests, too, so that a
+//! program that is wrong is noticed without Miri.
 
 use std::panic;
 use std::sync::Arc;

@@ -149,7 +149,8 @@ fn how_many_pools() -> usize {
     env::var("COREPOOL_POOLS").map_or(2_000, |count| count.parse().expect("a number of pools"))
 }
 
-/// Makes pools and looks at what they leave behind on the way; says how far it is from time to time.
+/// Makes pools and looks at what they leave behind on the way; says how far it is from time to
+/// time.
 fn live_many(count: usize) {
     let before = holdings();
     // The first ones warm up what the allocator and the system keep.
@@ -162,8 +163,8 @@ fn live_many(count: usize) {
         let live = if count <= 10_000 || n % 8 == 0 { live } else { live_shortly };
         live(1 + n % 3);
         if n % 1_000 == 0 || n == count {
-            // Half a kibibyte a pool would be noticed in the first looks, and some bytes a pool in the last; the
-            // allocator's own ups and downs are smaller.
+            // Half a kibibyte a pool would be noticed in the first looks, and some bytes a pool in
+            // the last; the allocator's own ups and downs are smaller.
             let grown = resident().saturating_sub(warm);
             assert!(grown < 1024, "{grown} KiB more than {warm} KiB after {n} pools");
             until_holdings(before);
@@ -182,7 +183,8 @@ fn live_many(count: usize) {
 /// Case 26.
 #[test]
 fn many_pools_leave_no_memory_behind() {
-    // Any number by hand takes as long as it takes, and is to be watched: in this process then, if it is the only test.
+    // Any number by hand takes as long as it takes, and is to be watched: in this process then, if
+    // it is the only test.
     if child::is_child() || env::var_os("COREPOOL_POOLS").is_some() {
         return live_many(how_many_pools());
     }
@@ -270,7 +272,8 @@ fn a_shutdown_joins_threads_that_are_just_being_replaced() {
     }
 }
 
-/// Case 29. The thread of a spare worker is one of those that a shutdown waits for, until its thread-locals are gone.
+/// Case 29. The thread of a spare worker is one of those that a shutdown waits for, until its
+/// thread-locals are gone.
 #[test]
 fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
     for resting in [false, true] {
@@ -289,7 +292,8 @@ fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
             assert!(waits.join().unwrap());
             pool.shutdown();
         } else {
-            // The lender waits yet when the pool is closed, so the spare worker stands in for it to the end.
+            // The lender waits yet when the pool is closed, so the spare worker stands in for it to
+            // the end.
             pool.close();
             drop(gate);
             pool.shutdown();

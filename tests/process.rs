@@ -1,4 +1,5 @@
-//! The process around a pool: how it exits, aborts, forks and takes signals, and what it needs. Each in a child process.
+//! The process around a pool: how it exits, aborts, forks and takes signals, and what it needs.
+//! Each in a child process.
 #![cfg(target_os = "linux")]
 
 mod child;

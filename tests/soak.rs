@@ -1,13 +1,17 @@
-//! Random programs over the whole public face, one after another in one process, for as long as one likes. Whatever they do, each task
-//! is settled once, the counters add up, and memory, threads and descriptors are as many afterwards as they were before.
+//! Random programs over the whole public face, one after another in one process, for as long as one
+//! likes. Whatever they do, each task is settled once, the counters add up, and memory, threads and
+//! descriptors are as many afterwards as they were before.
 //!
-//! A program is a number: it is printed when the program fails, and brings it back. In the environment:
+//! A program is a number: it is printed when the program fails, and brings it back. In the
+//! environment:
 //!
 //! - `COREPOOL_SOAK`: seconds to go on for; a few by default.
 //! - `COREPOOL_SOAK_TASKS`: go on until there were so many tasks.
-//! - `COREPOOL_SOAK_SEED`: the number from which those of all programs are drawn; another one each time by default.
+//! - `COREPOOL_SOAK_SEED`: the number from which those of all programs are drawn; another one each
+//!   time by default.
 //! - `COREPOOL_SOAK_KIND`: only programs of this kind, by its name in [`KINDS`].
-//! - `COREPOOL_SOAK_SCALE`: how many times as long as usual each storm is; a number is the same program only with the same scale.
+//! - `COREPOOL_SOAK_SCALE`: how many times as long as usual each storm is; a number is the same
+//!   program only with the same scale.
 //! - `COREPOOL_PROGRAM`: only this program, `COREPOOL_TIMES` times.
 //!
 //! Without the test harness, whose threads would be in the way of counting.
@@ -41,7 +45,8 @@ use holdings::{Holdings, slope};
 use random::{Blame, model, random_seed, setting, stress, trees, waits};
 use support::{PATIENCE, within};
 
-/// A kind of programs: its name, how many of sixteen programs are of it, and how to run the one of this number.
+/// A kind of programs: its name, how many of sixteen programs are of it, and how to run the one of
+/// this number.
 type Kind = (&'static str, u64, fn(u64));
 
 const KINDS: [Kind; 5] = [

@@ -172,7 +172,8 @@ fn pool() -> &'static rayon::ThreadPool {
     })
 }
 
-/// As one writes it in an afternoon: the whole file in memory, a chunk a task, primed and joined as pigz does.
+/// As one writes it in an afternoon: the whole file in memory, a chunk a task, primed and joined as
+/// pigz does.
 fn with_rayon(path: &Path, level: u8) -> Vec<u8> {
     let bytes = fs::read(path).expect("the corpus");
     let last = bytes.len().div_ceil(BLOCK).saturating_sub(1);

@@ -1,4 +1,5 @@
-//! What is compressed: found on the machine or generated, the same each time as far as it is generated.
+//! What is compressed: found on the machine or generated, the same each time as far as it is
+//! generated.
 #![forbid(unsafe_code)]
 
 use std::env;

@@ -120,10 +120,12 @@ fn median(values: &[f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Of this process and of those that it waited for, in steps of 10 ms. Nothing where the system does not tell.
+/// Of this process and of those that it waited for, in steps of 10 ms. Nothing where the system
+/// does not tell.
 fn processor_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in brackets, which may hold blanks; the times are the 14th to 17th.
+    // The second field is a name in brackets, which may hold blanks; the times are the 14th to
+    // 17th.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks = fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0

@@ -5,8 +5,8 @@
 //! cargo bench --bench node  our side alone
 //! ```
 //!
-//! `--round N` and `--json FILE` are for that script; `--test` runs everything once, small, and looks only
-//! at the results.
+//! `--round N` and `--json FILE` are for that script; `--test` runs everything once, small, and
+//! looks only at the results.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures corepool beside pools of worker threads in Node, in turn, and prints one table, as Markdown.
+# Measures corepool beside pools of worker threads in Node, in turn, and prints one table, as
+# Markdown.
 #
 #   benches/node/run.sh [ROUNDS [FILE]]   5 rounds unless told, a minute or two each; the samples are appended to FILE
 #   benches/node/table.py FILE            the table once more

@@ -1,4 +1,5 @@
-//! The text that is compressed: words by a generator that is the same here and in text.js, byte for byte.
+//! The text that is compressed: words by a generator that is the same here and in text.js, byte for
+//! byte.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! The clients: one that measures how long `/health` takes, and many that keep the computing routes busy.
+//! The clients: one that measures how long `/health` takes, and many that keep the computing routes
+//! busy.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
@@ -12,9 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime;
 use tokio::task::JoinSet;
 
-/// Connections that keep the computing routes busy: enough that each core always has some work waiting.
+/// Connections that keep the computing routes busy: enough that each core always has some work
+/// waiting.
 const CONNECTIONS: usize = 8;
-/// Between an answer and the next question about health. Without a pause the questions themselves would be the load.
+/// Between an answer and the next question about health. Without a pause the questions themselves
+/// would be the load.
 const PAUSE: Duration = Duration::from_millis(2);
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";

@@ -1,4 +1,5 @@
-//! What was asked for on the command line. Without `--bench`, which `cargo bench` adds, or with `--test`, it only looks at the answers.
+//! What was asked for on the command line. Without `--bench`, which `cargo bench` adds, or with
+//! `--test`, it only looks at the answers.
 #![forbid(unsafe_code)]
 
 use std::env;

@@ -1,4 +1,5 @@
-//! Round after round, every way in turn, in a different order each time: what disturbs the machine hits all alike.
+//! Round after round, every way in turn, in a different order each time: what disturbs the machine
+//! hits all alike.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! The four ways to compute beside a runtime, and a server on a thread of its own that uses one of them.
+//! The four ways to compute beside a runtime, and a server on a thread of its own that uses one of
+//! them.
 #![forbid(unsafe_code)]
 
 use std::net::{Ipv4Addr, SocketAddr};

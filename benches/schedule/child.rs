@@ -1,6 +1,8 @@
-//! Measuring one cell of the table, in a process of its own: a pool that hangs is ended from outside.
+//! Measuring one cell of the table, in a process of its own: a pool that hangs is ended from
+//! outside.
 //!
-//! A child takes its contestants in turns, A B, then B A, and prints a line for each sample as soon as it has it.
+//! A child takes its contestants in turns, A B, then B A, and prints a line for each sample as soon
+//! as it has it.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +33,8 @@ pub(crate) const ALL: &str = "all";
 /// The line with the part of the machine that others used.
 const STRANGERS: &str = "strangers";
 
-/// A child that prints nothing for so long hangs. A sample takes less than half of it even on a busy machine.
+/// A child that prints nothing for so long hangs. A sample takes less than half of it even on a
+/// busy machine.
 const SILENCE: Duration = Duration::from_secs(10);
 /// Between two samples: rayon's threads look for work for a while before they sleep.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -40,7 +40,8 @@ impl Load {
         Self { at_once, ..self }
     }
 
-    /// The time of a perfect schedule. Any number of workers can sleep; only as many as there are cores compute.
+    /// The time of a perfect schedule. Any number of workers can sleep; only as many as there are
+    /// cores compute.
     ///
     /// None if nothing sleeps, for then the machine decides.
     pub(crate) fn ideal(&self, workers: usize) -> Option<Duration> {
@@ -82,7 +83,8 @@ pub(crate) fn tiny(at: usize) {
     hint::black_box((0..4).fold(at, |x, _| (x ^ (x >> 29)).wrapping_mul(0x9e37_79b9)));
 }
 
-/// Whether an item is one of the one in 20 that are expensive: one of each 20 neighbours, at random.
+/// Whether an item is one of the one in 20 that are expensive: one of each 20 neighbours, at
+/// random.
 pub(crate) fn is_dear(at: usize) -> bool {
     let mixed = (at / 20).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     mixed % 20 == at % 20

@@ -1,4 +1,5 @@
-//! An unbalanced tree of small nodes: what a node costs in processor time, by scopes, by loops and by joins.
+//! An unbalanced tree of small nodes: what a node costs in processor time, by scopes, by loops and
+//! by joins.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +25,8 @@ impl Node {
         Self { size, seed: 1 }
     }
 
-    /// The first child gets any part of what is below this node, the next any part of the rest, and so on.
+    /// The first child gets any part of what is below this node, the next any part of the rest, and
+    /// so on.
     fn children(self) -> Children {
         let mut nodes = [Self::default(); MOST_CHILDREN];
         let mut count = 0;

@@ -30,7 +30,8 @@ pub(crate) trait Pool: Sync + Sized {
     /// A scope whose body is a loop, each item of which spawns a closure into the scope.
     fn scope_fed_by_a_loop(&self, closures: usize, closure: impl Fn(usize) + Send + Sync);
 
-    /// Spawns `task`, then joins two closures: one that waits for it, and `beside`. For workers only.
+    /// Spawns `task`, then joins two closures: one that waits for it, and `beside`. For workers
+    /// only.
     fn join_a_task(&self, task: fn(), beside: fn());
 
     /// Every node of a number of Fibonacci is a join. For workers only.

@@ -12,7 +12,8 @@ use super::support::options::Options;
 const TO_RAYON: f64 = 1.15;
 /// .. or as a perfect schedule.
 const TO_IDEAL: f64 = 1.3;
-/// The processor time of a node by scopes or loops: against rayon's, and against that of our own joins.
+/// The processor time of a node by scopes or loops: against rayon's, and against that of our own
+/// joins.
 const NODE_TO_RAYON: f64 = 0.7;
 const NODE_TO_JOINS: f64 = 1.2;
 /// Many workers on few cores, against as many as there are cores.

@@ -1,4 +1,5 @@
-//! The contestants whose tasks are awaited from a tokio current-thread runtime, a module each, and what is asked of them.
+//! The contestants whose tasks are awaited from a tokio current-thread runtime, a module each, and
+//! what is asked of them.
 
 #![forbid(unsafe_code)]
 
@@ -53,7 +54,8 @@ pub(crate) trait Beside {
     /// So many times [`TOGETHER`] tasks: all spawned, then all awaited, in turn.
     fn in_turn(&self, times: u64) -> Duration;
 
-    /// The same, but each is awaited by an async task of its own, as the requests of a service would.
+    /// The same, but each is awaited by an async task of its own, as the requests of a service
+    /// would.
     fn at_once(&self, times: u64) -> Duration;
 }
 

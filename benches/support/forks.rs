@@ -1,4 +1,5 @@
-//! Fork-join's contestants: a module each, with the same workloads written the contestant's own way.
+//! Fork-join's contestants: a module each, with the same workloads written the contestant's own
+//! way.
 
 #![forbid(unsafe_code)]
 

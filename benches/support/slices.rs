@@ -1,4 +1,5 @@
-//! The contestants that loop over slices, a module each, and the loops, written once for all of them.
+//! The contestants that loop over slices, a module each, and the loops, written once for all of
+//! them.
 
 #![forbid(unsafe_code)]
 

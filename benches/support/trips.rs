@@ -8,10 +8,11 @@ use super::usage;
 /// What [`said_of`] gives.
 pub(crate) const TRIP: &[&str] = &["p50 ns", "p99 ns", "sleeps a trip", "cpu us a trip"];
 
-/// Median, 99th percentile, sleeps and CPU a trip, of trips that say how many nanoseconds each took.
+/// Median, 99th percentile, sleeps and CPU a trip, of trips that say how many nanoseconds each
+/// took.
 ///
-/// The submitter's own sleeps count too: with a pause the least possible is three, one for the pause, one to wait, one
-/// of the worker.
+/// The submitter's own sleeps count too: with a pause the least possible is three, one for the
+/// pause, one to wait, one of the worker.
 pub(crate) fn said_of(make: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
     let before = usage::process();
     let times = make();

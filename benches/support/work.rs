@@ -1,7 +1,8 @@
 //! The workloads, written once for every pool as plain functions over `spawn` and `join`.
 //!
-//! A task is always a closure of 8 bytes that returns its 8 bytes: `move || value`. What is measured
-//! is therefore the pool and nothing else. Every workload collects every result and checks the sum.
+//! A task is always a closure of 8 bytes that returns its 8 bytes: `move || value`. What is
+//! measured is therefore the pool and nothing else. Every workload collects every result and checks
+//! the sum.
 
 #![forbid(unsafe_code)]
 
@@ -38,7 +39,8 @@ pub(crate) const SUBMITTERS: u64 = 4;
 /// The beat of [`Work::Paced`].
 const TICK: Duration = Duration::from_millis(1);
 
-/// Does `work` on one pool, given how that pool spawns a value, is held up, spawns from inside, and joins.
+/// Does `work` on one pool, given how that pool spawns a value, is held up, spawns from inside, and
+/// joins.
 pub(crate) fn run<P: Sync, H: Send>(
     work: Work,
     pool: &P,

@@ -1,5 +1,5 @@
-//! The one function of Windows' `bcryptprimitives.dll` that Rust's standard library calls, for versions of wine that lack that library.
-//! See `ci/other_systems.sh`.
+//! The one function of Windows' `bcryptprimitives.dll` that Rust's standard library calls, for
+//! versions of wine that lack that library. See `ci/other_systems.sh`.
 #![no_std]
 #![no_main]
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Writes a linker that makes programs for another system, for `-C linker-flavor=ld.lld`. The linker itself is rustc's own; what it links
-# comes from Debian's packages, unpacked by ci/parts/debian.sh.
+# Writes a linker that makes programs for another system, for `-C linker-flavor=ld.lld`. The linker
+# itself is rustc's own; what it links comes from Debian's packages, unpacked by ci/parts/debian.sh.
 #
 #   ci/parts/cross_linker.sh FOLDER TRIPLE FILE
 #
-# For Linux (libc6-dev-*-cross, libgcc-12-dev-*-cross) the C library goes inside, so that nothing of the other system is needed to run
-# them: with `-C target-feature=+crt-static` and `-C relocation-model=static`.
+# For Linux (libc6-dev-*-cross, libgcc-12-dev-*-cross) the C library goes inside, so that nothing of
+# the other system is needed to run them: with `-C target-feature=+crt-static` and `-C
+# relocation-model=static`.
 set -euo pipefail
 folder=$(cd "$1" && pwd) triple=$2 file=$3
 

@@ -3,9 +3,10 @@
 #
 #   ci/parts/debian.sh FOLDER SUITE PACKAGE[=VERSION]...
 #
-# SUITE is `-` for the suites apt is already set up for, or another suite's name, which is then looked
-# for on the same mirror. apt's own lists stay as they are: what is fetched here has lists of its own.
-# A VERSION may end in `*`; the newest that fits is taken. Exits 1 with a reason when it cannot be had.
+# SUITE is `-` for the suites apt is already set up for, or another suite's name, which is then
+# looked for on the same mirror. apt's own lists stay as they are: what is fetched here has lists of
+# its own. A VERSION may end in `*`; the newest that fits is taken. Exits 1 with a reason when it
+# cannot be had.
 set -euo pipefail
 
 folder=$1 suite=$2

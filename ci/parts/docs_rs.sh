@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the docs as docs.rs does: the features and flags of `[package.metadata.docs.rs]`, the flags of rustdoc
-# that only it sets, and a target folder of its own. A warning is an error. Then looks whether the docs name the
-# features that an item needs, which only such a build shows.
+# Builds the docs as docs.rs does: the features and flags of `[package.metadata.docs.rs]`, the flags
+# of rustdoc that only it sets, and a target folder of its own. A warning is an error. Then looks
+# whether the docs name the features that an item needs, which only such a build shows.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

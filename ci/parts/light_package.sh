@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes a package with the library's sources and `tests/miri.rs`, and with only those development dependencies that these need: for checks
-# that build everything once more for a system or a tool of their own.
+# Writes a package with the library's sources and `tests/miri.rs`, and with only those development
+# dependencies that these need: for checks that build everything once more for a system or a tool of
+# their own.
 #
 #   ci/parts/light_package.sh FOLDER
 set -euo pipefail

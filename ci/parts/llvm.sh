@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prints a folder with `llvm-cov` and `llvm-profdata` of the LLVM that the rustc in use has inside: older ones do not
-# read what it writes. They come from Debian's package llvm-22 (or whatever rustc's number is) in sid, unpacked under
-# target/ and started by sid's own loader with sid's own libraries, because this system's are too old for them.
+# Prints a folder with `llvm-cov` and `llvm-profdata` of the LLVM that the rustc in use has inside:
+# older ones do not read what it writes. They come from Debian's package llvm-22 (or whatever
+# rustc's number is) in sid, unpacked under target/ and started by sid's own loader with sid's own
+# libraries, because this system's are too old for them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,8 +18,8 @@ if [[ ! -e $folder/complete ]]; then
     echo "ci/parts/llvm.sh: LLVM $major cannot be had from Debian's sid" >&2
     exit 1
   }
-  # LLVM can download debug information, which nobody asks it for. A library that has nothing but the right version
-  # spares us twenty packages.
+  # LLVM can download debug information, which nobody asks it for. A library that has nothing but
+  # the right version spares us twenty packages.
   echo 'CURL_OPENSSL_4 { };' >"$folder/curl.map"
   gcc -shared -x c -o "$libraries/libcurl.so.4" - "-Wl,--version-script=$folder/curl.map" </dev/null
   mkdir -p "$folder/wrapped"

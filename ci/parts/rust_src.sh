@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prints the folder with the standard library's source for the rustc in use, to build std with -Zbuild-std.
-# It comes from Debian's package rust-src in trixie-backports, which is unpacked under target/, not
-# installed. The version must be rustc's own to the last number; exits 1 with a reason when it cannot be had.
+# Prints the folder with the standard library's source for the rustc in use, to build std with
+# -Zbuild-std. It comes from Debian's package rust-src in trixie-backports, which is unpacked under
+# target/, not installed. The version must be rustc's own to the last number; exits 1 with a reason
+# when it cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the binary of random programs (tests/soak.rs) and runs it, so that the log names the commit, and what was not committed.
+# Builds the binary of random programs (tests/soak.rs) and runs it, so that the log names the
+# commit, and what was not committed.
 #
 #   ci/parts/soak.sh [CARGO OPTION]...
 #

@@ -1,4 +1,5 @@
-//! Cuts a stream into blocks, each with the end of the one before, in buffers that are used again and again.
+//! Cuts a stream into blocks, each with the end of the one before, in buffers that are used again
+//! and again.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -78,8 +79,8 @@ impl Block {
 
 /// Reads blocks. After the last one, or an error, it ends.
 ///
-/// Of an ordinary file it only says which bytes belong to a block, and the workers read them, each into its own cache: copying
-/// on one thread alone took a seventh of the whole work at level 1.
+/// Of an ordinary file it only says which bytes belong to a block, and the workers read them, each
+/// into its own cache: copying on one thread alone took a seventh of the whole work at level 1.
 pub(crate) struct Blocks {
     input: Arc<File>,
     size: usize,
@@ -94,9 +95,9 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// `known` is the length of a file that can be read anywhere, and zero for anything else. What such a file has grown by
-    /// meanwhile is read too. Blocks that are sent to the other end of the channel are used again; it is a channel, because the
-    /// pool's map owns this iterator.
+    /// `known` is the length of a file that can be read anywhere, and zero for anything else. What
+    /// such a file has grown by meanwhile is read too. Blocks that are sent to the other end of the
+    /// channel are used again; it is a channel, because the pool's map owns this iterator.
     pub(crate) fn new(input: File, known: u64, size: usize) -> (Self, Sender<Block>) {
         let (give_back, used) = channel();
         let (input, tail) = (Arc::new(input), Vec::new());
@@ -135,8 +136,8 @@ impl Blocks {
         block.before = self.tail.len();
         block.bytes[REACH - self.tail.len()..REACH].copy_from_slice(&self.tail);
         block.length = read_full(&mut &*self.input, &mut block.bytes[REACH..])?;
-        // A file that ends with a full block gets an empty one behind it, which costs two bytes. To look ahead
-        // would hold each block back until a slow pipe has more.
+        // A file that ends with a full block gets an empty one behind it, which costs two bytes. To
+        // look ahead would hold each block back until a slow pipe has more.
         block.place = if block.length < self.size { Place::Last } else { Place::Within };
         self.tail.clear();
         let end = REACH + block.length;

@@ -14,9 +14,10 @@ const WINDOW_BITS: u8 = 15;
 pub(crate) enum Deflater {
     /// For level 1. Its tables are some hundred KiB.
     Quick(Box<Quick>),
-    /// The effort: each block has a `Deflate` of its own. A block has to come out as the same bytes whichever worker has it,
-    /// but in zlib-rs 0.6.8 one that was used before, and `reset`, packs one block in ten to other bytes than a fresh one.
-    /// A fresh one for each block costs 8 % at level 8, and up to 2 % below.
+    /// The effort: each block has a `Deflate` of its own. A block has to come out as the same bytes
+    /// whichever worker has it, but in zlib-rs 0.6.8 one that was used before, and `reset`, packs
+    /// one block in ten to other bytes than a fresh one. A fresh one for each block costs 8 % at
+    /// level 8, and up to 2 % below.
     Thorough(i32),
 }
 
@@ -73,8 +74,8 @@ fn most(length: usize) -> usize {
     length + length / 256 + 1024
 }
 
-/// The effort of zlib-rs that answers a level of gzip. Its 9 makes larger output than its 8 from much of what we
-/// tried, and whoever says `-9` wants the smallest.
+/// The effort of zlib-rs that answers a level of gzip. Its 9 makes larger output than its 8 from
+/// much of what we tried, and whoever says `-9` wants the smallest.
 fn effort(level: u8) -> i32 {
     i32::from(level.min(8))
 }

@@ -1,4 +1,5 @@
-//! A file that has its name only when it is whole: written beside its place, and moved there at the end.
+//! A file that has its name only when it is whole: written beside its place, and moved there at the
+//! end.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -10,8 +11,9 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The drafts that are on disk now. Whoever is told to stop removes them, and creating and publishing happen under this
-/// lock, so that no draft is left behind and none is published afterwards.
+/// The drafts that are on disk now. Whoever is told to stop removes them, and creating and
+/// publishing happen under this lock, so that no draft is left behind and none is published
+/// afterwards.
 static DRAFTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// What to do if something has the name already.
@@ -29,7 +31,8 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Only its owner may read it while it is written: the mode of the original is not known to fit yet.
+    /// Only its owner may read it while it is written: the mode of the original is not known to fit
+    /// yet.
     pub(crate) fn create(target: &Path) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut drafts = drafts();
@@ -43,7 +46,8 @@ impl Draft {
 
     /// Gives it the owner, mode and times of its original, and then its name.
     pub(crate) fn publish(self, original: &Metadata, existing: Existing) -> io::Result<()> {
-        // Only root may give files away; for all others it stays theirs. Before the mode, whose special bits this clears.
+        // Only root may give files away; for all others it stays theirs. Before the mode, whose
+        // special bits this clears.
         let _ = fchown(&self.file, Some(original.uid()), Some(original.gid()));
         self.file.set_permissions(original.permissions())?;
         let times = FileTimes::new().set_accessed(original.accessed()?);
@@ -57,7 +61,8 @@ impl Draft {
         Ok(())
     }
 
-    /// A link fails where the name is taken, while a rename would overwrite what has appeared there meanwhile.
+    /// A link fails where the name is taken, while a rename would overwrite what has appeared there
+    /// meanwhile.
     fn rename_to_free_name(&self) -> io::Result<()> {
         match fs::hard_link(&self.path, &self.target) {
             Ok(()) => fs::remove_file(&self.path),

@@ -17,7 +17,8 @@ pub(crate) enum Gravity {
 pub(crate) struct Failure {
     pub(crate) gravity: Gravity,
     line: String,
-    /// Nobody reads our output any more: that is no mistake of ours, and every further word would be noise.
+    /// Nobody reads our output any more: that is no mistake of ours, and every further word would
+    /// be noise.
     pub(crate) reader_is_gone: bool,
 }
 
@@ -35,7 +36,8 @@ impl Failure {
         Self::error(format!("{}: {}", path.display(), plain(why)))
     }
 
-    /// Writes the line to stderr. A name may hold anything: what would break the line or drive a terminal is escaped.
+    /// Writes the line to stderr. A name may hold anything: what would break the line or drive a
+    /// terminal is escaped.
     pub(crate) fn print(&self) {
         let escape = |letter: char| match letter.is_control() {
             true => letter.escape_default().to_string(),

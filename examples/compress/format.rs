@@ -31,7 +31,8 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn new(name: Option<&OsStr>, modified: Option<i64>) -> Self {
-        // A time before 1970 or after 2106 does not fit into the field, and unknown is better than wrong.
+        // A time before 1970 or after 2106 does not fit into the field, and unknown is better than
+        // wrong.
         let modified = modified.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0);
         Self { name: name.map(|name| name.as_bytes().to_vec()), modified }
     }
@@ -97,7 +98,8 @@ pub(crate) fn read_trailer(input: &mut impl BufRead) -> Result<(u32, u32), Broke
     Ok((u32::from_le_bytes(header.take()?), u32::from_le_bytes(header.take()?)))
 }
 
-/// Looks at the next bytes: the beginning of a member, nothing but zeros until the end, or something else.
+/// Looks at the next bytes: the beginning of a member, nothing but zeros until the end, or
+/// something else.
 pub(crate) fn read_magic(input: &mut impl BufRead) -> Result<Magic, Broken> {
     let mut found = [0; 2];
     let mut length = 0;

@@ -16,16 +16,16 @@ pub(crate) enum Input {
     Failed(Failure),
 }
 
-/// How a file came to be an input. What the user named deserves a word if it does not fit; what merely lies in a directory
-/// does not.
+/// How a file came to be an input. What the user named deserves a word if it does not fit; what
+/// merely lies in a directory does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Named,
     Below,
 }
 
-/// Gives the inputs in order. A directory is read when its turn comes, as a whole, so that files which we
-/// write into it are not met.
+/// Gives the inputs in order. A directory is read when its turn comes, as a whole, so that files
+/// which we write into it are not met.
 pub(crate) struct Inputs {
     /// The next one last.
     left: Vec<Input>,
@@ -68,7 +68,8 @@ impl Iterator for Inputs {
             let Input::File(path, found) = self.left.pop()? else {
                 return Some(Input::Stdin);
             };
-            // A link to a directory is followed where the user named it; below, it could lead round in a circle.
+            // A link to a directory is followed where the user named it; below, it could lead round
+            // in a circle.
             let metadata = match found {
                 Found::Named => fs::metadata(&path),
                 Found::Below => fs::symlink_metadata(&path),

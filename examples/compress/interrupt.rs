@@ -1,7 +1,9 @@
-//! Ctrl-C and its kin: the drafts are removed, and the process ends as if the signal had not been caught.
+//! Ctrl-C and its kin: the drafts are removed, and the process ends as if the signal had not been
+//! caught.
 //!
-//! That happens in a thread of its own that ends the process at once, and not by cancelling tasks: whoever reads from a silent
-//! pipe, or writes to a full one, could not look at a token, and nothing of what the tasks do is wanted any more.
+//! That happens in a thread of its own that ends the process at once, and not by cancelling tasks:
+//! whoever reads from a silent pipe, or writes to a full one, could not look at a token, and
+//! nothing of what the tasks do is wanted any more.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -37,12 +39,14 @@ pub(crate) fn end_for_lack_of_readers() {
 fn end_by(signal: i32) {
     draft::discard_all_and(|| {
         let _ = emulate_default_handler(signal);
-        // Only if the signal did not end the process. 128 and the number is what a shell makes of one that did.
+        // Only if the signal did not end the process. 128 and the number is what a shell makes of
+        // one that did.
         std::process::exit(128 + signal);
     });
 }
 
-/// A bit for each signal that is ignored, the lowest for number 1. None where the system does not tell.
+/// A bit for each signal that is ignored, the lowest for number 1. None where the system does not
+/// tell.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -36,7 +36,8 @@ pub(crate) enum Way<'a> {
 }
 
 impl Engine {
-    /// Brings a stream from input to output. `known` is the length of a file that can be read anywhere, or zero.
+    /// Brings a stream from input to output. `known` is the length of a file that can be read
+    /// anywhere, or zero.
     pub(crate) fn convert(
         &self,
         input: File,
@@ -144,7 +145,8 @@ impl Job {
             io::ErrorKind::AlreadyExists => taken(target),
             _ => told(why),
         })?;
-        // With something behind the last member the original holds more than the output: it is kept.
+        // With something behind the last member the original holds more than the output: it is
+        // kept.
         result.map_err(|broken| broken.into_failure(&self.source, target))?;
         if !settings.keep {
             fs::remove_file(&self.source).map_err(|why| Failure::of(&self.source, &why))?;

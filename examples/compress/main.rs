@@ -1,11 +1,13 @@
-//! A parallel gzip: blocks are compressed side by side on a pool, and what comes out is an ordinary gzip file.
+//! A parallel gzip: blocks are compressed side by side on a pool, and what comes out is an ordinary
+//! gzip file.
 //!
 //! ```text
 //! cargo run --release --example compress -- [OPTION]... [FILE|DIR]...
 //! ```
 //!
-//! `--help` says the rest. One block is read, compressed in a task, and written in its turn; `pack.rs` is the heart of it.
-//! A file that is one block or less is done as a whole in one task, so that many small files keep all workers busy too.
+//! `--help` says the rest. One block is read, compressed in a task, and written in its turn;
+//! `pack.rs` is the heart of it. A file that is one block or less is done as a whole in one task,
+//! so that many small files keep all workers busy too.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -41,7 +43,8 @@ fn main() {
             Gravity::Error as i32
         }
     };
-    // Not by returning: a task that still waits for a silent stdin, after its output failed, would hold the pool's shutdown.
+    // Not by returning: a task that still waits for a silent stdin, after its output failed, would
+    // hold the pool's shutdown.
     process::exit(status)
 }
 

@@ -1,4 +1,5 @@
-//! Compressing a stream: reading and writing on the calling thread, and a task for each block between them.
+//! Compressing a stream: reading and writing on the calling thread, and a task for each block
+//! between them.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -14,7 +15,8 @@ use crate::failure::Broken;
 use crate::format::{self, Origin};
 use crate::progress::Progress;
 
-/// Blocks in flight for each worker: one at work, one waiting for it, and one waiting to be written.
+/// Blocks in flight for each worker: one at work, one waiting for it, and one waiting to be
+/// written.
 const BLOCKS_A_WORKER: usize = 3;
 
 /// What all streams of a run share.

@@ -1,7 +1,9 @@
-//! Decompressing something large: a task reads, a task inflates, and the calling thread checks and writes.
+//! Decompressing something large: a task reads, a task inflates, and the calling thread checks and
+//! writes.
 //!
-//! Inflating can't be split, so it is a pipeline and not a map. Each stage hands its buffers on through a short channel and gets
-//! them back through another, so memory is bounded. A stage that waits lends its worker's core: with one worker all goes on too.
+//! Inflating can't be split, so it is a pipeline and not a map. Each stage hands its buffers on
+//! through a short channel and gets them back through another, so memory is bounded. A stage that
+//! waits lends its worker's core: with one worker all goes on too.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, Read, Write};
@@ -49,8 +51,8 @@ pub(crate) fn unpack_wide(
         }
     }
     output.flush().map_err(Broken::Write)?;
-    // The reader is not waited for: after garbage it may sit before a pipe that gives nothing more. Without the inflater
-    // nobody takes its chunks, and it ends by itself.
+    // The reader is not waited for: after garbage it may sit before a pipe that gives nothing more.
+    // Without the inflater nobody takes its chunks, and it ends by itself.
     reading.detach();
     inflating.join()?
 }

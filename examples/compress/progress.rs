@@ -26,8 +26,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// One for a stream of this many bytes, if that is known. It shows only where somebody looks: stderr is a terminal, and stdout,
-    /// if the data goes there, is none.
+    /// One for a stream of this many bytes, if that is known. It shows only where somebody looks:
+    /// stderr is a terminal, and stdout, if the data goes there, is none.
     pub(crate) fn new(settings: &Settings, name: &Path, length: Option<u64>) -> Self {
         let data_is_seen =
             settings.mode != Mode::Test && settings.to_stdout && io::stdout().is_terminal();

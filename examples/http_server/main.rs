@@ -1,4 +1,5 @@
-//! A server that stays responsive: what computes runs on a pool, and the runtime's one thread only ever waits.
+//! A server that stays responsive: what computes runs on a pool, and the runtime's one thread only
+//! ever waits.
 //!
 //! ```text
 //! cargo run --release --example http_server -- [OPTION]...
@@ -12,15 +13,18 @@
 //!
 //! `--help` lists the options.
 //!
-//! When as many requests wait as `--queue` allows (by default 64), more are told so at once: 503, with Retry-After. Who has
-//! no answer after `--deadline` (5000 ms) gets 504. A client that goes away takes its work with it. SIGTERM and Ctrl-C end the
-//! server when what it has accepted is answered, but after `--drain` (10000 ms) at the latest; then it says what was left.
+//! When as many requests wait as `--queue` allows (by default 64), more are told so at once: 503,
+//! with Retry-After. Who has no answer after `--deadline` (5000 ms) gets 504. A client that goes
+//! away takes its work with it. SIGTERM and Ctrl-C end the server when what it has accepted is
+//! answered, but after `--drain` (10000 ms) at the latest; then it says what was left.
 //!
-//! The workers are as nice as they can be: whenever the runtime's thread wakes, one of them makes room on its core at once. With
-//! `--nice 0` they are like all other threads; `benches/responsiveness` shows what that costs `/health`.
+//! The workers are as nice as they can be: whenever the runtime's thread wakes, one of them makes
+//! room on its core at once. With `--nice 0` they are like all other threads;
+//! `benches/responsiveness` shows what that costs `/health`.
 //!
-//! `--inline` and `--spawn-blocking` do the same work the usual ways, for comparison: on the runtime's thread, and on
-//! tokio's blocking threads. These have no bound, no deadline, and cannot stop what runs.
+//! `--inline` and `--spawn-blocking` do the same work the usual ways, for comparison: on the
+//! runtime's thread, and on tokio's blocking threads. These have no bound, no deadline, and cannot
+//! stop what runs.
 #![forbid(unsafe_code)]
 
 mod options;

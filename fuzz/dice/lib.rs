@@ -1,4 +1,5 @@
-//! Stands in for `fastrand` in the random programs of the tests: draws come from the fuzzer's bytes as long as there are any.
+//! Stands in for `fastrand` in the random programs of the tests: draws come from the fuzzer's bytes
+//! as long as there are any.
 #![forbid(unsafe_code)]
 
 use std::ops::{Bound, RangeBounds};
@@ -11,7 +12,8 @@ pub fn load(bytes: &[u8]) {
     *BYTES.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes.into());
 }
 
-/// A generator. When the bytes are used up it goes on by arithmetic, for a program has to come to its end.
+/// A generator. When the bytes are used up it goes on by arithmetic, for a program has to come to
+/// its end.
 #[derive(Debug, Clone)]
 pub struct Rng {
     bytes: Arc<[u8]>,

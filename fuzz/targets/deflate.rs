@@ -1,4 +1,5 @@
-//! Any bytes through the compressors of `compress`, in blocks of any size, come back from another inflater as they were.
+//! Any bytes through the compressors of `compress`, in blocks of any size, come back from another
+//! inflater as they were.
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
@@ -19,7 +20,8 @@ use deflater::Deflater;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 thread_local! {
-    /// Used again and again, as a worker does: what one input leaves behind must not matter to the next.
+    /// Used again and again, as a worker does: what one input leaves behind must not matter to the
+    /// next.
     static DEFLATERS: RefCell<HashMap<u8, Deflater>> = RefCell::default();
     static FILE: File = File::from(
         rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC).expect("a file in memory"),

@@ -1,4 +1,5 @@
-//! Any bytes into the decompressor of `compress`: its verdict and its output are those of another reader of gzip.
+//! Any bytes into the decompressor of `compress`: its verdict and its output are those of another
+//! reader of gzip.
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
@@ -44,7 +45,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// All members one by one; the rest is what does not begin like one. An error if one that does is damaged.
+/// All members one by one; the rest is what does not begin like one. An error if one that does is
+/// damaged.
 fn read_other(mut gzip: &[u8]) -> (Result<Vec<u8>, ()>, &[u8]) {
     let mut output = Vec::new();
     let mut is_first = true;

@@ -1,4 +1,5 @@
-//! The random programs of `tests/random/model`, drawn from the fuzzer's bytes: the pool does what the model allows.
+//! The random programs of `tests/random/model`, drawn from the fuzzer's bytes: the pool does what
+//! the model allows.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of the tests, of which not all is used")]
 
@@ -13,7 +14,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     static QUIET: Once = Once::new();
-    // Programs panic as they please. A check that fails comes out of `run`, and ends the process there.
+    // Programs panic as they please. A check that fails comes out of `run`, and ends the process
+    // there.
     QUIET.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             let text = panic.to_string();

@@ -1,4 +1,5 @@
-//! Numbers and sizes of all kinds into the doors that take them: an error, or the panic that the docs name, or it works.
+//! Numbers and sizes of all kinds into the doors that take them: an error, or the panic that the
+//! docs name, or it works.
 #![no_main]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

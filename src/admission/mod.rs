@@ -1,14 +1,14 @@
 //! Room in a bounded pool: a counter of places, and a line of those who wait for one.
 //!
-//! A place is held from the moment a task is accepted until its worker is done with it, so with room
-//! for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy with
-//! tasks that have one; for each worker that is busy with a task without a place one more may wait.
-//! Places
-//! are handed to the first in line directly: nobody who comes later can take one from under it.
+//! A place is held from the moment a task is accepted until its worker is done with it, so with
+//! room for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy
+//! with tasks that have one; for each worker that is busy with a task without a place one more may
+//! wait. Places are handed to the first in line directly: nobody who comes later can take one from
+//! under it.
 //!
-//! The word holds the free places and, in its lowest bit, whether anybody stands in line. While the bit
-//! is set no place is free, so the quick path of taking one fails by itself; while it is clear the
-//! quick path of giving one back needs no lock.
+//! The word holds the free places and, in its lowest bit, whether anybody stands in line. While the
+//! bit is set no place is free, so the quick path of taking one fails by itself; while it is clear
+//! the quick path of giving one back needs no lock.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -138,7 +138,8 @@ impl Admission {
             if self.try_take_place() {
                 return Entry::Permit(Permit { admission: Arc::clone(self) });
             }
-            // ORDERING: the word is only a count; what the tasks did is ordered by their own states.
+            // ORDERING: the word is only a count; what the tasks did is ordered by their own
+            // states.
             let word = self.word.load(Ordering::Relaxed);
             if word >= ONE {
                 continue;
@@ -221,7 +222,8 @@ impl Admission {
                 }
                 continue;
             }
-            // SeqCst: one half of a handshake with `tell_full`, which tells and then looks at the word.
+            // SeqCst: one half of a handshake with `tell_full`, which tells and then looks at the
+            // word.
             // ORDERING: relaxed on failure, because it is tried again.
             let given =
                 self.word.compare_exchange(word, word + ONE, Ordering::SeqCst, Ordering::Relaxed);
@@ -243,8 +245,8 @@ impl Admission {
         if line.waiting.is_empty() || mutant!("line_cleared_early") {
             self.clear_line_bit();
         }
-        // Decided while the line is locked, so that one who steps out finds itself either in the line
-        // or with a decision; woken after it, because a waker is user code.
+        // Decided while the line is locked, so that one who steps out finds itself either in the
+        // line or with a decision; woken after it, because a waker is user code.
         let waker = first.settle(TicketState::Granted);
         drop(line);
         wake(waker);
@@ -259,7 +261,8 @@ impl Admission {
     fn tell_full(&self) {
         self.tell(false, Edge::Full);
         handshake();
-        // Room may have come since the look that found none, before it was told; then nobody else tells of it.
+        // Room may have come since the look that found none, before it was told; then nobody else
+        // tells of it.
         if !mutant!("drained_untold") {
             self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
         }

@@ -1,8 +1,9 @@
-//! Affinity on systems without masks that we can set and read back: every answer is "not supported".
+//! Affinity on systems without masks that we can set and read back: every answer is "not
+//! supported".
 //!
 //! The functions mirror those of `linux.rs`, so that nothing above has to ask which system it runs
-//! on.
-//! The BSDs do have masks; they take this way until somebody can run the read-back tests there. Only `std` is used, so that the crate compiles wherever `std` does.
+//! on. The BSDs do have masks; they take this way until somebody can run the read-back tests there.
+//! Only `std` is used, so that the crate compiles wherever `std` does.
 #![forbid(unsafe_code)]
 
 /// Not readable here.

@@ -59,15 +59,15 @@ pub(crate) fn no_lease() -> Lease {
     Lease { cores: Vec::new() }
 }
 
-/// Takes just these cores, however much they are leased: somebody named them. They count in the table
-/// all the same, so that pools which do have a choice keep away from them.
+/// Takes just these cores, however much they are leased: somebody named them. They count in the
+/// table all the same, so that pools which do have a choice keep away from them.
 pub(crate) fn lease_exactly(cores: &[usize]) -> Lease {
     TABLE.lock().take(cores);
     Lease { cores: cores.to_vec() }
 }
 
-/// How many workers sit on each core; a core without any has no entry, so the table stays as small as
-/// the pools that are alive, whatever numbers were named.
+/// How many workers sit on each core; a core without any has no entry, so the table stays as small
+/// as the pools that are alive, whatever numbers were named.
 #[derive(Debug)]
 struct Table {
     leased: BTreeMap<usize, usize>,

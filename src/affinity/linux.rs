@@ -12,7 +12,8 @@
 
 use super::mask::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// The cores the calling thread may run on, in ascending order; `None` where the kernel will not say.
+/// The cores the calling thread may run on, in ascending order; `None` where the kernel will not
+/// say.
 pub(super) fn thread_mask() -> Option<Vec<usize>> {
     read_mask(None)
 }
@@ -31,8 +32,8 @@ pub(super) fn only_core_of(thread: i32) -> Option<usize> {
 
 /// Confines the calling thread to `cores`; the error says what the kernel objected to.
 ///
-/// Success means that the kernel kept *some* of the cores: it drops those outside the cpuset without
-/// a word. Who needs to know reads the mask back.
+/// Success means that the kernel kept *some* of the cores: it drops those outside the cpuset
+/// without a word. Who needs to know reads the mask back.
 pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     sched_setaffinity(None, &set_of(cores)?).map_err(|refusal| refusal.to_string())
 }
@@ -44,8 +45,8 @@ pub(super) fn set_mask_of(thread: i32, cores: &[usize]) -> Result<(), String> {
 
 /// The core on which the calling thread is at this moment; it may be stale as soon as it is read.
 ///
-/// The vDSO answers without entering the kernel on the common architectures, so this is cheap enough
-/// for a hint on a warm path.
+/// The vDSO answers without entering the kernel on the common architectures, so this is cheap
+/// enough for a hint on a warm path.
 #[inline]
 pub(super) fn current_core() -> Option<usize> {
     sched_getcpu()

@@ -1,4 +1,5 @@
-//! Where threads may run, and where they really do: the machine as this process is allowed to see it.
+//! Where threads may run, and where they really do: the machine as this process is allowed to see
+//! it.
 //!
 //! Guarantee 6, honest placement, lives here. Three questions are kept apart, because each can have
 //! the answer "not possible" while the others still stand:

@@ -19,7 +19,8 @@ thread_local! {
 pub(crate) enum Pinned {
     /// Read back from the kernel: the thread's mask holds this core and no other.
     To(usize),
-    /// The thread is not on that core alone; the text says what was asked and what stood against it.
+    /// The thread is not on that core alone; the text says what was asked and what stood against
+    /// it.
     Refused(String),
 }
 

@@ -1,9 +1,9 @@
 //! How much time the control groups of this process grant, counted in cores.
 //!
-//! A group shares what the groups around it are granted, so each of them is asked, from the process's own up to
-//! the outermost that can be seen, and the tightest bound counts. `num_cpus` and others look at the
-//! process's own group alone, which often has no bound of its own: a service in a slice that has one,
-//! or a shell that a tool puts into a group inside its container's.
+//! A group shares what the groups around it are granted, so each of them is asked, from the
+//! process's own up to the outermost that can be seen, and the tightest bound counts. `num_cpus`
+//! and others look at the process's own group alone, which often has no bound of its own: a service
+//! in a slice that has one, or a shell that a tool puts into a group inside its container's.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -19,12 +19,14 @@ enum Version {
 
 type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
-/// How many threads can run all the time, a part of one rounded up; `None` without a bound, or where none can be read.
+/// How many threads can run all the time, a part of one rounded up; `None` without a bound, or
+/// where none can be read.
 ///
 /// It is read once: a pool does not change with it later either.
 pub(super) fn cores_granted() -> Option<usize> {
     static GRANTED: OnceLock<Option<usize>> = OnceLock::new();
-    // Miri interprets the program, and the other systems and the virtual machine have no such files.
+    // Miri interprets the program, and the other systems and the virtual machine have no such
+    // files.
     let is_there = cfg!(all(target_os = "linux", not(any(miri, corepool_virtual))));
     *GRANTED.get_or_init(|| {
         if is_there { granted(&|path| fs::read_to_string(path).ok()) } else { None }
@@ -37,14 +39,16 @@ fn granted(read: Read<'_>) -> Option<usize> {
     let (version, path) = own_group(&groups)?;
     let (root, point) = mounts.lines().find_map(|line| mount(version, line))?;
     let point = Path::new(point);
-    // In a container the path may be told as the host sees it. What is mounted is then the container's own group.
+    // In a container the path may be told as the host sees it. What is mounted is then the
+    // container's own group.
     let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
     let own = point.join(inside);
     let around = own.ancestors().take_while(|folder| folder.starts_with(point));
     around.filter_map(|folder| grant(version, folder, read)).min()
 }
 
-/// The process's group. Where both versions are in use, the first one has the controller if it is named there.
+/// The process's group. Where both versions are in use, the first one has the controller if it is
+/// named there.
 fn own_group(groups: &str) -> Option<(Version, &str)> {
     let lines = || {
         groups.lines().filter_map(|line| {
@@ -75,7 +79,8 @@ fn mount(version: Version, line: &str) -> Option<(&str, &str)> {
     if is_it { Some((place.next()?, place.next()?)) } else { None }
 }
 
-/// What one group is granted. A bound that does not exist is `-1` or `max`, which are no numbers here.
+/// What one group is granted. A bound that does not exist is `-1` or `max`, which are no numbers
+/// here.
 fn grant(version: Version, folder: &Path, read: Read<'_>) -> Option<usize> {
     let (quota, period) = match version {
         Version::First => {

@@ -1,8 +1,8 @@
 //! How much of the machine this process may use: its cores, and how many of them at a time.
 //!
 //! The two differ. An affinity mask says *which* cores; a cgroup quota says how much time on them,
-//! and a quota of two cores' time on a mask of sixteen is common in containers. Sixteen workers would
-//! then run for an eighth of each period and stand throttled for the rest.
+//! and a quota of two cores' time on a mask of sixteen is common in containers. Sixteen workers
+//! would then run for an eighth of each period and stand throttled for the rest.
 #![forbid(unsafe_code)]
 
 use super::{Topology, pin, quota, system};
@@ -10,7 +10,8 @@ use super::{Topology, pin, quota, system};
 /// What this process may use of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Usable {
-    /// The cores of the process in ascending order, gaps included; empty where masks are unreadable.
+    /// The cores of the process in ascending order, gaps included; empty where masks are
+    /// unreadable.
     pub(crate) cores: Vec<usize>,
     /// How many threads can really run at a time, by mask and quota; at least one.
     pub(crate) parallelism: usize,
@@ -20,8 +21,8 @@ pub(crate) struct Usable {
 }
 
 impl Usable {
-    /// `counted` is what mask and quota together allow; it is not trusted to fit the cores, as it was
-    /// read at another moment.
+    /// `counted` is what mask and quota together allow; it is not trusted to fit the cores, as it
+    /// was read at another moment.
     fn new(cores: Vec<usize>, counted: usize) -> Self {
         let limit = if cores.is_empty() { usize::MAX } else { cores.len() };
         let parallelism = counted.clamp(1, limit);
@@ -30,7 +31,8 @@ impl Usable {
     }
 }
 
-/// Reads what the process may use. It costs a few system calls: for the making of a pool, not for a hot path.
+/// Reads what the process may use. It costs a few system calls: for the making of a pool, not for a
+/// hot path.
 pub(crate) fn usable() -> Usable {
     let cores = process_cores();
     let there = if cores.is_empty() { num_cpus::get() } else { cores.len() };
@@ -52,9 +54,9 @@ pub(crate) fn physical_parallelism(usable: &Usable) -> usize {
 /// The process's cores, whichever thread asks.
 ///
 /// The main thread's mask alone is not enough: a program may keep its main thread on one core and
-/// give its other threads the rest. The caller's mask alone is not enough either: on a worker of ours
-/// it is one core, and a pool made there would be squeezed onto it. Hence both together, leaving out
-/// a mask that we narrowed ourselves.
+/// give its other threads the rest. The caller's mask alone is not enough either: on a worker of
+/// ours it is one core, and a pool made there would be squeezed onto it. Hence both together,
+/// leaving out a mask that we narrowed ourselves.
 fn process_cores() -> Vec<usize> {
     let mut cores = system::process_mask().unwrap_or_default();
     if !pin::is_narrowed() {

@@ -1,4 +1,5 @@
-//! Affinity on the virtual machine (`benches/virtual`): as many cores as it has for a pool, none of them a sibling of another.
+//! Affinity on the virtual machine (`benches/virtual`): as many cores as it has for a pool, none of
+//! them a sibling of another.
 //!
 //! The functions are those of `linux.rs`.
 #![forbid(unsafe_code)]

@@ -1,10 +1,12 @@
 //! Affinity masks on Windows, as plain lists of core numbers.
 //!
-//! The functions are those of `linux.rs`. Windows puts cores into groups of 64 (32 where pointers have 32 bits), and a thread's mask lies
-//! in one group. Core `n` of group `g` has the number `64 * g + n` here. Before Windows 11 a process lives in one group unless it
-//! asks for more; where a process has several, its own group is all that pools use, as `GetSystemInfo` has it as well.
+//! The functions are those of `linux.rs`. Windows puts cores into groups of 64 (32 where pointers
+//! have 32 bits), and a thread's mask lies in one group. Core `n` of group `g` has the number `64 *
+//! g + n` here. Before Windows 11 a process lives in one group unless it asks for more; where a
+//! process has several, its own group is all that pools use, as `GetSystemInfo` has it as well.
 //!
-//! The functions are declared by hand: seven lines, against a crate that takes longer to build than this one's other dependencies.
+//! The functions are declared by hand: seven lines, against a crate that takes longer to build than
+//! this one's other dependencies.
 
 use core::ffi::c_void;
 use std::io;
@@ -30,8 +32,8 @@ struct ProcessorNumber {
     reserved: u8,
 }
 
-// SAFETY: the declarations are those of `processthreadsapi.h`, `processtopologyapi.h` and `winbase.h`. The two that are called safe take
-// nothing, and give constants that name the caller.
+// SAFETY: the declarations are those of `processthreadsapi.h`, `processtopologyapi.h` and
+// `winbase.h`. The two that are called safe take nothing, and give constants that name the caller.
 #[link(name = "kernel32")]
 unsafe extern "system" {
     #[link_name = "GetCurrentThread"]
@@ -48,16 +50,19 @@ unsafe extern "system" {
     fn current_processor(number: *mut ProcessorNumber);
 }
 
-/// The cores the calling thread may run on, in ascending order; `None` where the system will not say.
+/// The cores the calling thread may run on, in ascending order; `None` where the system will not
+/// say.
 pub(super) fn thread_mask() -> Option<Vec<usize>> {
     let affinity = affinity()?;
     Some(cores_of(affinity.group, affinity.mask))
 }
 
-/// The cores of the process, in the group of the calling thread. A mask of zero means that the process has threads in several groups.
+/// The cores of the process, in the group of the calling thread. A mask of zero means that the
+/// process has threads in several groups.
 pub(super) fn process_mask() -> Option<Vec<usize>> {
     let (mut own, mut system) = (0, 0);
-    // SAFETY: both numbers are borrowed until the call returns, and any number may be written there.
+    // SAFETY: both numbers are borrowed until the call returns, and any number may be written
+    // there.
     let status = unsafe { process_affinity(current_process(), &raw mut own, &raw mut system) };
     let group = affinity()?.group;
     (status != 0 && own != 0).then(|| cores_of(group, own))

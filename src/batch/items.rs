@@ -1,6 +1,7 @@
 //! The items of a batch between those who run them and the one who takes the results.
 //!
-//! `README.md` beside this file has the protocol as steps. This module knows nothing of pools and workers.
+//! `README.md` beside this file has the protocol as steps. This module knows nothing of pools and
+//! workers.
 #![forbid(unsafe_code)]
 
 use core::mem;
@@ -28,8 +29,8 @@ const MOST_ITEMS: usize = 1 << 31;
 
 /// Runners who finish at the same time would wait for one another at one list.
 const LISTS: usize = 8;
-/// Each runner is to find its way to the cursor so many times at least. A model has few items, and ranges of
-/// several all the same.
+/// Each runner is to find its way to the cursor so many times at least. A model has few items, and
+/// ranges of several all the same.
 const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
@@ -136,7 +137,8 @@ impl<F, T> Items<F, T> {
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
         // ORDERING: only so that those who come late do not move it on and on.
         if self.cursor.load(Ordering::Relaxed) < self.len() {
-            // Said before it is so: whoever finds nothing at the cursor waits until it is said here what was taken from it.
+            // Said before it is so: whoever finds nothing at the cursor waits until it is said here
+            // what was taken from it.
             if !mutant!("batch_lane_late") {
                 self.lanes[lane].store(TAKES, Ordering::SeqCst);
             }
@@ -167,8 +169,8 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// An item that nobody has started, from a range that somebody has in hand: a long item keeps nobody
-    /// behind it waiting. From the end, because its owner comes from the beginning.
+    /// An item that nobody has started, from a range that somebody has in hand: a long item keeps
+    /// nobody behind it waiting. From the end, because its owner comes from the beginning.
     pub(super) fn claim_in_hand(&self) -> Option<(u32, Claimed<'_, F, T>)> {
         // Acquires what was said of the ranges that were taken.
         let _exhausted = self.cursor.load(Ordering::SeqCst);
@@ -196,7 +198,8 @@ impl<F, T> Items<F, T> {
         self.claim_in_hand()
     }
 
-    /// Settles all that nobody has started. Says how many those were; each is noted before it is seen.
+    /// Settles all that nobody has started. Says how many those were; each is noted before it is
+    /// seen.
     pub(super) fn settle_unclaimed(&self, outcome: Outcome, mut note: impl FnMut()) -> usize {
         let from = self.cursor.swap(self.len(), Ordering::SeqCst).min(self.len());
         let in_hand = self.lanes.iter().flat_map(|lane| self.surely_in_hand(lane));
@@ -286,7 +289,8 @@ impl<F, T> Items<F, T> {
 
     /// Takes the lists: blocks to be looked through. Of each list the newest comes first.
     pub(super) fn take_finished(&self, blocks: &mut Vec<u32>) {
-        // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that waits.
+        // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that
+        // waits.
         for list in &self.newest {
             let mut next = list.load(Ordering::SeqCst);
             if next != NOWHERE {
@@ -336,10 +340,12 @@ impl<F, T> Items<F, T> {
         unwind::quietly(|| drop(waiter));
     }
 
-    /// Finds results of ranges in hand that are not on the list yet, because an item behind them is long.
+    /// Finds results of ranges in hand that are not on the list yet, because an item behind them is
+    /// long.
     ///
-    /// From the end of each range: an item that its owner has claimed was claimed after the ones before it
-    /// were finished. So either this look sees those, or their owner sees that somebody waits.
+    /// From the end of each range: an item that its owner has claimed was claimed after the ones
+    /// before it were finished. So either this look sees those, or their owner sees that somebody
+    /// waits.
     pub(super) fn harvest(&self, lane: usize, found: &mut Vec<u32>) {
         // One that takes a range has published the one before.
         let items = self.in_hand(&self.lanes[lane]).into_iter().flat_map(Range::rev);

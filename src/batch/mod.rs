@@ -1,7 +1,8 @@
 //! Many closures spawned at once: one piece of memory for all of them, and one round of wake-ups.
 //!
-//! The items lie in a row. As many *runners* as there are workers go through it, range by range, and put what they have
-//! finished on a list, from which the one *taker* takes the results. `README.md` beside this file has the protocol.
+//! The items lie in a row. As many *runners* as there are workers go through it, range by range,
+//! and put what they have finished on a list, from which the one *taker* takes the results.
+//! `README.md` beside this file has the protocol.
 
 mod block;
 mod items;
@@ -29,8 +30,8 @@ use items::{Closures, Items};
 use runner::{Batch, PoolBooks};
 use taker::Taker;
 
-/// Whether a pool can run batches. Others need what single tasks have: a place in a bounded queue, the time of
-/// their spawn, a worker that was chosen.
+/// Whether a pool can run batches. Others need what single tasks have: a place in a bounded queue,
+/// the time of their spawn, a worker that was chosen.
 pub(crate) fn suits(hub: &Hub) -> bool {
     hub.admission.is_none() && !hub.measures_tasks() && hub.config.dispatch == Dispatch::FreeWorker
 }
@@ -38,8 +39,8 @@ pub(crate) fn suits(hub: &Hub) -> bool {
 /// Spawns all closures at once, on a pool that [suits]. Never blocks.
 ///
 /// # Panics
-/// As the iterator does; then nothing was spawned, and what it gave before is dropped. And for four thousand
-/// million closures.
+/// As the iterator does; then nothing was spawned, and what it gave before is dropped. And for four
+/// thousand million closures.
 pub(crate) fn submit<F, T>(hub: &Arc<Hub>, closures: impl IntoIterator<Item = F>) -> BatchSource<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -77,8 +78,8 @@ where
     }
 }
 
-/// The results of a batch. Dropped, it lets go: what is left still runs, and its values are dropped where they
-/// were made.
+/// The results of a batch. Dropped, it lets go: what is left still runs, and its values are dropped
+/// where they were made.
 pub(crate) struct BatchSource<T> {
     inner: Box<dyn Source<T>>,
     left: usize,
@@ -93,8 +94,8 @@ impl<T> BatchSource<T> {
         result
     }
 
-    /// Leaves a waker, in place of one from before, to be woken when there may be a result. `true`: there may be one
-    /// already, or none is left; then nobody may wake it.
+    /// Leaves a waker, in place of one from before, to be woken when there may be a result. `true`:
+    /// there may be one already, or none is left; then nobody may wake it.
     pub(crate) fn set_waker(&mut self, waker: &Waker) -> bool {
         self.inner.set_waker(waker)
     }
@@ -109,7 +110,8 @@ impl<T> BatchSource<T> {
         self.inner.last_taken()
     }
 
-    /// Items that nobody has started never run: their closures are dropped here, and they come out as `Cancelled`.
+    /// Items that nobody has started never run: their closures are dropped here, and they come out
+    /// as `Cancelled`.
     pub(crate) fn cancel(&self) {
         self.inner.cancel();
     }
@@ -121,8 +123,8 @@ impl<T> BatchSource<T> {
         is_lost.then_some(TaskError::Lost)
     }
 
-    /// Runs an item that nobody has started on the calling thread. `false` if there is none. For threads that
-    /// [run in place](worker::runs_in_place).
+    /// Runs an item that nobody has started on the calling thread. `false` if there is none. For
+    /// threads that [run in place](worker::runs_in_place).
     pub(crate) fn run_one_here(&mut self) -> bool {
         self.inner.run_one_here()
     }

@@ -1,4 +1,5 @@
-//! Models of a batch: runners, the taker, a cancel and a farewell, with items that notice a second run.
+//! Models of a batch: runners, the taker, a cancel and a farewell, with items that notice a second
+//! run.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::parker::Parker;
 use crate::sync::{UnsafeCell, explore};
 use crate::task::Outcome;
 
-/// What an item has done. Touched by its run and then by whoever gets the result; a model sees two at once.
+/// What an item has done. Touched by its run and then by whoever gets the result; a model sees two
+/// at once.
 type Trace = Arc<UnsafeCell<u32>>;
 /// Not `Send`: the model itself sees to it that no two threads touch one.
 type Closure = Box<dyn FnOnce() -> Value>;
@@ -120,7 +122,8 @@ fn a_taker_gets_both_results_of_a_range() {
     });
 }
 
-/// The second item waits until the first one's result was taken, so that has to come before the range ends.
+/// The second item waits until the first one's result was taken, so that has to come before the
+/// range ends.
 #[test]
 fn a_long_item_does_not_keep_back_the_result_before_it() {
     explore(|| {
@@ -154,7 +157,8 @@ fn a_long_item_does_not_keep_back_the_result_before_it() {
     });
 }
 
-/// The taker does not sleep here: with three threads that would take minutes, and `publish` is the same.
+/// The taker does not sleep here: with three threads that would take minutes, and `publish` is the
+/// same.
 #[test]
 fn two_runners_run_each_item_once() {
     explore(|| {

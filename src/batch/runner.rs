@@ -87,11 +87,13 @@ where
     }
 
     fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask> {
-        // ORDERING: only the number matters. There come to be fewer only when nothing is left for this one either.
+        // ORDERING: only the number matters. There come to be fewer only when nothing is left for
+        // this one either.
         if !self.items.has_unclaimed() || self.runners.load(Ordering::Relaxed) > most {
             return None;
         }
-        // ORDERING: as in the runner's drop. If the last one has ended, nothing is left for this one either.
+        // ORDERING: as in the runner's drop. If the last one has ended, nothing is left for this
+        // one either.
         self.runners.fetch_add(1, Ordering::AcqRel);
         let (errand, _detached) = Runner { batch: self, walk: Walk::helper() }.into_errand();
         Some(errand)
@@ -144,7 +146,8 @@ where
 {
     fn drop(&mut self) {
         let batch = &self.batch;
-        // ORDERING: release and acquire among the runners: the last one sees where the others have been.
+        // ORDERING: release and acquire among the runners: the last one sees where the others have
+        // been.
         if batch.runners.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }

@@ -47,8 +47,8 @@ union Contents<F, T> {
     panic: ManuallyDrop<Box<PanicPayload>>,
 }
 
-// SAFETY: closure, value and payload are moved to other threads and never shared: the state word gives the
-// contents to one thread at a time.
+// SAFETY: closure, value and payload are moved to other threads and never shared: the state word
+// gives the contents to one thread at a time.
 unsafe impl<F: Send, T: Send> Sync for Place<F, T> {}
 
 /// An item whose closure is the holder's, to be run or dropped. Forgotten, it would never settle.
@@ -78,9 +78,9 @@ impl<'a, F, T> Slot<'a, F, T> {
     /// Takes the item, if nobody has.
     #[inline]
     pub(super) fn claim(self) -> Option<Claimed<'a, F, T>> {
-        // SeqCst: the owner of a range claims an item after it finished the one before, and then looks
-        // whether somebody waits; see `Items::harvest` for the other half. The closure was there before
-        // anybody heard of the batch.
+        // SeqCst: the owner of a range claims an item after it finished the one before, and then
+        // looks whether somebody waits; see `Items::harvest` for the other half. The closure was
+        // there before anybody heard of the batch.
         // ORDERING: relaxed on failure, because the loser touches nothing.
         let claim =
             self.state.0.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
@@ -109,7 +109,8 @@ impl<'a, F, T> Slot<'a, F, T> {
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
         }
-        // ORDERING: for this thread; and for those that come after the taker's farewell, by the word that says it.
+        // ORDERING: for this thread; and for those that come after the taker's farewell, by the
+        // word that says it.
         self.state.0.store(TAKEN, Ordering::Relaxed);
         Some(self.move_out(state))
     }
@@ -165,7 +166,8 @@ impl<'a, F, T> Slot<'a, F, T> {
 }
 
 impl<F, T> Claimed<'_, F, T> {
-    /// Runs the closure and settles the item. `note` is told how it ended before anybody can see the result.
+    /// Runs the closure and settles the item. `note` is told how it ended before anybody can see
+    /// the result.
     #[inline]
     pub(super) fn run(self, note: impl FnOnce(Outcome, Option<&PanicPayload>)) -> Outcome
     where
@@ -204,7 +206,8 @@ impl<F, T> Claimed<'_, F, T> {
         Outcome::Panicked
     }
 
-    /// Drops the closure, and settles the item with the reason why there is no value. `note` comes between.
+    /// Drops the closure, and settles the item with the reason why there is no value. `note` comes
+    /// between.
     pub(super) fn settle_unrun(self, outcome: Outcome, note: impl FnOnce()) {
         self.slot.place.0.with_mut(|contents| {
             // SAFETY: the claimant owns the contents.
@@ -226,7 +229,8 @@ impl<F, T> Claimed<'_, F, T> {
     }
 
     fn settle_empty(self, state: u8) {
-        // ORDERING: release, partner of the acquire in `take`: the contents are visible with the state.
+        // ORDERING: release, partner of the acquire in `take`: the contents are visible with the
+        // state.
         let order = planted(mutant!("batch_settle_relaxed"), Ordering::Release, Ordering::Relaxed);
         self.slot.state.0.store(state, order);
     }

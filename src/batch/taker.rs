@@ -84,8 +84,8 @@ impl Taker {
         }
     }
 
-    /// Looks into the ranges of runners that have not moved on since the last time. The others are quick,
-    /// and looking at what they write would only slow them down.
+    /// Looks into the ranges of runners that have not moved on since the last time. The others are
+    /// quick, and looking at what they write would only slow them down.
     fn look_for_early<F, T>(&mut self, items: &Items<F, T>) {
         if self.left == 0 {
             return;
@@ -98,8 +98,8 @@ impl Taker {
         }
     }
 
-    /// Leaves a waker, to be woken when a result is there. Says whether one is there already, or none will
-    /// ever be: then nobody may wake it.
+    /// Leaves a waker, to be woken when a result is there. Says whether one is there already, or
+    /// none will ever be: then nobody may wake it.
     pub(super) fn wait<F, T>(&mut self, items: &Items<F, T>, waker: &Waker) -> bool {
         let has_more = !(self.items.is_empty() && self.blocks.is_empty() && self.early.is_empty());
         if self.left == 0 || has_more {

@@ -257,7 +257,8 @@ fn a_long_item_does_not_keep_back_the_results_before_it() {
                 }
             });
             let mut source = submit(pool.hub(), closures);
-            // The order is not promised: a result may be found before those that are just being listed.
+            // The order is not promised: a result may be found before those that are just being
+            // listed.
             let mut take = || {
                 if sleeps {
                     return next(&mut source).unwrap().unwrap();

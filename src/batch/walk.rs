@@ -51,7 +51,8 @@ impl Walk {
         Self { lane: None, rest: 0..0 }
     }
 
-    /// Runs items until none is left or it is somebody else's turn. All that finished is on the list then.
+    /// Runs items until none is left or it is somebody else's turn. All that finished is on the
+    /// list then.
     pub(super) fn turn<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Turn
     where
         F: FnOnce() -> T,

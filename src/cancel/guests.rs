@@ -1,4 +1,5 @@
-//! Who is to hear of a token's end: a table of places that are taken and given back in constant time.
+//! Who is to hear of a token's end: a table of places that are taken and given back in constant
+//! time.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
@@ -13,7 +14,8 @@ const NONE: usize = usize::MAX;
 /// A table that has become empty keeps room for so many.
 const KEPT: usize = 64;
 
-/// A place in the table, from being admitted to leaving. Nobody else gets it meanwhile, so it needs no generation.
+/// A place in the table, from being admitted to leaving. Nobody else gets it meanwhile, so it needs
+/// no generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(usize);
 
@@ -78,7 +80,8 @@ impl Guests {
         place
     }
 
-    /// Puts another guest into a place that is taken; gives the one from before, to be dropped without the lock.
+    /// Puts another guest into a place that is taken; gives the one from before, to be dropped
+    /// without the lock.
     pub(super) fn replace(&mut self, place: Place, guest: Guest) -> Option<Guest> {
         let seat = self.seats.get_mut(place.0)?;
         match std::mem::replace(seat, Seat::Taken(guest)) {
@@ -103,8 +106,8 @@ impl Guests {
         Some(guest)
     }
 
-    /// Calls the claim of each listener; those that give false are forgotten. In place, so that nothing is allocated while the
-    /// token is locked.
+    /// Calls the claim of each listener; those that give false are forgotten. In place, so that
+    /// nothing is allocated while the token is locked.
     pub(super) fn claim(&mut self) {
         for seat in &mut self.seats {
             if let Seat::Taken(Guest::Listener(_)) = seat {

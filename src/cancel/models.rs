@@ -1,4 +1,5 @@
-//! Models of a token's end: it races with listeners and waiters that come and go, with children, and with another end.
+//! Models of a token's end: it races with listeners and waiters that come and go, with children,
+//! and with another end.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::{CancelReason, CancelToken, Listener, Registration};
 use crate::parker::Parker;
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
 
-/// A listener. Its memory is the model's to watch: reading it is a use, and writing it is the end of it.
+/// A listener. Its memory is the model's to watch: reading it is a use, and writing it is the end
+/// of it.
 struct Post {
     is_claimed: AtomicBool,
     memory: UnsafeCell<()>,

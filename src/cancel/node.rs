@@ -1,11 +1,13 @@
 //! What a token's clones share: the flag, who is to hear of the end, and the way up to the parent.
 //!
-//! A node holds its parent, so that the way from a grandparent's end down to it stays whole; a parent knows its children
-//! weakly, and a child that goes gives its place in the parent's table back. Only one node is locked at a time.
+//! A node holds its parent, so that the way from a grandparent's end down to it stays whole; a
+//! parent knows its children weakly, and a child that goes gives its place in the parent's table
+//! back. Only one node is locked at a time.
 //!
-//! The end comes in two steps. First the node and all below it are marked, one after the other, and listeners
-//! make their claims under the lock of theirs. Then, without a lock, wakers and listeners are told: user code. So who
-//! is told finds the whole tree cancelled, and a slow waker does not keep a child running.
+//! The end comes in two steps. First the node and all below it are marked, one after the other, and
+//! listeners make their claims under the lock of theirs. Then, without a lock, wakers and listeners
+//! are told: user code. So who is told finds the whole tree cancelled, and a slow waker does not
+//! keep a child running.
 //!
 //! Trees may be as deep as memory goes: neither the end nor the drop of one recurses.
 #![forbid(unsafe_code)]
@@ -201,7 +203,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Steps up as long as this was the parent's last owner: a chain of drops inside drops would need a frame for each.
+    /// Steps up as long as this was the parent's last owner: a chain of drops inside drops would
+    /// need a frame for each.
     fn drop(&mut self) {
         let mut tie = self.tie.take();
         while let Some(Tie { parent, place }) = tie {

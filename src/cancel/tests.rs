@@ -200,7 +200,8 @@ fn a_listener_may_be_freed_when_it_is_taken_off_or_finished() {
             for turn in 0..=round % 3 {
                 let mortal = Box::new(Mortal { state: AtomicU32::new(LISTENS) });
                 let data = NonNull::from(&*mortal).cast();
-                // SAFETY: it is freed below, after the registration is dropped, and finished if it was claimed.
+                // SAFETY: it is freed below, after the registration is dropped, and finished if it
+                // was claimed.
                 let listener = unsafe { Listener::new(data, claim_mortal, finish_mortal) };
                 let registration = token.listen(listener);
                 if turn == 0 {

@@ -14,19 +14,21 @@ use crate::error::Cancelled;
 
 /// Says "stop" to running code, once and for good.
 ///
-/// Clones are the same token. Give one to the code that shall stop and keep one to stop it with. Asking costs a relaxed load, so
-/// it may be done in an inner loop; who would rather wait can [await](Self::cancelled) the end or [block](Self::wait) until it.
+/// Clones are the same token. Give one to the code that shall stop and keep one to stop it with.
+/// Asking costs a relaxed load, so it may be done in an inner loop; who would rather wait can
+/// [await](Self::cancelled) the end or [block](Self::wait) until it.
 ///
-/// A [child](Self::child) ends with its parent, and can be ended alone: one token for the server, a child for each request.
-/// A token may have a deadline, its own or its parent's; whichever comes first ends it. Dropping tokens, the last one too, cancels nothing; a
-/// deadline that nobody is left to hear of is called off.
+/// A [child](Self::child) ends with its parent, and can be ended alone: one token for the server, a
+/// child for each request. A token may have a deadline, its own or its parent's; whichever comes
+/// first ends it. Dropping tokens, the last one too, cancels nothing; a deadline that nobody is
+/// left to hear of is called off.
 ///
-/// No thread is started for a token without a deadline. All deadlines of the process share one thread, `corepool-timer`, which
-/// ends when it has nothing to do; it marks tokens as cancelled at their time. Wakers of those who
-/// wait, and closures of tasks that come too late, are woken and dropped on threads called
-/// `corepool-errand`: one, unless the user's code holds it up. A child made by `fork` has copies of
-/// its parent's tokens, whose
-/// deadlines do not ring there; those it makes itself do.
+/// No thread is started for a token without a deadline. All deadlines of the process share one
+/// thread, `corepool-timer`, which ends when it has nothing to do; it marks tokens as cancelled at
+/// their time. Wakers of those who wait, and closures of tasks that come too late, are woken and
+/// dropped on threads called `corepool-errand`: one, unless the user's code holds it up. A child
+/// made by `fork` has copies of its parent's tokens, whose deadlines do not ring there; those it
+/// makes itself do.
 ///
 /// ```
 /// use corepool::{CancelToken, Cancelled};
@@ -69,7 +71,8 @@ impl CancelToken {
         Self { node: Node::root() }
     }
 
-    /// Makes a token that ends at that time, if nobody cancels it before. With a deadline in the past it is cancelled at once.
+    /// Makes a token that ends at that time, if nobody cancels it before. With a deadline in the
+    /// past it is cancelled at once.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -94,10 +97,11 @@ impl CancelToken {
         Self::with_deadline(clock::after(timeout))
     }
 
-    /// Makes a token that ends with this one, or alone. Of a cancelled token it is born cancelled, for the same reason.
+    /// Makes a token that ends with this one, or alone. Of a cancelled token it is born cancelled,
+    /// for the same reason.
     ///
-    /// A child keeps what its parent needs to reach it, but does not count as the parent's child any longer when its last
-    /// clone is dropped. Children may have children, to any depth.
+    /// A child keeps what its parent needs to reach it, but does not count as the parent's child
+    /// any longer when its last clone is dropped. Children may have children, to any depth.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -113,7 +117,8 @@ impl CancelToken {
         Self { node: Node::child_of(&self.node) }
     }
 
-    /// Makes a [child](Self::child) that ends at that time, if neither it nor its parent ends before.
+    /// Makes a [child](Self::child) that ends at that time, if neither it nor its parent ends
+    /// before.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -144,8 +149,8 @@ impl CancelToken {
 
     /// Cancels this token and all that descend from it, never its parent. Again does nothing.
     ///
-    /// First all of them are marked, then those who wait are woken; wakers run in the calling thread, and if one
-    /// panics the others are woken all the same. It waits for nobody.
+    /// First all of them are marked, then those who wait are woken; wakers run in the calling
+    /// thread, and if one panics the others are woken all the same. It waits for nobody.
     ///
     /// ```
     /// use corepool::{CancelReason, CancelToken};
@@ -175,8 +180,9 @@ impl CancelToken {
 
     /// Tells whether the token is cancelled.
     ///
-    /// Costs one relaxed load: ask as often as you like. Being relaxed it is a sign to stop and no more: what the canceller
-    /// did before is sure to be seen only after [`reason`](Self::reason), or one of the waits, has given the reason.
+    /// Costs one relaxed load: ask as often as you like. Being relaxed it is a sign to stop and no
+    /// more: what the canceller did before is sure to be seen only after [`reason`](Self::reason),
+    /// or one of the waits, has given the reason.
     ///
     /// ```
     /// let token = corepool::CancelToken::new();
@@ -188,7 +194,8 @@ impl CancelToken {
         self.node.is_over()
     }
 
-    /// Returns early with `?` from code that was told to stop. Costs as little as [`is_cancelled`](Self::is_cancelled).
+    /// Returns early with `?` from code that was told to stop. Costs as little as
+    /// [`is_cancelled`](Self::is_cancelled).
     ///
     /// # Errors
     /// [`Cancelled`] if the token is cancelled.
@@ -244,6 +251,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-// A token changes at once or not at all, and user code that it calls is caught: a panic finds nothing half done.
+// A token changes at once or not at all, and user code that it calls is caught: a panic finds
+// nothing half done.
 impl UnwindSafe for CancelToken {}
 impl RefUnwindSafe for CancelToken {}

@@ -14,10 +14,12 @@ use super::reason::CancelReason;
 use super::token::CancelToken;
 use crate::{clock, parker};
 
-/// The future that [`CancelToken::cancelled`] gives: ready, with the reason, when the token is cancelled.
+/// The future that [`CancelToken::cancelled`] gives: ready, with the reason, when the token is
+/// cancelled.
 ///
-/// It owns a clone of the token, so it can be moved into a task. The last waker that it was polled with is the one that is woken.
-/// Dropping it is always fine, and leaves nothing with the token. Polled after it was ready, it is ready again.
+/// It owns a clone of the token, so it can be moved into a task. The last waker that it was polled
+/// with is the one that is woken. Dropping it is always fine, and leaves nothing with the token.
+/// Polled after it was ready, it is ready again.
 ///
 /// ```
 /// use corepool::{CancelReason, CancelToken, UntilCancelled};
@@ -50,7 +52,8 @@ impl CancelToken {
 
     /// Blocks the thread until the token is cancelled, and gives the reason.
     ///
-    /// It has no end if nobody cancels. A worker that waits here lends its core, as in [`blocking`](fn@crate::blocking).
+    /// It has no end if nobody cancels. A worker that waits here lends its core, as in
+    /// [`blocking`](fn@crate::blocking).
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -71,7 +74,8 @@ impl CancelToken {
         }
     }
 
-    /// Blocks the thread until the token is cancelled, but not longer than this; says whether it is cancelled.
+    /// Blocks the thread until the token is cancelled, but not longer than this; says whether it is
+    /// cancelled.
     ///
     /// Use it as a sleep that a cancel cuts short.
     ///

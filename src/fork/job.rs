@@ -44,7 +44,8 @@ where
     /// # Safety
     /// - `frame` is a `Frame<B, RB>` whose closure is there and is the caller's.
     unsafe fn run(frame: NonNull<()>) {
-        // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's thread.
+        // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's
+        // thread.
         let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
         // SAFETY: the frame is there.
         let half = UnsafeCell::raw_get(half);
@@ -77,7 +78,8 @@ where
     /// Puts the job on the line.
     ///
     /// # Safety
-    /// - The frame stays where it is until it was [taken back](Self::take_back), and frames that were pushed later come first.
+    /// - The frame stays where it is until it was [taken back](Self::take_back), and frames that
+    ///   were pushed later come first.
     #[inline(always)]
     unsafe fn push(&self, line: &Line) -> NonNull<Job> {
         // SAFETY: the caller's promise.
@@ -99,8 +101,8 @@ where
     }
 }
 
-/// A frame that lies on its thread's line. It is dropped by a panic of the first half only: that gets the second out of the
-/// way. Nothing of it is kept in memory for this case.
+/// A frame that lies on its thread's line. It is dropped by a panic of the first half only: that
+/// gets the second out of the way. Nothing of it is kept in memory for this case.
 struct Pushed<'f, B, RB>
 where
     B: FnOnce(bool) -> RB,
@@ -156,7 +158,8 @@ fn wait(line: &Line, job: &Job) {
     core::mem::forget(bomb);
 }
 
-/// Runs both closures, the second elsewhere if an idle worker takes it. Each is told whether it moved.
+/// Runs both closures, the second elsewhere if an idle worker takes it. Each is told whether it
+/// moved.
 #[inline(always)]
 pub(crate) fn join<A, B, RA, RB>(line: &Line, a: A, b: B) -> (RA, RB)
 where

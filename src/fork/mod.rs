@@ -1,5 +1,5 @@
-//! Fork-join on the lines of the threads that call it: a call costs next to nothing, and what it has left to
-//! be run is within reach of every idle worker.
+//! Fork-join on the lines of the threads that call it: a call costs next to nothing, and what it
+//! has left to be run is within reach of every idle worker.
 //!
 //! `README.md` beside this file says how, and why it is sound and lock-safe.
 

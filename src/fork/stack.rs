@@ -11,12 +11,14 @@ use crate::offer::{Asked, Job, Line, OuterSource, Source, SourceJob, Taken};
 use crate::parker;
 
 crate::sync::thread_local! {
-    /// By itself, because every fork-join call looks at it: a const without a destructor is one load.
+    /// By itself, because every fork-join call looks at it: a const without a destructor is one
+    /// load.
     static LINE: Cell<*const Line> = const { Cell::new(ptr::null()) };
     static STACK: Cell<Option<NonNull<Stack<'static>>>> = const { Cell::new(None) };
     /// The pool of [`STACK`], for a look at its address.
     static HUB: Cell<*const Hub> = const { Cell::new(ptr::null()) };
-    /// The lines of this thread as a guest. A pool keeps them as well; what no pool keeps is forgotten.
+    /// The lines of this thread as a guest. A pool keeps them as well; what no pool keeps is
+    /// forgotten.
     static GUEST: RefCell<Vec<(PoolId, Arc<Line>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -29,7 +31,8 @@ pub(crate) enum Kind {
     Guest,
 }
 
-/// A thread inside a pool's fork-join calls. It stands in a frame of that thread, and only that thread reaches it.
+/// A thread inside a pool's fork-join calls. It stands in a frame of that thread, and only that
+/// thread reaches it.
 #[derive(Debug)]
 pub(crate) struct Stack<'h> {
     hub: &'h Arc<Hub>,
@@ -129,8 +132,8 @@ impl<'h> Stack<'h> {
         None
     }
 
-    /// Runs what was taken from another line, as a thing of its own: what this thread's frames hold meanwhile
-    /// is no part of it.
+    /// Runs what was taken from another line, as a thing of its own: what this thread's frames hold
+    /// meanwhile is no part of it.
     pub(crate) fn run(&self, taken: Taken) {
         let visit = (self.kind == Kind::Guest).then(|| visit(self.hub.id));
         self.line.run(taken);
@@ -216,16 +219,17 @@ impl Drop for Entered {
 /// The calling thread's line, if it is inside any pool's calls.
 #[inline(always)]
 pub(crate) fn current_line<'a>() -> Option<&'a Line> {
-    // SAFETY: set by `Entered`, and taken away before the line may go. The caller does not keep it for longer than
-    // the call that it is in.
+    // SAFETY: set by `Entered`, and taken away before the line may go. The caller does not keep it
+    // for longer than the call that it is in.
     unsafe { LINE.get().as_ref() }
 }
 
-/// The pool of that line. Its count of owners is left alone: all threads would write it at each call.
+/// The pool of that line. Its count of owners is left alone: all threads would write it at each
+/// call.
 #[inline(always)]
 pub(crate) fn current_hub<'a>() -> Option<&'a Arc<Hub>> {
-    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool; the caller does not keep it for longer
-    // than the call that it is in.
+    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool; the caller does
+    // not keep it for longer than the call that it is in.
     STACK.get().map(|stack| unsafe { stack.as_ref() }.hub)
 }
 
@@ -284,7 +288,8 @@ fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     enter_line(hub, &line, Kind::Guest, body)
 }
 
-/// The calling thread's line for this pool. It stays known to the pool, so that the next call finds it.
+/// The calling thread's line for this pool. It stays known to the pool, so that the next call finds
+/// it.
 fn guest_line(hub: &Arc<Hub>) -> Arc<Line> {
     let known = GUEST.try_with(|lines| {
         let lines = lines.borrow();

@@ -1,8 +1,8 @@
 //! Whose work the calling thread does though it is no worker of theirs.
 //!
-//! A thread that does a pool's work, while one of that pool's workers waits for it, must not wait for that pool
-//! as a thread from outside may: the worker that is to come could be the one that waits. So it counts as inside, and
-//! runs in place what nobody has started.
+//! A thread that does a pool's work, while one of that pool's workers waits for it, must not wait
+//! for that pool as a thread from outside may: the worker that is to come could be the one that
+//! waits. So it counts as inside, and runs in place what nobody has started.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;

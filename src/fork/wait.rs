@@ -43,8 +43,8 @@ impl Stack<'_> {
         self.take_part_of(offer).map(|taken| self.run(taken)).is_some()
     }
 
-    /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all kinds ask
-    /// for that when they are dropped.
+    /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all
+    /// kinds ask for that when they are dropped.
     fn take_part_of(&self, offer: &Arc<Offer>) -> Option<Taken> {
         if thread::panicking() {
             return None;
@@ -70,8 +70,9 @@ impl Stack<'_> {
 
     /// Sleeps until the work is done, or has a part that this thread can run, and runs it.
     ///
-    /// A worker that sleeps for longer than a moment lends its core, also where it is a guest of another pool: what is
-    /// placed on it, and nobody else may run, may be just what the work waits for.
+    /// A worker that sleeps for longer than a moment lends its core, also where it is a guest of
+    /// another pool: what is placed on it, and nobody else may run, may be just what the work waits
+    /// for.
     fn sleep(&self, offer: &Arc<Offer>) {
         let begin = clock::now();
         let mut nap = MOMENT;

@@ -36,21 +36,20 @@ const SPENT: &str = "the handle was used after its result was taken: it was awai
 
 /// A task's result, now or later.
 ///
-/// [`join`](Self::join) waits for it in a thread; `.await` waits for it in async code, on any runtime
-/// or none. Each handle settles exactly once: with the value, or with a [`TaskError`] that says why
-/// there is none.
+/// [`join`](Self::join) waits for it in a thread; `.await` waits for it in async code, on any
+/// runtime or none. Each handle settles exactly once: with the value, or with a [`TaskError`] that
+/// says why there is none.
 ///
-/// **Dropping** a handle detaches the task: it runs all the same, and its value is dropped where it ran.
-/// Ask for [`cancel_on_drop`](Self::cancel_on_drop) to have the opposite.
+/// **Dropping** a handle detaches the task: it runs all the same, and its value is dropped where it
+/// ran. Ask for [`cancel_on_drop`](Self::cancel_on_drop) to have the opposite.
 ///
-/// **Inside a task** waiting always makes progress: a task that nobody has started yet is run in place,
-/// by whoever waits for it. A task that somebody runs already is waited for; no other task is run
-/// meanwhile, for it could want a lock that the waiting one holds. Such runs may lie inside one
-/// another as deep as memory allows: when the last quarter of a worker's stack is reached, the next
-/// task runs on a new thread, with a stack as large, while the worker waits. One task's own frames
-/// still have to fit into that quarter, and so do tasks that are placed on that worker.
-/// [`TaskContext::worker`](crate::TaskContext::worker) says
-/// `None` there.
+/// **Inside a task** waiting always makes progress: a task that nobody has started yet is run in
+/// place, by whoever waits for it. A task that somebody runs already is waited for; no other task
+/// is run meanwhile, for it could want a lock that the waiting one holds. Such runs may lie inside
+/// one another as deep as memory allows: when the last quarter of a worker's stack is reached, the
+/// next task runs on a new thread, with a stack as large, while the worker waits. One task's own
+/// frames still have to fit into that quarter, and so do tasks that are placed on that worker.
+/// [`TaskContext::worker`](crate::TaskContext::worker) says `None` there.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -95,8 +94,8 @@ impl<T> TaskHandle<T> {
 
     /// As [`join`](Self::join), but gives up when the time is over.
     ///
-    /// Inside a task the time bounds the wait, not the run: a task that nobody has started is run in
-    /// place, unless the time is zero.
+    /// Inside a task the time bounds the wait, not the run: a task that nobody has started is run
+    /// in place, unless the time is zero.
     ///
     /// # Errors
     /// The handle itself, if the task was not settled in time. The inner result is that of `join`.
@@ -146,12 +145,12 @@ impl<T> TaskHandle<T> {
 
     /// Cancels the task. Says whether that kept it from running.
     ///
-    /// A task that nobody has started never runs: its closure is dropped here and now, and the handle
-    /// settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see the wish
-    /// by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result stays its own. A continuation
-    /// takes what stands before it along, because nobody else could cancel that; one made by
-    /// [`finally`](Self::finally) runs all the same, and this says whether what stands before it
-    /// was kept from running. Never blocks, unless a closure's drop does.
+    /// A task that nobody has started never runs: its closure is dropped here and now, and the
+    /// handle settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see
+    /// the wish by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result
+    /// stays its own. A continuation takes what stands before it along, because nobody else could
+    /// cancel that; one made by [`finally`](Self::finally) runs all the same, and this says whether
+    /// what stands before it was kept from running. Never blocks, unless a closure's drop does.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -208,7 +207,8 @@ impl<T> TaskHandle<T> {
         Some(Err(TaskError::Lost))
     }
 
-    /// Runs the task here and now, if the calling thread does a pool's work and nobody has started the task.
+    /// Runs the task here and now, if the calling thread does a pool's work and nobody has started
+    /// the task.
     pub(crate) fn run_in_place(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
             return None;
@@ -222,7 +222,8 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// As `poll`, but never runs the task, and waits in a forked child too: ask [`is_lost`](Self::is_lost) before a sleep.
+    /// As `poll`, but never runs the task, and waits in a forked child too: ask
+    /// [`is_lost`](Self::is_lost) before a sleep.
     pub(crate) fn poll_elsewhere(&mut self, waker: &Waker) -> Poll<Result<T, TaskError>> {
         let held = self.held.as_mut().expect(SPENT);
         // If the user's waker panics in its clone, nothing is lost.
@@ -290,8 +291,8 @@ impl<T> Drop for TaskHandle<T> {
 
 /// Waits in async code. The last waker wins; dropping the future part way is safe.
 ///
-/// Polled on a worker of a pool, say by a small executor inside a task, it follows the rule for waiting
-/// inside a task: a task that nobody has started is run in place.
+/// Polled on a worker of a pool, say by a small executor inside a task, it follows the rule for
+/// waiting inside a task: a task that nobody has started is run in place.
 impl<T> Future for TaskHandle<T> {
     type Output = Result<T, TaskError>;
 
@@ -320,8 +321,9 @@ impl<T> Future for TaskHandle<T> {
 // The value is never pinned inside: it lies in the task's own allocation and is moved out by value.
 impl<T> Unpin for TaskHandle<T> {}
 
-// The value is given whole or not at all, and its panic came out of the handle already: a panic that passes by
-// finds nothing half done. std and the async runtimes promise it for their handles too.
+// The value is given whole or not at all, and its panic came out of the handle already: a panic
+// that passes by finds nothing half done. std and the async runtimes promise it for their handles
+// too.
 impl<T> UnwindSafe for TaskHandle<T> {}
 impl<T> RefUnwindSafe for TaskHandle<T> {}
 
@@ -373,7 +375,8 @@ fn cancel_before<T>(held: &HeldTask<T>) -> bool {
     was_cancelled
 }
 
-/// Waits for a task: in place if this thread does a pool's work and nobody has started the task, else asleep.
+/// Waits for a task: in place if this thread does a pool's work and nobody has started the task,
+/// else asleep.
 #[cold]
 fn wait<T>(
     mut held: HeldTask<T>,
@@ -446,27 +449,18 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
 
 #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 mod tests {
-    use std::future::Future;
-    use std::pin::Pin;
-    use std::sync::mpsc;
-    use std::task::{Context, Waker};
-
-    use super::SKIPPED_PAUSES;
-    use crate::pool::WorkerPool;
+    use super::{SKIPPED_PAUSES, pause_before_first_poll};
+    use crate::id::PoolId;
+    use crate::task::{self, Outcome, TaskContext};
 
     #[test]
     fn of_first_polls_in_vain_each_sixteenth_pauses() {
-        let pool = WorkerPool::with_workers(1).unwrap();
-        let (go, wait) = mpsc::channel::<()>();
-        let _busy = pool.spawn(move || wait.recv());
-        let mut cx = Context::from_waker(Waker::noop());
+        let (queued, held) = task::make::<(), _, ()>(PoolId::next(), None, |_: &TaskContext| ());
         for left in (0..16_u8).rev().cycle().take(40) {
-            let mut task = pool.spawn(|| ());
-            for _ in 0..3 {
-                assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
-            }
+            pause_before_first_poll(&held);
             assert_eq!(SKIPPED_PAUSES.get(), left);
         }
-        drop(go);
+        assert!(held.settle_unrun(Outcome::Cancelled).is_some());
+        drop(queued);
     }
 }

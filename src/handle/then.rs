@@ -14,19 +14,23 @@ use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
 use crate::unwind;
 use crate::worker::{self, ByPool};
 
-/// Continuations run as tasks of the pool that ran the first one. They hold no worker while they wait, need no room in a
-/// bounded queue, and are spawned by whoever settles the task before them. Each is one allocation.
+/// Continuations run as tasks of the pool that ran the first one. They hold no worker while they
+/// wait, need no room in a bounded queue, and are spawned by whoever settles the task before them.
+/// Each is one allocation.
 ///
-/// A chain settles from its beginning: if a task has no value, each `then` behind it settles at once for the same reason, and its closure
-/// never runs. [`cancel`](Self::cancel) of the last handle of a chain cancels all of it that has not started.
+/// A chain settles from its beginning: if a task has no value, each `then` behind it settles at
+/// once for the same reason, and its closure never runs. [`cancel`](Self::cancel) of the last
+/// handle of a chain cancels all of it that has not started.
 ///
 /// A closed pool runs what stands behind its tasks until its workers have ended. From then on it
 /// refuses `then` and `recover`: the new handle is `Rejected`, and what the task before it gave is
 /// dropped. [`finally`](Self::finally) runs all the same.
 impl<T: Send + 'static> TaskHandle<T> {
-    /// Runs a closure on the value when there is one. Without a value the new handle has the same error.
+    /// Runs a closure on the value when there is one. Without a value the new handle has the same
+    /// error.
     ///
-    /// An `Err` that the task returns is a value as well; errors are those of tasks, [`TaskError`]s.
+    /// An `Err` that the task returns is a value as well; errors are those of tasks,
+    /// [`TaskError`]s.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -53,7 +57,8 @@ impl<T: Send + 'static> TaskHandle<T> {
         })
     }
 
-    /// Runs a closure on the error when there is no value, to put another in its place. A value is passed on.
+    /// Runs a closure on the error when there is no value, to put another in its place. A value is
+    /// passed on.
     ///
     /// ```
     /// use corepool::TaskError;
@@ -83,8 +88,8 @@ impl<T: Send + 'static> TaskHandle<T> {
         })
     }
 
-    /// Runs a closure when the task is settled, however, and passes the result on. If the closure panics, that
-    /// is the result.
+    /// Runs a closure when the task is settled, however, and passes the result on. If the closure
+    /// panics, that is the result.
     ///
     /// It runs in each case, once, and never before the task is settled. If the pool has ended by
     /// then, it runs on the thread that settles the task, or, if that is settled already, on the
@@ -206,8 +211,8 @@ impl<T, S> Drop for Link<T, S> {
 }
 
 crate::sync::thread_local! {
-    /// Tasks that are to be cancelled on this thread, while one is being cancelled: each drops a link that holds the one
-    /// before, and a chain may be long.
+    /// Tasks that are to be cancelled on this thread, while one is being cancelled: each drops a
+    /// link that holds the one before, and a chain may be long.
     static TO_GIVE_UP: in_turn::Line<HeldTask<()>> = const { RefCell::new(None) };
 }
 
@@ -221,7 +226,8 @@ fn give_up_now(held: HeldTask<()>) {
     cancel(&held);
 }
 
-/// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for just that.
+/// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for
+/// just that.
 pub(crate) fn do_what_waits() {
     in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
     worker::settle_waiting_links();

@@ -103,8 +103,8 @@ impl Hub {
         }
     }
 
-    /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an inbox
-    /// also sees tasks that were moved, so a worker counts what it spawns.
+    /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an
+    /// inbox also sees tasks that were moved, so a worker counts what it spawns.
     fn spawned(&self) -> u64 {
         let own = |slot: &super::Slot| {
             slot.dealt.pushed() as u64 + slot.own.pushed() as u64 + slot.counters.spawned.get()

@@ -1,4 +1,5 @@
-//! What waits without standing in a queue by itself: the items of batches. Errands, which do stand there, run them.
+//! What waits without standing in a queue by itself: the items of batches. Errands, which do stand
+//! there, run them.
 #![forbid(unsafe_code)]
 
 #[cfg(any(corepool_shuttle, corepool_virtual))]
@@ -22,8 +23,9 @@ pub(crate) trait Backlog: Send + Sync {
     /// Settles those without a run, and counts them. Says how many they were.
     fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize;
 
-    /// An errand that runs some of them, if there are any: those who are at it may all be waiting. `most` is how many can be at it at
-    /// once; where there are more errands than that, one stands in a queue already.
+    /// An errand that runs some of them, if there are any: those who are at it may all be waiting.
+    /// `most` is how many can be at it at once; where there are more errands than that, one stands
+    /// in a queue already.
     fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask>;
 }
 
@@ -83,7 +85,8 @@ impl fmt::Debug for Backlogs {
 }
 
 impl Hub {
-    /// A worker is about to wait, perhaps in the midst of a batch: somebody else goes on with what waits there.
+    /// A worker is about to wait, perhaps in the midst of a batch: somebody else goes on with what
+    /// waits there.
     pub(super) fn send_helpers(&self) {
         if !self.backlogs.is_empty() {
             let backlogs = self.backlogs.all().into_iter();
@@ -96,8 +99,9 @@ impl Hub {
         }
     }
 
-    /// Puts errands where workers will find them, and wakes one worker for all of them: who finds one
-    /// wakes the next. `from` is as for [`push`](Self::push). Not for a pool that deals its tasks.
+    /// Puts errands where workers will find them, and wakes one worker for all of them: who finds
+    /// one wakes the next. `from` is as for [`push`](Self::push). Not for a pool that deals its
+    /// tasks.
     pub(crate) fn push_errands(
         &self,
         errands: impl IntoIterator<Item = QueuedTask>,
@@ -119,16 +123,16 @@ impl Hub {
         self.wake_one()
     }
 
-    /// Puts an errand of a worker of this pool behind all that waits in the shared queue. Also when the pool
-    /// is closed: that worker will look there.
+    /// Puts an errand of a worker of this pool behind all that waits in the shared queue. Also when
+    /// the pool is closed: that worker will look there.
     pub(crate) fn push_errand_back(&self, errand: QueuedTask) {
         self.share_errand(errand);
         let _gate = self.wake_one();
     }
 
     fn share_errand(&self, errand: QueuedTask) {
-        // What this queue sees counts as spawned, but for these. Counted before the push: a reading in
-        // between shows one task less rather than one that nobody has spawned.
+        // What this queue sees counts as spawned, but for these. Counted before the push: a reading
+        // in between shows one task less rather than one that nobody has spawned.
         self.counters.errands_shared.raise();
         self.counters.errands_queued.raise();
         self.shared.push(errand);
@@ -139,7 +143,8 @@ impl Hub {
         self.counters.errands_queued.lower();
     }
 
-    /// Whether a task seems to stand in a queue that the worker of this index may take from, or it is to rest itself.
+    /// Whether a task seems to stand in a queue that the worker of this index may take from, or it
+    /// is to rest itself.
     pub(crate) fn looks_busy(&self, index: Option<usize>) -> bool {
         let is_relieved = |index: usize| self.slots[index].relieved.load(Ordering::SeqCst);
         if index.is_some_and(is_relieved) {

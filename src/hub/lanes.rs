@@ -73,8 +73,8 @@ pub(super) struct Used {
 }
 
 impl Hub {
-    /// Whether some task may stand in a lane. A worker that misses the first one sees it at its last look before
-    /// it sleeps, which asks the queues themselves.
+    /// Whether some task may stand in a lane. A worker that misses the first one sees it at its
+    /// last look before it sleeps, which asks the queues themselves.
     #[inline]
     pub(crate) fn has_lanes(&self) -> bool {
         // ORDERING: a hint, as said above; who sees a task in a lane sees this too.
@@ -86,7 +86,8 @@ impl Hub {
         self.way != Way::OneLine || self.lanes_used.of_workers.load(Ordering::SeqCst)
     }
 
-    /// Puts a task into its lane, and wakes somebody who may run it. `from` is as for [`Hub::push`].
+    /// Puts a task into its lane, and wakes somebody who may run it. `from` is as for
+    /// [`Hub::push`].
     pub(crate) fn push_to(&self, target: Target, task: QueuedTask, from: Option<usize>) -> Gate {
         // Where there is one worker all are meant for it, and stand in line with the others.
         let worker = target.worker.filter(|_| self.config.workers > 1);

@@ -165,8 +165,8 @@ thread_local! {
     static BETWEEN_LOOKS: Cell<u32> = const { Cell::new(1) };
 }
 
-/// So many pushes rely on searchers from one look at the clock to the next, at most. No even number:
-/// a thread that pushes into two pools by turns looks after both.
+/// So many pushes rely on searchers from one look at the clock to the next, at most. No even
+/// number: a thread that pushes into two pools by turns looks after both.
 const MOST_BETWEEN_LOOKS: u32 = 7;
 
 /// The calling thread has woken a worker: its next push looks after that one. Then it takes twice

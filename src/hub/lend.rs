@@ -1,8 +1,9 @@
 //! Cores that are lent: a worker that waits leaves its core to a spare worker for that time.
 //!
-//! `lend.md` beside this file has the words and the steps. A core that is lent stands on the free list, by a number of its
-//! own behind those of all workers, so that submitters find it where they look anyway and lending wakes nobody by
-//! itself. Only when somebody takes it from there a spare worker is woken, or its thread started.
+//! `lend.md` beside this file has the words and the steps. A core that is lent stands on the free
+//! list, by a number of its own behind those of all workers, so that submitters find it where they
+//! look anyway and lending wakes nobody by itself. Only when somebody takes it from there a spare
+//! worker is woken, or its thread started.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -84,13 +85,16 @@ impl Hub {
         self.config.workers
     }
 
-    /// The slots that any worker has used so far: those of spare ones come into it when they are first needed.
+    /// The slots that any worker has used so far: those of spare ones come into it when they are
+    /// first needed.
     pub(crate) fn used_slots(&self) -> &[Slot] {
-        // SeqCst: a part of the last look before a sleep, whose other half is the push of a spare worker's task.
+        // SeqCst: a part of the last look before a sleep, whose other half is the push of a spare
+        // worker's task.
         &self.slots[..self.slots_used.load(Ordering::SeqCst)]
     }
 
-    /// Whose own tasks are done by this worker: a spare one does those of the worker that it stands in for.
+    /// Whose own tasks are done by this worker: a spare one does those of the worker that it stands
+    /// in for.
     pub(crate) fn home_of(&self, index: usize) -> usize {
         // ORDERING: written by the worker's own thread before it serves.
         self.slots[index].home.load(Ordering::Relaxed)
@@ -113,8 +117,8 @@ impl Hub {
         }
     }
 
-    /// The first half of that, which calls no user code. Says whether the other half is to come: it may do so when the core was taken
-    /// back already.
+    /// The first half of that, which calls no user code. Says whether the other half is to come: it
+    /// may do so when the core was taken back already.
     pub(super) fn mark_lent(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         if state.duties.is_empty() {
@@ -148,7 +152,8 @@ impl Hub {
         self.last_look(index);
     }
 
-    /// As a worker does that is about to sleep: after it is on the list it looks whether there is work.
+    /// As a worker does that is about to sleep: after it is on the list it looks whether there is
+    /// work.
     fn last_look(&self, index: usize) {
         if mutant!("lend_without_a_look") {
             return;
@@ -168,8 +173,8 @@ impl Hub {
         home.own.has_item() || home.dealt.has_item()
     }
 
-    /// A spare worker is to be had again: cores that are lent, but neither served nor on the list, go back there. All of them, for
-    /// only a look tells which has work that is waiting.
+    /// A spare worker is to be had again: cores that are lent, but neither served nor on the list,
+    /// go back there. All of them, for only a look tells which has work that is waiting.
     fn offer_again(&self, state: MutexGuard<'_, State>) {
         let unserved = self.list_unserved(&state);
         drop(state);
@@ -206,7 +211,8 @@ impl Hub {
         self.slots[index].lends.store(false, Ordering::SeqCst);
         let was_listed = self.idle.take(self.lent(index));
         let mut still_works = None;
-        // Also then: an entry that was promised when the core was lent before may have been used for this time.
+        // Also then: an entry that was promised when the core was lent before may have been used
+        // for this time.
         if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) {
             state.duties[spare] = Duty::Relieved(index);
             let slot = self.config.workers + spare;
@@ -228,13 +234,14 @@ impl Hub {
         }
     }
 
-    /// Wakes whoever stands in for a worker that lends its core, for a task that is that worker's own.
+    /// Wakes whoever stands in for a worker that lends its core, for a task that is that worker's
+    /// own.
     pub(super) fn wake_deputy(&self, index: usize) {
         let state = self.spares.state.lock();
         let spare = state.duties.iter().position(|duty| *duty == Duty::For(index));
         drop(state);
-        // Who serves already comes first: the core may be on the list all the same, promised twice over, and
-        // whoever took it from there would find that nobody is needed.
+        // Who serves already comes first: the core may be on the list all the same, promised twice
+        // over, and whoever took it from there would find that nobody is needed.
         match spare.map(|spare| self.config.workers + spare) {
             Some(slot) if self.idle.take(slot) => self.unpark_worker(slot),
             // It waits itself.
@@ -245,7 +252,8 @@ impl Hub {
         }
     }
 
-    /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it has tasks of its own.
+    /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it
+    /// has tasks of its own.
     fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
         if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
             return;
@@ -267,7 +275,8 @@ impl Hub {
             && self.has_own_tasks(index)
     }
 
-    /// A spare worker that is about to sleep is sent to a lender in need, if there is one. Says whether it was. `slot` is its own.
+    /// A spare worker that is about to sleep is sent to a lender in need, if there is one. Says
+    /// whether it was. `slot` is its own.
     pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
         let state = self.spares.state.lock();
         let spare = slot - self.config.workers;
@@ -292,11 +301,13 @@ impl Hub {
         self.offer_again(state);
     }
 
-    /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as searching already.
+    /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as
+    /// searching already.
     #[cold]
     pub(super) fn employ(&self, index: usize) {
         let mut lender = Some(index);
-        // A loop, for each that finds none may pass its search on to the next lent core, and there may be thousands.
+        // A loop, for each that finds none may pass its search on to the next lent core, and there
+        // may be thousands.
         while let Some(index) = lender {
             lender = if self.hire(index) { None } else { self.pass_search_on() };
         }
@@ -340,8 +351,9 @@ impl Hub {
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;
         drop(state);
-        // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its place. Not for the other lent cores:
-        // their spare workers' threads would be refused as well.
+        // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its
+        // place. Not for the other lent cores: their spare workers' threads would be refused as
+        // well.
         while self.pass_search_on().is_some() {}
         let state = self.spares.state.lock();
         if state.duties.contains(&Duty::Resting) {
@@ -364,14 +376,16 @@ impl Hub {
         started
     }
 
-    /// A count as searching is given up. If nobody else searches, there may be work that counted on it, or a call.
+    /// A count as searching is given up. If nobody else searches, there may be work that counted on
+    /// it, or a call.
     pub(crate) fn stop_search(&self) {
         if let Some(lender) = self.pass_search_on() {
             self.employ(lender);
         }
     }
 
-    /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives its lender, and the count with it.
+    /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives
+    /// its lender, and the count with it.
     fn pass_search_on(&self) -> Option<usize> {
         let word = self.idle.end_search();
         if !word.wants_a_searcher() || !(self.has_tasks() || self.needs_a_look()) {

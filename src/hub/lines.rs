@@ -59,7 +59,8 @@ impl Lookout {
         handshake();
     }
 
-    /// A lookout stands back, or does not. Says for how long all of them have. One may follow the other meanwhile.
+    /// A lookout stands back, or does not. Says for how long all of them have. One may follow the
+    /// other meanwhile.
     pub(crate) fn stand_back(&self, since: Option<Instant>) -> Duration {
         let mut stood_back = self.stood_back_since.lock();
         *stood_back = since.map(|now| stood_back.unwrap_or(now));
@@ -91,13 +92,14 @@ impl Hub {
         self.lookout.guest_count.store(guests.len(), Ordering::SeqCst);
     }
 
-    /// How many workers may search at a time: more than half of the cores would be in one another's way.
+    /// How many workers may search at a time: more than half of the cores would be in one another's
+    /// way.
     pub(crate) fn most_searchers(&self) -> u32 {
         self.lookout.most_searchers
     }
 
-    /// Whether more workers are to be woken for what is left in fork-join calls. A guest has a core of its own, so the
-    /// worker that belongs there may as well sleep on.
+    /// Whether more workers are to be woken for what is left in fork-join calls. A guest has a core
+    /// of its own, so the worker that belongs there may as well sleep on.
     pub(crate) fn wants_helpers(&self, word: Word) -> bool {
         self.has_calls() && (!self.lookout.is_there() || word.free() as usize > self.busy_guests())
     }
@@ -186,8 +188,9 @@ impl Hub {
         of_workers.wrapping_add(of_guests)
     }
 
-    /// Nobody searches any more, or somebody is free who was not. Says whether one of those who are free has to look at
-    /// the lines: nobody watches, and a thread is inside a call. If not, whoever begins one calls a worker.
+    /// Nobody searches any more, or somebody is free who was not. Says whether one of those who are
+    /// free has to look at the lines: nobody watches, and a thread is inside a call. If not,
+    /// whoever begins one calls a worker.
     pub(crate) fn needs_a_look(&self) -> bool {
         if self.lookout.is_there() {
             return false;
@@ -198,12 +201,13 @@ impl Hub {
         self.has_calls()
     }
 
-    /// Nobody watches from here on: whoever adds something to a line calls a worker. Look at the lines after this: what
-    /// was added before and called nobody is seen.
+    /// Nobody watches from here on: whoever adds something to a line calls a worker. Look at the
+    /// lines after this: what was added before and called nobody is seen.
     ///
     /// Says whether the lines were asked just now.
     pub(crate) fn ask_for_calls(&self) -> bool {
-        // Who finds it done already need not wait for the other one's fence: that one looks after it.
+        // Who finds it done already need not wait for the other one's fence: that one looks after
+        // it.
         if self.lookout.calls.load(Ordering::SeqCst)
             || self.lookout.calls.swap(true, Ordering::SeqCst)
         {
@@ -226,7 +230,8 @@ impl Hub {
         self.call_for_help();
     }
 
-    /// The calling thread has left much on its line, and knows it: somebody who is free comes at once.
+    /// The calling thread has left much on its line, and knows it: somebody who is free comes at
+    /// once.
     #[cold]
     pub(crate) fn call_for_help(&self) {
         let word = self.idle.look();
@@ -247,7 +252,8 @@ impl Hub {
         }
     }
 
-    /// The lookout goes to work, or was called for something else. Somebody else is to watch, if there is anybody.
+    /// The lookout goes to work, or was called for something else. Somebody else is to watch, if
+    /// there is anybody.
     pub(crate) fn end_lookout(&self, worker: usize) {
         self.lookout.end(worker);
         if !self.idle.look().has_free() {

@@ -57,8 +57,9 @@ impl Lives {
         // The lock is held meanwhile: the new thread cannot end before it is known who joins it.
         let mut state = self.state.lock();
         let thread = start()?;
-        // A thread counts as finished before the destructors of its thread-locals have run, and `shutdown`
-        // is to wait for those as well: so finished ones are let go only where replacements pile up.
+        // A thread counts as finished before the destructors of its thread-locals have run, and
+        // `shutdown` is to wait for those as well: so finished ones are let go only where
+        // replacements pile up.
         if state.threads.len() >= state.serving + SPENT_THREADS {
             state.threads.retain(|thread| !thread::has_ended(thread));
         }
@@ -72,7 +73,8 @@ impl Lives {
         state.arrivals += 1;
     }
 
-    /// A worker is gone for good. If it is the last one it does this before anybody who waits goes on.
+    /// A worker is gone for good. If it is the last one it does this before anybody who waits goes
+    /// on.
     pub(crate) fn end_serving(&self, when_last: impl Fn()) {
         let mut state = self.state.lock();
         while state.serving == 1 {
@@ -81,8 +83,8 @@ impl Lives {
             drop(state);
             when_last();
             state = self.state.lock();
-            // Who came meanwhile and is here still is the last one. Who came and went was not, because this one
-            // was here, and may have left a task where it had looked before.
+            // Who came meanwhile and is here still is the last one. Who came and went was not,
+            // because this one was here, and may have left a task where it had looked before.
             if state.arrivals == arrivals {
                 break;
             }
@@ -137,9 +139,9 @@ impl Lives {
         state.closed
     }
 
-    /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its end when
-    /// it runs the destructors of the user's thread-locals, and those may take as long as they like, as may those of a
-    /// closure that a token has claimed. Says whether it gave up.
+    /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its
+    /// end when it runs the destructors of the user's thread-locals, and those may take as long as
+    /// they like, as may those of a closure that a token has claimed. Says whether it gave up.
     pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let are_joined = self.join_only_threads_until(end);
         !are_joined || !self.unsettled.wait(Some(end))
@@ -165,8 +167,8 @@ impl Lives {
         *done
     }
 
-    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that somebody else joins; then for the
-    /// tasks that are settled by threads of others.
+    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that
+    /// somebody else joins; then for the tasks that are settled by threads of others.
     pub(crate) fn join_threads(&self) {
         let me = thread::current().id();
         self.join_threads_but(me, |_| ());
@@ -206,8 +208,9 @@ impl Lives {
         wake_each(watchers);
     }
 
-    /// Says whether all threads have ended; if not, the waker is woken when it is time to ask again. Does not block:
-    /// what the threads' destructors take is waited for by a thread of its own.
+    /// Says whether all threads have ended; if not, the waker is woken when it is time to ask
+    /// again. Does not block: what the threads' destructors take is waited for by a thread of its
+    /// own.
     pub(crate) fn have_ended(self: &Arc<Self>, place: &mut Option<Watcher>, waker: &Waker) -> bool {
         let waker = waker.clone();
         let me = thread::current().id();
@@ -273,8 +276,8 @@ impl State {
         self.has_joiner || !self.joining.is_empty()
     }
 
-    /// Whether there is somebody to wait for. The destructors of a thread that is being joined must not wait
-    /// for the others: those who join wait for it.
+    /// Whether there is somebody to wait for. The destructors of a thread that is being joined must
+    /// not wait for the others: those who join wait for it.
     fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
         self.serving > 0 || self.are_joined() && !self.joining.contains(&me)
     }

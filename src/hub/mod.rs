@@ -197,7 +197,8 @@ impl Hub {
             guests: Guests::default(),
             drainers: Drainers::default(),
             token: PoolToken::new(),
-            // Not near its end as others are: there a worker may have two turns in a row, which is no harm, but tests count turns.
+            // Not near its end as others are: there a worker may have two turns in a row, which is
+            // no harm, but tests count turns.
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(first::WORD),
             config,
@@ -315,8 +316,8 @@ impl Hub {
         if self.config.cores.len() > 1 { affinity::current_core() } else { None }
     }
 
-    /// The caller woke the worker of its own core and then went on instead of sleeping: that worker may
-    /// have to wait for the core, so another one is woken though it counts as searching.
+    /// The caller woke the worker of its own core and then went on instead of sleeping: that worker
+    /// may have to wait for the core, so another one is woken though it counts as searching.
     #[cold]
     fn wake_another(&self) {
         if let Some(index) = self.idle.take_any() {
@@ -338,10 +339,12 @@ impl Hub {
         self.slots[index].parker.unpark();
     }
 
-    /// Stops accepting tasks and wakes everybody, so that all see it. Says whether this call did it.
+    /// Stops accepting tasks and wakes everybody, so that all see it. Says whether this call did
+    /// it.
     pub(crate) fn close(&self) -> bool {
         if self.is_copy() {
-            // Who held a lock when the process was forked holds it here for ever, and nobody is there to be woken.
+            // Who held a lock when the process was forked holds it here for ever, and nobody is
+            // there to be woken.
             return self.idle.close();
         }
         let first = self.lives.close();
@@ -353,7 +356,8 @@ impl Hub {
         if let Some(admission) = &self.admission {
             admission.close();
         }
-        // All are taken before one is woken: a lent core comes back to the list if a spare worker's thread is refused.
+        // All are taken before one is woken: a lent core comes back to the list if a spare worker's
+        // thread is refused.
         let taken: Vec<_> = std::iter::from_fn(|| self.idle.take_any()).collect();
         for index in taken {
             self.unpark(index);
@@ -362,8 +366,8 @@ impl Hub {
         first
     }
 
-    /// Whether this is a copy in a forked child: the workers stayed in the parent, and nothing that is
-    /// waited for will ever come.
+    /// Whether this is a copy in a forked child: the workers stayed in the parent, and nothing that
+    /// is waited for will ever come.
     pub(crate) fn is_copy(&self) -> bool {
         lineage::process() != self.process
     }
@@ -380,12 +384,14 @@ impl Hub {
             || self.used_slots().iter().any(|slot| slot.inbox.has_item())
     }
 
-    /// Whether nothing is left in any queue that this worker takes from, and no pusher under way either.
+    /// Whether nothing is left in any queue that this worker takes from, and no pusher under way
+    /// either.
     pub(crate) fn is_drained(&self, index: usize) -> bool {
-        // After the look that found the pool closed, before the looks at the queues: a submitter that found
-        // it open has pushed before that.
+        // After the look that found the pool closed, before the looks at the queues: a submitter
+        // that found it open has pushed before that.
         handshake();
-        // Between two queues tasks stand in none: who moves some runs one of them, and may wait in it for the others.
+        // Between two queues tasks stand in none: who moves some runs one of them, and may wait in
+        // it for the others.
         let moves = || self.moves();
         Moves::none_missed(moves, || {
             let own = Self::own_queues(&self.slots[index]);
@@ -406,7 +412,8 @@ impl Hub {
         loop {
             let moves = Moves::all_over(self.moves());
             match self.settle_round(outcome) {
-                // What is settled may bring the continuation behind it to a queue that was emptied before.
+                // What is settled may bring the continuation behind it to a queue that was emptied
+                // before.
                 Some(count) => settled += count,
                 None if moves.is_some() && Moves::all_over(self.moves()) == moves => {
                     return settled;

@@ -1,7 +1,9 @@
-//! Models of lending: a core that somebody lends is used, and given back, and no task waits meanwhile.
+//! Models of lending: a core that somebody lends is used, and given back, and no task waits
+//! meanwhile.
 //!
-//! A task is the number of the lender that waits for it, so a task that nobody runs shows as a deadlock, which loom
-//! reports. All held with three preemptions too (2026-11-21, the last one 2026-11-27); the longest run with two.
+//! A task is the number of the lender that waits for it, so a task that nobody runs shows as a
+//! deadlock, which loom reports. All held with three preemptions too (2026-11-21, the last one
+//! 2026-11-27); the longest run with two.
 #![forbid(unsafe_code)]
 
 mod pool;
@@ -38,7 +40,8 @@ fn a_task_of_the_lenders_own_is_run_there() {
     });
 }
 
-/// Who goes on at once and lends again may find the spare worker of the first time still on its way.
+/// Who goes on at once and lends again may find the spare worker of the first time still on its
+/// way.
 #[test]
 fn a_core_that_is_lent_again_at_once_is_used() {
     explore(|| {
@@ -53,7 +56,8 @@ fn a_core_that_is_lent_again_at_once_is_used() {
     });
 }
 
-/// The second task comes when the spare worker is relieved or about to be: it runs it, or the lender does.
+/// The second task comes when the spare worker is relieved or about to be: it runs it, or the
+/// lender does.
 #[test]
 fn a_task_that_comes_while_the_core_is_given_back_is_run() {
     explore_shallow(|| {
@@ -64,7 +68,8 @@ fn a_task_that_comes_while_the_core_is_given_back_is_run() {
         pool.waits[0].park();
         let submitter = pool.beside(|pool| pool.submit(0));
         pool.take_core_back(0);
-        // The lender waits no more: it is a worker again, and it may be woken for the task, or the spare one has it.
+        // The lender waits no more: it is a worker again, and it may be woken for the task, or the
+        // spare one has it.
         let watcher = thread::spawn({
             let pool = Arc::clone(&pool);
             move || {
@@ -101,7 +106,8 @@ fn two_lenders_share_one_spare_worker() {
     });
 }
 
-/// It has nothing to do for the first lender any more when a task comes that is meant for the second one, who may be about to lend.
+/// It has nothing to do for the first lender any more when a task comes that is meant for the
+/// second one, who may be about to lend.
 #[test]
 fn a_spare_worker_that_sleeps_for_one_lender_is_sent_to_another() {
     explore_shallow(|| {

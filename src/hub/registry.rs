@@ -1,7 +1,8 @@
-//! The pools of this process by number, so that a handle can find its task's pool without holding it.
+//! The pools of this process by number, so that a handle can find its task's pool without holding
+//! it.
 //!
-//! A handle that kept its pool alive would cost two contended counts a task, and a task that is still
-//! queued would keep alive what is to be shut down. Cancelling is rare enough for a look-up.
+//! A handle that kept its pool alive would cost two contended counts a task, and a task that is
+//! still queued would keep alive what is to be shut down. Cancelling is rare enough for a look-up.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -19,8 +20,8 @@ fn pools() -> &'static Pools {
     POOLS.get_or_init(Pools::default)
 }
 
-/// A number that no pool has now. Two pools made at this moment cannot get the same: numbers come round
-/// only after millions.
+/// A number that no pool has now. Two pools made at this moment cannot get the same: numbers come
+/// round only after millions.
 pub(super) fn free_id() -> PoolId {
     loop {
         let id = PoolId::next();

@@ -1,4 +1,5 @@
-//! One worker's place in the pool: its queues, its bed, its counters, and what is known of its thread.
+//! One worker's place in the pool: its queues, its bed, its counters, and what is known of its
+//! thread.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -35,8 +36,8 @@ pub(crate) struct Slot {
     pub(crate) line: Line,
     /// Begun before the worker sleeps and ended after it, for who deals it a task and who drains.
     pub(crate) rests: Rests,
-    /// Set by a submitter on this worker's core that is about to sleep until the task is done: it wants the
-    /// core back as soon as it is.
+    /// Set by a submitter on this worker's core that is about to sleep until the task is done: it
+    /// wants the core back as soon as it is.
     pub(crate) hurried: AtomicBool,
     /// Whether it was woken and has not come yet, or was let loose for that.
     pub(crate) arrival: Arrival,
@@ -46,10 +47,11 @@ pub(crate) struct Slot {
     pub(super) watched: Watched,
     /// Whether the worker runs a part of somebody's fork-join call.
     pub(crate) helping: AtomicBool,
-    /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the task
-    /// that waited.
+    /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the
+    /// task that waited.
     pub(crate) ending: AtomicBool,
-    /// Whose own tasks its thread does: its own, or those of the worker that a spare one stands in for.
+    /// Whose own tasks its thread does: its own, or those of the worker that a spare one stands in
+    /// for.
     pub(crate) home: AtomicUsize,
     /// Set while the worker waits and lends its core: see `lend.rs`.
     pub(crate) lends: AtomicBool,

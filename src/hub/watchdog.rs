@@ -1,7 +1,9 @@
-//! The watchdog: tells of tasks that run for longer than a bound, and may put a spare worker in their worker's place.
+//! The watchdog: tells of tasks that run for longer than a bound, and may put a spare worker in
+//! their worker's place.
 //!
-//! It needs no thread of its own, and none of its clock's ticks while nothing runs: the first task that begins while it is off duty sets
-//! an alarm, and each alarm sets the next as long as some task is watched.
+//! It needs no thread of its own, and none of its clock's ticks while nothing runs: the first task
+//! that begins while it is off duty sets an alarm, and each alarm sets the next as long as some
+//! task is watched.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
@@ -88,7 +90,8 @@ impl Hub {
         let Some(hub) = registry::find(self.id) else { return };
         let bell = Arc::new(Bell(Arc::downgrade(&hub)));
         let when = clock::later(oldest, watchdog.bound);
-        // Under the lock from before it is set: it may come at once, and the next one must not be replaced by this.
+        // Under the lock from before it is set: it may come at once, and the next one must not be
+        // replaced by this.
         let mut place = watchdog.alarm.lock();
         let before = place.replace(timer::at(when, bell));
         drop(place);

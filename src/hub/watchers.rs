@@ -9,7 +9,8 @@ use crate::unwind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watcher(u64);
 
-/// The wakers. Nothing here calls user code: what is given back is to be woken or dropped without a lock.
+/// The wakers. Nothing here calls user code: what is given back is to be woken or dropped without a
+/// lock.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     next: u64,

@@ -28,7 +28,8 @@ pub(crate) struct IdleList {
 struct Free {
     /// Who is free; the most recently freed stands last.
     workers: Vec<usize>,
-    /// So many takers that wait for the lock will find that the worker promised to them was woken already.
+    /// So many takers that wait for the lock will find that the worker promised to them was woken
+    /// already.
     forestalled: usize,
 }
 
@@ -61,9 +62,9 @@ impl IdleList {
 
     /// Takes one free worker off the list if one should be woken; the caller unparks it.
     ///
-    /// None should be when nobody is free, or when somebody searches already and will find what there
-    /// is. `fits` lets the caller pass over a worker whose core is busy with the caller itself; the
-    /// most recently freed that fits is taken, or the most recently freed if none does.
+    /// None should be when nobody is free, or when somebody searches already and will find what
+    /// there is. `fits` lets the caller pass over a worker whose core is busy with the caller
+    /// itself; the most recently freed that fits is taken, or the most recently freed if none does.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let is_wanted = |word: Word| {
@@ -80,7 +81,8 @@ impl IdleList {
         self.remove_fitting(fits)
     }
 
-    /// Only after a reservation: so the list has a worker to spare, or one was woken in the caller's stead.
+    /// Only after a reservation: so the list has a worker to spare, or one was woken in the
+    /// caller's stead.
     fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let mut free = self.free.lock();
         if free.spend_forestalled() {
@@ -91,7 +93,8 @@ impl IdleList {
         Some(workers.remove(place))
     }
 
-    /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means that nobody is left.
+    /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means
+    /// that nobody is left.
     pub(crate) fn take_any(&self) -> Option<usize> {
         loop {
             self.reserve(Word::has_free)?;
@@ -113,9 +116,9 @@ impl IdleList {
         let entry = free.workers.iter().rposition(|&other| other == worker);
         let Some(place) = entry else { return false };
         if self.reserve(Word::has_free).is_none() {
-            // Every entry is promised to a taker that waits for this lock. To leave this one to them is not enough:
-            // another worker may enter before they come, and they would take that one. So one of them comes too
-            // late, and its reservation counts for this worker.
+            // Every entry is promised to a taker that waits for this lock. To leave this one to
+            // them is not enough: another worker may enter before they come, and they would take
+            // that one. So one of them comes too late, and its reservation counts for this worker.
             if mutant!("take_left_to_others") {
                 return false;
             }
@@ -130,8 +133,8 @@ impl IdleList {
     /// Puts a worker on the list. It then takes its last look at the queues, and either
     /// [retracts](Self::retract) or sleeps.
     pub(crate) fn enter(&self, worker: usize, searching: Searching) {
-        // The count goes up under the lock, so that whoever holds the lock finds on the list exactly
-        // the workers counted as free and those promised to takers that wait for the lock.
+        // The count goes up under the lock, so that whoever holds the lock finds on the list
+        // exactly the workers counted as free and those promised to takers that wait for the lock.
         let mut free = self.free.lock();
         free.workers.push(worker);
         // SeqCst: the sleeper's half of the handshake, before the last look.
@@ -185,8 +188,8 @@ impl IdleList {
         }
     }
 
-    /// Ends a search that found work. Gives the counts afterwards: the last searcher that leaves while
-    /// others sleep has to look whether there is more, and wake the next one for it.
+    /// Ends a search that found work. Gives the counts afterwards: the last searcher that leaves
+    /// while others sleep has to look whether there is more, and wake the next one for it.
     #[must_use]
     pub(crate) fn end_search(&self) -> Word {
         let before = Word::from_bits(self.word.fetch_sub(Word::ONE_SEARCHING, Ordering::SeqCst));
@@ -231,8 +234,8 @@ impl IdleList {
 }
 
 impl Free {
-    /// For a taker with a reservation: whether the worker that it would have got was woken already, for another reason. It
-    /// searches, so there is nothing more to do.
+    /// For a taker with a reservation: whether the worker that it would have got was woken already,
+    /// for another reason. It searches, so there is nothing more to do.
     fn spend_forestalled(&mut self) -> bool {
         let is_forestalled = self.forestalled > 0;
         self.forestalled -= usize::from(is_forestalled);

@@ -1,7 +1,7 @@
 //! Models of the free-worker list, alone and together with a queue: nobody sleeps while work waits.
 //!
-//! [`Pool`] is a pool of the smallest kind. Its methods are those of the hub and of the worker, step by
-//! step; a lost wake-up shows as a deadlock, which loom reports.
+//! [`Pool`] is a pool of the smallest kind. Its methods are those of the hub and of the worker,
+//! step by step; a lost wake-up shows as a deadlock, which loom reports.
 #![forbid(unsafe_code)]
 
 mod lanes;
@@ -142,8 +142,8 @@ impl Pool {
     }
 
     fn wind_up(&self, index: usize, searching: Searching) -> Option<u32> {
-        // "Closed" was read with `SeqCst`, and the queues are now: a submitter that saw the gate open has
-        // pushed before. Loom knows that only by a fence.
+        // "Closed" was read with `SeqCst`, and the queues are now: a submitter that saw the gate
+        // open has pushed before. Loom knows that only by a fence.
         if !mutant!("wind_up_handshake") {
             handshake();
         }
@@ -233,8 +233,8 @@ fn two_submitters_one_worker() {
     });
 }
 
-/// Each worker leaves with the first task it gets, as one does that runs it for ever: so the first to
-/// find something has to wake the second if there is more.
+/// Each worker leaves with the first task it gets, as one does that runs it for ever: so the first
+/// to find something has to wake the second if there is more.
 #[test]
 fn a_searcher_that_finds_wakes_the_next() {
     explore(|| {
@@ -316,8 +316,9 @@ fn a_dealer_and_a_submitter() {
     });
 }
 
-/// A submitter has reserved a worker and waits for the lock when a task is dealt to the only one on the list; another
-/// enters before the submitter comes. Each worker that was counted on must be woken, the one with the task above all.
+/// A submitter has reserved a worker and waits for the lock when a task is dealt to the only one on
+/// the list; another enters before the submitter comes. Each worker that was counted on must be
+/// woken, the one with the task above all.
 #[test]
 fn a_task_dealt_to_a_worker_that_is_promised_already() {
     explore_shallow(|| {

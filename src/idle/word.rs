@@ -13,7 +13,8 @@ pub(crate) const MAX_WORKERS: usize = 4096;
 const WIDTH: u32 = 15;
 const MASK: u32 = (1 << WIDTH) - 1;
 
-// Spare workers come on top, at most as many again, and the cores of all of them may be on the list too.
+// Spare workers come on top, at most as many again, and the cores of all of them may be on the list
+// too.
 const _: () = assert!(4 * MAX_WORKERS < MASK as usize, "the counts must hold every worker");
 
 /// One reading of the word.

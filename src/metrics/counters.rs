@@ -1,7 +1,7 @@
 //! The counters themselves: one set for each worker, one for everybody else.
 //!
-//! Of 64 bits everywhere: in a machine's word of 32 they would come round within hours, and a count that is
-//! lowered before it is raised would not be seen to be below nothing.
+//! Of 64 bits everywhere: in a machine's word of 32 they would come round within hours, and a count
+//! that is lowered before it is raised would not be seen to be below nothing.
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;

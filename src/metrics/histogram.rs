@@ -68,7 +68,8 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
-    /// Gives the time that this share of all did not exceed: 0.5 is the median, 0.99 the 99th percentile.
+    /// Gives the time that this share of all did not exceed: 0.5 is the median, 0.99 the 99th
+    /// percentile.
     ///
     /// The answer is at most an eighth too long. Zero if nothing was recorded.
     #[must_use]

@@ -1,7 +1,7 @@
 //! What a pool has done so far: counters and times, gathered when somebody looks.
 //!
-//! Workers count in lines of their own with plain stores, so counting costs what it must and looking
-//! costs the one who looks.
+//! Workers count in lines of their own with plain stores, so counting costs what it must and
+//! looking costs the one who looks.
 
 mod counters;
 mod cpu_time;
@@ -21,8 +21,8 @@ pub use worker_info::{WorkerInfo, WorkerState};
 
 /// A reading of a pool's counters; `Display` prints it as a table.
 ///
-/// Every task that was spawned ends in exactly one of `completed`, `panicked`, `cancelled`, `expired`,
-/// `rejected` and `lost`, once nothing is queued or running.
+/// Every task that was spawned ends in exactly one of `completed`, `panicked`, `cancelled`,
+/// `expired`, `rejected` and `lost`, once nothing is queued or running.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -58,7 +58,8 @@ pub struct Metrics {
     /// Times a pinned worker was let loose to other cores, because it did not get its own: see
     /// [`Pinning::PerCore`](crate::Pinning::PerCore).
     pub let_loose: u64,
-    /// Parts of fork-join calls that other threads could take, and took: the same number as `jobs_taken`.
+    /// Parts of fork-join calls that other threads could take, and took: the same number as
+    /// `jobs_taken`.
     pub jobs_offered: u64,
     /// Parts of fork-join calls that another thread ran.
     pub jobs_taken: u64,

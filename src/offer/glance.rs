@@ -1,8 +1,8 @@
-//! What can be seen of a line from afar: glances without a fence, so that thieves seldom come in vain, and disturb
-//! nobody by looking.
+//! What can be seen of a line from afar: glances without a fence, so that thieves seldom come in
+//! vain, and disturb nobody by looking.
 //!
-//! All of it may be out of date. Nothing is sound because of it, and nothing stays hidden: the lookout asks for none of it
-//! but whether a line is bare, and that is wrong for a moment only.
+//! All of it may be out of date. Nothing is sound because of it, and nothing stays hidden: the
+//! lookout asks for none of it but whether a line is bare, and that is wrong for a moment only.
 
 use core::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -16,8 +16,8 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 /// For so long after a visit in vain a line counts as poor.
 const POOR_FOR: Duration = Duration::from_millis(1);
 
-/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what the owner writes all the
-/// time would hold it up.
+/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what
+/// the owner writes all the time would hold it up.
 #[derive(Debug)]
 pub(super) struct Sign {
     /// How many stretches lie on the first one.
@@ -37,7 +37,8 @@ impl Sign {
 pub(super) struct Hints {
     /// If this is the newest entry, nothing is left.
     pub(super) bare: AtomicPtr<Job>,
-    /// The newest entry when a thief found that none had anything to give, and the owner's changes then.
+    /// The newest entry when a thief found that none had anything to give, and the owner's changes
+    /// then.
     pub(super) poor: AtomicPtr<Job>,
     pub(super) poor_since: AtomicUsize,
     /// When a thief was here last, in nanoseconds since some time.
@@ -131,7 +132,8 @@ impl Line {
         (ticks(now).wrapping_sub(visited) as u128) < time.as_nanos()
     }
 
-    /// Whether the owner was in something long when a thief came last: it may wait for what it has left.
+    /// Whether the owner was in something long when a thief came last: it may wait for what it has
+    /// left.
     pub(crate) fn was_stuck(&self) -> bool {
         // ORDERING: a hint.
         self.hints.stuck.load(Ordering::Relaxed)
@@ -219,8 +221,8 @@ impl Line {
         self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Whether a thief found lately that nothing here could be given, and nothing is known to have been added since. That
-    /// may be wrong: the lookout does not ask.
+    /// Whether a thief found lately that nothing here could be given, and nothing is known to have
+    /// been added since. That may be wrong: the lookout does not ask.
     pub(crate) fn looks_poor(&self, now: Instant) -> bool {
         // ORDERING: hints, all of them.
         let is_same =

@@ -42,8 +42,8 @@ const TAKEN: usize = 1;
 
 impl JobTable {
     /// # Safety
-    /// - `run` may be called once with a pointer to any job of this table, on any thread, from when it was pushed
-    ///   until it was taken back or the offer made of it is done.
+    /// - `run` may be called once with a pointer to any job of this table, on any thread, from when
+    ///   it was pushed until it was taken back or the offer made of it is done.
     /// - It does not unwind.
     pub(crate) const unsafe fn new(run: unsafe fn(NonNull<()>)) -> Self {
         Self { kind: Kind::Once(run) }
@@ -82,8 +82,8 @@ impl Job {
     /// - The caller writes it; or there is an entry above.
     #[inline(always)]
     pub(super) unsafe fn newer(&self) -> &AtomicPtr<Self> {
-        // SAFETY: a place that was never written may be written by an atomic store: any bytes are an atomic pointer that
-        // nobody reads.
+        // SAFETY: a place that was never written may be written by an atomic store: any bytes are
+        // an atomic pointer that nobody reads.
         unsafe { self.newer.assume_init_ref() }
     }
 
@@ -110,7 +110,8 @@ impl Job {
     /// Whether a thief has taken it. Only for the owner, after [`Line::pop`](super::Line::pop).
     #[inline(always)]
     pub(crate) fn was_taken(&self) -> bool {
-        // ORDERING: `Line::pop` has read with acquire that no thief is here, or has waited for its lock.
+        // ORDERING: `Line::pop` has read with acquire that no thief is here, or has waited for its
+        // lock.
         self.word.load(Ordering::Relaxed).addr() & TAKEN != 0
     }
 
@@ -209,8 +210,8 @@ pub(super) unsafe fn give_of(job: NonNull<Job>, maker: &Maker<'_>) -> Given {
     // SAFETY: the word is the address of a table if it is not marked.
     match unsafe { &*word.cast::<JobTable>() }.kind {
         Kind::Once(run) => {
-            // SAFETY: the table's promise. The job's frame waits for the offer's end, and the owner runs it only if it
-            // finds no offer.
+            // SAFETY: the table's promise. The job's frame waits for the offer's end, and the owner
+            // runs it only if it finds no offer.
             let offer = maker.offer(unsafe { Work::new(job.cast(), run) });
             let kept = Arc::into_raw(Arc::clone(&offer)).cast_mut().cast::<()>();
             // ORDERING: the owner reads it after it has seen that the thief is gone.

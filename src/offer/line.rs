@@ -1,8 +1,10 @@
-//! One thread's line: what it has left to be run in its fork-join calls, within reach of every thief.
+//! One thread's line: what it has left to be run in its fork-join calls, within reach of every
+//! thief.
 //!
-//! `README.md` beside this file has the protocol and the argument. In short: the owner adds and takes back by plain
-//! stores, and looks after each whether a thief is there. A thief locks the line, and asks the owner first, who gives
-//! when it looks. If it does not look, the thief freezes the line, and pays for the fence of both sides.
+//! `README.md` beside this file has the protocol and the argument. In short: the owner adds and
+//! takes back by plain stores, and looks after each whether a thief is there. A thief locks the
+//! line, and asks the owner first, who gives when it looks. If it does not look, the thief freezes
+//! the line, and pays for the fence of both sides.
 
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{self, NonNull};
@@ -23,7 +25,8 @@ use crate::sync::{
     is_asymmetric, light_fence,
 };
 
-/// A thief was here, or is: what the owner has taken back may be a thief's. Set until the owner comes by.
+/// A thief was here, or is: what the owner has taken back may be a thief's. Set until the owner
+/// comes by.
 const FROZEN: u32 = 1;
 /// No worker watches: whoever adds something calls one.
 const CALL: u32 = 2;
@@ -46,13 +49,15 @@ pub(super) struct Owned {
     pub(super) changes: AtomicUsize,
     /// The newest source.
     pub(super) source: AtomicPtr<Job>,
-    /// Whether it says how much is left: if it is the only thing on the line but for what lies above it.
+    /// Whether it says how much is left: if it is the only thing on the line but for what lies
+    /// above it.
     pub(super) is_only: AtomicBool,
     /// What [`Sign::plenty`] says.
     pub(super) plenty: AtomicU32,
 }
 
-/// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner uses it.
+/// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner
+/// uses it.
 #[derive(Debug)]
 pub(super) struct Guarded {
     pub(super) innermost: Option<NonNull<Stretch>>,
@@ -62,7 +67,8 @@ pub(super) struct Guarded {
     is_frozen: Cell<bool>,
 }
 
-// SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the lock only.
+// SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the
+// lock only.
 unsafe impl Send for Guarded {}
 
 /// Who asked an owner for something.
@@ -154,7 +160,8 @@ impl Line {
         ptr::eq(job, self.first.get().cast())
     }
 
-    /// Adds an entry. Gives the one below, for [`pop`](Self::pop). Ask [`is_asked`](Self::is_asked) after it.
+    /// Adds an entry. Gives the one below, for [`pop`](Self::pop). Ask [`is_asked`](Self::is_asked)
+    /// after it.
     ///
     /// # Safety
     /// - Only the owner calls this; the line is attached.
@@ -166,7 +173,8 @@ impl Line {
         let below = owned.top.load(Ordering::Relaxed);
         // SAFETY: an attached line has a top, and that is there until it was popped.
         let below = unsafe { NonNull::new_unchecked(below) };
-        // ORDERING: release, partner of the acquire in `give`: a thief that comes by this finds the job whole.
+        // ORDERING: release, partner of the acquire in `give`: a thief that comes by this finds the
+        // job whole.
         // SAFETY: it lies on the line.
         let entry_below = unsafe { below.as_ref() };
         // SAFETY: this writes it.
@@ -182,8 +190,8 @@ impl Line {
         below
     }
 
-    /// Takes the newest entry back. Afterwards it is the owner's, unless a thief has it: so wait if the line
-    /// [is asked](Self::is_asked), and look whether the job [was taken](Job::was_taken).
+    /// Takes the newest entry back. Afterwards it is the owner's, unless a thief has it: so wait if
+    /// the line [is asked](Self::is_asked), and look whether the job [was taken](Job::was_taken).
     #[inline(always)]
     pub(crate) fn pop(&self, below: NonNull<Job>) {
         // ORDERING: release, so that a thief that sees this sees all that the owner did before.
@@ -194,12 +202,13 @@ impl Line {
     /// Whether the owner has to [attend](Self::attend) before it goes on.
     #[inline(always)]
     pub(crate) fn is_asked(&self) -> bool {
-        // ORDERING: what thieves did is seen by way of the lock, in `attend`; only the owner ends a freeze.
+        // ORDERING: what thieves did is seen by way of the lock, in `attend`; only the owner ends a
+        // freeze.
         self.owned.asked.load(Ordering::Relaxed) != 0
     }
 
-    /// Gives what a thief asks for, and ends a freeze: waits until no thief is at the line. Says whether a worker is to be
-    /// called to watch, and whether a thief was there.
+    /// Gives what a thief asks for, and ends a freeze: waits until no thief is at the line. Says
+    /// whether a worker is to be called to watch, and whether a thief was there.
     #[cold]
     #[inline(never)]
     pub(crate) fn attend(&self) -> Asked {
@@ -242,7 +251,8 @@ impl Line {
 
     /// Does in a thief's name what it would do, if it still waits for that. Only for the owner.
     fn grant(&self) {
-        // ORDERING: acquire, partner of `ask`. Release keeps the chain from an earlier thief's release.
+        // ORDERING: acquire, partner of `ask`. Release keeps the chain from an earlier thief's
+        // release.
         if self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH == 0 {
             return;
         }
@@ -269,8 +279,9 @@ impl Line {
         self.guarded.lock()
     }
 
-    /// The owner is about to change a thing by plain loads and stores that a source of this line could give. Until
-    /// [`conclude`](Self::conclude) thieves pass over it; what was given before has been marked.
+    /// The owner is about to change a thing by plain loads and stores that a source of this line
+    /// could give. Until [`conclude`](Self::conclude) thieves pass over it; what was given before
+    /// has been marked.
     #[inline]
     pub(crate) fn announce(&self, thing: NonNull<()>) {
         // ORDERING: the fence orders it before the look at who asks.
@@ -351,7 +362,8 @@ impl Line {
             // ORDERING: as above.
             self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
         }
-        // Jobs come and go at one place, so only of sources it is known whether it is still the same.
+        // Jobs come and go at one place, so only of sources it is known whether it is still the
+        // same.
         // ORDERING: as above.
         if taken.is_none() && top == self.owned.source.load(Ordering::Relaxed) {
             // ORDERING: as above.
@@ -409,8 +421,9 @@ impl Line {
         if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
     }
 
-    /// From here on the owner does no more than one thing to the line before it waits for the lock. It stays so until the
-    /// owner has come by: so only the first of many thieves that find it stuck pays for the fence.
+    /// From here on the owner does no more than one thing to the line before it waits for the lock.
+    /// It stays so until the owner has come by: so only the first of many thieves that find it
+    /// stuck pays for the fence.
     fn freeze(&self, guarded: &Guarded) {
         if !guarded.is_frozen.replace(true) {
             self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
@@ -426,8 +439,8 @@ impl Line {
         unsafe { give_oldest(guarded, top, part_of) }
     }
 
-    /// Runs what was taken from a line, as a stretch of its own: what this thread has left further out is no
-    /// part of it, and stays within reach.
+    /// Runs what was taken from a line, as a stretch of its own: what this thread has left further
+    /// out is no part of it, and stays within reach.
     pub(crate) fn run(&self, taken: Taken) {
         let stretch = Stretch::new(Some(Arc::clone(taken.offer())));
         stretch.base.set(stretch.root());

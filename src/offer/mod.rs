@@ -1,8 +1,9 @@
 //! Work that one thread offers to the others of its pool, and takes back if nobody came for it.
 //!
-//! A fork-join call never depends on an offer being taken: whoever made it takes it back when it has
-//! nothing else to do. So an offer that nobody sees costs time, never progress. `README.md` beside this
-//! file has the states and the argument; this module knows nothing of tasks, workers or pools.
+//! A fork-join call never depends on an offer being taken: whoever made it takes it back when it
+//! has nothing else to do. So an offer that nobody sees costs time, never progress. `README.md`
+//! beside this file has the states and the argument; this module knows nothing of tasks, workers or
+//! pools.
 
 mod glance;
 mod job;
@@ -72,8 +73,8 @@ impl Offer {
         Arc::new(Self { work, parent, depth, state: AtomicU32::new(RUNNING), owner })
     }
 
-    /// What hangs on no board, and nobody takes: it stands for all offers that are made as parts of it. Whoever
-    /// finds that they are done [finishes](Self::finish) it.
+    /// What hangs on no board, and nobody takes: it stands for all offers that are made as parts of
+    /// it. Whoever finds that they are done [finishes](Self::finish) it.
     pub(crate) fn group(parent: Option<Arc<Self>>, owner: Arc<Parker>) -> Arc<Self> {
         unsafe fn nothing(_: NonNull<()>) {}
         // SAFETY: it may be called at any time, and does not unwind.
@@ -99,8 +100,8 @@ impl Offer {
         self.owner.park();
     }
 
-    /// Sleeps until somebody calls the owner, spuriously, or until `end`. Says whether somebody called. Only for the owner's
-    /// thread.
+    /// Sleeps until somebody calls the owner, spuriously, or until `end`. Says whether somebody
+    /// called. Only for the owner's thread.
     pub(crate) fn park_until(&self, end: Instant) -> bool {
         self.owner.park_until(end)
     }
@@ -127,8 +128,8 @@ impl Offer {
 
     /// All of it was done: tells the owner.
     pub(crate) fn finish(&self) {
-        // ORDERING: release, partner of `is_done`: the owner's frame is gone soon after, so nothing of it
-        // is touched from here on; the sleeping place belongs to this offer as well.
+        // ORDERING: release, partner of `is_done`: the owner's frame is gone soon after, so nothing
+        // of it is touched from here on; the sleeping place belongs to this offer as well.
         let order = planted(mutant!("offer_finish_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
         if self.state.swap(DONE, order) == ASLEEP && !mutant!("offer_no_wake") {
             self.owner.unpark();
@@ -137,7 +138,8 @@ impl Offer {
 }
 
 impl Drop for Offer {
-    /// One after another: along a list that is cut again and again the line of parents is as long as the list.
+    /// One after another: along a list that is cut again and again the line of parents is as long
+    /// as the list.
     fn drop(&mut self) {
         let mut next = self.parent.take();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
@@ -166,8 +168,9 @@ impl Taken {
     /// Runs the work, and tells the owner.
     pub(crate) fn run(self) {
         let Work { data, run } = self.0.work;
-        // SAFETY: whoever made the offer promised that this may be called until it is withdrawn or done. It
-        // was taken from the board, so it can't be withdrawn; and this value is used up, so it is called once.
+        // SAFETY: whoever made the offer promised that this may be called until it is withdrawn or
+        // done. It was taken from the board, so it can't be withdrawn; and this value is used up,
+        // so it is called once.
         unsafe { run(data) };
         self.0.finish();
     }

@@ -1,7 +1,8 @@
-//! Models of a line: its owner adds and takes back while thieves come, and waits for what they took.
+//! Models of a line: its owner adds and takes back while thieves come, and waits for what they
+//! took.
 //!
-//! Both fences are full ones here. Each piece counts its runs in a cell, so that loom sees who touches it too late: an
-//! owner that goes on "leaves the frame" by touching the cell once more.
+//! Both fences are full ones here. Each piece counts its runs in a cell, so that loom sees who
+//! touches it too late: an owner that goes on "leaves the frame" by touching the cell once more.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ struct Piece {
     runs: UnsafeCell<u32>,
 }
 
-// SAFETY: a line's protocol sees to it that one thread touches a piece at a time, and loom checks it.
+// SAFETY: a line's protocol sees to it that one thread touches a piece at a time, and loom checks
+// it.
 unsafe impl Sync for Piece {}
 // SAFETY: as above.
 unsafe impl Send for Piece {}
@@ -216,7 +218,8 @@ fn a_thief_comes_while_the_owner_pops_what_was_taken() {
     });
 }
 
-/// `Hub::ask_for_calls` and the look after it, against a push: either the owner is asked, or what it added is seen.
+/// `Hub::ask_for_calls` and the look after it, against a push: either the owner is asked, or what
+/// it added is seen.
 #[test]
 fn whoever_adds_something_calls_or_is_seen() {
     explore(|| {

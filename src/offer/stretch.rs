@@ -22,7 +22,8 @@ pub(super) struct Stretch {
     offer: Option<Arc<Offer>>,
     /// The stretch further out, and its newest entry.
     pub(super) outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
-    /// Whether nothing is left further out. That stays so: nothing is added there while this stretch lies on it.
+    /// Whether nothing is left further out. That stays so: nothing is added there while this
+    /// stretch lies on it.
     is_alone: Cell<bool>,
 }
 
@@ -76,7 +77,8 @@ impl Stretch {
 }
 
 /// # Safety
-/// - The line's lock is held, by the caller or by a thief that waits for it; so the line names the stretch.
+/// - The line's lock is held, by the caller or by a thief that waits for it; so the line names the
+///   stretch.
 pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<Offer>>) -> bool {
     // SAFETY: a stretch is there while the line names it.
     part_of.is_none_or(|whole| unsafe { stretch.as_ref() }.is_part_of(whole))
@@ -85,8 +87,8 @@ pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<O
 /// Takes the oldest piece of a line.
 ///
 /// # Safety
-/// - The line is frozen, or the caller is its owner. Its lock is held by the caller, or by a thief that waits for it.
-///   `top` is the line's newest entry.
+/// - The line is frozen, or the caller is its owner. Its lock is held by the caller, or by a thief
+///   that waits for it. `top` is the line's newest entry.
 pub(super) unsafe fn give_oldest(
     guarded: &Guarded,
     top: Option<NonNull<Job>>,
@@ -95,7 +97,8 @@ pub(super) unsafe fn give_oldest(
     let innermost = guarded.innermost?;
     let owner = guarded.owner.as_ref()?;
     let top = top.expect("the line is attached");
-    // What runs in a stretch is part of what runs in those further out: so the wanted ones are the inner ones.
+    // What runs in a stretch is part of what runs in those further out: so the wanted ones are the
+    // inner ones.
     let mut outer = Vec::new();
     // SAFETY: a stretch is there while the line names it.
     let outer_of = |stretch: NonNull<Stretch>| unsafe { stretch.as_ref() }.outer.get();
@@ -124,8 +127,8 @@ pub(super) unsafe fn give_oldest(
 unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Option<Arc<Offer>> {
     let maker = Maker::new(stretch.offer.as_ref(), owner);
     let mut at = stretch.base.get();
-    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base, and they are there
-    // until `retreat`.
+    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base,
+    // and they are there until `retreat`.
     let base = unsafe { at.as_ref() };
     // SAFETY: such a job was taken.
     let is_popped = at != stretch.root() && unsafe { base.below() } == top;
@@ -146,7 +149,8 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
         match given {
             Given::Offer(offer) => return Some(offer),
             Given::Taken(offer) => {
-                // SAFETY: it was on the line, so it is there until the owner has seen that it was taken.
+                // SAFETY: it was on the line, so it is there until the owner has seen that it was
+                // taken.
                 let entry = unsafe { next.as_ref() };
                 // SAFETY: it was taken just now; the caller's promise about the lock.
                 unsafe { entry.lies_on(at) };

@@ -1,4 +1,5 @@
-//! Two lines in turn, each of which runs what was taken from the other, as threads do that wait for one another.
+//! Two lines in turn, each of which runs what was taken from the other, as threads do that wait for
+//! one another.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -59,7 +60,8 @@ impl Pair {
     }
 }
 
-/// A thread that waits looks at such lines after each of its naps. One that is not known to be bare costs a fence each time.
+/// A thread that waits looks at such lines after each of its naps. One that is not known to be bare
+/// costs a fence each time.
 #[test]
 fn a_line_with_nothing_left_is_known_to_be_bare_however_deep_its_stretches_lie() {
     let pair = Pair { lines: [Line::new(), Line::new()], depth: Cell::new(0) };

@@ -1,9 +1,11 @@
-//! A thief's wish: what it would take from a line, said to the line's owner, who can give it without a fence.
+//! A thief's wish: what it would take from a line, said to the line's owner, who can give it
+//! without a fence.
 //!
-//! The thief holds the line's lock all the time. It makes its wish known by a bit in the word that the owner looks at
-//! anyway. The owner clears the bit, does in the thief's name what the thief would have done, and answers. If no answer
-//! comes within about the time that the heavy fence takes, the thief clears the bit itself and takes what it wants. One
-//! of the two clears it, so one of them acts.
+//! The thief holds the line's lock all the time. It makes its wish known by a bit in the word that
+//! the owner looks at anyway. The owner clears the bit, does in the thief's name what the thief
+//! would have done, and answers. If no answer comes within about the time that the heavy fence
+//! takes, the thief clears the bit itself and takes what it wants. One of the two clears it, so one
+//! of them acts.
 
 use core::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -75,11 +77,13 @@ impl Wish {
         if answer.as_ptr() == nothing() {
             return Some(None);
         }
-        // SAFETY: `answer` left it there for the thief, who looks once more only if there is no answer.
+        // SAFETY: `answer` left it there for the thief, who looks once more only if there is no
+        // answer.
         Some(Some(unsafe { Arc::from_raw(answer.as_ptr()) }))
     }
 
-    /// Waits for an answer for about as long as the thief's other way would take; less if none is likely.
+    /// Waits for an answer for about as long as the thief's other way would take; less if none is
+    /// likely.
     pub(super) fn wait_a_moment(&self, is_brief: bool) -> Option<Option<Arc<Offer>>> {
         let end = clock::after(if is_brief { SHORTEST_WAIT } else { patience() });
         loop {

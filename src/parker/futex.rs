@@ -1,9 +1,11 @@
-//! The Linux kernel's line for those who sleep on a word (`futex`), which it finds by the word's address.
+//! The Linux kernel's line for those who sleep on a word (`futex`), which it finds by the word's
+//! address.
 
 use core::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Seconds and nanoseconds as `SYS_futex` reads them: of the kernel's own width, which is not always that of `libc::timespec`.
+/// Seconds and nanoseconds as `SYS_futex` reads them: of the kernel's own width, which is not
+/// always that of `libc::timespec`.
 #[cfg(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32"))]
 type Number = i64;
 #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32")))]
@@ -35,13 +37,14 @@ impl Line {
 
     /// Sleeps if the word has this value, at most for the time that is left.
     ///
-    /// Comes back when it was woken, when the time is up, or for no reason: why is not said, for the caller looks at the word.
+    /// Comes back when it was woken, when the time is up, or for no reason: why is not said, for
+    /// the caller looks at the word.
     pub(super) fn wait(&self, word: &AtomicU32, value: u32, left: Option<Duration>) {
         let timeout = left.map(Timespec::new);
         let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
         let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-        // SAFETY: the word and the time are borrowed until the call returns. The kernel reads both, the word atomically, and
-        // keeps neither.
+        // SAFETY: the word and the time are borrowed until the call returns. The kernel reads both,
+        // the word atomically, and keeps neither.
         let _why_awake =
             unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
     }

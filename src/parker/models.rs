@@ -1,6 +1,8 @@
-//! Models of the seat on a word: a token is never lost, wakes who sleeps, and comes with what its giver did.
+//! Models of the seat on a word: a token is never lost, wakes who sleeps, and comes with what its
+//! giver did.
 //!
-//! The futex itself is the model's (`word::kernel`): it promises what the kernel's does, and no more.
+//! The futex itself is the model's (`word::kernel`): it promises what the kernel's does, and no
+//! more.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

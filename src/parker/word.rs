@@ -1,12 +1,13 @@
-//! A seat on one word: it says whether the token is there, and whether the owner sleeps; the kernel keeps the sleeper.
+//! A seat on one word: it says whether the token is there, and whether the owner sleeps; the kernel
+//! keeps the sleeper.
 //!
-//! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and back. Three things make
-//! that right:
+//! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and
+//! back. Three things make that right:
 //!
-//! - the owner says that it sleeps by an exchange, which fails if the token is there by then; so either the owner sees the
-//!   token, or the giver sees the sleeper;
-//! - the kernel looks at the word once more, under the lock of its own line: a token between the exchange and the sleep
-//!   ends the sleep before it begins;
+//! - the owner says that it sleeps by an exchange, which fails if the token is there by then; so
+//!   either the owner sees the token, or the giver sees the sleeper;
+//! - the kernel looks at the word once more, under the lock of its own line: a token between the
+//!   exchange and the sleep ends the sleep before it begins;
 //! - when the time is up, one exchange says so and takes a token that came at that moment.
 #![forbid(unsafe_code)]
 
@@ -121,7 +122,8 @@ mod kernel {
     }
 }
 
-/// What the kernel promises of a futex: the look at the word and the step into the line are one, under the line's lock.
+/// What the kernel promises of a futex: the look at the word and the step into the line are one,
+/// under the line's lock.
 #[cfg(corepool_loom)]
 mod kernel {
     use std::time::Duration;

@@ -28,13 +28,13 @@ pub use task_builder::TaskBuilder;
 
 /// A fixed set of worker threads for CPU-bound tasks.
 ///
-/// Share it by reference or in an [`Arc`]; every method takes `&self`. Inside a task the free functions,
-/// such as [`corepool::spawn`](crate::spawn), reach the pool that runs the task.
+/// Share it by reference or in an [`Arc`]; every method takes `&self`. Inside a task the free
+/// functions, such as [`corepool::spawn`](crate::spawn), reach the pool that runs the task.
 ///
-/// **Dropping** the pool is [`shutdown`](Self::shutdown): it blocks until all accepted tasks have run.
-/// On one of the pool's own workers it cannot wait for itself; there it closes the pool and lets go,
-/// and the threads end when the work is done. So it does where the end of a token or a deadline drops
-/// one of the pool's own tasks, unrun, and that had the last [`Arc`] of the pool.
+/// **Dropping** the pool is [`shutdown`](Self::shutdown): it blocks until all accepted tasks have
+/// run. On one of the pool's own workers it cannot wait for itself; there it closes the pool and
+/// lets go, and the threads end when the work is done. So it does where the end of a token or a
+/// deadline drops one of the pool's own tasks, unrun, and that had the last [`Arc`] of the pool.
 ///
 /// ```
 /// use corepool::WorkerPool;
@@ -63,8 +63,9 @@ impl WorkerPool {
     /// Runs a closure on a worker; the handle gives its result.
     ///
     /// Never fails: if the pool refuses the task, the handle is settled with
-    /// [`TaskError::Rejected`](crate::TaskError::Rejected). **May block** if the pool is bounded, full, and was built with
-    /// [`WhenFull::Block`](crate::WhenFull::Block), the default. What happened before this call is seen by the task.
+    /// [`TaskError::Rejected`](crate::TaskError::Rejected). **May block** if the pool is bounded,
+    /// full, and was built with [`WhenFull::Block`](crate::WhenFull::Block), the default. What
+    /// happened before this call is seen by the task.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -98,10 +99,11 @@ impl WorkerPool {
         spawn_plain::<F, F, T>(&self.hub, closure)
     }
 
-    /// Runs a closure on a worker if there is room now; never blocks, whatever [`WhenFull`](crate::WhenFull) says.
+    /// Runs a closure on a worker if there is room now; never blocks, whatever
+    /// [`WhenFull`](crate::WhenFull) says.
     ///
-    /// If another thread closes the pool during this very call, the closure may be gone all the same;
-    /// then the handle says `Rejected`.
+    /// If another thread closes the pool during this very call, the closure may be gone all the
+    /// same; then the handle says `Rejected`.
     ///
     /// # Errors
     /// The closure itself, if the pool is full or closed.
@@ -181,8 +183,8 @@ impl WorkerPool {
         submit::spawn_async_on(&self.hub, Options::default(), closure, shape).await
     }
 
-    /// As [`spawn_async`](Self::spawn_async), for a closure that wants to know about its task, as with
-    /// [`spawn_with`](Self::spawn_with).
+    /// As [`spawn_async`](Self::spawn_async), for a closure that wants to know about its task, as
+    /// with [`spawn_with`](Self::spawn_with).
     ///
     /// # Errors
     /// The closure itself, if the pool is closed before there is room.
@@ -234,8 +236,8 @@ impl WorkerPool {
         self.hub.workers()
     }
 
-    /// Tells about each [spare worker](crate::Builder::spare_workers) that has a thread now. Their numbers follow those of the
-    /// workers.
+    /// Tells about each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
+    /// numbers follow those of the workers.
     #[must_use]
     pub fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.hub.spare_workers()
@@ -243,13 +245,13 @@ impl WorkerPool {
 
     /// Gives a receiver for what happens in the pool from now on, with the recent past first.
     ///
-    /// Every call makes a listener of its own. The pool never waits for a listener: one that falls some
-    /// thousands of events behind misses some, and [`Metrics::events_dropped`] counts them. A
+    /// Every call makes a listener of its own. The pool never waits for a listener: one that falls
+    /// some thousands of events behind misses some, and [`Metrics::events_dropped`] counts them. A
     /// receiver that was dropped is forgotten at the next event; until then the pool keeps about
     /// half a kilobyte for it.
     ///
-    /// It is a receiver of the crate `crossbeam-channel`. It ends when the pool has been dropped and
-    /// its last thread has ended, which is after [`Closed`](PoolEvent::Closed): the events of
+    /// It is a receiver of the crate `crossbeam-channel`. It ends when the pool has been dropped
+    /// and its last thread has ended, which is after [`Closed`](PoolEvent::Closed): the events of
     /// workers that end come in between. Who joins a thread that listens drops the pool first.
     #[must_use]
     pub fn events(&self) -> Receiver<PoolEvent> {
@@ -271,7 +273,8 @@ impl WorkerPool {
     }
 }
 
-// A panic that passes by leaves a pool as it is: no call of ours is ever half done when user code runs.
+// A panic that passes by leaves a pool as it is: no call of ours is ever half done when user code
+// runs.
 impl UnwindSafe for WorkerPool {}
 impl RefUnwindSafe for WorkerPool {}
 

@@ -114,7 +114,8 @@ impl WorkerPool {
         }
     }
 
-    /// As [`shutdown`](Self::shutdown), but gives up when the time is over. **Blocks** that long at most.
+    /// As [`shutdown`](Self::shutdown), but gives up when the time is over. **Blocks** that long at
+    /// most.
     ///
     /// Then what is still queued is cancelled, and what still runs is asked to stop, as by
     /// [`shutdown_stopping`](Self::shutdown_stopping). It is named in the report, and its threads
@@ -144,8 +145,8 @@ impl WorkerPool {
     }
 
     /// As [`shutdown_timeout`](Self::shutdown_timeout), but asks what runs to stop some time before
-    /// it gives up. Both times count from now; a `stop_after` that is longer than `timeout` counts as
-    /// that. **Blocks** for the whole time at most.
+    /// it gives up. Both times count from now; a `stop_after` that is longer than `timeout` counts
+    /// as that. **Blocks** for the whole time at most.
     ///
     /// Until `stop_after` the work goes on. Then what has not started is cancelled, and every
     /// running task sees that [`is_cancelled`](crate::TaskContext::is_cancelled), for the reason
@@ -211,7 +212,8 @@ impl WorkerPool {
                 self.hub.lives.give_up();
             }
         } else {
-            // From here on continuations are refused at once; what came between the two is settled too.
+            // From here on continuations are refused at once; what came between the two is settled
+            // too.
             self.hub.lives.give_up();
             report.cancelled += self.hub.cancel_waiting().wait(end);
             report.abandoned = self.running_tasks();
@@ -289,9 +291,9 @@ impl WorkerPool {
 
 impl Drop for WorkerPool {
     fn drop(&mut self) {
-        // A deadline was set and has passed: what it left behind is not waited for after all. Or the
-        // last owner is one of the pool's own tasks, which its token's end drops: it would wait for
-        // what may wait for its own end.
+        // A deadline was set and has passed: what it left behind is not waited for after all. Or
+        // the last owner is one of the pool's own tasks, which its token's end drops: it would wait
+        // for what may wait for its own end.
         if self.hub.lives.was_given_up() || self.hub.lives.unsettled.is_settling_here() {
             self.close();
         } else {

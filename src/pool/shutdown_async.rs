@@ -14,14 +14,17 @@ use crate::lineage;
 use crate::worker;
 
 impl WorkerPool {
-    /// Closes the pool at once, and gives a future that waits until what is queued has run and the threads have ended.
+    /// Closes the pool at once, and gives a future that waits until what is queued has run and the
+    /// threads have ended.
     ///
-    /// It is [`shutdown`](Self::shutdown) for async code, on any runtime or none. The pool is closed when this call returns,
-    /// whether the future is polled or not; the future only waits. It never blocks: the destructors of the threads' own thread-locals are waited for
-    /// in a thread that is started for that (if the system refuses one, then in place).
+    /// It is [`shutdown`](Self::shutdown) for async code, on any runtime or none. The pool is
+    /// closed when this call returns, whether the future is polled or not; the future only waits.
+    /// It never blocks: the destructors of the threads' own thread-locals are waited for in a
+    /// thread that is started for that (if the system refuses one, then in place).
     ///
-    /// May be called more than once, at once, and beside the other ways to end a pool. The future borrows nothing: it can be spawned on a runtime. Inside one
-    /// of the pool's own tasks it can't wait for itself: there, and in a forked child, it is ready at once.
+    /// May be called more than once, at once, and beside the other ways to end a pool. The future
+    /// borrows nothing: it can be spawned on a runtime. Inside one of the pool's own tasks it can't
+    /// wait for itself: there, and in a forked child, it is ready at once.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -42,8 +45,8 @@ impl WorkerPool {
 
 /// The future that [`WorkerPool::shutdown_async`] gives.
 ///
-/// The last waker wins. After the end it stays ready. **Dropping** it part way is fine: the pool stays closed, runs what is queued and
-/// ends; dropping the pool then waits for the rest.
+/// The last waker wins. After the end it stays ready. **Dropping** it part way is fine: the pool
+/// stays closed, runs what is queued and ends; dropping the pool then waits for the rest.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;

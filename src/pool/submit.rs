@@ -112,7 +112,8 @@ where
     make_and_send::<Named, F, T>(hub, way, options, closure)
 }
 
-/// Spawns without a place, and so without waiting for one: for those who bound their tasks themselves.
+/// Spawns without a place, and so without waiting for one: for those who bound their tasks
+/// themselves.
 pub(crate) fn spawn_without_place<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
@@ -125,8 +126,8 @@ where
     make_and_send::<Named, F, T>(hub, way, Options::default(), closure)
 }
 
-/// Spawns if there is room now. A refused closure is given back as it came, so it is brought into shape only once it is
-/// accepted.
+/// Spawns if there is room now. A refused closure is given back as it came, so it is brought into
+/// shape only once it is accepted.
 pub(super) fn try_spawn_on<F, G, T>(
     hub: &Arc<Hub>,
     options: Options,
@@ -301,7 +302,8 @@ fn tie(hub: &Hub, options: &Options, held: &HeldTask<()>) {
     }
 }
 
-/// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do so.
+/// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do
+/// so.
 #[cold]
 fn take_back(hub: &Hub, held: &HeldTask<()>) {
     if held.settle_unrun(Outcome::Closed).is_some() {

@@ -29,8 +29,8 @@ impl<'pool> TaskBuilder<'pool> {
         Self { hub, options: Options::default() }
     }
 
-    /// Names the task, for events and reports. Without a name they show the closure's type, which says
-    /// in which function it was written.
+    /// Names the task, for events and reports. Without a name they show the closure's type, which
+    /// says in which function it was written.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.options.name = Some(name.into());
         self
@@ -42,7 +42,8 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Has the task run on this worker and on no other. It waits until that worker is free, and needs no room in a bounded queue.
+    /// Has the task run on this worker and on no other. It waits until that worker is free, and
+    /// needs no room in a bounded queue.
     ///
     /// **Not always on the same thread:** while the worker's own task waits, in
     /// [`blocking`](fn@crate::blocking) or for another task, a [spare
@@ -51,8 +52,9 @@ impl<'pool> TaskBuilder<'pool> {
     /// others, and the task that waits has not ended. Where that matters, as for a C library with
     /// state in its thread, build the pool with `spare_workers(0)`.
     ///
-    /// A task that waits for it does not run it in place, unless it is on that worker. Tasks that wait in a circle for tasks
-    /// placed on one another's workers need a [spare worker](crate::Builder::spare_workers) each; without one they wait for ever.
+    /// A task that waits for it does not run it in place, unless it is on that worker. Tasks that
+    /// wait in a circle for tasks placed on one another's workers need a [spare
+    /// worker](crate::Builder::spare_workers) each; without one they wait for ever.
     ///
     /// # Panics
     /// If the pool has no such worker.
@@ -146,8 +148,8 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Ties the task to a token: when that ends, a task that has not started is cancelled at once, and one that runs is
-    /// asked to stop.
+    /// Ties the task to a token: when that ends, a task that has not started is cancelled at once,
+    /// and one that runs is asked to stop.
     ///
     /// ```
     /// use corepool::{CancelToken, TaskError};
@@ -230,7 +232,8 @@ impl<'pool> TaskBuilder<'pool> {
         submit::spawn_async_on(self.hub, self.options, closure, shape).await
     }
 
-    /// Spawns the task, as [`WorkerPool::spawn_async_with`](crate::WorkerPool::spawn_async_with) does.
+    /// Spawns the task, as [`WorkerPool::spawn_async_with`](crate::WorkerPool::spawn_async_with)
+    /// does.
     ///
     /// # Errors
     /// The closure itself, if the pool is closed before there is room.

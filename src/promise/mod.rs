@@ -1,10 +1,11 @@
 //! Several handles as one: wait for all of them, or for the first.
 //!
-//! A [`Promise`] can be joined in a thread, with a limit of time too, and awaited. It takes what has settled in the
-//! order of settling, so it costs the same for each handle, however many there are.
+//! A [`Promise`] can be joined in a thread, with a limit of time too, and awaited. It takes what
+//! has settled in the order of settling, so it costs the same for each handle, however many there
+//! are.
 //!
-//! **A task fails if it gives a [`TaskError`]**: it panicked, was cancelled, came too late. One whose
-//! closure returns a `Result` has a value, also if that is an `Err`.
+//! **A task fails if it gives a [`TaskError`]**: it panicked, was cancelled, came too late. One
+//! whose closure returns a `Result` has a value, also if that is an `Err`.
 //!
 //! ```
 //! use corepool::{WorkerPool, promise};
@@ -21,9 +22,9 @@
 //! For [`all_settled`] that would be in vain: its first look takes what has settled by then, and
 //! leaves each of the others a waker. From then on only those are looked at that were woken.
 //! Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's
-//! waker, ask
-//! whether something was woken meanwhile. A task that settles before the last step is seen by it; one that settles after it finds the waker.
-//! A handle gives its result once, and is spent from then on, whoever wakes its slot again.
+//! waker, ask whether something was woken meanwhile. A task that settles before the last step is
+//! seen by it; one that settles after it finds the waker. A handle gives its result once, and is
+//! spent from then on, whoever wakes its slot again.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -129,7 +130,8 @@ pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race
 
 /// Several handles that are waited for as one; see [`all`], [`all_settled`], [`any`] and [`race`].
 ///
-/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked for.
+/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked
+/// for.
 #[must_use = "nobody waits for the tasks until it is joined or awaited"]
 pub struct Promise<R: Rule> {
     /// None once the output was given.
@@ -160,8 +162,8 @@ impl<R: Rule> Promise<R> {
 
     /// Waits for the output.
     ///
-    /// **Blocks** the thread; in async code `.await` it instead. Inside a task what nobody has started is run in
-    /// place, as by [`TaskHandle::join`].
+    /// **Blocks** the thread; in async code `.await` it instead. Inside a task what nobody has
+    /// started is run in place, as by [`TaskHandle::join`].
     ///
     /// # Panics
     /// If it was awaited to its end before.
@@ -185,7 +187,8 @@ impl<R: Rule> Promise<R> {
         self.wait(Some(clock::after(timeout))).ok_or(self)
     }
 
-    /// Gives the output if it is there; never blocks, but inside a task may run what nobody has started.
+    /// Gives the output if it is there; never blocks, but inside a task may run what nobody has
+    /// started.
     ///
     /// # Errors
     /// The promise itself, if there is no output yet.
@@ -325,7 +328,8 @@ impl<R: Rule> Promise<R> {
         output
     }
 
-    /// Takes this one's result if it is there; else has it watched. Gives the output if that decides it.
+    /// Takes this one's result if it is there; else has it watched. Gives the output if that
+    /// decides it.
     fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
         let handle = &mut self.handles[number];
         if handle.is_spent() && !mutant!("promise_takes_twice") {

@@ -1,6 +1,8 @@
-//! Models of promises: tasks settle, fail and are cancelled while somebody looks at the promise, waits for it or drops it.
+//! Models of promises: tasks settle, fail and are cancelled while somebody looks at the promise,
+//! waits for it or drops it.
 //!
-//! The tasks are real ones, without a pool; the wait is `Promise::wait` with a parker of the model's own.
+//! The tasks are real ones, without a pool; the wait is `Promise::wait` with a parker of the
+//! model's own.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -163,7 +165,8 @@ impl Wake for Bell {
     }
 }
 
-/// Polled by a second task of a runtime while the value comes: that one hears of it, unless the poll gave the value.
+/// Polled by a second task of a runtime while the value comes: that one hears of it, unless the
+/// poll gave the value.
 #[test]
 fn the_last_waker_is_woken() {
     explore(|| {

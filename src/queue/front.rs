@@ -1,9 +1,10 @@
 //! The lock of a queue's front: taken with one exchange, given back with one plain store.
 //!
-//! A lock that wakes sleepers needs a second exchange to give it back, which is a tenth of what a task
-//! costs here. This one is held for some tens of instructions, never over user code and never over a
-//! system call, so who finds it taken looks again soon; should the holder have been preempted, the
-//! one who waits first yields its core and then sleeps in small steps, so it never spins without a bound.
+//! A lock that wakes sleepers needs a second exchange to give it back, which is a tenth of what a
+//! task costs here. This one is held for some tens of instructions, never over user code and never
+//! over a system call, so who finds it taken looks again soon; should the holder have been
+//! preempted, the one who waits first yields its core and then sleeps in small steps, so it never
+//! spins without a bound.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;

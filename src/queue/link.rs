@@ -55,7 +55,8 @@ impl Drop for Link {
 /// An owning pointer to something that carries a [`Link`].
 ///
 /// # Safety
-/// - `into_link` gives a pointer to a link that stays valid and in place until `from_link` gets it back;
+/// - `into_link` gives a pointer to a link that stays valid and in place until `from_link` gets it
+///   back;
 /// - `from_link` of that pointer gives the same item back.
 pub(crate) unsafe trait Linked: Sized {
     /// Turns the item into its link; the list owns it from here.

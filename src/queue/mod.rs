@@ -1,4 +1,5 @@
-//! An unbounded first-in first-out queue: a push is two exchanges, a pop happens under a small lock.
+//! An unbounded first-in first-out queue: a push is two exchanges, a pop happens under a small
+//! lock.
 //!
 //! The links live inside the items, so pushing allocates nothing. `README.md` beside this file has
 //! the protocol and the argument; [`Queue`] knows nothing of tasks and is modelled with integers.
@@ -58,8 +59,8 @@ struct Front {
     sweeps: usize,
 }
 
-// SAFETY: the raw pointers are links of items that the queue owns, and items may move between threads
-// because `T: Send`. `first` is reached only under the front's lock.
+// SAFETY: the raw pointers are links of items that the queue owns, and items may move between
+// threads because `T: Send`. `first` is reached only under the front's lock.
 unsafe impl<T: Linked + Send> Send for Queue<T> {}
 // SAFETY: as for `Send`; sharing the queue gives other threads items by value, never by reference.
 unsafe impl<T: Linked + Send> Sync for Queue<T> {}
@@ -82,8 +83,8 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Appends one item. Never waits. The item is there for every look that comes after this call in
-    /// the single order of `SeqCst` accesses.
+    /// Appends one item. Never waits. The item is there for every look that comes after this call
+    /// in the single order of `SeqCst` accesses.
     #[inline]
     pub(crate) fn push(&self, item: T) {
         let link = item.into_link();
@@ -92,8 +93,8 @@ impl<T: Linked> Queue<T> {
         self.append(link, link);
     }
 
-    /// As [`push`](Self::push), for a queue into which only the calling thread ever pushes: it counts
-    /// without an exchange.
+    /// As [`push`](Self::push), for a queue into which only the calling thread ever pushes: it
+    /// counts without an exchange.
     #[inline]
     pub(crate) fn push_alone(&self, item: T) {
         let link = item.into_link();
@@ -106,7 +107,8 @@ impl<T: Linked> Queue<T> {
         self.take(&mut self.front.lock())
     }
 
-    /// Takes the oldest item if it is this one, which the caller knows to be alive; what a worker does for a task it is about to run itself.
+    /// Takes the oldest item if it is this one, which the caller knows to be alive; what a worker
+    /// does for a task it is about to run itself.
     #[inline]
     pub(crate) fn pop_if(&self, wanted: NonNull<Link>) -> Option<T> {
         let mut front = self.front.lock();
@@ -120,17 +122,18 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Takes the oldest item for the caller and moves up to `limit - 1` of those behind it to `home`.
+    /// Takes the oldest item for the caller and moves up to `limit - 1` of those behind it to
+    /// `home`.
     ///
-    /// At most half of what waits, rounded up, is taken: the rest stays for whoever comes next. Only
-    /// `home`'s owner pushes into `home`, and the caller is it.
+    /// At most half of what waits, rounded up, is taken: the rest stays for whoever comes next.
+    /// Only `home`'s owner pushes into `home`, and the caller is it.
     #[inline]
     pub(crate) fn pop_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
         self.steal_batch(limit, usize::MAX, home)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse: the
-    /// caller gets the youngest of the items, and the oldest is the last in `home`.
+    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse:
+    /// the caller gets the youngest of the items, and the oldest is the last in `home`.
     #[inline]
     pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
         self.take_batch(2, limit, long, home)
@@ -167,7 +170,8 @@ impl<T: Linked> Queue<T> {
         let oldest = oldest.into_link();
         let rest = turn_round(oldest, head, tail);
         home.append_alone(rest, oldest, count);
-        // SAFETY: `tail` came in by `into_link`, has left the list with its chain, and is in no other.
+        // SAFETY: `tail` came in by `into_link`, has left the list with its chain, and is in no
+        // other.
         (Pop::Item(unsafe { T::from_link(tail) }), count)
     }
 
@@ -180,8 +184,8 @@ impl<T: Linked> Queue<T> {
         self.is_empty_locked(&front)
     }
 
-    /// Whether nothing is here, as one load without the lock can tell: a queue with an item, or with a
-    /// pusher in the gap, never looks empty.
+    /// Whether nothing is here, as one load without the lock can tell: a queue with an item, or
+    /// with a pusher in the gap, never looks empty.
     #[inline]
     pub(crate) fn looks_empty(&self) -> bool {
         self.back.last.load(Ordering::SeqCst) == self.stub.as_ptr()
@@ -189,8 +193,8 @@ impl<T: Linked> Queue<T> {
 
     /// Whether a pop would find an item now: the last look of a worker that goes to sleep.
     ///
-    /// A pusher in the gap counts as nothing: it has not finished its push, and when it has it looks
-    /// for a sleeper itself.
+    /// A pusher in the gap counts as nothing: it has not finished its push, and when it has it
+    /// looks for a sleeper itself.
     pub(crate) fn has_item(&self) -> bool {
         if self.looks_empty() {
             return false;
@@ -210,8 +214,8 @@ impl<T: Linked> Queue<T> {
         (front.first != self.stub).then(|| self.ask(front.first, question))
     }
 
-    /// Takes the oldest item if the answer is yes. Asked and taken under one lock: an address alone does
-    /// not tell an item from a later one in the same place.
+    /// Takes the oldest item if the answer is yes. Asked and taken under one lock: an address alone
+    /// does not tell an item from a later one in the same place.
     pub(crate) fn pop_when(&self, question: impl FnOnce(&T) -> bool) -> Option<T> {
         let mut front = self.front.lock();
         self.skip_stub(&mut front);
@@ -250,15 +254,15 @@ impl<T: Linked> Queue<T> {
 
     /// Asks a question about an item that stays in the list. The caller holds the front's lock.
     fn ask<R>(&self, at: NonNull<Link>, question: impl FnOnce(&T) -> R) -> R {
-        // SAFETY: `at` is an item's link, and the lock keeps others from taking it; it is not dropped
-        // here, so it has not been given back.
+        // SAFETY: `at` is an item's link, and the lock keeps others from taking it; it is not
+        // dropped here, so it has not been given back.
         let item = ManuallyDrop::new(unsafe { T::from_link(at) });
         question(&item)
     }
 
     fn waiting(&self, front: &Front) -> usize {
-        // A pusher counts before it links, so `taken` never runs ahead of what this thread sees by more
-        // than a pusher's gap; the clamp keeps a torn reading from looking like 2^64 items.
+        // A pusher counts before it links, so `taken` never runs ahead of what this thread sees by
+        // more than a pusher's gap; the clamp keeps a torn reading from looking like 2^64 items.
         let waiting = self.count().wrapping_sub(front.taken);
         if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
@@ -273,8 +277,8 @@ impl<T: Linked> Queue<T> {
     #[inline]
     fn append(&self, head: NonNull<Link>, tail: NonNull<Link>) {
         link_at(tail).set_next(ptr::null_mut());
-        // SeqCst: `looks_empty` may be a sleeper's last look, so this takes part in the handshake; and
-        // it makes the previous pusher's item visible as memory to write to.
+        // SeqCst: `looks_empty` may be a sleeper's last look, so this takes part in the handshake;
+        // and it makes the previous pusher's item visible as memory to write to.
         // ORDERING: the weaker ones are planted bugs.
         let order = planted(mutant!("append_unreleased"), Ordering::SeqCst, Ordering::Acquire);
         let order = planted(mutant!("append_unacquired"), order, Ordering::Release);
@@ -349,11 +353,13 @@ impl<T: Linked> Queue<T> {
     fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
         link_at(self.stub).set_next(ptr::null_mut());
         // SeqCst, as every change of `last`. Release and acquire would do in the language: whoever
-        // exchanges `last` next sees the stub's empty link. But Miri, until its issue 5104 was mended
-        // in June 2026, let a look see this change though a pusher's SeqCst one had come after it.
+        // exchanges `last` next sees the stub's empty link. But Miri, until its issue 5104 was
+        // mended in June 2026, let a look see this change though a pusher's SeqCst one had come
+        // after it.
         // ORDERING: the weaker one is a planted bug.
         let order = planted(mutant!("put_stub_unreleased"), Ordering::SeqCst, Ordering::Acquire);
-        // ORDERING: relaxed on failure, because the caller then looks at the link, with its own ordering.
+        // ORDERING: relaxed on failure, because the caller then looks at the link, with its own
+        // ordering.
         self.back
             .last
             .compare_exchange(last.as_ptr(), self.stub.as_ptr(), order, Ordering::Relaxed)
@@ -371,8 +377,8 @@ impl<T: Linked> Queue<T> {
         }
         self.skip_stub(front);
         let head = front.first;
-        // Looked at once: a pusher may link behind the stub at any moment from here, and then the walk
-        // below would take the stub along as if it were an item.
+        // Looked at once: a pusher may link behind the stub at any moment from here, and then the
+        // walk below would take the stub along as if it were an item.
         if !mutant!("stub_in_chain") && head == self.stub {
             return None;
         }
@@ -397,7 +403,8 @@ impl<T: Linked> Drop for Queue<T> {
                 break;
             }
         }
-        // SAFETY: the stub came from a box in `new`, and no pusher can be under way: we own the queue.
+        // SAFETY: the stub came from a box in `new`, and no pusher can be under way: we own the
+        // queue.
         drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
     }
 }
@@ -411,13 +418,14 @@ impl<T: Linked> fmt::Debug for Queue<T> {
 /// The link behind a pointer of the list.
 #[inline(always)]
 fn link_at<'a>(link: NonNull<Link>) -> &'a Link {
-    // SAFETY: links in the list are alive: an item's until it is taken, the stub's until the queue is
-    // dropped, the previous last item's until its pusher linked a successor (see `append`). The
+    // SAFETY: links in the list are alive: an item's until it is taken, the stub's until the queue
+    // is dropped, the previous last item's until its pusher linked a successor (see `append`). The
     // lifetime is that of one expression in this file; no caller keeps the reference.
     unsafe { link.as_ref() }
 }
 
-/// Turns the chain `head .. tail` round, without its tail, and puts `oldest` at its end. Gives its new head.
+/// Turns the chain `head .. tail` round, without its tail, and puts `oldest` at its end. Gives its
+/// new head.
 fn turn_round(oldest: NonNull<Link>, head: NonNull<Link>, tail: NonNull<Link>) -> NonNull<Link> {
     let (mut behind, mut at) = (oldest, head);
     while at != tail {

@@ -1,7 +1,7 @@
 //! Models of the queue: who pushes, pops, steals or sweeps while others do the same.
 //!
-//! The items are numbers in boxes. Each notes that it was dropped, and whether two threads touched it
-//! at once; each must come out once, in its pusher's order.
+//! The items are numbers in boxes. Each notes that it was dropped, and whether two threads touched
+//! it at once; each must come out once, in its pusher's order.
 
 mod sweeps;
 
@@ -58,8 +58,8 @@ impl Drop for Item {
     }
 }
 
-// SAFETY: the link is the first field of a box, which stays in place until `from_link` makes it a box
-// again.
+// SAFETY: the link is the first field of a box, which stays in place until `from_link` makes it a
+// box again.
 unsafe impl Linked for Box<Item> {
     fn into_link(self) -> NonNull<Link> {
         NonNull::from(Box::leak(self)).cast()

@@ -57,7 +57,8 @@ fn who_steps_out_of_the_line_leaves_the_room_to_the_next() {
     });
 }
 
-/// Takes both places at once: with the only worker held, the second task could wait for a lost one without an end.
+/// Takes both places at once: with the only worker held, the second task could wait for a lost one
+/// without an end.
 fn no_place_is_lost(pool: &WorkerPool) {
     let (give, take) = shuttle::sync::mpsc::channel();
     let holds = pool.spawn(move || take.recv().is_ok());

@@ -12,7 +12,8 @@ fn lending(workers: usize, spares: usize) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(workers).spare_workers(spares))
 }
 
-/// A task that waits, inside `blocking`, until another task has run: with all workers at that, only spare ones can.
+/// A task that waits, inside `blocking`, until another task has run: with all workers at that, only
+/// spare ones can.
 #[test]
 fn a_worker_that_blocks_leaves_its_core_to_who_ends_its_wait() {
     explore(|| {
@@ -33,7 +34,8 @@ fn three_that_block_are_helped_by_two() {
         outside(3, &pool, |pool, number| {
             let (give, take) = shuttle::sync::mpsc::channel();
             let waits = pool.spawn(move || blocking(|| take.recv().ok()));
-            // Two of the three workers' places may wait; a third pair finds a spare worker free again.
+            // Two of the three workers' places may wait; a third pair finds a spare worker free
+            // again.
             assert!(give.send(number).is_ok());
             assert_eq!(waits.join().ok().flatten(), Some(number));
         });

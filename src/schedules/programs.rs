@@ -1,4 +1,5 @@
-//! Random programs on the whole pool, drawn by the schedule's own dice, so that a replay draws the same.
+//! Random programs on the whole pool, drawn by the schedule's own dice, so that a replay draws the
+//! same.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! Random programs in which everybody waits for somebody, on two pools at once. Waits make a tree, and there are spare workers enough: so
-//! each program has an end, and where it has none shuttle says that all threads sleep.
+//! Random programs in which everybody waits for somebody, on two pools at once. Waits make a tree,
+//! and there are spare workers enough: so each program has an end, and where it has none shuttle
+//! says that all threads sleep.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -60,8 +60,8 @@ impl Core {
         NonNull::from(self).cast()
     }
 
-    /// Puts a closure where the calling thread, or else the scope's own, will find it. Gives the calling thread's line if
-    /// it lies there.
+    /// Puts a closure where the calling thread, or else the scope's own, will find it. Gives the
+    /// calling thread's line if it lies there.
     #[inline]
     pub(super) fn push(&self, job: ListedJob) -> Option<NonNull<Line>> {
         let job = Cell::new(Some(job));
@@ -84,7 +84,8 @@ impl Core {
         job.send_away();
         let mut strays = self.strays.lock();
         if strays.len() == strays.capacity() {
-            // Those that their handles have run are of no use any more, and a scope may stay open for long.
+            // Those that their handles have run are of no use any more, and a scope may stay open
+            // for long.
             // SAFETY: what is in the list has the list's half, and is left out once.
             strays.retain(|job| !unsafe { ListedJob::leave_if_claimed(job.raw()) });
             let left = strays.len();
@@ -92,7 +93,8 @@ impl Core {
         }
         strays.push_back(job);
         drop(strays);
-        // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left the roll.
+        // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left
+        // the roll.
         self.has_strays.store(true, Ordering::Release);
         // ORDERING: written before others could come here.
         let line = NonNull::new(self.line.load(Ordering::Relaxed)).expect("a scope has a line");
@@ -140,7 +142,8 @@ impl Core {
         }
     }
 
-    /// Sleeps until the job is done. A worker lends its core meanwhile: the job may wait for a task that is placed on it.
+    /// Sleeps until the job is done. A worker lends its core meanwhile: the job may wait for a task
+    /// that is placed on it.
     pub(super) fn sleep_until<R>(&self, job: &HeldJob<R>) {
         let number = job.number();
         // One for both: where thread-locals are gone each call gives another.
@@ -202,7 +205,8 @@ pub(super) struct Branch<'c> {
     jobs: Deque<Head>,
     /// Whether a thief was given something.
     gave: AtomicBool,
-    /// What the scope's own thread waits for, once something was given. Touched with the line's lock held.
+    /// What the scope's own thread waits for, once something was given. Touched with the line's
+    /// lock held.
     group: UnsafeCell<Option<Arc<Offer>>>,
     /// Whether it is the scope's own thread's.
     is_own: bool,
@@ -263,7 +267,8 @@ impl<'c> Branch<'c> {
     /// Runs everything, and waits for what others have taken. For the scope's own thread.
     #[inline]
     pub(super) fn finish(&self, stack: &Stack<'_>) {
-        // What is out there borrows from frames that a panic would leave. User code's is caught further in.
+        // What is out there borrows from frames that a panic would leave. User code's is caught
+        // further in.
         let bomb = unwind::AbortOnPanic;
         self.run_all();
         while self.has_given() {
@@ -294,7 +299,8 @@ impl<'c> Branch<'c> {
             // It may help with parts of this meanwhile, and these may spawn here again.
             stack.wait_for(&group);
         }
-        // For another round a new one: this one is done for good. Thieves are given nothing while the roll is empty.
+        // For another round a new one: this one is done for good. Thieves are given nothing while
+        // the roll is empty.
         self.line.alone(|| {
             // SAFETY: the line's lock is held.
             unsafe { *self.group.get() = None };
@@ -333,7 +339,8 @@ impl<'c> Branch<'c> {
         // SAFETY: the caller's promise.
         let jobs = unsafe { self.jobs.take_older(is_free) };
         for &job in &jobs {
-            // SAFETY: from `push`; the owner reaches it by its handle only, which is not at it just now.
+            // SAFETY: from `push`; the owner reaches it by its handle only, which is not at it just
+            // now.
             unsafe { ListedJob::mark_away(job) };
         }
         if jobs.is_empty() && self.may_give_strays() {
@@ -349,7 +356,8 @@ impl Source for Branch<'_> {
         if self.jobs.looks_empty() && !self.may_give_strays() {
             return None;
         }
-        // Whoever takes it is on the roll from now on. An empty one means that the scope's thread is about to go on.
+        // Whoever takes it is on the roll from now on. An empty one means that the scope's thread
+        // is about to go on.
         if !self.core.roll.enter() {
             return None;
         }
@@ -367,8 +375,8 @@ impl Source for Branch<'_> {
         let core = NonNull::from(self.core);
         let batch = Box::new(Batch { core, group: Arc::clone(&group), jobs });
         let batch = NonNull::from(Box::leak(batch));
-        // SAFETY: whoever takes the offer owns the batch. The core, and what the jobs borrow, stay for as long
-        // as somebody is on the roll, and the batch's taker is from now on.
+        // SAFETY: whoever takes the offer owns the batch. The core, and what the jobs borrow, stay
+        // for as long as somebody is on the roll, and the batch's taker is from now on.
         let work = unsafe { Work::new(batch.cast(), Batch::run) };
         Some(maker.offer_in(&group, work))
     }

@@ -5,8 +5,8 @@ use super::Scope;
 
 /// A closure for [`Scope::spawn`]: `|| ..`, or `|_| ..` as other crates' scopes write it.
 ///
-/// `M` says which of the two it is; the compiler finds it out. What it can't find out is the type of an argument
-/// that is used: to spawn more, let the closure capture the scope.
+/// `M` says which of the two it is; the compiler finds it out. What it can't find out is the type
+/// of an argument that is used: to spawn more, let the closure capture the scope.
 #[diagnostic::on_unimplemented(
     message = "a scope can't spawn this",
     label = "expected a closure without an argument; to spawn more it can capture the scope",

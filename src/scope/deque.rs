@@ -1,7 +1,8 @@
-//! The jobs that one thread has at hand for a scope: it adds and takes at one end, and thieves take from the other.
+//! The jobs that one thread has at hand for a scope: it adds and takes at one end, and thieves take
+//! from the other.
 //!
-//! The owner's side is plain stores and a look at the line, as in `offer/README.md`. Thieves come with the line frozen and
-//! its lock held.
+//! The owner's side is plain stores and a look at the line, as in `offer/README.md`. Thieves come
+//! with the line frozen and its lock held.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -56,8 +57,8 @@ impl<T> Deque<T> {
     }
 
     fn slots(&self) -> &[AtomicPtr<T>] {
-        // SAFETY: written by the owner's thread only, with the line's lock held: so neither the owner nor a thief, who
-        // holds that lock, comes here meanwhile.
+        // SAFETY: written by the owner's thread only, with the line's lock held: so neither the
+        // owner nor a thief, who holds that lock, comes here meanwhile.
         let many = unsafe { &*self.many.get() };
         many.as_deref().unwrap_or(&self.few)
     }
@@ -80,8 +81,8 @@ impl<T> Deque<T> {
         NonNull::new(item).expect("an item was put there")
     }
 
-    /// Adds an item, for the owner. Ask the line afterwards. Where the items would need more room, those that `is_spent`
-    /// says so of are left out first, and never come out again.
+    /// Adds an item, for the owner. Ask the line afterwards. Where the items would need more room,
+    /// those that `is_spent` says so of are left out first, and never come out again.
     #[inline]
     pub(super) fn push(
         &self,

@@ -25,9 +25,11 @@ impl<'scope, R> ScopedHandle<'scope, R> {
         Self { held: Some(held), core, stays: PhantomData }
     }
 
-    /// Waits for the closure and gives its result. If nobody has started it, it is run here and now.
+    /// Waits for the closure and gives its result. If nobody has started it, it is run here and
+    /// now.
     ///
-    /// **May block**, while another thread runs the closure; runs nothing else meanwhile. A worker lends its core for that time.
+    /// **May block**, while another thread runs the closure; runs nothing else meanwhile. A worker
+    /// lends its core for that time.
     ///
     /// # Errors
     /// [`Panicked`](TaskError::Panicked), with what the closure threw; the scope then does not end

@@ -42,7 +42,8 @@ impl<R> HeldJob<R> {
     #[inline]
     fn change(&self, change_to: impl Fn(u32) -> u32) -> u32 {
         let Some(line) = self.line else {
-            // SAFETY: the handle's half is one of the holders. The job is away, or nobody else reaches it.
+            // SAFETY: the handle's half is one of the holders. The job is away, or nobody else
+            // reaches it.
             return unsafe { change(self.job, change_to) };
         };
         // SAFETY: `lies_on` was promised that it is there.
@@ -92,7 +93,8 @@ impl<R> HeldJob<R> {
         self.job.addr().get()
     }
 
-    /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the job is done.
+    /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the
+    /// job is done.
     pub(super) fn lie_down(&self) -> bool {
         self.change(|state| state | ASLEEP) & DONE == 0
     }

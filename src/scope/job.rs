@@ -1,9 +1,10 @@
 //! One closure of a scope: its memory, and the two who reach it, a list and a handle.
 //!
-//! While a job stays with the thread that spawned it, its state is changed by plain loads and stores. A thief marks
-//! it as `away` before it takes it, and from then on every change is an exchange. The handle never leaves the spawning
-//! thread. Before it changes a job that a thief could take just now, it announces that on the thread's line, and thieves
-//! pass over that job (see `offer/README.md`).
+//! While a job stays with the thread that spawned it, its state is changed by plain loads and
+//! stores. A thief marks it as `away` before it takes it, and from then on every change is an
+//! exchange. The handle never leaves the spawning thread. Before it changes a job that a thief
+//! could take just now, it announces that on the thread's line, and thieves pass over that job (see
+//! `offer/README.md`).
 //!
 //! | bit | meaning |
 //! | --- | --- |
@@ -39,10 +40,11 @@ pub(super) const ASLEEP: u32 = 16;
 /// What every job begins with.
 pub(super) struct Head {
     pub(super) state: AtomicU32,
-    /// Set once, by the thief that takes the job, or by the spawning thread before others can reach it.
+    /// Set once, by the thief that takes the job, or by the spawning thread before others can reach
+    /// it.
     away: AtomicBool,
-    /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of no size
-    /// in a real build.
+    /// Entered by whoever touches closure or result, so that a model sees two who do so at once. Of
+    /// no size in a real build.
     contents: UnsafeCell<()>,
     /// The same for whoever uses the job, or frees it.
     memory: UnsafeCell<()>,
@@ -229,8 +231,8 @@ unsafe fn touch(job: NonNull<Head>) {
 
 /// Changes the state. The change is one exchange if others may reach the job.
 ///
-/// It gets the job by its address, because a reference would promise that the job is there until this
-/// returns; after an exchange that lets go of it the other holder may free it at once.
+/// It gets the job by its address, because a reference would promise that the job is there until
+/// this returns; after an exchange that lets go of it the other holder may free it at once.
 ///
 /// # Safety
 /// - The caller is one of the job's two holders.
@@ -239,8 +241,8 @@ pub(super) unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> 
     // SAFETY: it is there as long as it has the caller for a holder.
     let head = unsafe { head(job) };
     head.memory.with(|_| ());
-    // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the list's
-    // side is left, and at home there is only one thread.
+    // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the
+    // list's side is left, and at home there is only one thread.
     let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
     let mut before = head.state.load(order);
     let is_alone = before & HELD == 0 || mutant!("job_plain_while_held");
@@ -298,8 +300,8 @@ pub(super) struct ListedJob {
     job: NonNull<Head>,
 }
 
-// SAFETY: closure and result are `Send` (see `make`); whoever gives a job to another thread has marked
-// it as away before.
+// SAFETY: closure and result are `Send` (see `make`); whoever gives a job to another thread has
+// marked it as away before.
 unsafe impl Send for ListedJob {}
 
 /// What became of a job that left its list.
@@ -348,15 +350,17 @@ impl ListedJob {
     /// From now on the job's state is changed by exchanges.
     ///
     /// # Safety
-    /// - The list's half is the caller's, and keeps the job. The handle's thread does not change the job just now.
+    /// - The list's half is the caller's, and keeps the job. The handle's thread does not change
+    ///   the job just now.
     pub(super) unsafe fn mark_away(job: NonNull<Head>) {
-        // ORDERING: the job goes on by way of a lock; the handle's thread looks after it has seen that the thief is gone.
+        // ORDERING: the job goes on by way of a lock; the handle's thread looks after it has seen
+        // that the thief is gone.
         // SAFETY: the caller's promise.
         unsafe { head(job) }.away.store(true, Ordering::Relaxed);
     }
 
-    /// Runs the closure, unless the handle's thread has. `panicked` is called before the handle can see a
-    /// panic; `wake` with the job's number if the handle's thread sleeps.
+    /// Runs the closure, unless the handle's thread has. `panicked` is called before the handle can
+    /// see a panic; `wake` with the job's number if the handle's thread sleeps.
     #[inline]
     pub(super) fn run(self, panicked: impl FnOnce(), wake: impl FnOnce(usize)) -> Left {
         let job = self.job;

@@ -27,7 +27,8 @@ use crate::unwind;
 
 /// Where closures on borrowed data are spawned; see [`WorkerPool::scope`].
 ///
-/// `'scope` is the time of the scope itself, and `'env` that of what its closures borrow from around it.
+/// `'scope` is the time of the scope itself, and `'env` that of what its closures borrow from
+/// around it.
 pub struct Scope<'scope, 'env: 'scope> {
     core: Core,
     // Neither may be shortened or stretched, as in the standard library's scoped threads.
@@ -38,17 +39,19 @@ pub struct Scope<'scope, 'env: 'scope> {
 impl WorkerPool {
     /// Lets closures on borrowed data be spawned, and returns when all of them have ended.
     ///
-    /// The body runs on the calling thread. Closures wait there until an idle worker takes the oldest of them, which it
-    /// does by itself, also while the body or a closure computes, sleeps or waits. Those that nobody takes run on the calling
-    /// thread when the body has ended, the newest first. Closures may spawn more: they capture the scope. A spawn costs a
-    /// small allocation; nobody is woken for it.
+    /// The body runs on the calling thread. Closures wait there until an idle worker takes the
+    /// oldest of them, which it does by itself, also while the body or a closure computes, sleeps
+    /// or waits. Those that nobody takes run on the calling thread when the body has ended, the
+    /// newest first. Closures may spawn more: they capture the scope. A spawn costs a small
+    /// allocation; nobody is woken for it.
     ///
-    /// A thread that is no worker of this pool takes part as a guest. Nothing but this scope's own closures runs
-    /// while it waits for them.
+    /// A thread that is no worker of this pool takes part as a guest. Nothing but this scope's own
+    /// closures runs while it waits for them.
     ///
     /// # Panics
-    /// If the body or a closure panics, after all closures have ended: with the body's payload, else the first
-    /// closure's. The panic of a closure that was [joined](ScopedHandle::join) comes out there instead.
+    /// If the body or a closure panics, after all closures have ended: with the body's payload,
+    /// else the first closure's. The panic of a closure that was [joined](ScopedHandle::join) comes
+    /// out there instead.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -70,7 +73,8 @@ impl WorkerPool {
     }
 }
 
-/// As [`WorkerPool::scope`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::scope`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::scope`] and [`WorkerPool::global`].
@@ -124,11 +128,12 @@ where
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Spawns a closure that ends before the scope does.
     ///
-    /// It takes no argument; to spawn more, it captures the scope. (`|_| ..`, as other crates' scopes write it, is
-    /// taken as well.)
+    /// It takes no argument; to spawn more, it captures the scope. (`|_| ..`, as other crates'
+    /// scopes write it, is taken as well.)
     ///
-    /// Never runs the closure here and now, and never blocks: it is safe to hold a lock that the closure wants. The
-    /// handle may be dropped; it can be [joined](ScopedHandle::join) before the scope ends.
+    /// Never runs the closure here and now, and never blocks: it is safe to hold a lock that the
+    /// closure wants. The handle may be dropped; it can be [joined](ScopedHandle::join) before the
+    /// scope ends.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -149,8 +154,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     {
         let (listed, mut held) = job::make(move || closure.call(self));
         let line = self.core.push(listed);
-        // SAFETY: the thread is inside the scope, or in a closure of it, and keeps its line until that ends. The handle
-        // does not leave the thread, nor outlive the scope.
+        // SAFETY: the thread is inside the scope, or in a closure of it, and keeps its line until
+        // that ends. The handle does not leave the thread, nor outlive the scope.
         unsafe { held.lies_on(line) };
         ScopedHandle::new(held, &self.core)
     }

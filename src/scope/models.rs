@@ -1,8 +1,9 @@
-//! Models of a job that went away: who runs it against the handle, in every way they can meet. `memory` has those of the
-//! counts by which a chunk of jobs is kept.
+//! Models of a job that went away: who runs it against the handle, in every way they can meet.
+//! `memory` has those of the counts by which a chunk of jobs is kept.
 //!
-//! Each job says how often its closure ran, and how often closure and result were dropped. Its cells say whether two
-//! threads touched it at once, and loom's allocator whether it was freed once.
+//! Each job says how often its closure ran, and how often closure and result were dropped. Its
+//! cells say whether two threads touched it at once, and loom's allocator whether it was freed
+//! once.
 
 mod memory;
 
@@ -210,8 +211,8 @@ fn a_run_against_a_join() {
     });
 }
 
-/// The handle lets go first; from then on there is one holder, whose changes are plain stores, but it may be one
-/// thread after another.
+/// The handle lets go first; from then on there is one holder, whose changes are plain stores, but
+/// it may be one thread after another.
 #[test]
 fn a_job_without_a_handle_is_passed_on() {
     explore_both(|ends| {
@@ -286,7 +287,8 @@ impl Listed {
         Self { line, jobs: Deque::new(), seen: Arc::clone(seen) }
     }
 
-    /// A scope with one job, while a thief comes: the handle is used, and then the scope's thread runs what is left.
+    /// A scope with one job, while a thief comes: the handle is used, and then the scope's thread
+    /// runs what is left.
     fn run(&self, use_up: impl FnOnce(&Seen, HeldJob<Token>)) {
         // SAFETY: this outlives the entry.
         let entry = unsafe { SourceJob::new(self) };

@@ -4,10 +4,12 @@ use core::ptr::NonNull;
 
 use crate::sync::{AtomicUsize, Ordering, planted};
 
-/// How many threads run closures of a scope, or have been offered some: the scope's own thread is one.
+/// How many threads run closures of a scope, or have been offered some: the scope's own thread is
+/// one.
 ///
-/// A thief counts itself in while it has frozen the line of a thread that is counted, or waits for those who are. So the
-/// count comes to 0 once a round, when no closure is left but among the strays and on the list of the scope's own thread.
+/// A thief counts itself in while it has frozen the line of a thread that is counted, or waits for
+/// those who are. So the count comes to 0 once a round, when no closure is left but among the
+/// strays and on the list of the scope's own thread.
 pub(super) struct Roll {
     present: AtomicUsize,
 }
@@ -18,7 +20,8 @@ impl Roll {
         Self { present: AtomicUsize::new(1) }
     }
 
-    /// Counts another one in, for whom somebody who is counted leaves work. Says whether it did: not once all have left.
+    /// Counts another one in, for whom somebody who is counted leaves work. Says whether it did:
+    /// not once all have left.
     pub(super) fn enter(&self) -> bool {
         // ORDERING: only the number matters so far.
         let mut present = self.present.load(Ordering::Relaxed);
@@ -38,13 +41,15 @@ impl Roll {
         false
     }
 
-    /// The caller has nothing left. Says whether it was the last; all that the others did is seen then.
+    /// The caller has nothing left. Says whether it was the last; all that the others did is seen
+    /// then.
     ///
     /// # Safety
-    /// - The roll is there until the last has left; the caller was counted, and uses the roll no more
-    ///   unless it is the last.
+    /// - The roll is there until the last has left; the caller was counted, and uses the roll no
+    ///   more unless it is the last.
     pub(super) unsafe fn leave(roll: NonNull<Self>) -> bool {
-        // ORDERING: release what the caller's closures did; acquire, for the last, what the others' did.
+        // ORDERING: release what the caller's closures did; acquire, for the last, what the others'
+        // did.
         let order = planted(mutant!("roll_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("roll_unacquired"), order, Ordering::Release);
         // SAFETY: the caller's promise.

@@ -12,9 +12,9 @@ use super::memory::{LINE, Memory};
 
 /// An array of atomics that threads share: zeroed, aligned to a cache line, and cheap to clone.
 ///
-/// A clone is another handle on the same cells, as with an `Arc`; the memory is freed with the last one. The array
-/// is a slice: index it, iterate over it, take parts of it. Its cells begin with a cache line of 64 bytes, and nothing
-/// else lies in their lines.
+/// A clone is another handle on the same cells, as with an `Arc`; the memory is freed with the last
+/// one. The array is a slice: index it, iterate over it, take parts of it. Its cells begin with a
+/// cache line of 64 bytes, and nothing else lies in their lines.
 ///
 /// [`wait`](super::wait()) and [`notify`](super::notify) work on its cells.
 ///
@@ -37,14 +37,15 @@ use super::memory::{LINE, Memory};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SharedArray<A: Atomic> {
-    // Beside the owner and not behind it: each clone writes the owner's count, and a reader of cells would miss the
-    // cache for the pointer.
+    // Beside the owner and not behind it: each clone writes the owner's count, and a reader of
+    // cells would miss the cache for the pointer.
     cells: NonNull<[A]>,
     owner: Arc<Memory>,
 }
 
-// SAFETY: the cells are only ever handed out as `&A`, and `A` may be shared (`Sync`, by `Atomic`). They live as long as
-// any owner, on whatever thread that is, and dropping them does nothing (`Zeroable`).
+// SAFETY: the cells are only ever handed out as `&A`, and `A` may be shared (`Sync`, by `Atomic`).
+// They live as long as any owner, on whatever thread that is, and dropping them does nothing
+// (`Zeroable`).
 unsafe impl<A: Atomic> Send for SharedArray<A> {}
 // SAFETY: as above; through `&SharedArray` one gets `&A` and clones, and no more.
 unsafe impl<A: Atomic> Sync for SharedArray<A> {}
@@ -52,8 +53,8 @@ unsafe impl<A: Atomic> Sync for SharedArray<A> {}
 impl<A: Atomic> SharedArray<A> {
     /// Makes an array of so many cells, all zero (`false`). Zero cells are fine.
     ///
-    /// The memory is asked from the system as zeros where it can be: a large array costs no writing, and
-    /// takes up room only where it is used.
+    /// The memory is asked from the system as zeros where it can be: a large array costs no
+    /// writing, and takes up room only where it is used.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicI16, Ordering};
@@ -63,7 +64,8 @@ impl<A: Atomic> SharedArray<A> {
     /// ```
     ///
     /// # Panics
-    /// If there is no memory for so many cells; above all if their size in bytes is no size (more than `isize::MAX`).
+    /// If there is no memory for so many cells; above all if their size in bytes is no size (more
+    /// than `isize::MAX`).
     #[must_use]
     #[track_caller]
     pub fn new(len: usize) -> Self {
@@ -106,8 +108,9 @@ impl<A: Atomic> Deref for SharedArray<A> {
 
     #[inline]
     fn deref(&self) -> &[A] {
-        // SAFETY: the cells lie in the owner's memory, which lives as long as `self`; they were zeroed, which is a value
-        // of `A` (`Zeroable`); they are aligned, as `new` checks; nobody has them exclusively.
+        // SAFETY: the cells lie in the owner's memory, which lives as long as `self`; they were
+        // zeroed, which is a value of `A` (`Zeroable`); they are aligned, as `new` checks; nobody
+        // has them exclusively.
         unsafe { self.cells.as_ref() }
     }
 }
@@ -142,7 +145,8 @@ impl<A: Atomic> From<&[A::Value]> for SharedArray<A> {
     fn from(values: &[A::Value]) -> Self {
         let array = Self::new(values.len());
         for (cell, value) in array.iter().zip(values) {
-            // ORDERING: nobody else has the array yet; by whatever way it gets there, the values go along.
+            // ORDERING: nobody else has the array yet; by whatever way it gets there, the values go
+            // along.
             cell.store(*value, Ordering::Relaxed);
         }
         array

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 
 /// An atomic that a [`SharedArray`](super::SharedArray) can be made of, and that can be waited on.
 ///
-/// These are `AtomicU8` to `AtomicU64`, `AtomicI8` to `AtomicI64`, `AtomicUsize`, `AtomicIsize` and `AtomicBool`. It can't be
-/// implemented outside of this crate: the array relies on zeroed memory being a value.
+/// These are `AtomicU8` to `AtomicU64`, `AtomicI8` to `AtomicI64`, `AtomicUsize`, `AtomicIsize` and
+/// `AtomicBool`. It can't be implemented outside of this crate: the array relies on zeroed memory
+/// being a value.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU8, AtomicI64, Ordering};
@@ -59,7 +60,8 @@ pub(super) mod sealed {
 
 macro_rules! atomics {
     ($($atomic:ty: $value:ty,)*) => { $(
-        // SAFETY: it has the layout of an integer or a `bool`, for which zero is a value (false), and no drop.
+        // SAFETY: it has the layout of an integer or a `bool`, for which zero is a value (false),
+        // and no drop.
         unsafe impl sealed::Zeroable for $atomic {}
 
         impl Atomic for $atomic {

@@ -17,12 +17,15 @@ const MOST_SHARDS: usize = 128;
 
 /// A counter that many threads add to without getting into each other's way.
 ///
-/// Use it for what is counted often and read seldom: an atomic that several threads add to is one cache line
-/// that travels between their cores, and each addition waits for it. This counter has a shard for each of them. It costs a cache line a shard (two
-/// shards for each usable core, and 128 at most), and a sum reads them all. The first addition allocates them: it is no counter for an allocator.
+/// Use it for what is counted often and read seldom: an atomic that several threads add to is one
+/// cache line that travels between their cores, and each addition waits for it. This counter has a
+/// shard for each of them. It costs a cache line a shard (two shards for each usable core, and 128
+/// at most), and a sum reads them all. The first addition allocates them: it is no counter for an
+/// allocator.
 ///
-/// It counts modulo 2⁶⁴, as an `AtomicU64` does: it wraps around without a panic. No operation blocks, and none orders
-/// other memory. A sum holds what was added before it: by the same thread, or by a task that was joined, for instance.
+/// It counts modulo 2⁶⁴, as an `AtomicU64` does: it wraps around without a panic. No operation
+/// blocks, and none orders other memory. A sum holds what was added before it: by the same thread,
+/// or by a task that was joined, for instance.
 ///
 /// ```
 /// use corepool::WorkerPool;
@@ -37,7 +40,8 @@ const MOST_SHARDS: usize = 128;
 /// ```
 #[derive(Default)]
 pub struct Counter {
-    /// As many as a power of two says. None before the first addition, so that `new` can stand in a static.
+    /// As many as a power of two says. None before the first addition, so that `new` can stand in a
+    /// static.
     shards: OnceLock<Box<[Shard]>>,
 }
 
@@ -84,16 +88,19 @@ impl Counter {
 
     /// Reads all shards and adds them up.
     ///
-    /// The sum is exact if nobody adds meanwhile. Of what is added meanwhile it may hold a part, but nothing twice.
+    /// The sum is exact if nobody adds meanwhile. Of what is added meanwhile it may hold a part,
+    /// but nothing twice.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        // ORDERING: what happened before this call is seen, for each shard has one order of changes. No more is promised.
+        // ORDERING: what happened before this call is seen, for each shard has one order of
+        // changes. No more is promised.
         self.total(|shard| shard.load(Ordering::Relaxed))
     }
 
     /// Takes out all that was added, and gives the sum.
     ///
-    /// What is added meanwhile is in this sum or stays for the next, but never in both and never lost.
+    /// What is added meanwhile is in this sum or stays for the next, but never in both and never
+    /// lost.
     ///
     /// ```
     /// let requests = corepool::shared::Counter::new();
@@ -126,12 +133,14 @@ fn make_shards() -> Box<[Shard]> {
     (0..count).map(|_| Shard::default()).collect()
 }
 
-/// Twice the cores: with threads that are numbered as they come, few that run at a time meet in one shard.
+/// Twice the cores: with threads that are numbered as they come, few that run at a time meet in one
+/// shard.
 fn shards_for(cores: usize) -> usize {
     cores.saturating_mul(2).clamp(1, MOST_SHARDS).next_power_of_two()
 }
 
-/// The calling thread's number, given when it first adds to any counter: threads that start together spread.
+/// The calling thread's number, given when it first adds to any counter: threads that start
+/// together spread.
 #[inline]
 fn thread_number() -> usize {
     crate::sync::thread_local! {

@@ -10,13 +10,17 @@ use super::atomic::Atomic;
 use super::line::{Address, Caller, Number};
 use super::wait::WaitResult;
 
-/// Waits without blocking until the cell is notified, if it has the expected value when the future is first polled.
+/// Waits without blocking until the cell is notified, if it has the expected value when the future
+/// is first polled.
 ///
-/// It is [`wait`](super::wait()) for async code, on any runtime or none, and stands in the same line: its place is that of the first
-/// poll. The result is [`Ok`](WaitResult::Ok) or [`NotEqual`](WaitResult::NotEqual), never [`TimedOut`](WaitResult::TimedOut): a timer is the
-/// runtime's affair. Put the future under the runtime's own timeout, and drop it when the time is up.
+/// It is [`wait`](super::wait()) for async code, on any runtime or none, and stands in the same
+/// line: its place is that of the first poll. The result is [`Ok`](WaitResult::Ok) or
+/// [`NotEqual`](WaitResult::NotEqual), never [`TimedOut`](WaitResult::TimedOut): a timer is the
+/// runtime's affair. Put the future under the runtime's own timeout, and drop it when the time is
+/// up.
 ///
-/// Dropping the future is always fine. If it had been woken and was not polled since, the wake-up goes to the next in line.
+/// Dropping the future is always fine. If it had been woken and was not polled since, the wake-up
+/// goes to the next in line.
 ///
 /// To hand it to a runtime as a task of its own, move a clone of the array into an `async` block.
 ///
@@ -47,9 +51,9 @@ pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> WaitAsync<'_, A> {
 
 /// The future that [`wait_async`] gives.
 ///
-/// A future that is neither polled nor dropped after it was woken keeps the wake-up; one that is forgotten
-/// ([`std::mem::forget`]) keeps its place in the line as well, though the cell be freed: it may then take a wake-up from a cell that
-/// comes to lie at the same address.
+/// A future that is neither polled nor dropped after it was woken keeps the wake-up; one that is
+/// forgotten ([`std::mem::forget`]) keeps its place in the line as well, though the cell be freed:
+/// it may then take a wake-up from a cell that comes to lie at the same address.
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;
@@ -82,7 +86,8 @@ impl<A: Atomic> Future for WaitAsync<'_, A> {
         let address = Address::of(this.cell);
         let still = || this.cell.load(Ordering::SeqCst) == this.expected;
         let ready = match this.stage {
-            // A look ahead, which saves the lock and the waker; the one that counts is made in line.
+            // A look ahead, which saves the lock and the waker; the one that counts is made in
+            // line.
             Stage::New if !still() => WaitResult::NotEqual,
             Stage::New => match address.stand(Caller::Task(context.waker().clone()), still) {
                 Some(number) => {

@@ -1,11 +1,12 @@
-//! The lines of those who wait: a fixed table of them, found by the address of the cell that is waited on.
+//! The lines of those who wait: a fixed table of them, found by the address of the cell that is
+//! waited on.
 //!
-//! Cells with different addresses may share a line; each notify passes over the strangers. Everything about a line
-//! stands under its lock, so there is no race to be reasoned about. No user code runs under it: neither a waker's wake nor its
-//! drop.
+//! Cells with different addresses may share a line; each notify passes over the strangers.
+//! Everything about a line stands under its lock, so there is no race to be reasoned about. No user
+//! code runs under it: neither a waker's wake nor its drop.
 //!
-//! Who waits has a number, given in the order of coming. Numbers rise along the line, so a waiter is found in it
-//! by bisection, and no waiter needs a place of its own that both sides write.
+//! Who waits has a number, given in the order of coming. Numbers rise along the line, so a waiter
+//! is found in it by bisection, and no waiter needs a place of its own that both sides write.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -41,7 +42,8 @@ struct Line {
     /// The number of who comes next.
     next: Number,
     waiting: VecDeque<Waiter>,
-    /// The tasks that were called and have not seen it yet, each with the number from which on waiters came after the call.
+    /// The tasks that were called and have not seen it yet, each with the number from which on
+    /// waiters came after the call.
     called: BTreeMap<Number, Number>,
 }
 
@@ -61,7 +63,8 @@ impl Address {
         table::line(self.0)
     }
 
-    /// Stands in line if that is still wanted, which is asked under the lock. `still` must be quick and ours.
+    /// Stands in line if that is still wanted, which is asked under the lock. `still` must be quick
+    /// and ours.
     pub(super) fn stand(self, caller: Caller, still: impl FnOnce() -> bool) -> Option<Number> {
         let mut line = self.line().lock();
         if !mutant!("line_second_look") && !still() {
@@ -87,7 +90,8 @@ impl Address {
         tell(called)
     }
 
-    /// Steps out of the line, for a thread whose time is up. Says whether it still stood there; if not, it was called.
+    /// Steps out of the line, for a thread whose time is up. Says whether it still stood there; if
+    /// not, it was called.
     #[must_use]
     pub(super) fn step_out(self, number: Number) -> bool {
         let mut line = self.line().lock();
@@ -96,7 +100,8 @@ impl Address {
         waiter.is_some() || mutant!("line_called_unheard")
     }
 
-    /// Asks for a task whether it was called, which is told once; if not, the waker replaces the one from before.
+    /// Asks for a task whether it was called, which is told once; if not, the waker replaces the
+    /// one from before.
     #[must_use]
     pub(super) fn was_called(self, number: Number, waker: Waker) -> bool {
         let mut line = self.line().lock();
@@ -117,8 +122,9 @@ impl Address {
         called
     }
 
-    /// Gives a task's place up. If the task was called and never saw it, the call goes to the next one in line who
-    /// stood there at the time of the call: later ones were not meant, and must not wake without a reason.
+    /// Gives a task's place up. If the task was called and never saw it, the call goes to the next
+    /// one in line who stood there at the time of the call: later ones were not meant, and must not
+    /// wake without a reason.
     pub(super) fn give_up(self, number: Number) {
         let mut line = self.line().lock();
         if let Some(at) = line.find(number) {
@@ -140,7 +146,8 @@ impl Line {
         Self { next: Number(0), waiting: VecDeque::new(), called: BTreeMap::new() }
     }
 
-    /// Takes at most so many out of the line who wait at the address and have numbers below `before`.
+    /// Takes at most so many out of the line who wait at the address and have numbers below
+    /// `before`.
     fn take(&mut self, address: Address, most: usize, before: Number) -> Vec<Caller> {
         let mut taken = Vec::new();
         let mut at = 0;
@@ -201,7 +208,8 @@ mod table {
         [const { CachePadded::new(Mutex::new(Line::new())) }; LINES];
 
     pub(super) fn line(address: usize) -> &'static Mutex<Line> {
-        // The golden ratio spreads neighbours; the highest bits of the product depend on all bits of the address.
+        // The golden ratio spreads neighbours; the highest bits of the product depend on all bits
+        // of the address.
         let spread = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &TABLE[(spread >> (u64::BITS - LINES_BITS)) as usize]
     }

@@ -1,7 +1,9 @@
-//! Memory that many threads read and write, and waiting on one cell of it until somebody says that it changed.
+//! Memory that many threads read and write, and waiting on one cell of it until somebody says that
+//! it changed.
 //!
-//! It is what `SharedArrayBuffer` and `Atomics` are in JavaScript: [`SharedArray`] is the buffer together with its
-//! typed view, and [`wait`](fn@wait), [`notify`] and [`wait_async`] work on any atomic integer, in such an array or not.
+//! It is what `SharedArrayBuffer` and `Atomics` are in JavaScript: [`SharedArray`] is the buffer
+//! together with its typed view, and [`wait`](fn@wait), [`notify`] and [`wait_async`] work on any
+//! atomic integer, in such an array or not.
 //!
 //! [`Counter`] is for what many threads count and few read.
 //!
@@ -33,12 +35,14 @@
 //!
 //! # How it works
 //!
-//! A fixed table of locked lines, found by a cell's address, holds everybody who waits (`line.rs`). So a cell has no room
-//! for its waiters, and costs no more than the integer. The look at the cell and the step into the line are made under the line's lock; who notifies has
-//! changed the cell before and takes the lock after. So either the change is seen by the look, or the waiter by the notify.
+//! A fixed table of locked lines, found by a cell's address, holds everybody who waits (`line.rs`).
+//! So a cell has no room for its waiters, and costs no more than the integer. The look at the cell
+//! and the step into the line are made under the line's lock; who notifies has changed the cell
+//! before and takes the lock after. So either the change is seen by the look, or the waiter by the
+//! notify.
 //!
-//! The table is our own. That of `parking_lot_core` can hold threads only; two tables, one for threads and one for
-//! futures, could not keep one order among all of them.
+//! The table is our own. That of `parking_lot_core` can hold threads only; two tables, one for
+//! threads and one for futures, could not keep one order among all of them.
 
 mod array;
 mod atomic;

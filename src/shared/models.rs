@@ -1,7 +1,9 @@
-//! Models of a line: who waits on a cell is called, once, by the call that was meant for it; no call is lost.
+//! Models of a line: who waits on a cell is called, once, by the call that was meant for it; no
+//! call is lost.
 //!
-//! In a model all cells share one line, so each call passes over strangers. The cells are the standard library's, whose accesses loom
-//! does not see; it may switch threads before and after each step that takes the line's lock, and that is where it matters.
+//! In a model all cells share one line, so each call passes over strangers. The cells are the
+//! standard library's, whose accesses loom does not see; it may switch threads before and after
+//! each step that takes the line's lock, and that is where it matters.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;

@@ -27,16 +27,18 @@ pub enum WaitResult {
     TimedOut,
 }
 
-/// Blocks the thread for as long as nobody notifies this cell, if it has the expected value; at most for the
-/// timeout, if there is one.
+/// Blocks the thread for as long as nobody notifies this cell, if it has the expected value; at
+/// most for the timeout, if there is one.
 ///
-/// The look at the cell and the sleep are one step for [`notify`]: who changes the cell and then notifies either makes this
-/// return [`NotEqual`](WaitResult::NotEqual), or wakes it. It does not wake for any other reason. What was done
-/// before the `notify` is seen after an [`Ok`](WaitResult::Ok).
+/// The look at the cell and the sleep are one step for [`notify`]: who changes the cell and then
+/// notifies either makes this return [`NotEqual`](WaitResult::NotEqual), or wakes it. It does not
+/// wake for any other reason. What was done before the `notify` is seen after an
+/// [`Ok`](WaitResult::Ok).
 ///
-/// It works on any atomic of the process, in a [`SharedArray`](super::SharedArray) or not; different processes do not
-/// wake one another. In async code use [`wait_async`](super::wait_async). A worker that waits here lends its core, as
-/// in [`blocking`](fn@crate::blocking): what notifies may be a task that waits for this worker.
+/// It works on any atomic of the process, in a [`SharedArray`](super::SharedArray) or not;
+/// different processes do not wake one another. In async code use
+/// [`wait_async`](super::wait_async). A worker that waits here lends its core, as in
+/// [`blocking`](fn@crate::blocking): what notifies may be a task that waits for this worker.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,8 +69,9 @@ pub fn wait<A: Atomic>(
         return WaitResult::NotEqual;
     }
     let end = timeout.into().map(clock::after);
-    // Not the thread's own parker: wakers that somebody kept may still give that one tokens. This one is given
-    // its token by the call and by nothing else, so awake means called. It costs little beside a sleep.
+    // Not the thread's own parker: wakers that somebody kept may still give that one tokens. This
+    // one is given its token by the call and by nothing else, so awake means called. It costs
+    // little beside a sleep.
     let parker = Arc::new(Parker::new());
     let address = Address::of(cell);
     let Some(number) = address.stand(Caller::Thread(Arc::clone(&parker)), still) else {
@@ -80,10 +83,12 @@ pub fn wait<A: Atomic>(
     WaitResult::Ok
 }
 
-/// Wakes at most `count` of those who wait on this cell, in the order in which they began to wait, and says how many.
+/// Wakes at most `count` of those who wait on this cell, in the order in which they began to wait,
+/// and says how many.
 ///
-/// Threads in [`wait`] and futures of [`wait_async`](super::wait_async) stand in one line. `usize::MAX` wakes all of them. The cell is not
-/// read: change it before. It never blocks for long, and wakers that panic do no harm to the others or the caller.
+/// Threads in [`wait`] and futures of [`wait_async`](super::wait_async) stand in one line.
+/// `usize::MAX` wakes all of them. The cell is not read: change it before. It never blocks for
+/// long, and wakers that panic do no harm to the others or the caller.
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;

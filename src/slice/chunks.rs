@@ -23,11 +23,13 @@ pub struct Indexed<I> {
     items: I,
 }
 
-/// Makes chunks of `size` neighbouring items into the [`Items`] of a loop; the last chunk may be shorter.
+/// Makes chunks of `size` neighbouring items into the [`Items`] of a loop; the last chunk may be
+/// shorter.
 ///
-/// It is for work that is done by the chunk: a block that is hashed, a row of an image, a page that is written. For work
-/// on single items it is not needed, however small they are: [`map`](crate::WorkerPool::map) and the other loops find
-/// out by themselves how many to take at once. A chunk is never split.
+/// It is for work that is done by the chunk: a block that is hashed, a row of an image, a page that
+/// is written. For work on single items it is not needed, however small they are:
+/// [`map`](crate::WorkerPool::map) and the other loops find out by themselves how many to take at
+/// once. A chunk is never split.
 ///
 /// In rayon it is `par_chunks`. It does not block; the loop does.
 ///
@@ -77,10 +79,12 @@ pub fn chunks_mut<T: Send>(items: &mut [T], size: usize) -> ChunksMut<'_, T> {
     ChunksMut { items: Exclusive::new(items), size }
 }
 
-/// Puts its number beside each of the [`Items`]: the loop's function gets `(number, item)`, and the first number is 0.
+/// Puts its number beside each of the [`Items`]: the loop's function gets `(number, item)`, and the
+/// first number is 0.
 ///
-/// For items that are changed there is [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed). It does not
-/// block; the loop does.
+/// For items that are changed there is
+/// [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed). It does not block; the loop
+/// does.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -97,7 +101,8 @@ pub fn indexed<I: Items>(items: I) -> Indexed<I> {
 
 /// Where the chunks from number `from` to below `to` lie among `len` items.
 fn bounds(from: usize, to: usize, size: usize, len: usize) -> (usize, usize) {
-    // The last chunk may be shorter; and of items without a size there are so many that this could come round.
+    // The last chunk may be shorter; and of items without a size there are so many that this could
+    // come round.
     (from.saturating_mul(size).min(len), to.saturating_mul(size).min(len))
 }
 
@@ -134,7 +139,8 @@ impl<'a, T: Send> Numbered for ChunksMut<'a, T> {
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a mut [T]> {
         let (from, to) = bounds(from, to, self.size, self.items.len());
-        // SAFETY: both are no more than the length. No item is in two chunks, and the caller asks once for each chunk.
+        // SAFETY: both are no more than the length. No item is in two chunks, and the caller asks
+        // once for each chunk.
         unsafe { self.items.slice(from, to) }.chunks_mut(self.size)
     }
 }

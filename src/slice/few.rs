@@ -1,6 +1,8 @@
-//! A loop over a few items, by joins of halves: that costs less than a range on the line, and is worth as much.
+//! A loop over a few items, by joins of halves: that costs less than a range on the line, and is
+//! worth as much.
 //!
-//! What has not begun lies on the line as the second halves of joins, so it is in reach as what a range has left.
+//! What has not begun lies on the line as the second halves of joins, so it is in reach as what a
+//! range has left.
 
 use super::fold::{Fold, Whole};
 use crate::fork;

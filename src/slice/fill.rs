@@ -1,4 +1,5 @@
-//! A map's results, written straight to their places; whoever has made some drops them if they are not wanted.
+//! A map's results, written straight to their places; whoever has made some drops them if they are
+//! not wanted.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -66,7 +67,8 @@ struct Run<R> {
 unsafe impl<R: Send> Send for Run<R> {}
 
 impl<R> Run<R> {
-    /// From here on the vector owns them: all that there are places for in its memory, where they lie.
+    /// From here on the vector owns them: all that there are places for in its memory, where they
+    /// lie.
     fn hand_over(self, results: &mut Vec<R>, len: usize) {
         assert_eq!(self.len, len, "every item has its result");
         core::mem::forget(self);

@@ -34,7 +34,8 @@ pub(super) trait Fold: Sync {
     /// Of two neighbours.
     fn merge(&self, left: Self::Sum, right: Self::Sum) -> Self::Sum;
 
-    /// Whether nothing needs to be done from this number on. If so, then for ever, and for all numbers behind it.
+    /// Whether nothing needs to be done from this number on. If so, then for ever, and for all
+    /// numbers behind it.
     #[inline(always)]
     fn is_over(&self, _from: usize) -> bool {
         false
@@ -138,8 +139,8 @@ where
     }
 }
 
-/// Folds the numbers from 0 to below `len`, with this pool. Without one: with the pool whose fork-join
-/// calls the calling thread makes, or else the global one.
+/// Folds the numbers from 0 to below `len`, with this pool. Without one: with the pool whose
+/// fork-join calls the calling thread makes, or else the global one.
 #[inline]
 pub(super) fn fold<F: Fold>(pool: Option<&Arc<Hub>>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
@@ -167,8 +168,8 @@ fn fold_on<F: Fold>(hub: &Arc<Hub>, len: usize, whole: &Whole<'_, F>) -> F::Sum 
     })
 }
 
-/// What the parts of one fold share. All threads read it before each step, so nothing that is written often may lie
-/// near it.
+/// What the parts of one fold share. All threads read it before each step, so nothing that is
+/// written often may lie near it.
 #[repr(align(128))]
 pub(super) struct Whole<'f, F> {
     pub(super) fold: &'f F,
@@ -302,7 +303,8 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    /// A thief is here, or was, and may have taken some of these; or somebody is to be called, or the loop to be stopped.
+    /// A thief is here, or was, and may have taken some of these; or somebody is to be called, or
+    /// the loop to be stopped.
     #[cold]
     #[inline(never)]
     fn step_before_others(
@@ -336,7 +338,8 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     }
 
     fn last_given(&self, stack: &Stack<'_>) -> Option<Given<'p, 'f, F>> {
-        // ORDERING: the source is off the line, so what thieves did before is seen, and none will come.
+        // ORDERING: the source is off the line, so what thieves did before is seen, and none will
+        // come.
         if self.end.load(Ordering::Relaxed) == self.last {
             return None;
         }
@@ -368,8 +371,8 @@ impl<F: Fold> Source for Part<'_, '_, F> {
         let sum = UnsafeCell::new(None);
         let seed = Seed { whole: self.whole, range: middle..end, least, sum };
         let seed = NonNull::from(Box::leak(Box::new(seed)));
-        // SAFETY: `end` or `Cleanup` waits for the offer's end before the seed is gone, and before the frame is
-        // that the whole lies in.
+        // SAFETY: `end` or `Cleanup` waits for the offer's end before the seed is gone, and before
+        // the frame is that the whole lies in.
         let work = unsafe { Work::new(seed.cast(), Seed::<F>::run) };
         let offer = maker.offer(work);
         // ORDERING: the owner reads it after it has seen that the thief is gone.
@@ -416,7 +419,8 @@ impl<F: Fold> Seed<'_, '_, F> {
         if sum.is_err() {
             seed.whole.stop();
         }
-        // SAFETY: only the thread that took the offer writes, and nobody reads before the offer is done.
+        // SAFETY: only the thread that took the offer writes, and nobody reads before the offer is
+        // done.
         unsafe { *seed.sum.get() = Some(sum) };
     }
 }

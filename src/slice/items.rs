@@ -3,20 +3,25 @@
 use std::marker::PhantomData;
 use std::ops::{Range, RangeInclusive};
 
-/// What [`WorkerPool::map`](crate::WorkerPool::map) and the other loops go through: items that can be reached by number.
+/// What [`WorkerPool::map`](crate::WorkerPool::map) and the other loops go through: items that can
+/// be reached by number.
 ///
 /// A loop accepts
-/// - `&items`, where `items` is a slice, a `Vec`, a boxed slice or an array: each item comes as `&T`;
+/// - `&items`, where `items` is a slice, a `Vec`, a boxed slice or an array: each item comes as
+///   `&T`;
 /// - a range of integers, `0..n` or `0..=n`, of any type up to 64 bits;
-/// - [`chunks`](fn@crate::chunks) and [`chunks_mut`](fn@crate::chunks_mut) of a slice: each item comes as `&[T]` or `&mut [T]`;
+/// - [`chunks`](fn@crate::chunks) and [`chunks_mut`](fn@crate::chunks_mut) of a slice: each item
+///   comes as `&[T]` or `&mut [T]`;
 /// - [`indexed`](fn@crate::indexed) of any of these: each item comes with its number.
 ///
 /// For what is not among them:
-/// - **Items that are to be changed:** [`for_each_mut`](crate::WorkerPool::for_each_mut) takes `&mut items`, and
-///   [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed) gives their numbers, too.
+/// - **Items that are to be changed:** [`for_each_mut`](crate::WorkerPool::for_each_mut) takes
+///   `&mut items`, and [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed) gives
+///   their numbers, too.
 /// - **Every n-th number:** loop over `0..count` and compute `start + n * step`.
-/// - **A map, a set, a list, or any iterator:** collect it into a `Vec`, of references if need be, and pass `&` of that. Or take
-///   [`map_ordered`](crate::WorkerPool::map_ordered), which goes through any iterator without collecting it.
+/// - **A map, a set, a list, or any iterator:** collect it into a `Vec`, of references if need be,
+///   and pass `&` of that. Or take [`map_ordered`](crate::WorkerPool::map_ordered), which goes
+///   through any iterator without collecting it.
 ///
 /// It can't be implemented outside of this crate: the loops rely on it.
 ///
@@ -50,7 +55,8 @@ pub(super) mod sealed {
     /// The methods behind [`Items`](super::Items).
     #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
     pub trait Numbered: Send + Sync {
-        /// The same as `Items::Item`. It has a name of its own, so that `I::Item` means one of them.
+        /// The same as `Items::Item`. It has a name of its own, so that `I::Item` means one of
+        /// them.
         type Each;
 
         /// How many there are.
@@ -76,8 +82,8 @@ pub(super) mod sealed {
         /// The same number, of a type that has room for all of them.
         fn widen(self) -> i128;
 
-        /// The number that comes so many later. In a signed range `number` may not fit the type, and the
-        /// sum does: so it wraps around.
+        /// The number that comes so many later. In a signed range `number` may not fit the type,
+        /// and the sum does: so it wraps around.
         fn plus(self, number: usize) -> Self;
     }
 }
@@ -133,7 +139,8 @@ slice_like! {
     [const N: usize] [T; N],
 }
 
-// One implementation for all integers, so that the type of `0..10` is found out from what the function takes.
+// One implementation for all integers, so that the type of `0..10` is found out from what the
+// function takes.
 impl<T: sealed::Integer> Items for Range<T> {
     type Item = T;
 }

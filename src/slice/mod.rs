@@ -21,16 +21,17 @@ use items::sealed::Numbered;
 impl WorkerPool {
     /// Calls a function on every item and collects the results, in order.
     ///
-    /// [`Items`] are a slice (`&items`, where `items` is a `Vec`, an array or a slice) or a range of integers; its docs say
-    /// what to do with a `HashMap`, an iterator and others. The calling thread works through them; idle workers take halves of what has not begun. So small work stays on
-    /// one thread, a large one spreads, and one slow item holds nobody up. Results are written straight to
-    /// their places.
+    /// [`Items`] are a slice (`&items`, where `items` is a `Vec`, an array or a slice) or a range
+    /// of integers; its docs say what to do with a `HashMap`, an iterator and others. The calling
+    /// thread works through them; idle workers take halves of what has not begun. So small work
+    /// stays on one thread, a large one spreads, and one slow item holds nobody up. Results are
+    /// written straight to their places.
     ///
     /// A thread that is no worker of this pool takes part as a guest.
     ///
     /// # Panics
-    /// If the function panics, with the first payload, after all that runs has ended; what was made is
-    /// dropped, and what has not begun does not begin.
+    /// If the function panics, with the first payload, after all that runs has ended; what was made
+    /// is dropped, and what has not begun does not begin.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -48,7 +49,8 @@ impl WorkerPool {
         fill::map(Some(self.hub()), &items, &function)
     }
 
-    /// Calls a function on every one of the [`Items`]: `&items`, or a range of integers. Else as [`map`](Self::map).
+    /// Calls a function on every one of the [`Items`]: `&items`, or a range of integers. Else as
+    /// [`map`](Self::map).
     ///
     /// # Panics
     /// As [`map`](Self::map).
@@ -75,7 +77,8 @@ impl WorkerPool {
         );
     }
 
-    /// Calls a function on every item of `&mut items`, which it may change: a slice, a `Vec`, an array. Else as [`map`](Self::map).
+    /// Calls a function on every item of `&mut items`, which it may change: a slice, a `Vec`, an
+    /// array. Else as [`map`](Self::map).
     ///
     /// # Panics
     /// As [`map`](Self::map).
@@ -100,9 +103,11 @@ impl WorkerPool {
         );
     }
 
-    /// As [`for_each_mut`](Self::for_each_mut), and tells the function each item's number, from 0 on.
+    /// As [`for_each_mut`](Self::for_each_mut), and tells the function each item's number, from 0
+    /// on.
     ///
-    /// In rayon it is `par_iter_mut().enumerate()`. Chunks with their numbers: [`indexed`] of [`chunks_mut`].
+    /// In rayon it is `par_iter_mut().enumerate()`. Chunks with their numbers: [`indexed`] of
+    /// [`chunks_mut`].
     ///
     /// # Panics
     /// As [`map`](Self::map).
@@ -123,10 +128,12 @@ impl WorkerPool {
         each_indexed(Some(self.hub()), items, &function);
     }
 
-    /// Calls `map` on every one of the [`Items`], `&items` or a range of integers, and brings the results together by `reduce`; `None` if there are no items.
+    /// Calls `map` on every one of the [`Items`], `&items` or a range of integers, and brings the
+    /// results together by `reduce`; `None` if there are no items.
     ///
-    /// `reduce` gets neighbours, the earlier one first, but how they are grouped differs from call to call: it should
-    /// be associative. (Sums of floating-point numbers are so only nearly.) Else as [`map`](Self::map).
+    /// `reduce` gets neighbours, the earlier one first, but how they are grouped differs from call
+    /// to call: it should be associative. (Sums of floating-point numbers are so only nearly.) Else
+    /// as [`map`](Self::map).
     ///
     /// # Panics
     /// As [`map`](Self::map), for both functions.
@@ -151,13 +158,15 @@ impl WorkerPool {
 
     /// Puts the [`Items`] into few values by `fold`, and brings these together by `merge`.
     ///
-    /// Take it where a value for each item costs more than to add the item to what is there: a histogram, a map, a set, a
-    /// long text. Each run of neighbouring items begins with what `identity` makes, and there are as many runs as parts of
-    /// the loop were taken by workers, plus one; for up to eight items there may be one for each. Without items
-    /// `identity` is the result.
+    /// Take it where a value for each item costs more than to add the item to what is there: a
+    /// histogram, a map, a set, a long text. Each run of neighbouring items begins with what
+    /// `identity` makes, and there are as many runs as parts of the loop were taken by workers,
+    /// plus one; for up to eight items there may be one for each. Without items `identity` is the
+    /// result.
     ///
-    /// `merge` gets neighbours, the earlier one first. How items are grouped differs from call to call, so `identity` should
-    /// add nothing, and `merge` be associative. Else as [`map`](Self::map). (In rayon it is `fold` and then `reduce`.)
+    /// `merge` gets neighbours, the earlier one first. How items are grouped differs from call to
+    /// call, so `identity` should add nothing, and `merge` be associative. Else as
+    /// [`map`](Self::map). (In rayon it is `fold` and then `reduce`.)
     ///
     /// # Panics
     /// As [`map`](Self::map), for all three functions.
@@ -192,18 +201,21 @@ impl WorkerPool {
         fold::fold(Some(self.hub()), items.len(), &gather).unwrap_or_else(identity)
     }
 
-    /// Calls a function that may fail on every one of the [`Items`], and collects the results, in order.
+    /// Calls a function that may fail on every one of the [`Items`], and collects the results, in
+    /// order.
     ///
-    /// The error is that of the earliest item that fails, as in a plain loop: it does not depend on which thread ran what.
-    /// So items before one that failed are still run; those after it that have not begun do not begin. (Where the function costs
-    /// some nanoseconds, up to 63 items beyond it may run, which were taken at once.) What was made is dropped then; if that
-    /// panics, nobody hears of it. Else as [`map`](Self::map).
+    /// The error is that of the earliest item that fails, as in a plain loop: it does not depend on
+    /// which thread ran what. So items before one that failed are still run; those after it that
+    /// have not begun do not begin. (Where the function costs some nanoseconds, up to 63 items
+    /// beyond it may run, which were taken at once.) What was made is dropped then; if that panics,
+    /// nobody hears of it. Else as [`map`](Self::map).
     ///
     /// # Errors
     /// What the function gave for the earliest item that failed.
     ///
     /// # Panics
-    /// As [`map`](Self::map). An item that panics counts, even if one before it fails, if it has begun.
+    /// As [`map`](Self::map). An item that panics counts, even if one before it fails, if it has
+    /// begun.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -222,9 +234,11 @@ impl WorkerPool {
         fill::try_map(Some(self.hub()), &items, &function)
     }
 
-    /// Calls a function that may fail on every one of the [`Items`]. Else as [`try_map`](Self::try_map).
+    /// Calls a function that may fail on every one of the [`Items`]. Else as
+    /// [`try_map`](Self::try_map).
     ///
-    /// An early exit that is no failure is an error here as well: to find the first item of a kind, give it as `Err`.
+    /// An early exit that is no failure is an error here as well: to find the first item of a kind,
+    /// give it as `Err`.
     ///
     /// # Errors
     /// As [`try_map`](Self::try_map).
@@ -259,7 +273,8 @@ where
     fold::fold(pool, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::map`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::map`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -276,7 +291,8 @@ where
     fill::map(None, &items, &function)
 }
 
-/// As [`WorkerPool::for_each`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::for_each`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -288,7 +304,8 @@ where
     fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -301,7 +318,8 @@ where
     fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::map_reduce`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::map_reduce`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -320,7 +338,8 @@ where
     fold::fold(None, items.len(), &fold)
 }
 
-/// As [`WorkerPool::for_each_mut_indexed`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::for_each_mut_indexed`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -338,7 +357,8 @@ where
     each_indexed(None, items, &function);
 }
 
-/// As [`WorkerPool::fold`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::fold`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
 /// As [`WorkerPool::map`] and [`WorkerPool::global`].
@@ -362,7 +382,8 @@ where
     fold::fold(None, items.len(), &gather).unwrap_or_else(identity)
 }
 
-/// As [`WorkerPool::try_map`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::try_map`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Errors
 /// As [`WorkerPool::try_map`].
@@ -384,7 +405,8 @@ where
     fill::try_map(None, &items, &function)
 }
 
-/// As [`WorkerPool::try_for_each`], on the pool that runs the caller, or else the [global](WorkerPool::global) one.
+/// As [`WorkerPool::try_for_each`], on the pool that runs the caller, or else the
+/// [global](WorkerPool::global) one.
 ///
 /// # Errors
 /// As [`WorkerPool::try_map`].

@@ -1,8 +1,8 @@
 //! How many items a loop takes at once.
 //!
-//! What is taken can't be given to a thief any more. So it is one item at a time, unless items are so cheap that
-//! taking them one by one would cost more than they do. That is measured: it is never assumed, and what was measured
-//! counts for nothing once a thief has come.
+//! What is taken can't be given to a thief any more. So it is one item at a time, unless items are
+//! so cheap that taking them one by one would cost more than they do. That is measured: it is never
+//! assumed, and what was measured counts for nothing once a thief has come.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};

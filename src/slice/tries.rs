@@ -1,4 +1,5 @@
-//! Where a loop stops that may fail: at the earliest item that failed, which is where a plain loop would have stopped.
+//! Where a loop stops that may fail: at the earliest item that failed, which is where a plain loop
+//! would have stopped.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ where
 
 /// The number of the earliest item that has failed so far.
 ///
-/// Items before it are still run, for one of them may fail as well; so the error does not depend on who ran what.
+/// Items before it are still run, for one of them may fail as well; so the error does not depend on
+/// who ran what.
 #[derive(Debug)]
 pub(super) struct Earliest(AtomicUsize);
 

@@ -1,4 +1,5 @@
-//! The real atomics with something done around each access: what it is the room behind the door says.
+//! The real atomics with something done around each access: what it is the room behind the door
+//! says.
 
 use core::sync::atomic as real;
 use core::sync::atomic::Ordering;

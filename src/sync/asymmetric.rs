@@ -1,12 +1,14 @@
-//! An asymmetric fence: the side that passes often pays nothing, and the side that comes rarely pays for both.
+//! An asymmetric fence: the side that passes often pays nothing, and the side that comes rarely
+//! pays for both.
 //!
-//! Dekker's pattern needs a full fence between the store and the load on either side. The light side only keeps
-//! the compiler from swapping the two. The heavy side asks the kernel (`membarrier`) to run a full fence on every
-//! core that runs a thread of this process. So whatever the light side does is either before its store is seen, or
-//! after it sees the other side's store.
+//! Dekker's pattern needs a full fence between the store and the load on either side. The light
+//! side only keeps the compiler from swapping the two. The heavy side asks the kernel
+//! (`membarrier`) to run a full fence on every core that runs a thread of this process. So whatever
+//! the light side does is either before its store is seen, or after it sees the other side's store.
 //!
-//! Where the kernel can't do that [`is_asymmetric`] says so, and the light side has to run a full fence by itself. On
-//! other systems, and in builds for a model checker, both sides are full fences.
+//! Where the kernel can't do that [`is_asymmetric`] says so, and the light side has to run a full
+//! fence by itself. On other systems, and in builds for a model checker, both sides are full
+//! fences.
 
 #[cfg(corepool_virtual)]
 pub(crate) use machine::fence::{heavy as heavy_fence, light as light_fence};
@@ -114,7 +116,8 @@ mod by_kernel {
     /// Negative if the kernel refuses.
     fn membarrier(command: c_int) -> c_long {
         let flags: c_int = 0;
-        // SAFETY: the call reads and writes no memory of this process. All that it does is to order accesses.
+        // SAFETY: the call reads and writes no memory of this process. All that it does is to order
+        // accesses.
         unsafe { libc::syscall(libc::SYS_membarrier, command, flags) }
     }
 }

@@ -1,7 +1,9 @@
-//! Atomics that disturb the schedule: before and after an access they sometimes yield, spin or sleep.
+//! Atomics that disturb the schedule: before and after an access they sometimes yield, spin or
+//! sleep.
 //!
-//! A late touch of freed memory or a missing re-check needs an unlucky schedule to show itself. On two
-//! quiet cores that schedule may not come in a day; with noise at every access it comes in seconds.
+//! A late touch of freed memory or a missing re-check needs an unlucky schedule to show itself. On
+//! two quiet cores that schedule may not come in a day; with noise at every access it comes in
+//! seconds.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -15,7 +17,8 @@ thread_local! {
     static ACCESSES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// With `COREPOOL_CHAOS=long` threads lose their core for milliseconds, too, most often when they have just begun.
+/// With `COREPOOL_CHAOS=long` threads lose their core for milliseconds, too, most often when they
+/// have just begun.
 static PAUSES: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("COREPOOL_CHAOS").is_some_and(|noise| noise == "long"));
 

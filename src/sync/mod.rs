@@ -1,17 +1,18 @@
 //! The one door to atomics, cells and locks, so that a model or chaos can stand behind it.
 //!
-//! Five rooms lie behind the door. Ordinary builds get the real things, at no cost. Under
-//! `--cfg corepool_loom` every access becomes a step of the model checker. Under
-//! `--cfg corepool_chaos` the real atomics are wrapped so that they sometimes yield, spin or sleep
-//! around an access: schedules that a quiet machine never shows then happen in seconds. Under
-//! `--cfg corepool_shuttle` one access after another is made in an order that a random scheduler chooses: it
-//! knows nothing of weak orderings, which are loom's, but is fast enough for whole pools, and finds lost wake-ups as deadlocks.
-//! Under `--cfg corepool_virtual` the pool runs on virtual cores in virtual time, and each access costs what the transfer
-//! of its cache line would: see `benches/virtual/README.md`. Only the manifest in that folder builds it.
+//! Five rooms lie behind the door. Ordinary builds get the real things, at no cost. Under `--cfg
+//! corepool_loom` every access becomes a step of the model checker. Under `--cfg corepool_chaos`
+//! the real atomics are wrapped so that they sometimes yield, spin or sleep around an access:
+//! schedules that a quiet machine never shows then happen in seconds. Under `--cfg
+//! corepool_shuttle` one access after another is made in an order that a random scheduler chooses:
+//! it knows nothing of weak orderings, which are loom's, but is fast enough for whole pools, and
+//! finds lost wake-ups as deadlocks. Under `--cfg corepool_virtual` the pool runs on virtual cores
+//! in virtual time, and each access costs what the transfer of its cache line would: see
+//! `benches/virtual/README.md`. Only the manifest in that folder builds it.
 //!
-//! Modules that take part in a lock-free protocol import from here and from nowhere else. For the whole pool to run under
-//! shuttle, more goes by this door than loom's models need: [`lock`], [`thread`] and thread-locals, which are the real
-//! ones in every other build.
+//! Modules that take part in a lock-free protocol import from here and from nowhere else. For the
+//! whole pool to run under shuttle, more goes by this door than loom's models need: [`lock`],
+//! [`thread`] and thread-locals, which are the real ones in every other build.
 
 #[cfg(any(corepool_chaos, corepool_shuttle))]
 mod around;
@@ -65,7 +66,8 @@ pub(crate) use schedule::{LocalKey, thread_local};
 #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) use std::{thread::LocalKey, thread_local};
 
-/// A lock that is a real one in every build: for what stands in a static, and for what is never held over an access of this door.
+/// A lock that is a real one in every build: for what stands in a static, and for what is never
+/// held over an access of this door.
 pub(crate) mod real {
     #[cfg(miri)]
     pub(crate) use super::standard::Mutex;
@@ -73,8 +75,8 @@ pub(crate) mod real {
     pub(crate) use parking_lot::Mutex;
 }
 
-/// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or that are never held
-/// over an access of this door, may as well be [`real`].
+/// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or
+/// that are never held over an access of this door, may as well be [`real`].
 pub(crate) mod lock {
     #[cfg(corepool_shuttle)]
     pub(crate) use super::schedule::{Condvar, Mutex, MutexGuard};
@@ -86,8 +88,9 @@ pub(crate) mod lock {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 }
 
-/// What takes part in no protocol, and is no step of any model or schedule: statistics and look-ups. These are the real
-/// things in every build but the virtual one, where whatever threads share has a price.
+/// What takes part in no protocol, and is no step of any model or schedule: statistics and
+/// look-ups. These are the real things in every build but the virtual one, where whatever threads
+/// share has a price.
 pub(crate) mod plain {
     #[cfg(miri)]
     pub(crate) use super::standard::{Mutex, RwLock};
@@ -134,9 +137,10 @@ pub(crate) use loom::cell::UnsafeCell;
 /// Marks the middle of one half of a store-then-load handshake (Dekker's pattern).
 ///
 /// Both halves write with a `SeqCst` access, come here, and read with a `SeqCst` access. In the
-/// language's memory model the four accesses stand in one total order, so at least one half sees the
-/// other's write, and nothing more is needed: a real build emits no instruction here. Loom counts
-/// `SeqCst` accesses as acquire and release only, so a model gets the fence that says the same.
+/// language's memory model the four accesses stand in one total order, so at least one half sees
+/// the other's write, and nothing more is needed: a real build emits no instruction here. Loom
+/// counts `SeqCst` accesses as acquire and release only, so a model gets the fence that says the
+/// same.
 #[inline(always)]
 pub(crate) fn handshake() {
     #[cfg(corepool_loom)]
@@ -145,7 +149,8 @@ pub(crate) fn handshake() {
     }
 }
 
-/// An access's ordering, and the weaker one that it has when a bug is planted (see `ci/mutants.sh`).
+/// An access's ordering, and the weaker one that it has when a bug is planted (see
+/// `ci/mutants.sh`).
 #[inline(always)]
 pub(crate) const fn planted(mutant: bool, order: Ordering, weaker: Ordering) -> Ordering {
     if mutant { weaker } else { order }

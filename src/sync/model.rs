@@ -54,17 +54,17 @@ thread_local! {
 
 /// Runs a model through all its schedules. All models start here.
 ///
-/// Loom reports a race by a panic in the thread that runs into it. Our own code catches the panics of
-/// user code, and would catch that one too; so each panic is noted where it begins, and a model that has
-/// seen one fails. A model's own panics are thrown by `resume_unwind`, which is not noted.
+/// Loom reports a race by a panic in the thread that runs into it. Our own code catches the panics
+/// of user code, and would catch that one too; so each panic is noted where it begins, and a model
+/// that has seen one fails. A model's own panics are thrown by `resume_unwind`, which is not noted.
 #[cfg(test)]
 pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
     note_panics();
     loom::model(move || check(&model));
 }
 
-/// As [`explore`], but with at most two preemptions: for a model that takes minutes with three. Its docs say
-/// when it was run with three.
+/// As [`explore`], but with at most two preemptions: for a model that takes minutes with three. Its
+/// docs say when it was run with three.
 #[cfg(test)]
 pub(crate) fn explore_shallow(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

@@ -1,10 +1,12 @@
 //! Shuttle's room: every access is a place where its scheduler may let another thread go on.
 //!
-//! The atomics are the real ones. Shuttle runs all threads of a schedule as coroutines on one thread of the system, so a real
-//! access after a chance to switch is what its own atomics amount to; and real ones can stand in statics, and outlive a schedule.
-//! Locks, condition variables, threads and thread-locals are shuttle's: a real lock would hang the one thread.
+//! The atomics are the real ones. Shuttle runs all threads of a schedule as coroutines on one
+//! thread of the system, so a real access after a chance to switch is what its own atomics amount
+//! to; and real ones can stand in statics, and outlive a schedule. Locks, condition variables,
+//! threads and thread-locals are shuttle's: a real lock would hang the one thread.
 //!
-//! What knows the time does not run by the real clock: see `clock.rs`. A wait with an end gives up when the dice say so.
+//! What knows the time does not run by the real clock: see `clock.rs`. A wait with an end gives up
+//! when the dice say so.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -24,8 +26,8 @@ pub(crate) use explore::explore;
 /// Not while a panic unwinds: to all coroutines on this thread it would seem to be theirs.
 pub(super) fn around<R>(access: impl FnOnce() -> R) -> R {
     if !std::thread::panicking() && shuttle::current::get_current_task().is_some() {
-        // Shuttle knows no time: a sleep is a chance to switch, and no more. `yield_now` would say besides that this
-        // thread waits for others, and be held against it.
+        // Shuttle knows no time: a sleep is a chance to switch, and no more. `yield_now` would say
+        // besides that this thread waits for others, and be held against it.
         shuttle::thread::sleep(Duration::ZERO);
     }
     access()
@@ -118,7 +120,8 @@ impl Condvar {
         }
     }
 
-    /// Comes back now and then though nobody called, as its callers allow: shuttle has no wait with an end.
+    /// Comes back now and then though nobody called, as its callers allow: shuttle has no wait with
+    /// an end.
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, end: Instant) -> TimedOut {
         drop(guard.held.take());
         shuttle::thread::yield_now();

@@ -1,7 +1,8 @@
 //! The standard library's locks with the face of `parking_lot`'s, for Miri.
 //!
-//! `parking_lot` keeps addresses as numbers, and makes pointers of them again. Tree Borrows refuses that, and Stacked Borrows checks
-//! less where it is allowed. These locks make no such casts, so Miri checks all that it can.
+//! `parking_lot` keeps addresses as numbers, and makes pointers of them again. Tree Borrows refuses
+//! that, and Stacked Borrows checks less where it is allowed. These locks make no such casts, so
+//! Miri checks all that it can.
 #![forbid(unsafe_code)]
 
 use core::ops::{Deref, DerefMut};

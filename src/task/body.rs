@@ -20,7 +20,8 @@ pub(crate) trait Body<T> {
         None
     }
 
-    /// Whether it only passes on what the task before it left, now that this is settled: then it needs no worker.
+    /// Whether it only passes on what the task before it left, now that this is settled: then it
+    /// needs no worker.
     fn passes_on(&self) -> bool {
         false
     }

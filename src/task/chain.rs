@@ -1,8 +1,9 @@
-//! Continuations: a task that waits for another, how its turn comes, and how one who waits for the end of a chain
-//! walks it.
+//! Continuations: a task that waits for another, how its turn comes, and how one who waits for the
+//! end of a chain walks it.
 //!
-//! A link holds the handle of the task before it, in its closure; that task's waiter slot holds the link's owner
-//! reference, as a waker. So a chain keeps itself, and whoever drops or cancels its end has all of it in hand.
+//! A link holds the handle of the task before it, in its closure; that task's waiter slot holds the
+//! link's owner reference, as a waker. So a chain keeps itself, and whoever drops or cancels its
+//! end has all of it in hand.
 
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
@@ -24,7 +25,8 @@ pub(crate) trait Turn {
     fn come(link: QueuedTask, passes_on: bool);
 }
 
-/// Makes a link behind the task `before`, whose handle the link's body holds and whose waiter slot is empty.
+/// Makes a link behind the task `before`, whose handle the link's body holds and whose waiter slot
+/// is empty.
 pub(crate) fn make_link<R, Named, F, T>(
     before: TaskRef,
     extra: Option<Extra>,
@@ -46,7 +48,8 @@ where
         waker.wake();
         return HeldTask::new(task);
     }
-    // SAFETY: the task was not settled after the slot had been emptied: the slot is the handle's, and empty.
+    // SAFETY: the task was not settled after the slot had been emptied: the slot is the handle's,
+    // and empty.
     unsafe { before.put_waiter(waker) };
     if before.state.set_waiter() == Registered::Settled {
         // SAFETY: the bit was not set when the task was settled, so the slot is still the handle's.

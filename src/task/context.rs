@@ -48,15 +48,16 @@ pub struct TaskContext {
 unsafe impl Sync for TaskContext {}
 
 impl TaskContext {
-    /// For a task that is about to run. The caller keeps the task's reference until the run is over;
-    /// the context goes to the closure by reference, so it cannot outlive the run.
+    /// For a task that is about to run. The caller keeps the task's reference until the run is
+    /// over; the context goes to the closure by reference, so it cannot outlive the run.
     pub(super) const fn new(task: NonNull<Header>, worker: Option<WorkerId>) -> Self {
         Self { task, worker }
     }
 
-    /// Tells whether the task is to stop: somebody called [`cancel`](crate::TaskHandle::cancel) on it while it runs, its
-    /// [token](crate::TaskBuilder::cancel_token) has ended, its [time](crate::TaskBuilder::run_for) is over, or all tasks of the pool
-    /// [are to stop](crate::WorkerPool::cancel_all).
+    /// Tells whether the task is to stop: somebody called [`cancel`](crate::TaskHandle::cancel) on
+    /// it while it runs, its [token](crate::TaskBuilder::cancel_token) has ended, its
+    /// [time](crate::TaskBuilder::run_for) is over, or all tasks of the pool [are to
+    /// stop](crate::WorkerPool::cancel_all).
     ///
     /// Costs two relaxed loads: ask as often as you like.
     ///
@@ -123,18 +124,21 @@ impl TaskContext {
         Some(told.unwrap_or(CancelReason::Asked))
     }
 
-    /// Names the worker that runs the task, or that a [spare worker](crate::Builder::spare_workers) stands in for; `None` in a thread that is no worker, which is where
+    /// Names the worker that runs the task, or that a [spare worker](crate::Builder::spare_workers)
+    /// stands in for; `None` in a thread that is no worker, which is where
     /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run it.
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {
         self.worker
     }
 
-    /// Ends the thread of this worker, as `process.exit()` does in a worker of Node: the task's handle
-    /// settles as [`Lost`](crate::TaskError::Lost), and a new thread takes the worker's place.
+    /// Ends the thread of this worker, as `process.exit()` does in a worker of Node: the task's
+    /// handle settles as [`Lost`](crate::TaskError::Lost), and a new thread takes the worker's
+    /// place.
     ///
     /// Use it when the thread itself is spoilt, say by a C library that keeps broken state in
-    /// thread-locals. Destructors on the way run, as they do for a panic; no panic message is printed.
+    /// thread-locals. Destructors on the way run, as they do for a panic; no panic message is
+    /// printed.
     ///
     /// A worker whose threads end one soon after another gets the next one only after a rest. A
     /// thread that has lived for less than a second counts; the first of them is replaced at once,
@@ -143,9 +147,9 @@ impl TaskContext {
     /// which no other worker is free, ends the rest after the first 10 ms; so does closing the pool
     /// at any time.
     ///
-    /// A worker that runs the task in place, because another task waits for it, ends after that other task.
-    /// On a thread that is no worker it only loses the task. In a part of a loop or a scope, it ends the
-    /// task that made that call. Where panics abort, this aborts.
+    /// A worker that runs the task in place, because another task waits for it, ends after that
+    /// other task. On a thread that is no worker it only loses the task. In a part of a loop or a
+    /// scope, it ends the task that made that call. Where panics abort, this aborts.
     pub fn end_worker(&self) -> ! {
         end_worker()
     }

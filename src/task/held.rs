@@ -121,8 +121,8 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Empties the slot before a run in place: its waker is from a poll elsewhere, and nobody else will
-    /// settle the task.
+    /// Empties the slot before a run in place: its waker is from a poll elsewhere, and nobody else
+    /// will settle the task.
     #[inline]
     fn forget_waker(&mut self) {
         if !mutant!("waker_left_behind") && self.state().has_waiter() {
@@ -162,8 +162,8 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Claims the task and runs it on the calling thread, if nobody else has. `None`, and the handle
-    /// stays, if somebody has.
+    /// Claims the task and runs it on the calling thread, if nobody else has. `None`, and the
+    /// handle stays, if somebody has.
     #[inline]
     pub(crate) fn try_run_here(
         mut self,
@@ -197,9 +197,9 @@ impl<T> HeldTask<T> {
         Ok(Ran { outcome, result })
     }
 
-    /// As [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well. With both
-    /// references in one hand nobody else can reach the task, and no exchange is needed at all. Not for a task that
-    /// [may be tied](Self::may_be_tied).
+    /// As [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well.
+    /// With both references in one hand nobody else can reach the task, and no exchange is needed
+    /// at all. Not for a task that [may be tied](Self::may_be_tied).
     #[inline]
     pub(crate) fn run_whole(
         mut self,
@@ -321,8 +321,8 @@ impl<T> Drop for HeldTask<T> {
             let_go = self.state().let_go(true);
         }
         if let_go == LetGo::Free {
-            // SAFETY: both references are gone, and the result was dropped. (An unsettled task always has
-            // its owner, so it is never freed here.)
+            // SAFETY: both references are gone, and the result was dropped. (An unsettled task
+            // always has its owner, so it is never freed here.)
             unsafe { raw::free(self.task) };
         }
     }

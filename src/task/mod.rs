@@ -1,8 +1,9 @@
 //! One task: the half that stands in a queue, and the half that a handle holds.
 //!
-//! Both halves are small owning pointers to one allocation. [`QueuedTask`] is the owner's reference:
-//! dropped without a run, it settles the task, so that nothing accepted is ever silently lost.
-//! [`HeldTask`] is the handle's. `README.md` beside this file has the states and who may touch what.
+//! Both halves are small owning pointers to one allocation. [`QueuedTask`] is the owner's
+//! reference: dropped without a run, it settles the task, so that nothing accepted is ever silently
+//! lost. [`HeldTask`] is the handle's. `README.md` beside this file has the states and who may
+//! touch what.
 
 mod body;
 mod chain;
@@ -62,8 +63,8 @@ where
     (QueuedTask { task }, HeldTask::new(task))
 }
 
-/// Makes an errand: it stands in a queue and is run like a task, but it is none. It has no value, nobody counts
-/// it, and it must not panic. The handle is there to take it back.
+/// Makes an errand: it stands in a queue and is run like a task, but it is none. It has no value,
+/// nobody counts it, and it must not panic. The handle is there to take it back.
 pub(crate) fn make_errand<Named, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
 where
     F: FnOnce(&TaskContext) + Send + 'static,
@@ -165,7 +166,8 @@ impl Drop for QueuedTask {
         if !self.is_claimed() && self.state().claim() {
             let _uncounted = ClaimedTask { task }.settle_unrun(Outcome::Closed);
         } else if self.state().release_owner() {
-            // SAFETY: that was the last reference, and whoever claimed the task saw to its contents.
+            // SAFETY: that was the last reference, and whoever claimed the task saw to its
+            // contents.
             unsafe { raw::free(task) };
         }
     }
@@ -281,7 +283,8 @@ impl RanTask {
         }
     }
 
-    /// As [`settle`](Self::settle), but leaves it to the caller to wake who waits, which is user code.
+    /// As [`settle`](Self::settle), but leaves it to the caller to wake who waits, which is user
+    /// code.
     #[inline]
     pub(crate) fn settle_but_wake(self) -> Option<Waker> {
         let task = self.claimed.task;

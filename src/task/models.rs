@@ -1,7 +1,8 @@
 //! Models of one task: its owner against its handle, in every way they can meet.
 //!
 //! Each model's task says how often its closure ran, how often closure and value were dropped, and
-//! whether its memory was freed; the cells in its header say whether two threads touched it at once.
+//! whether its memory was freed; the cells in its header say whether two threads touched it at
+//! once.
 
 mod chain;
 mod place;

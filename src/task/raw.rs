@@ -1,8 +1,9 @@
-//! One task in one allocation: header, closure and result in one place, and the optional part behind.
+//! One task in one allocation: header, closure and result in one place, and the optional part
+//! behind.
 //!
-//! The typed ends (`make` and the handle) know `F` and `T`; the queue and the worker see a [`Header`]
-//! and go through its table of functions. Everything here is about what lies where: who may touch
-//! which part when is decided by [`State`].
+//! The typed ends (`make` and the handle) know `F` and `T`; the queue and the worker see a
+//! [`Header`] and go through its table of functions. Everything here is about what lies where: who
+//! may touch which part when is decided by [`State`].
 
 use core::any::type_name;
 use core::mem::{ManuallyDrop, MaybeUninit};
@@ -37,8 +38,8 @@ pub(super) struct Header {
     /// The pool's number, and the place in a strip that the task was cut from.
     pub(super) tag: u32,
     waiter: UnsafeCell<MaybeUninit<Waker>>,
-    /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no size
-    /// in a real build.
+    /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no
+    /// size in a real build.
     pub(super) contents: UnsafeCell<()>,
 }
 
@@ -110,8 +111,8 @@ impl<F, T> Plain<F, T>
 where
     F: Body<T>,
 {
-    /// `Named` is the type whose name the task bears: the user's own closure, though ours may be wrapped
-    /// around it.
+    /// `Named` is the type whose name the task bears: the user's own closure, though ours may be
+    /// wrapped around it.
     const fn table<Named>() -> Table {
         let before: unsafe fn(NonNull<Header>) -> Option<TaskRef> =
             if F::IS_LINK { Self::before } else { no_task_before };
@@ -134,8 +135,8 @@ where
         }
     }
 
-    /// Which strips this type is cut from. None where a tool is to see every task as an allocation of its
-    /// own, and use of a freed one as a bug.
+    /// Which strips this type is cut from. None where a tool is to see every task as an allocation
+    /// of its own, and use of a freed one as a bug.
     const KIND: Option<Kind> =
         if cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan)) {
             None
@@ -188,8 +189,8 @@ where
         unsafe { with_contents::<F, _>(task, F::passes_on) }
     }
 
-    /// Ends as if it had been cancelled: so it has no value, and workers do not count it among what they
-    /// ran. An errand's panic is a bug of ours, and goes on to the worker's loop.
+    /// Ends as if it had been cancelled: so it has no value, and workers do not count it among what
+    /// they ran. An errand's panic is a bug of ours, and goes on to the worker's loop.
     ///
     /// # Safety
     /// - As for [`run`](Self::run).
@@ -237,7 +238,8 @@ where
     task
 }
 
-/// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to the caller.
+/// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to
+/// the caller.
 pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Header>
 where
     F: Body<()>,
@@ -277,7 +279,8 @@ impl Header {
     /// - The caller holds one of the task's references for as long as it uses the result.
     #[inline(always)]
     pub(super) unsafe fn of<'a>(task: NonNull<Self>) -> &'a Self {
-        // SAFETY: a reference keeps the allocation; shared access is all that is ever made to headers.
+        // SAFETY: a reference keeps the allocation; shared access is all that is ever made to
+        // headers.
         unsafe { task.as_ref() }
     }
 

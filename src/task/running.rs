@@ -37,7 +37,8 @@ impl RunningName {
     /// As [`set`](Self::set), for a task that has no other name than its closure's type.
     #[inline]
     pub(crate) fn set_type(&self, task: &ClaimedTask) {
-        // ORDERING: a hint for people; the pointer is to a constant, so nothing has to be seen with it.
+        // ORDERING: a hint for people; the pointer is to a constant, so nothing has to be seen with
+        // it.
         self.table.store(ptr::from_ref(task.table()).cast_mut(), Ordering::Relaxed);
     }
 

@@ -19,11 +19,13 @@
 //! Rules that every transition keeps:
 //! - the closure belongs to whoever moved the phase from queued to running (the *claim*);
 //! - a phase beyond running is final: the task is settled once;
-//! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and to the
-//!   settler once a settled phase was set with `WAITER` present;
-//! - the value belongs to the handle if `HANDLE` was there when the task was settled, else to the settler;
+//! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and to
+//!   the settler once a settled phase was set with `WAITER` present;
+//! - the value belongs to the handle if `HANDLE` was there when the task was settled, else to the
+//!   settler;
 //! - whoever clears the last of `OWNER`, `HANDLE` and `TOKEN` frees the allocation;
-//! - who finds `PINNED` when it clears `LINKED` leaves the owner's reference to whoever pinned the link.
+//! - who finds `PINNED` when it clears `LINKED` leaves the owner's reference to whoever pinned the
+//!   link.
 #![forbid(unsafe_code)]
 
 mod link;
@@ -170,7 +172,8 @@ impl State {
 
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
-        // ORDERING: acquire, partner of the release in the settling transitions: the result is visible.
+        // ORDERING: acquire, partner of the release in the settling transitions: the result is
+        // visible.
         let order = planted(mutant!("phase_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         let word = self.0.load(order);
         match Outcome::of(word) {
@@ -206,8 +209,9 @@ impl State {
         // A guess, and the era with it: an exchange that fails costs as much as one that does not.
         let mut word = QUEUED | OWNER | HANDLE | era::now();
         loop {
-            // ORDERING: acquire, so that nothing of the run moves before the claim. The closure itself
-            // came through the queue or with the handle, which both synchronise on their own.
+            // ORDERING: acquire, so that nothing of the run moves before the claim. The closure
+            // itself came through the queue or with the handle, which both synchronise on their
+            // own.
             // ORDERING: relaxed on failure, because the loser touches nothing.
             match self.0.compare_exchange(word, word | change, Ordering::Acquire, Ordering::Relaxed)
             {
@@ -229,8 +233,9 @@ impl State {
         let mut word = RUNNING | OWNER | HANDLE | era::now();
         let (mut next, mut todo) = (word & !(PHASE | OWNER) | outcome as u32, SettledBy::Done);
         loop {
-            // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is visible
-            // to the handle. Acquire, partner of the handle's release in `let_go`: an orphan is ours.
+            // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is
+            // visible to the handle. Acquire, partner of the handle's release in `let_go`: an
+            // orphan is ours.
             let order = planted(mutant!("settle_unreleased"), Ordering::AcqRel, Ordering::Acquire);
             let order = planted(mutant!("settle_unacquired"), order, Ordering::Release);
             // ORDERING: relaxed on failure, because the loop starts again.
@@ -260,8 +265,8 @@ impl State {
     /// Says whether the allocation is the caller's to free.
     pub(crate) fn settle_and_let_go(&self, outcome: Outcome) -> bool {
         // As above, and HANDLE is set, so one subtraction clears it and moves the phase.
-        // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free next;
-        // acquire for the other direction.
+        // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free
+        // next; acquire for the other direction.
         let order =
             planted(mutant!("settle_in_place_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("settle_in_place_unacquired"), order, Ordering::Release);
@@ -272,8 +277,8 @@ impl State {
     /// The owner lets go of a task that is settled, or that somebody else has claimed.
     /// Says whether the allocation is the caller's to free.
     pub(crate) fn release_owner(&self) -> bool {
-        // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next; acquire
-        // for the other direction.
+        // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next;
+        // acquire for the other direction.
         let order =
             planted(mutant!("release_owner_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("release_owner_unacquired"), order, Ordering::Release);
@@ -289,7 +294,8 @@ impl State {
         self.0.fetch_and(!TOKEN, order) & (OWNER | HANDLE) == 0
     }
 
-    /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled task.
+    /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled
+    /// task.
     pub(crate) fn let_go(&self, result_taken: bool) -> LetGo {
         // ORDERING: acquire, partner of the owner's releases: if its reference is gone we may free.
         let seen = planted(mutant!("let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
@@ -301,8 +307,8 @@ impl State {
             if word & (OWNER | TOKEN) == 0 {
                 return LetGo::Free;
             }
-            // ORDERING: release, partner of the owner's acquire: what the handle did with the task is
-            // over before the owner frees it. Acquire on failure as for the load above.
+            // ORDERING: release, partner of the owner's acquire: what the handle did with the task
+            // is over before the owner frees it. Acquire on failure as for the load above.
             let order = planted(mutant!("let_go_unreleased"), Ordering::AcqRel, Ordering::Acquire);
             match self.0.compare_exchange(word, word & !HANDLE, order, seen) {
                 Ok(_) => return LetGo::Done,

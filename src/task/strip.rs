@@ -1,12 +1,14 @@
-//! Memory for tasks by the strip: one call of the allocator for a row of some eight to eighteen tasks.
+//! Memory for tasks by the strip: one call of the allocator for a row of some eight to eighteen
+//! tasks.
 //!
-//! Half of the instructions of an empty task used to be `malloc` and `free`. A thread now cuts its tasks
-//! from a strip of 1 KiB, one after another, and a strip goes back to the allocator when its last task
-//! is freed, whoever does that. Nothing is hoarded: a thread holds at most one strip a size that it cuts
-//! from, and one whose tasks it was the last to free.
+//! Half of the instructions of an empty task used to be `malloc` and `free`. A thread now cuts its
+//! tasks from a strip of 1 KiB, one after another, and a strip goes back to the allocator when its
+//! last task is freed, whoever does that. Nothing is hoarded: a thread holds at most one strip a
+//! size that it cuts from, and one whose tasks it was the last to free.
 //!
-//! A thread that frees tasks of one strip in a row counts them by itself and takes them off the strip's
-//! count all at once. Threads whose thread-locals are gone, and large tasks, use the allocator directly.
+//! A thread that frees tasks of one strip in a row counts them by itself and takes them off the
+//! strip's count all at once. Threads whose thread-locals are gone, and large tasks, use the
+//! allocator directly.
 
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
@@ -178,8 +180,8 @@ fn new_strip(kind: Kind) -> *mut Head {
 unsafe fn count_off(freed: Freed) {
     // SAFETY: pieces that are not taken off keep the strip; null is allowed here.
     let Some(head) = (unsafe { freed.strip.as_ref() }) else { return };
-    // ORDERING: release, partner of the acquire in whoever counts off the last: all use of the pieces is
-    // over before the strip is freed.
+    // ORDERING: release, partner of the acquire in whoever counts off the last: all use of the
+    // pieces is over before the strip is freed.
     if head.left.fetch_sub(freed.count, Ordering::AcqRel) == freed.count {
         // SAFETY: no piece is left, and whoever cut from the strip has cut the last.
         unsafe { dealloc(freed.strip.cast(), STRIP) };
@@ -192,8 +194,8 @@ impl Drop for Mine {
             let Row { strip, cut } = row.get();
             let uncut = Kind(kind as u8).count() - cut;
             for rest in [freed.get(), Freed { strip, count: uncut }] {
-                // SAFETY: pieces that were freed here, and pieces that nobody will cut any more; neither
-                // was taken off before.
+                // SAFETY: pieces that were freed here, and pieces that nobody will cut any more;
+                // neither was taken off before.
                 unsafe { count_off(rest) };
             }
         }

@@ -1,8 +1,10 @@
-//! A token's hold on a task: a queued one is settled when the token ends, a running one is asked to stop.
+//! A token's hold on a task: a queued one is settled when the token ends, a running one is asked to
+//! stop.
 //!
-//! The token knows the task by its address, and the task holds its place on the token's list. So the address is good until
-//! that place is given up, which the task does before it is freed. A token that claims the task gets a
-//! reference of its own with that, for the time until the task is settled.
+//! The token knows the task by its address, and the task holds its place on the token's list. So
+//! the address is good until that place is given up, which the task does before it is freed. A
+//! token that claims the task gets a reference of its own with that, for the time until the task is
+//! settled.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -52,13 +54,15 @@ impl<T> HeldTask<T> {
             Meaning::TooLate | Meaning::TimeIsUp => finish_expired::<L>,
         };
         let is_heeded = meaning != Meaning::TooLate;
-        // SAFETY: the handle keeps the task until it is tied; from there the tie's drop, which comes before the task is
-        // freed, takes the listener off. The closure and what else is touched are `Send`.
+        // SAFETY: the handle keeps the task until it is tied; from there the tie's drop, which
+        // comes before the task is freed, takes the listener off. The closure and what else is
+        // touched are `Send`.
         unsafe { tie(self.task(), token, is_heeded, claim, finish) }
     }
 }
 
-/// Runs a task that carries the optional part: not if it is late, and with its time limited if that was asked for.
+/// Runs a task that carries the optional part: not if it is late, and with its time limited if that
+/// was asked for.
 ///
 /// # Safety
 /// - As for [`raw::run`].
@@ -72,7 +76,8 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     }
     if let Some(run_for) = plan.run_for {
         let token = CancelToken::with_timeout(run_for);
-        // SAFETY: the claimant's reference keeps the task until it is tied, and then as in `HeldTask::tie`.
+        // SAFETY: the claimant's reference keeps the task until it is tied, and then as in
+        // `HeldTask::tie`.
         let tied = unsafe { tie(task, &token, true, stop, finish_nothing) };
         if tied.is_err() {
             // SAFETY: the claimant holds a reference.
@@ -82,7 +87,8 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     true
 }
 
-/// A token that a running task heeds stays with the task though it has ended: it says why the task is to stop.
+/// A token that a running task heeds stays with the task though it has ended: it says why the task
+/// is to stop.
 ///
 /// # Safety
 /// - The task has a plan, and somebody keeps it meanwhile.
@@ -109,7 +115,8 @@ unsafe fn tie(
 /// - `task` is a task's header, and its tie is not dropped yet.
 unsafe fn claim(task: NonNull<()>) -> bool {
     let task = task.cast();
-    // SAFETY: the caller's promise. Also after a claim that failed: the drop of the tie waits for the token's lock, which is held here.
+    // SAFETY: the caller's promise. Also after a claim that failed: the drop of the tie waits for
+    // the token's lock, which is held here.
     let unsettled = unsafe { unsettled(task) };
     if let Some(unsettled) = unsettled.filter(|_| !mutant!("unsettled_late")) {
         unsettled.raise();
@@ -194,7 +201,8 @@ unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
         let waker = unsafe { header.take_waiter() };
         unwind::quietly(|| waker.wake());
     }
-    // After the wake-up: where the pool's workers have left it has settled the continuation that hangs behind the task.
+    // After the wake-up: where the pool's workers have left it has settled the continuation that
+    // hangs behind the task.
     drop(settling);
     if header.state.release_token() {
         // SAFETY: that was the last reference, and there is no result.

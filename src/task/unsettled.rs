@@ -1,9 +1,10 @@
 //! What threads that are no workers have taken and not settled yet: the end of a pool waits for it.
 //!
-//! A worker that finds a task claimed lets go of it, and one that is taken from a queue to be refused is in none. So the workers may all be
-//! gone while the thread that ended the token, or refuses the task, still drops the closure. The count is raised before the task is
-//! taken. Whoever learned that it was taken, from whomever, before it looks at the count finds it raised: had the look come first, under
-//! the lock, the taking would come after what told of it.
+//! A worker that finds a task claimed lets go of it, and one that is taken from a queue to be
+//! refused is in none. So the workers may all be gone while the thread that ended the token, or
+//! refuses the task, still drops the closure. The count is raised before the task is taken. Whoever
+//! learned that it was taken, from whomever, before it looks at the count finds it raised: had the
+//! look come first, under the lock, the taking would come after what told of it.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -75,7 +76,8 @@ impl Unsettled {
 
     /// A task that was claimed with the count raised is settled on this thread from here on.
     pub(crate) fn settle_here(self: Arc<Self>) -> Settling {
-        // Where thread-locals are gone, who ends the pool in there would wait for itself; a number alone stays to the thread's end.
+        // Where thread-locals are gone, who ends the pool in there would wait for itself; a number
+        // alone stays to the thread's end.
         let _counted = HERE.try_with(|here| here.set(here.get() + 1));
         let outer = INNERMOST.try_with(|innermost| innermost.replace(self.address())).unwrap_or(0);
         Settling { unsettled: self, outer }
@@ -90,7 +92,8 @@ impl Unsettled {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Whether somebody settles a task, and it may be waited for: not by a thread that settles one itself.
+    /// Whether somebody settles a task, and it may be waited for: not by a thread that settles one
+    /// itself.
     pub(crate) fn is_to_be_waited_for(&self) -> bool {
         !is_here() && self.is_any_left()
     }

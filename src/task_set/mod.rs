@@ -27,14 +27,16 @@ use source::Source;
 
 /// Tasks whose results are taken as they finish.
 ///
-/// Take it where results are wanted as soon as they are there, or where there are so many that keeping them all
-/// would be too much: each result leaves the set as it is handed out, and its task's memory goes with it. To have all results
-/// together, in the order of the handles, take [`promise::all`](crate::promise::all).
+/// Take it where results are wanted as soon as they are there, or where there are so many that
+/// keeping them all would be too much: each result leaves the set as it is handed out, and its
+/// task's memory goes with it. To have all results together, in the order of the handles, take
+/// [`promise::all`](crate::promise::all).
 ///
-/// As an [`Iterator`] it **blocks** until the next task has finished, and ends when the set is empty; more can be
-/// [pushed](Self::push) at any time, after its end too. In async code there is [`next_async`](Self::next_async), on
-/// any runtime or none, and with the feature `stream` the set is a `Stream`. (Where the extension traits of streams are in scope a bare
-/// `set.next()` may mean either; name the one that is meant.)
+/// As an [`Iterator`] it **blocks** until the next task has finished, and ends when the set is
+/// empty; more can be [pushed](Self::push) at any time, after its end too. In async code there is
+/// [`next_async`](Self::next_async), on any runtime or none, and with the feature `stream` the set
+/// is a `Stream`. (Where the extension traits of streams are in scope a bare `set.next()` may mean
+/// either; name the one that is meant.)
 ///
 /// Results come out in the order in which their tasks settled, from the [push](Self::push) on,
 /// whether or not somebody looks meanwhile; what had settled before its push counts as settled
@@ -42,10 +44,12 @@ use source::Source;
 ///
 /// It costs the same for each task, however many there are: what has not finished is not looked at.
 ///
-/// **Inside a task** taking a result makes progress on a pool of one worker too: what has finished comes first, and if there is
-/// nothing, a task that nobody has started is run in place, one for each result.
+/// **Inside a task** taking a result makes progress on a pool of one worker too: what has finished
+/// comes first, and if there is nothing, a task that nobody has started is run in place, one for
+/// each result.
 ///
-/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked for.
+/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked
+/// for.
 ///
 /// ```
 /// use corepool::{TaskSet, WorkerPool};
@@ -165,8 +169,9 @@ impl<T> TaskSet<T> {
 
     /// As the iterator's `next`, but gives up when the time is over. **Blocks** for as long.
     ///
-    /// The inner value is that of `next`: a task's result, or `None` if the set is empty. Inside a task it may take longer: a
-    /// task that is run in place is not cut short. With no time at all it runs none.
+    /// The inner value is that of `next`: a task's result, or `None` if the set is empty. Inside a
+    /// task it may take longer: a task that is run in place is not cut short. With no time at all
+    /// it runs none.
     ///
     /// # Errors
     /// [`TimedOut`], if no task finished in time. Nothing is lost; ask again.
@@ -203,8 +208,9 @@ impl<T> TaskSet<T> {
 
     /// Waits in async code for the next result, on any runtime or none; `None` if the set is empty.
     ///
-    /// Dropping the future part way is safe, and loses nothing. Of several wakers the last one wins. Polled on a worker of a
-    /// pool it runs what nobody has started, as described [above](Self).
+    /// Dropping the future part way is safe, and loses nothing. Of several wakers the last one
+    /// wins. Polled on a worker of a pool it runs what nobody has started, as described
+    /// [above](Self).
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -224,8 +230,8 @@ impl<T> TaskSet<T> {
         NextAsync::new(self)
     }
 
-    /// [Cancels](TaskHandle::cancel) every task that has not finished. Their results still come out, as
-    /// [`Cancelled`](TaskError::Cancelled) if they were not running.
+    /// [Cancels](TaskHandle::cancel) every task that has not finished. Their results still come
+    /// out, as [`Cancelled`](TaskError::Cancelled) if they were not running.
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -249,7 +255,8 @@ impl<T> TaskSet<T> {
         self
     }
 
-    /// Takes a result if one is there, and tells an empty set from one whose tasks have not finished.
+    /// Takes a result if one is there, and tells an empty set from one whose tasks have not
+    /// finished.
     fn take_or_end(&mut self) -> Poll<Option<Result<T, TaskError>>> {
         match self.seats.take_finished() {
             Some(result) => Poll::Ready(Some(result)),

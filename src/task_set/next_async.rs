@@ -11,7 +11,8 @@ use crate::error::TaskError;
 
 /// The future that [`TaskSet::next_async`] gives.
 ///
-/// Dropping it part way is safe, and loses nothing. Polled again after it was ready, it waits for another result.
+/// Dropping it part way is safe, and loses nothing. Polled again after it was ready, it waits for
+/// another result.
 ///
 /// ```
 /// use corepool::{NextAsync, TaskSet};

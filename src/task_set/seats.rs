@@ -3,9 +3,9 @@
 //! A handle gets its waker with its seat, so results come out in the order of settling, whether or
 //! not somebody looks meanwhile. It is looked at only after its waker was woken. A batch is looked
 //! at when it is new as well: its items would cost more if somebody waited for them from the
-//! beginning. A seat's number names its slot in the watch as
-//! well. A seat is given to the next source when its own is empty; should the waker of the one before be woken late, the next one
-//! is looked at once in vain.
+//! beginning. A seat's number names its slot in the watch as well. A seat is given to the next
+//! source when its own is empty; should the waker of the one before be woken late, the next one is
+//! looked at once in vain.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -30,13 +30,15 @@ pub(super) struct Seats<T> {
     seats: Vec<Seat<T>>,
     /// Seats without a source.
     free: Vec<u32>,
-    /// Seats whose sources were woken. They come first, or a set that is always given more might never get to them.
+    /// Seats whose sources were woken. They come first, or a set that is always given more might
+    /// never get to them.
     woken: VecDeque<u32>,
     /// Seats whose batches were not looked at yet, or may have more at hand.
     new: VecDeque<u32>,
     /// Seats whose sources may have a task that nobody has started, each once.
     unstarted: VecDeque<u32>,
-    /// The batch that gave the last result, and how many it gave in a row: it may have more at hand.
+    /// The batch that gave the last result, and how many it gave in a row: it may have more at
+    /// hand.
     at_hand: Option<(u32, u32)>,
     /// Results that have not been taken.
     left: usize,
@@ -180,7 +182,8 @@ impl<T> Seats<T> {
         None
     }
 
-    /// Runs a task that nobody has started, if this thread is one that runs in place what it waits for.
+    /// Runs a task that nobody has started, if this thread is one that runs in place what it waits
+    /// for.
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
             return None;
@@ -197,8 +200,8 @@ impl<T> Seats<T> {
         None
     }
 
-    /// Before a sleep: one of the sources that are left is asked whether its tasks are a parent process's. If so, a
-    /// result is given up.
+    /// Before a sleep: one of the sources that are left is asked whether its tasks are a parent
+    /// process's. If so, a result is given up.
     pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
         if !lineage::is_child() {
             return None;
@@ -219,7 +222,8 @@ impl<T> Seats<T> {
         self.watch.as_ref().is_none_or(Watch::is_quiet)
     }
 
-    /// Leaves the waker of who waits. Says whether something was woken already: then nobody may wake it.
+    /// Leaves the waker of who waits. Says whether something was woken already: then nobody may
+    /// wake it.
     pub(super) fn wait(&self, waker: &Waker) -> bool {
         handle::do_what_waits();
         self.watch.as_ref().is_some_and(|watch| watch.wait(waker))

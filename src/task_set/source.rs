@@ -34,7 +34,8 @@ impl<T> Source<T> {
         }
     }
 
-    /// Runs one task here and now, if there is one that nobody has started and this thread runs such in place.
+    /// Runs one task here and now, if there is one that nobody has started and this thread runs
+    /// such in place.
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         match self {
             Self::One(handle) => handle.run_in_place(),

@@ -15,9 +15,10 @@ use crate::worker;
 impl WorkerPool {
     /// Spawns many closures of one type at once; their results come out of the set as they finish.
     ///
-    /// Far cheaper than as many [`spawn`](Self::spawn)s: all tasks lie in one piece of memory, and the workers are woken once. Tasks that
-    /// are spawned later get their turns between those of a large batch. Never blocks, except that on a bounded pool it is as many
-    /// `spawn`s as there are closures; so it is, too, where tasks are timed, watched or dealt in turn.
+    /// Far cheaper than as many [`spawn`](Self::spawn)s: all tasks lie in one piece of memory, and
+    /// the workers are woken once. Tasks that are spawned later get their turns between those of a
+    /// large batch. Never blocks, except that on a bounded pool it is as many `spawn`s as there are
+    /// closures; so it is, too, where tasks are timed, watched or dealt in turn.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -28,7 +29,8 @@ impl WorkerPool {
     /// ```
     ///
     /// # Panics
-    /// If the iterator does; then nothing of the batch was spawned, or on such a pool not all of it.
+    /// If the iterator does; then nothing of the batch was spawned, or on such a pool not all of
+    /// it.
     pub fn spawn_batch<I, F, T>(&self, closures: I) -> TaskSet<T>
     where
         I: IntoIterator<Item = F>,
@@ -45,10 +47,12 @@ impl WorkerPool {
         }
     }
 
-    /// Runs a closure on every worker, once on each; their results come out of the set as they finish.
+    /// Runs a closure on every worker, once on each; their results come out of the set as they
+    /// finish.
     ///
-    /// A worker that is busy runs it when it is free. Needs no room in a bounded queue, and never blocks. Spare workers are not
-    /// among those that get it, but one may stand in for a worker that waits.
+    /// A worker that is busy runs it when it is free. Needs no room in a bounded queue, and never
+    /// blocks. Spare workers are not among those that get it, but one may stand in for a worker
+    /// that waits.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(3)?;

@@ -9,7 +9,8 @@ use futures_core::Stream;
 use super::TaskSet;
 use crate::error::TaskError;
 
-/// Gives the results as their tasks finish, and ends when the set is empty; see [`TaskSet::next_async`].
+/// Gives the results as their tasks finish, and ends when the set is empty; see
+/// [`TaskSet::next_async`].
 ///
 /// More can be pushed after the end, so the stream is not fused.
 ///

@@ -1,4 +1,5 @@
-//! Models of the timer: an alarm is set or called off while the thread lies down; time stands still meanwhile.
+//! Models of the timer: an alarm is set or called off while the thread lies down; time stands still
+//! meanwhile.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A piece of memory with a slot for each of many tasks, and the wakers that point to them.
 //!
-//! The watch and each waker own it together; the last of them frees it. A block that was added later owns the first
-//! one too, where the list is.
+//! The watch and each waker own it together; the last of them frees it. A block that was added
+//! later owns the first one too, where the list is.
 
 use core::alloc::Layout;
 use core::mem::ManuallyDrop;
@@ -24,7 +24,8 @@ struct Head {
     /// The number of the first slot.
     start: u32,
     list: Place,
-    /// Read by each owner that uses the memory, written by the last, which frees it: nothing but a sign for models.
+    /// Read by each owner that uses the memory, written by the last, which frees it: nothing but a
+    /// sign for models.
     used: UnsafeCell<()>,
 }
 
@@ -167,7 +168,8 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dro
 /// The block of a slot, without counting an owner: the waker that has the slot is one.
 ///
 /// # Safety
-/// - `slot` comes from a `Waker` that counts as an owner of the block, and is used no longer than that.
+/// - `slot` comes from a `Waker` that counts as an owner of the block, and is used no longer than
+///   that.
 unsafe fn block_of(slot: NonNull<Slot>) -> ManuallyDrop<Block> {
     // SAFETY: the caller's promise.
     let index = unsafe { slot.as_ref() }.index;

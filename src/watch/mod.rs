@@ -1,17 +1,21 @@
-//! Who of many has settled: a waker for each of them, in one piece of memory, or a few as the number grows.
+//! Who of many has settled: a waker for each of them, in one piece of memory, or a few as the
+//! number grows.
 //!
-//! Each task's waker points to a slot of its own. Woken, it puts the slot on a list and wakes whoever waits
-//! for the whole. So the waiter takes what has settled, in the order of settling, and never looks at the rest.
+//! Each task's waker points to a slot of its own. Woken, it puts the slot on a list and wakes
+//! whoever waits for the whole. So the waiter takes what has settled, in the order of settling, and
+//! never looks at the rest.
 //!
-//! The list is pushed by many and taken as a whole by one, so there is no ABA. A push that comes after the
-//! taker's last look finds the waiter's waker: the taker leaves that before it looks (`Watch::wait`).
+//! The list is pushed by many and taken as a whole by one, so there is no ABA. A push that comes
+//! after the taker's last look finds the waiter's waker: the taker leaves that before it looks
+//! (`Watch::wait`).
 //!
-//! **A slot may be used again** for another task, while a waker of the one before still exists. That waker may be
-//! woken late. Then the slot is on the list for nothing: whoever takes it must be ready to find its task unsettled.
-//! It may also be on the list already when the new task settles. Then nobody puts it there again, and nobody has to:
-//! both wakers exchange the slot's `listed`, and so does the taker, before it looks at the task. Whichever waker
-//! comes before the taker's exchange is seen by the taker, with all that its task did; one that comes after finds
-//! the slot off the list.
+//! **A slot may be used again** for another task, while a waker of the one before still exists.
+//! That waker may be woken late. Then the slot is on the list for nothing: whoever takes it must be
+//! ready to find its task unsettled. It may also be on the list already when the new task settles.
+//! Then nobody puts it there again, and nobody has to: both wakers exchange the slot's `listed`,
+//! and so does the taker, before it looks at the task. Whichever waker comes before the taker's
+//! exchange is seen by the taker, with all that its task did; one that comes after finds the slot
+//! off the list.
 
 mod block;
 #[cfg(all(test, corepool_loom))]
@@ -88,13 +92,15 @@ impl Watch {
         }
     }
 
-    /// Tells whether nothing has settled since the last time, as far as can be seen: to pause a while before a sleep.
+    /// Tells whether nothing has settled since the last time, as far as can be seen: to pause a
+    /// while before a sleep.
     pub(crate) fn is_quiet(&self) -> bool {
         // ORDERING: a hint; `take` acquires.
         self.list().newest.load(Ordering::Relaxed) == END
     }
 
-    /// Leaves the waker of who waits. Says whether something has settled already: then nobody may wake it.
+    /// Leaves the waker of who waits. Says whether something has settled already: then nobody may
+    /// wake it.
     pub(crate) fn wait(&self, waker: &Waker) -> bool {
         let list = self.list();
         // User code, without the lock: the clone, and the drop of the one before.
@@ -121,7 +127,8 @@ impl Watch {
         block.slot(index)
     }
 
-    /// The block that has this number, and the index there. The last block has at least half of all.
+    /// The block that has this number, and the index there. The last block has at least half of
+    /// all.
     fn place(&self, number: u32) -> (&Block, u32) {
         let later = self.more.iter().rev().find(|block| block.start() <= number);
         let block = later.unwrap_or(&self.first);
@@ -202,15 +209,16 @@ impl List {
 impl Slot {
     /// Says whether it was not on the list before.
     fn put_on(&self) -> bool {
-        // ORDERING: release what the task did, for the taker whose exchange comes next, though it may be another
-        // waker that pushes the slot; acquire, partner of `take_off`: the link may be written again.
+        // ORDERING: release what the task did, for the taker whose exchange comes next, though it
+        // may be another waker that pushes the slot; acquire, partner of `take_off`: the link may
+        // be written again.
         let order = planted(mutant!("watch_listed_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
         !self.listed.swap(true, order) || mutant!("watch_listed_twice")
     }
 
     fn take_off(&self) {
-        // ORDERING: acquire what every waker's task did that found the slot listed; release the link, which the
-        // next one writes.
+        // ORDERING: acquire what every waker's task did that found the slot listed; release the
+        // link, which the next one writes.
         let order = planted(mutant!("watch_taken_unacquired"), Ordering::AcqRel, Ordering::Release);
         self.listed.swap(false, order);
     }

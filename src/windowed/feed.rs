@@ -30,7 +30,8 @@ impl<I, F> Feed<I, F> {
         }
     }
 
-    /// Pulls an item and spawns its task, if there is room beside those in flight and the source has one.
+    /// Pulls an item and spawns its task, if there is room beside those in flight and the source
+    /// has one.
     pub(super) fn spawn<R>(&mut self, in_flight: usize) -> Option<TaskHandle<R>>
     where
         I: Iterator,

@@ -14,25 +14,32 @@ pub use try_ordered::TryMapOrdered;
 pub use unordered::MapUnordered;
 
 impl WorkerPool {
-    /// Calls a function on the items of any iterator, each in a task of its own, and gives the results in the order of the items.
+    /// Calls a function on the items of any iterator, each in a task of its own, and gives the
+    /// results in the order of the items.
     ///
-    /// Take it for a long or endless source, read as it is worked on: at most `window` items (none counts as one) are in
-    /// flight, from the moment they are pulled until their results are taken, so memory is bounded whatever the length. A few
-    /// times the number of workers keeps them all busy. For a slice that is there already [`map`](Self::map) is cheaper.
+    /// Take it for a long or endless source, read as it is worked on: at most `window` items (none
+    /// counts as one) are in flight, from the moment they are pulled until their results are taken,
+    /// so memory is bounded whatever the length. A few times the number of workers keeps them all
+    /// busy. For a slice that is there already [`map`](Self::map) is cheaper.
     ///
-    /// Nothing is pulled before the first result is asked for. **The thread that asks pulls,** so the iterator need not be
-    /// `Send`; asking **blocks** for as long as pulling does, and then until the result is there. Each time at least one item
-    /// is pulled, if there is room, and more until the window is full or the result is there. A source that has ended is
-    /// dropped, and not asked again.
+    /// Nothing is pulled before the first result is asked for. **The thread that asks pulls,** so
+    /// the iterator need not be `Send`; asking **blocks** for as long as pulling does, and then
+    /// until the result is there. Each time at least one item is pulled, if there is room, and more
+    /// until the window is full or the result is there. A source that has ended is dropped, and not
+    /// asked again.
     ///
-    /// A task that panics gives a [`TaskError`], and the others go on. If the iterator panics, the panic goes through to
-    /// whoever asked. Nothing is lost: ask again, and what is in flight comes out first, then the iterator is asked again.
+    /// A task that panics gives a [`TaskError`], and the others go on. If the iterator panics, the
+    /// panic goes through to whoever asked. Nothing is lost: ask again, and what is in flight comes
+    /// out first, then the iterator is asked again.
     ///
-    /// The tasks need no room in a bounded pool, for the window bounds them: none waits, is refused or run by the caller because the queue is
-    /// full. ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest) may displace one, whose result then says so.) Of a pool that is closed every further
-    /// result is [`Rejected`](crate::TaskError::Rejected).
+    /// The tasks need no room in a bounded pool, for the window bounds them: none waits, is refused
+    /// or run by the caller because the queue is full.
+    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest) may displace one, whose result then
+    /// says so.) Of a pool that is closed every further result is
+    /// [`Rejected`](crate::TaskError::Rejected).
     ///
-    /// Inside a task it makes progress on a pool of one worker too: what nobody has started is run in place when its turn comes.
+    /// Inside a task it makes progress on a pool of one worker too: what nobody has started is run
+    /// in place when its turn comes.
     ///
     /// Dropping it pulls no more and cancels what has not started.
     ///
@@ -67,16 +74,17 @@ impl WorkerPool {
         MapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
     }
 
-    /// As [`map_ordered`](Self::map_ordered), for an iterator of results, such as the lines of a file, and a function that
-    /// may fail: the first error is the last result.
+    /// As [`map_ordered`](Self::map_ordered), for an iterator of results, such as the lines of a
+    /// file, and a function that may fail: the first error is the last result.
     ///
-    /// `E` is the one error type of the source and of the function, and a [`TaskError`] becomes one (if a task panicked, say):
-    /// any type that is `From<TaskError>`, as [`std::io::Error`] and `Box<dyn Error + Send + Sync>` are. So one `?` is
-    /// enough.
+    /// `E` is the one error type of the source and of the function, and a [`TaskError`] becomes one
+    /// (if a task panicked, say): any type that is `From<TaskError>`, as [`std::io::Error`] and
+    /// `Box<dyn Error + Send + Sync>` are. So one `?` is enough.
     ///
-    /// An error of the source goes to no worker. After it nothing is pulled; the results of what was pulled before come first,
-    /// then the error. Once an error has been given out, whosever it was, the source is dropped, what has not started is
-    /// cancelled, and there are no more results.
+    /// An error of the source goes to no worker. After it nothing is pulled; the results of what
+    /// was pulled before come first, then the error. Once an error has been given out, whosever it
+    /// was, the source is dropped, what has not started is cancelled, and there are no more
+    /// results.
     ///
     /// ```
     /// use std::io::{self, BufRead};
@@ -114,7 +122,8 @@ impl WorkerPool {
         TryMapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
     }
 
-    /// As [`map_ordered`](Self::map_ordered), but gives the results as they come: one slow item holds nothing back but itself.
+    /// As [`map_ordered`](Self::map_ordered), but gives the results as they come: one slow item
+    /// holds nothing back but itself.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;

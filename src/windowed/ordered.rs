@@ -13,8 +13,8 @@ use super::feed::Feed;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
-/// The results of [`map_ordered`](crate::WorkerPool::map_ordered): an iterator that **blocks** until the next one is there,
-/// and with the feature `stream` a `Stream`, which does not.
+/// The results of [`map_ordered`](crate::WorkerPool::map_ordered): an iterator that **blocks**
+/// until the next one is there, and with the feature `stream` a `Stream`, which does not.
 ///
 /// Dropping it pulls no more and cancels what has not started.
 #[must_use = "nothing is pulled until a result is asked for"]
@@ -48,7 +48,8 @@ where
     }
 }
 
-/// Gives the results in the order of the items. **Blocks** while it pulls, and until the next result is there.
+/// Gives the results in the order of the items. **Blocks** while it pulls, and until the next
+/// result is there.
 impl<I, F, R> Iterator for MapOrdered<I, F, R>
 where
     I: Iterator,
@@ -70,7 +71,8 @@ where
 
 impl<I, F, R> FusedIterator for MapOrdered<I, F, R> where Self: Iterator {}
 
-/// Gives the results in the order of the items. Never waits for a task, but pulls items from the iterator, on the thread that polls.
+/// Gives the results in the order of the items. Never waits for a task, but pulls items from the
+/// iterator, on the thread that polls.
 #[cfg(feature = "stream")]
 impl<I, F, R> futures_core::Stream for MapOrdered<I, F, R>
 where

@@ -1,4 +1,5 @@
-//! Results in the order of the items, until one is an error: of the source, of the function, or of the task.
+//! Results in the order of the items, until one is an error: of the source, of the function, or of
+//! the task.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -13,8 +14,9 @@ use super::feed::Feed;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
-/// The results of [`try_map_ordered`](crate::WorkerPool::try_map_ordered): an iterator that **blocks** until the next one is
-/// there, and with the feature `stream` a `Stream`, which does not. The first error is the last result.
+/// The results of [`try_map_ordered`](crate::WorkerPool::try_map_ordered): an iterator that
+/// **blocks** until the next one is there, and with the feature `stream` a `Stream`, which does
+/// not. The first error is the last result.
 ///
 /// Dropping it pulls no more and cancels what has not started.
 #[must_use = "nothing is pulled until a result is asked for"]
@@ -61,7 +63,8 @@ where
     R: Send + 'static,
     E: Send + 'static,
 {
-    /// Spawns tasks until the window is full or the next result is there, but at least one; or until the source fails.
+    /// Spawns tasks until the window is full or the next result is there, but at least one; or
+    /// until the source fails.
     fn fill(&mut self) {
         while let Some(item) = self.feed.pull(self.handles.len()) {
             match item {
@@ -87,8 +90,8 @@ where
     }
 }
 
-/// Gives the results in the order of the items, up to the first error. **Blocks** while it pulls, and until the next result is
-/// there.
+/// Gives the results in the order of the items, up to the first error. **Blocks** while it pulls,
+/// and until the next result is there.
 impl<I, F, T, R, E> Iterator for TryMapOrdered<I, F, R, E>
 where
     I: Iterator<Item = Result<T, E>>,
@@ -114,8 +117,8 @@ where
 
 impl<I, F, R, E> FusedIterator for TryMapOrdered<I, F, R, E> where Self: Iterator {}
 
-/// Gives the results in the order of the items, up to the first error. Never waits for a task, but pulls items from the
-/// iterator, on the thread that polls.
+/// Gives the results in the order of the items, up to the first error. Never waits for a task, but
+/// pulls items from the iterator, on the thread that polls.
 #[cfg(feature = "stream")]
 impl<I, F, T, R, E> futures_core::Stream for TryMapOrdered<I, F, R, E>
 where

@@ -12,8 +12,8 @@ use super::feed::Feed;
 use crate::error::TaskError;
 use crate::task_set::TaskSet;
 
-/// The results of [`map_unordered`](crate::WorkerPool::map_unordered): an iterator that **blocks** until one is there, and
-/// with the feature `stream` a `Stream`, which does not.
+/// The results of [`map_unordered`](crate::WorkerPool::map_unordered): an iterator that **blocks**
+/// until one is there, and with the feature `stream` a `Stream`, which does not.
 ///
 /// Dropping it pulls no more and cancels what has not started.
 #[must_use = "nothing is pulled until a result is asked for"]
@@ -36,7 +36,8 @@ where
     F: Fn(I::Item) -> R + Send + Sync + 'static,
     R: Send + 'static,
 {
-    /// Spawns tasks until the window is full or a result is there, which it gives; but at least one.
+    /// Spawns tasks until the window is full or a result is there, which it gives; but at least
+    /// one.
     fn fill(&mut self) -> Option<Result<R, TaskError>> {
         while let Some(handle) = self.feed.spawn(self.tasks.len()) {
             self.tasks.push(handle);
@@ -70,7 +71,8 @@ where
 
 impl<I, F, R> FusedIterator for MapUnordered<I, F, R> where Self: Iterator {}
 
-/// Gives the results as they come. Never waits for a task, but pulls items from the iterator, on the thread that polls.
+/// Gives the results as they come. Never waits for a task, but pulls items from the iterator, on
+/// the thread that polls.
 #[cfg(feature = "stream")]
 impl<I, F, R> futures_core::Stream for MapUnordered<I, F, R>
 where

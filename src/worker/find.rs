@@ -1,12 +1,12 @@
 //! Where a worker looks for its next task, and in which order.
 //!
 //! Own queues come first, because what lies there is warm and nobody else is likely to come for it.
-//! Now and then the shared queue comes first all the same: else two tasks that spawn one another for
-//! ever would starve a third. The bound: a task at the head of the shared queue is taken by a worker
-//! after at most [`FAIRNESS`] tasks that this worker finds in its own inbox. At every [`CHARITY`]th
-//! task a worker takes from the inbox of another one, of each in turn. So for each other worker it
-//! starts that many tasks at most before it comes to a certain inbox. Priorities are served by
-//! [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
+//! Now and then the shared queue comes first all the same: else two tasks that spawn one another
+//! for ever would starve a third. The bound: a task at the head of the shared queue is taken by a
+//! worker after at most [`FAIRNESS`] tasks that this worker finds in its own inbox. At every
+//! [`CHARITY`]th task a worker takes from the inbox of another one, of each in turn. So for each
+//! other worker it starts that many tasks at most before it comes to a certain inbox. Priorities
+//! are served by [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -24,14 +24,16 @@ const FAIRNESS: u32 = 61;
 /// And before it looks at another's inbox, though it has work of its own: their owners may be
 /// stuck in a task, and all other workers as busy as this one.
 const CHARITY: u32 = 251;
-/// Each so many looks begin with the normal tasks, and each so many with the low ones, though urgent ones may wait.
+/// Each so many looks begin with the normal tasks, and each so many with the low ones, though
+/// urgent ones may wait.
 const NORMAL_TURN: u32 = 16;
 const LOW_TURN: u32 = 64;
 /// The low ones' turn stands between two of the normal ones.
 const LOW_PLACE: u32 = 8;
 /// How many tasks a worker takes at once from the shared queue or from another worker.
 const BATCH: usize = 32;
-/// So many tasks moved from another worker's inbox are no branch of a tree, but a row that its spawner joins one by one.
+/// So many tasks moved from another worker's inbox are no branch of a tree, but a row that its
+/// spawner joins one by one.
 const LONG: usize = 16;
 /// A call that is over sooner is left to its thread.
 const YOUTH: Duration = Duration::from_micros(3);
@@ -41,7 +43,8 @@ const ENOUGH: [Plenty; 3] = [Plenty::Much, Plenty::Some, Plenty::Little];
 
 /// A thread that has not much left is visited no more often: it has to come to something, too.
 const BETWEEN_VISITS: Duration = Duration::from_micros(10);
-/// A thief that comes in vain disturbs the line's owner: so it stays away for a while, and longer each time.
+/// A thief that comes in vain disturbs the line's owner: so it stays away for a while, and longer
+/// each time.
 const FIRST_LEAVE: Duration = Duration::from_micros(2);
 const LONGEST_LEAVE: Duration = Duration::from_micros(40);
 
@@ -95,7 +98,8 @@ impl Thief<'_> {
             return None;
         }
         let seen = self.seen_of(number, call);
-        // Whoever was in something long may be in the same thing again, and wait for what it has left.
+        // Whoever was in something long may be in the same thing again, and wait for what it has
+        // left.
         let is_stuck = line.was_stuck();
         let is_young = !is_stuck && now.saturating_duration_since(seen.since) < YOUTH;
         // A schedule knows no time.
@@ -179,7 +183,8 @@ impl Worker {
     }
 
     fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
-        // By turns, or tasks of this worker's own that spawn one another would starve the others of their priority.
+        // By turns, or tasks of this worker's own that spawn one another would starve the others of
+        // their priority.
         if self.turns / LOW_TURN % 2 == 0 {
             pop(self.home().own.of(priority)).or_else(|| self.find_common(priority))
         } else {
@@ -196,18 +201,19 @@ impl Worker {
 
     /// A task from another worker's inbox; more of them move to this one's.
     ///
-    /// Of many the youngest is run first. Whoever spawned them tends to join them from the oldest on, and may run only the
-    /// task that it waits for. A thief that starts with the oldest too is always at the very task that the joiner
-    /// wants next, so the joiner waits for each of them; from both ends they meet once a batch. Of few the oldest
-    /// is run first: in a tree of tasks that is the largest part.
+    /// Of many the youngest is run first. Whoever spawned them tends to join them from the oldest
+    /// on, and may run only the task that it waits for. A thief that starts with the oldest too is
+    /// always at the very task that the joiner wants next, so the joiner waits for each of them;
+    /// from both ends they meet once a batch. Of few the oldest is run first: in a tree of tasks
+    /// that is the largest part.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
         let steal = |other: &Queue<_>, own: &_| other.steal_batch(BATCH, LONG, own);
         self.find_in_inboxes(self.index + 1, steal).map(|(task, _)| task)
     }
 
     /// All tasks but one of another worker's inbox: that worker may be stuck in a task, and all
-    /// others as busy as this one. The others have their turns one after another; otherwise one that
-    /// goes on, and always has tasks, would hide those behind it.
+    /// others as busy as this one. The others have their turns one after another; otherwise one
+    /// that goes on, and always has tasks, would hide those behind it.
     fn relieve_another(&mut self) -> Option<QueuedTask> {
         let clear = |other: &Queue<_>, own: &_| other.clear_batch(BATCH, own);
         let (task, at) = self.find_in_inboxes(self.next_relieved, clear)?;
@@ -243,7 +249,8 @@ impl Worker {
 
     /// Something that a thread has left in a fork-join call.
     ///
-    /// Not from a call that has just begun: it may be over before a thief is there, which costs both.
+    /// Not from a call that has just begun: it may be over before a thief is there, which costs
+    /// both.
     pub(super) fn find_part(&mut self) -> Option<Found> {
         self.sees_young_call = false;
         if self.is_one_too_many() {
@@ -269,12 +276,14 @@ impl Worker {
         self.chance >> 16
     }
 
-    /// Whether the cores of all workers that have nothing to do are those of guests: then this one's is, too.
+    /// Whether the cores of all workers that have nothing to do are those of guests: then this
+    /// one's is, too.
     pub(super) fn is_one_too_many(&self) -> bool {
         if self.is_sure_of_its_core {
             return false;
         }
-        // Asked first: the word is written by whoever goes to sleep or wakes up, and most pools have no guests.
+        // Asked first: the word is written by whoever goes to sleep or wakes up, and most pools
+        // have no guests.
         let guests = self.hub.busy_guests();
         guests > 0 && {
             let word = self.hub.idle.look();
@@ -284,7 +293,8 @@ impl Worker {
         }
     }
 
-    /// After the pool was closed tasks dealt to others count as anybody's: their worker may be gone.
+    /// After the pool was closed tasks dealt to others count as anybody's: their worker may be
+    /// gone.
     pub(super) fn find_left_behind(&self) -> Option<QueuedTask> {
         self.hub.used_slots().iter().find_map(|slot| pop(&slot.dealt))
     }
@@ -328,8 +338,8 @@ impl Worker {
         }
     }
 
-    /// Between the one queue and the other the tasks stood in none, and a worker may have gone to sleep
-    /// because it saw nothing: moving is a push, and ends with a push's look.
+    /// Between the one queue and the other the tasks stood in none, and a worker may have gone to
+    /// sleep because it saw nothing: moving is a push, and ends with a push's look.
     fn tell_of_moved(&self, moved: usize) {
         if moved > 0 {
             let _gate = self.hub.wake_one();

@@ -19,12 +19,12 @@ crate::sync::thread_local! {
     /// Where a worker that has just settled a task catches the link behind it.
     static CAUGHT: Cell<Catch> = const { Cell::new(Catch::Closed) };
 
-    /// Links that are to be settled on this thread, while one is being settled: a chain of a million links that
-    /// fails must not need a million frames.
+    /// Links that are to be settled on this thread, while one is being settled: a chain of a
+    /// million links that fails must not need a million frames.
     static TO_SETTLE: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 
-    /// Links of pools that are closed, while one of them is seen to: it may be run here, and so make
-    /// the next one's turn come.
+    /// Links of pools that are closed, while one of them is seen to: it may be run here, and so
+    /// make the next one's turn come.
     static TO_END: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 }
 
@@ -39,7 +39,8 @@ enum Catch {
     Link(QueuedTask),
 }
 
-/// Wakes whoever waits for a task that the calling worker has just settled; gives the link if it was one whose turn came.
+/// Wakes whoever waits for a task that the calling worker has just settled; gives the link if it
+/// was one whose turn came.
 pub(super) fn catch(hub: &Hub, wake: impl FnOnce()) -> Option<QueuedTask> {
     // More urgent tasks come first, and where tasks are dealt in turn links are too.
     if !hub.has_lanes() && hub.config.dispatch == Dispatch::FreeWorker {
@@ -81,8 +82,8 @@ impl Turn for ByPool {
         }
         let Some(link) = try_throw(link) else { return };
         if let Some(index) = current::index_in(link.pool()) {
-            // This worker is there as long as the task that it is running; it will find the link itself, though
-            // the pool was closed.
+            // This worker is there as long as the task that it is running; it will find the link
+            // itself, though the pool was closed.
             current::with_hub(|hub| {
                 let _gate = hub.push(link, Some(index));
             });
@@ -134,7 +135,8 @@ fn push_to(hub: &Hub, link: QueuedTask) {
 
 /// Settles a link that needs no worker; those behind it follow, one after another.
 fn settle_here(link: QueuedTask) {
-    // Where thread-locals are gone there is no line, and each link would need a frame: a worker settles them.
+    // Where thread-locals are gone there is no line, and each link would need a frame: a worker
+    // settles them.
     if let Err(link) = in_turn::run(&TO_SETTLE, link, settle) {
         push_from_outside(link);
     }

@@ -1,8 +1,10 @@
-//! The lookout: of the workers that have nothing to do one naps instead of sleeping, while there are fork-join calls.
+//! The lookout: of the workers that have nothing to do one naps instead of sleeping, while there
+//! are fork-join calls.
 //!
-//! What a call leaves on its thread's line wakes nobody, because most calls are over before anybody could come. So
-//! somebody has to look, whatever that thread does. Naps are short while calls come and go, and grow with the time for
-//! which nothing has changed; while they are long, whoever adds something to a line calls the lookout.
+//! What a call leaves on its thread's line wakes nobody, because most calls are over before anybody
+//! could come. So somebody has to look, whatever that thread does. Naps are short while calls come
+//! and go, and grow with the time for which nothing has changed; while they are long, whoever adds
+//! something to a line calls the lookout.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -18,7 +20,8 @@ const SHORT_NAP: Duration = Duration::from_micros(80);
 const NAP_SHARE: u32 = 10;
 /// Beside guests that compute the lookout only stands in the way: so long may its naps become.
 const LONGEST_NAP_IN_THE_WAY: Duration = Duration::from_millis(5);
-/// But what a guest has left may be what it waits for, by a loop of its own: after so long the lookout takes something.
+/// But what a guest has left may be what it waits for, by a loop of its own: after so long the
+/// lookout takes something.
 const LONGEST_STAND_BACK: Duration = Duration::from_millis(10);
 /// In calls that last for longer than this, a worker that does not get its core is let loose. In a
 /// series of small ones it would only get into the way of the thread that makes them, which is what
@@ -39,7 +42,8 @@ struct Watch {
 }
 
 impl Worker {
-    /// Sleeps until the worker is off the free list, and counts as searching. Gives what it has found on a line meanwhile.
+    /// Sleeps until the worker is off the free list, and counts as searching. Gives what it has
+    /// found on a line meanwhile.
     pub(super) fn sleep(&mut self) -> Option<Found> {
         self.slot().counters.parks.raise();
         let found = if self.begin_lookout() {
@@ -61,8 +65,8 @@ impl Worker {
         found
     }
 
-    /// Says whether this worker is to watch. If not it may sleep: somebody else watches, or there are no calls and whoever
-    /// begins one calls a worker.
+    /// Says whether this worker is to watch. If not it may sleep: somebody else watches, or there
+    /// are no calls and whoever begins one calls a worker.
     fn begin_lookout(&self) -> bool {
         if !self.hub.has_calls() {
             let _asked = self.hub.ask_for_calls();
@@ -73,7 +77,8 @@ impl Worker {
         self.hub.lookout.begin(self.index)
     }
 
-    /// Naps and looks. `None` if the worker's token is there or on its way, or if there is nothing to watch any more.
+    /// Naps and looks. `None` if the worker's token is there or on its way, or if there is nothing
+    /// to watch any more.
     fn watch(&mut self) -> Option<Found> {
         let now = clock::now();
         let mut watch = Watch {
@@ -128,7 +133,8 @@ impl Worker {
         }
         if has_calls {
             if self.is_in_the_way(watch, now) {
-                // No line asks for a call: its naps are short enough, and each call would only bring it back here.
+                // No line asks for a call: its naps are short enough, and each call would only
+                // bring it back here.
                 return None;
             }
             self.is_sure_of_its_core = true;
@@ -152,8 +158,8 @@ impl Worker {
         if self.sees_young_call { self.wait_for_part() } else { None }
     }
 
-    /// Whether there are as many guests as free workers, and they compute: then this worker has no core. It stands back
-    /// for a while.
+    /// Whether there are as many guests as free workers, and they compute: then this worker has no
+    /// core. It stands back for a while.
     fn is_in_the_way(&self, watch: &mut Watch, now: Instant) -> bool {
         if !self.is_one_too_many() {
             self.hub.lookout.stand_back(None);

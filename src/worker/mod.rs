@@ -35,7 +35,8 @@ use shyness::Shyness;
 pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
 
-/// How long a worker looks again and again while there are calls; longer than a call counts as one that has just begun.
+/// How long a worker looks again and again while there are calls; longer than a call counts as one
+/// that has just begun.
 const GROWING_UP: Duration = Duration::from_micros(30);
 /// So many turns of a pause lie between two looks at the clock, and so often it is looked at.
 const A_FEW_TURNS: u32 = 8;
@@ -48,7 +49,8 @@ const LONG_SLEEP: Duration = Duration::from_micros(200);
 /// fork-join calls. They come in one another's way at one line, so one that searches is not enough,
 /// and half of the cores are too many.
 const FEW_SEARCHERS: u32 = 8;
-/// Each so many times a worker searches though it sees tasks of others, so that parts of fork-join calls have their turn.
+/// Each so many times a worker searches though it sees tasks of others, so that parts of fork-join
+/// calls have their turn.
 const PARTS_TURN: u32 = 16;
 
 /// One worker, on its thread.
@@ -194,9 +196,9 @@ impl Worker {
         self.rest(searching)
     }
 
-    /// Takes another worker's task without a search. Beginning and ending one changes the word of the free list twice, which
-    /// all workers share; and where enough workers search already, going on the list, only to see the task in the last look,
-    /// costs two locks besides.
+    /// Takes another worker's task without a search. Beginning and ending one changes the word of
+    /// the free list twice, which all workers share; and where enough workers search already, going
+    /// on the list, only to see the task in the last look, costs two locks besides.
     fn find_unsought(&mut self) -> Option<Found> {
         let is_worth_it = self.may_steal() && self.looks_promising();
         if is_worth_it { self.find_task_far() } else { None }
@@ -216,8 +218,9 @@ impl Worker {
         if found.is_none() && self.hub.has_calls() { self.wait_for_part() } else { found }
     }
 
-    /// While there are fork-join calls there is soon something to be taken, or nothing more for long: a call that has just
-    /// begun is left alone at first, and whoever works for one shares what it has.
+    /// While there are fork-join calls there is soon something to be taken, or nothing more for
+    /// long: a call that has just begun is left alone at first, and whoever works for one shares
+    /// what it has.
     fn wait_for_part(&mut self) -> Option<Found> {
         let end = clock::after(GROWING_UP);
         // A schedule knows no time, and each look is a step. Elsewhere the clock may stand still.
@@ -240,7 +243,8 @@ impl Worker {
         None
     }
 
-    /// Parts of fork-join calls and other workers' tasks come first by turns: neither waits for ever.
+    /// Parts of fork-join calls and other workers' tasks come first by turns: neither waits for
+    /// ever.
     fn find_anywhere(&mut self) -> Option<Found> {
         if let Some(task) = self.find_near() {
             return Some(Found::Task(task));
@@ -330,7 +334,8 @@ impl Worker {
         self.slot().rests.begin();
         let early = mutant!("look_before_enter") && self.sees_work();
         self.hub.idle.enter(self.index, searching);
-        // In this order: a spare worker that was relieved and hired again in between sees what was pushed before that.
+        // In this order: a spare worker that was relieved and hired again in between sees what was
+        // pushed before that.
         let sees_work = if mutant!("look_before_enter") { early } else { self.sees_work() };
         let stay_up = self.is_relieved()
             || sees_work
@@ -359,7 +364,8 @@ impl Worker {
         found
     }
 
-    /// The last look: every queue that this worker may take from. What is left in fork-join calls the lookout sees.
+    /// The last look: every queue that this worker may take from. What is left in fork-join calls
+    /// the lookout sees.
     fn sees_work(&self) -> bool {
         if self.home().own.has_item() {
             return true;

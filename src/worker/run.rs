@@ -63,7 +63,8 @@ impl Worker {
         (outcome, ran.settle_but_wake())
     }
 
-    /// A task with the optional part: it may have a name, a place to give back, a time to be measured or kept.
+    /// A task with the optional part: it may have a name, a place to give back, a time to be
+    /// measured or kept.
     #[cold]
     fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         let slot = self.slot();
@@ -86,7 +87,8 @@ impl Worker {
         (outcome, ran.settle_but_wake())
     }
 
-    /// Wakes who waits. If that is a continuation it is run next, here, where its value is warm; so is the one behind it, some in a row.
+    /// Wakes who waits. If that is a continuation it is run next, here, where its value is warm; so
+    /// is the one behind it, some in a row.
     #[cold]
     fn wake_and_follow(&self, mut outcome: Outcome, waker: Waker) -> Outcome {
         let mut waker = Some(waker);
@@ -143,8 +145,8 @@ impl Hub {
     }
 }
 
-/// A thread that [runs in place](super::runs_in_place) waits for this task, and nobody has started it: the thread
-/// runs it where it stands.
+/// A thread that [runs in place](super::runs_in_place) waits for this task, and nobody has started
+/// it: the thread runs it where it stands.
 ///
 /// # Errors
 /// Gives the task back if somebody else has claimed it.
@@ -155,8 +157,8 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
     if let Some(index) = super::index_in(task.pool()) {
         current::with_hub(|hub| run_where_it_stands(hub, Some(index), task))
     } else {
-        // No worker of the task's pool. Its workers may all be waiting for this very thread, so it is run
-        // here: else two pools that wait for one another would do so for ever.
+        // No worker of the task's pool. Its workers may all be waiting for this very thread, so it
+        // is run here: else two pools that wait for one another would do so for ever.
         match hub::find(task.pool()) {
             Some(hub) => {
                 let name = task.name();
@@ -198,8 +200,8 @@ fn run_where_it_stands<T>(
     }
 }
 
-/// Runs the task at the bottom of a chain, and then each link whose turn that makes it, up to the end that somebody
-/// waits for. Nothing else waits for any of them, so none is a stranger's.
+/// Runs the task at the bottom of a chain, and then each link whose turn that makes it, up to the
+/// end that somebody waits for. Nothing else waits for any of them, so none is a stranger's.
 #[cold]
 fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     let worker = index.map(|index| hub.worker_at(index));
@@ -228,8 +230,8 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     }
 }
 
-/// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and which of its
-/// workers this is. `None` if the pool is gone.
+/// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and
+/// which of its workers this is. `None` if the pool is gone.
 pub(crate) fn beside<R: Send>(
     pool: PoolId,
     name: fn() -> &'static str,

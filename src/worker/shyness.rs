@@ -1,11 +1,11 @@
 //! How often a thief takes from another worker, by how well it went before.
 //!
-//! Taking a task to another core costs both cores some cache misses, some hundred nanoseconds in all.
-//! For a task of a microsecond that is well spent. A worker that spawns tasks of a few nanoseconds and
-//! joins them does best when it is left alone: every visit of a thief slows it down by more than the
-//! thief gets done (measured: 85 ns a task instead of 42). So a thief looks at the clock once a catch, and
-//! while what it catches is small change it comes rarely. It comes at once again as soon as a catch was
-//! worth it.
+//! Taking a task to another core costs both cores some cache misses, some hundred nanoseconds in
+//! all. For a task of a microsecond that is well spent. A worker that spawns tasks of a few
+//! nanoseconds and joins them does best when it is left alone: every visit of a thief slows it down
+//! by more than the thief gets done (measured: 85 ns a task instead of 42). So a thief looks at the
+//! clock once a catch, and while what it catches is small change it comes rarely. It comes at once
+//! again as soon as a catch was worth it.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::clock;
 
 /// Tasks that take less than this on average are small change.
 const SMALL: Duration = Duration::from_nanos(300);
-/// How long to stay away, in turns of a [`Spin`](crate::spin::Spin): from about 3 µs to about 100 µs.
+/// How long to stay away, in turns of a [`Spin`](crate::spin::Spin): from about 3 µs to about 100
+/// µs.
 const FIRST_REST: u32 = 8;
 const LONGEST_REST: u32 = 256;
 

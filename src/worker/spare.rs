@@ -26,7 +26,8 @@ pub(crate) struct Lent {
     index: usize,
 }
 
-/// Lends the core of the worker that the calling thread is, if it is one, because it is about to wait.
+/// Lends the core of the worker that the calling thread is, if it is one, because it is about to
+/// wait.
 pub(crate) fn lend() -> Option<Lent> {
     let index = current::place()?.index;
     let hub = current::with_hub(Arc::clone);
@@ -42,7 +43,8 @@ pub(super) const LENDING: Lending = Lending {
 
 fn with_own_core(act: fn(&Hub, usize)) {
     if let Some(place) = current::place() {
-        // Not borrowed meanwhile: a spare worker's thread may have to be started, and user code names it.
+        // Not borrowed meanwhile: a spare worker's thread may have to be started, and user code
+        // names it.
         let hub = current::with_hub(Arc::clone);
         act(&hub, place.index);
     }
@@ -69,7 +71,8 @@ fn name(hub: &Hub, index: usize) {
     let is_named = !slot.thread.lock().name.is_empty();
     if !is_named {
         let named = unwind::catch(|| (hub.config.name_thread)(slot.id));
-        // It may have waited, and taken the token that this thread, which is about to sleep, has to find.
+        // It may have waited, and taken the token that this thread, which is about to sleep, has to
+        // find.
         parker::current().unpark();
         slot.thread.lock().name = named.unwrap_or_else(|payload| {
             unwind::drop_payload(payload);

@@ -90,8 +90,8 @@ fn live(mut worker: Worker, ready: Option<Arc<Readiness>>, quick_deaths: u32) {
     };
     worker.exit_hook();
     worker.leave(ended, born, quick_deaths);
-    // Only now: tasks that are settled at the very end are dropped here, and their drops may ask whether
-    // this thread is a worker.
+    // Only now: tasks that are settled at the very end are dropped here, and their drops may ask
+    // whether this thread is a worker.
     drop(entered);
     drop(worker);
     drop(abort);
@@ -178,8 +178,8 @@ impl Worker {
         });
     }
 
-    /// Starts the next thread of this worker, sooner or later. Says whether it did: not if the pool is
-    /// closed and the system still refuses.
+    /// Starts the next thread of this worker, sooner or later. Says whether it did: not if the pool
+    /// is closed and the system still refuses.
     fn replace(&self, born: Instant, quick_deaths: u32) -> bool {
         let quick = clock::now().saturating_duration_since(born) < LONG_LIFE;
         let deaths = if quick { quick_deaths + 1 } else { 0 };

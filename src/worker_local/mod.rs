@@ -1,8 +1,10 @@
-//! One value for each worker: made when it is first wanted there, and dropped on the worker's thread.
+//! One value for each worker: made when it is first wanted there, and dropped on the worker's
+//! thread.
 //!
-//! Each worker's thread has a number, and each local a table of shelves by these numbers. So a worker finds its shelf without a lock.
-//! A shelf holds the values that are not in use: `with` takes one out and puts it back. The shelf's lock is only for
-//! those who take the values of all threads. No user code runs under it: no maker, no drop.
+//! Each worker's thread has a number, and each local a table of shelves by these numbers. So a
+//! worker finds its shelf without a lock. A shelf holds the values that are not in use: `with`
+//! takes one out and puts it back. The shelf's lock is only for those who take the values of all
+//! threads. No user code runs under it: no maker, no drop.
 #![forbid(unsafe_code)]
 
 mod shelf;
@@ -18,15 +20,17 @@ use shelf::{Home, Shelf, drop_each};
 
 /// A value for each worker, made on the worker that first wants it.
 ///
-/// Use it for what is costly to make and can't be shared: a compressor, a scratch buffer, a random number
-/// generator. Share it by reference, in an [`Arc`], or in a static
-/// [`LazyLock`](std::sync::LazyLock); any number of pools may use the same one, and each of their workers has its own value.
+/// Use it for what is costly to make and can't be shared: a compressor, a scratch buffer, a random
+/// number generator. Share it by reference, in an [`Arc`], or in a static
+/// [`LazyLock`](std::sync::LazyLock); any number of pools may use the same one, and each of their
+/// workers has its own value.
 ///
-/// Threads that are no workers, such as one that calls `join` or `map` from outside, take a value from a common stock and put it back.
+/// Threads that are no workers, such as one that calls `join` or `map` from outside, take a value
+/// from a common stock and put it back.
 ///
-/// **When values are dropped.** A worker's are dropped on its thread when that ends: in the shutdown of
-/// its pool, or after [`end_worker`](crate::TaskContext::end_worker). Dropping the `WorkerLocal` drops all that are left, there and
-/// then. A panic in such a drop goes no further.
+/// **When values are dropped.** A worker's are dropped on its thread when that ends: in the
+/// shutdown of its pool, or after [`end_worker`](crate::TaskContext::end_worker). Dropping the
+/// `WorkerLocal` drops all that are left, there and then. A panic in such a drop goes no further.
 ///
 /// ```
 /// use corepool::{WorkerLocal, WorkerPool};
@@ -69,12 +73,13 @@ impl<T: Send + 'static> WorkerLocal<T> {
 
     /// Lends the closure this worker's value. Never blocks.
     ///
-    /// A call inside the closure, direct or by a task or a part of a fork-join call that this thread runs while the closure
-    /// waits, gets another value. It is kept as well, so a worker has as many as were ever in use on it at a time.
+    /// A call inside the closure, direct or by a task or a part of a fork-join call that this
+    /// thread runs while the closure waits, gets another value. It is kept as well, so a worker has
+    /// as many as were ever in use on it at a time.
     ///
     /// # Panics
-    /// With what the closure or the maker panics with. If it is the closure, the value is dropped and not used again, for it may be half
-    /// changed; the next call makes a new one.
+    /// With what the closure or the maker panics with. If it is the closure, the value is dropped
+    /// and not used again, for it may be half changed; the next call makes a new one.
     ///
     /// ```
     /// let counts = corepool::WorkerLocal::new(|| 0);
@@ -105,7 +110,8 @@ impl<T: Send + 'static> WorkerLocal<T> {
 
     /// Takes out all values that are not in use just now, of all threads.
     ///
-    /// Use it to collect what the workers have gathered, once the work is done. Values come in no special order. Those of threads that have ended are gone.
+    /// Use it to collect what the workers have gathered, once the work is done. Values come in no
+    /// special order. Those of threads that have ended are gone.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;

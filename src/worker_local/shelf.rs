@@ -12,14 +12,15 @@ use crate::unwind;
 
 /// All shelves of a local.
 pub(super) struct Home<T> {
-    /// By the worker's number; one whose thread has ended passes to the next that gets the number, empty.
+    /// By the worker's number; one whose thread has ended passes to the next that gets the number,
+    /// empty.
     workers: Table<Shelf<T>>,
     /// For threads that are no workers.
     common: Shelf<T>,
 }
 
-/// The values of one local on one thread that are not in use. Whoever uses one has moved it out, so that nobody
-/// else can come upon it.
+/// The values of one local on one thread that are not in use. Whoever uses one has moved it out, so
+/// that nobody else can come upon it.
 pub(super) struct Shelf<T> {
     content: CachePadded<Mutex<Content<T>>>,
 }

@@ -4,7 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 
-// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to be modelled.
+// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to
+// be modelled.
 use crate::sync::real::Mutex;
 
 use crate::worker;
@@ -21,8 +22,8 @@ crate::sync::thread_local! {
     static SIGNED: RefCell<Signed> = const { RefCell::new(Signed { locals: Vec::new() }) };
 }
 
-/// Numbers that were in use and are free again, and how many there were ever in use at a time. Numbers come again, so that
-/// the tables of locals do not grow with each thread that is replaced.
+/// Numbers that were in use and are free again, and how many there were ever in use at a time.
+/// Numbers come again, so that the tables of locals do not grow with each thread that is replaced.
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { free: Vec::new(), next: 0 });
 
 struct Numbers {
@@ -30,7 +31,8 @@ struct Numbers {
     next: usize,
 }
 
-/// The locals that have a shelf for the calling thread. Gone at the thread's end, and so are the values on those shelves.
+/// The locals that have a shelf for the calling thread. Gone at the thread's end, and so are the
+/// values on those shelves.
 struct Signed {
     locals: Vec<Weak<dyn Ends>>,
 }
@@ -58,7 +60,8 @@ pub(super) fn sign_up(local: Weak<dyn Ends>) {
 impl Signed {
     fn add(&mut self, local: Weak<dyn Ends>) {
         if self.locals.len() == self.locals.capacity() {
-            // Those that are no more go. Then half of the room is free at least, so this comes seldom.
+            // Those that are no more go. Then half of the room is free at least, so this comes
+            // seldom.
             self.locals.retain(|local| local.strong_count() > 0);
             self.locals.reserve(self.locals.len().max(4));
         }

@@ -12,7 +12,8 @@ fn most(pool: &WorkerPool, item: fn() -> usize) -> usize {
     items.map(|live| live.expect("no panic")).max().expect("there are items")
 }
 
-/// Each item lends its worker's core, and somebody is called who goes on with the batch: not one for each item.
+/// Each item lends its worker's core, and somebody is called who goes on with the batch: not one
+/// for each item.
 #[test]
 fn the_items_of_a_batch_that_wait_call_no_crowd() {
     let _alone = alone();

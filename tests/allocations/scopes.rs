@@ -1,4 +1,5 @@
-//! What scopes cost: little for each closure, nothing that stays, and no more the longer one is open.
+//! What scopes cost: little for each closure, nothing that stays, and no more the longer one is
+//! open.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

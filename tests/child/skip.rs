@@ -1,4 +1,5 @@
-//! A test that cannot get what it needs says so where it is seen, and fails where everything is to be shown.
+//! A test that cannot get what it needs says so where it is seen, and fails where everything is to
+//! be shown.
 
 use std::env;
 use std::io::{self, Write};

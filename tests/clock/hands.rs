@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 const SECOND: i128 = 1_000_000_000;
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
-/// Shows `shown` when the true clock shows `since`, and from then on goes at a speed of one in `slowness`; at none, it stands.
+/// Shows `shown` when the true clock shows `since`, and from then on goes at a speed of one in
+/// `slowness`; at none, it stands.
 #[derive(Debug, Clone, Copy)]
 struct Hands {
     since: i128,

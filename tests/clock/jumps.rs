@@ -1,7 +1,9 @@
-//! A clock that jumps, by years and backwards: times that have passed are seen, no sum overflows, and no result is lost.
+//! A clock that jumps, by years and backwards: times that have passed are seen, no sum overflows,
+//! and no result is lost.
 //!
-//! Who sleeps already sleeps for as long as it was to be when it lay down: the kernel counts that, not the clock. So a test sends
-//! a signal to the thread of the timer after a jump, and it finds all that is due.
+//! Who sleeps already sleeps for as long as it was to be when it lay down: the kernel counts that,
+//! not the clock. So a test sends a signal to the thread of the timer after a jump, and it finds
+//! all that is due.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -13,7 +15,8 @@ use crate::hands::{self, years};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Wakes the timer's thread again and again, so that it looks at the clock, until it has ended this token.
+/// Wakes the timer's thread again and again, so that it looks at the clock, until it has ended this
+/// token.
 fn ring(token: &CancelToken) {
     extern "C" fn nothing(_signal: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may run anywhere.

@@ -1,4 +1,5 @@
-//! A time namespace of the kernel, where the true monotonic clock is thousands of years ahead, in the vDSO and in the kernel alike.
+//! A time namespace of the kernel, where the true monotonic clock is thousands of years ahead, in
+//! the vDSO and in the kernel alike.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A clock that runs slowly: every wait lasts as long as the clock says, though that is many times as long.
+//! A clock that runs slowly: every wait lasts as long as the clock says, though that is many times
+//! as long.
 
 use std::time::{Duration, Instant};
 

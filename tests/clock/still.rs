@@ -1,4 +1,5 @@
-//! A clock that stands still: all that needs no time goes on, and what waits for a time goes on waiting.
+//! A clock that stands still: all that needs no time goes on, and what waits for a time goes on
+//! waiting.
 
 use std::sync::mpsc;
 use std::time::Duration;

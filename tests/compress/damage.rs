@@ -84,7 +84,8 @@ fn a_header_with_everything_is_understood() {
     expect_damage(&packed, "checksum of the header");
 }
 
-/// The output is whole, so it is written; but what comes after it is in no output, so the input stays.
+/// The output is whole, so it is written; but what comes after it is in no output, so the input
+/// stays.
 #[test]
 fn garbage_behind_the_last_member_is_a_warning() {
     for length in [100, 600_000] {

@@ -96,7 +96,8 @@ fn suffixes_say_what_is_what() {
     run(&mut compress(&[&packed]), b"").expect_line(2, "already");
     let plain = place.write("c", &gzip(b"c"));
     run(&mut compress(&["-d", &plain]), b"").expect_line(2, "no suffix");
-    // Where it is not a name that is to be made, the suffix does not matter; and it may be left out.
+    // Where it is not a name that is to be made, the suffix does not matter; and it may be left
+    // out.
     assert_eq!(run(&mut compress(&["-dc", &plain]), b"").expect_out(), b"c");
     assert_eq!(run(&mut compress(&["-dc", &place.name("b")]), b"").expect_out(), b"b");
     assert_eq!(place.names(), ["a.tar", "b.gz", "c"]);
@@ -132,7 +133,8 @@ fn a_name_may_hold_anything() {
 fn a_file_that_is_cut_off_meanwhile_is_an_error() {
     let place = Place::new();
     let name = place.write("a", &noise(4 << 20));
-    // The pipe is full long before the input is read, so the program is in the middle when the file changes.
+    // The pipe is full long before the input is read, so the program is in the middle when the file
+    // changes.
     let mut child = compress(&["-c", "-1", "-b32", "-p2", &name])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -50,7 +50,8 @@ pub(crate) fn compress(arguments: &[&str]) -> Command {
     command
 }
 
-/// The example lies beside this test; but to build a test does not build examples, so it may be missing or an old one.
+/// The example lies beside this test; but to build a test does not build examples, so it may be
+/// missing or an old one.
 fn find_or_build() -> PathBuf {
     let test = env::current_exe().expect("a path to this binary");
     let target = test.ancestors().nth(2).expect("it lies in a directory of the target's");

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use crate::place::Place;
 use crate::program::{compress, end, text, wait_until};
 
-/// Who runs the tests in the background of a script ignores some of these, and what the parent ignores stays ignored.
+/// Who runs the tests in the background of a script ignores some of these, and what the parent
+/// ignores stays ignored.
 const NONE_IGNORED: &str = "--default-signal=HUP,INT,PIPE,TERM";
 
 const SIGHUP: i32 = 1;
@@ -45,7 +46,8 @@ fn an_interrupted_run_loses_nothing_and_leaves_nothing() {
 #[test]
 fn an_interrupted_decompression_leaves_nothing() {
     let place = Place::new();
-    // Members one after another, through a name that never ends: the file is a pipe's worth of repeats.
+    // Members one after another, through a name that never ends: the file is a pipe's worth of
+    // repeats.
     let packed = crate::program::gzip(&text(1 << 20)).repeat(300);
     let name = place.write("a.gz", &packed);
     let child = start(&["-d", &name]);
@@ -58,7 +60,8 @@ fn an_interrupted_decompression_leaves_nothing() {
     assert!(interrupted || done, "{ended:?}, {:?}", place.names());
 }
 
-/// It sits in a read that returns never: a sign that is only looked at between blocks would not be seen.
+/// It sits in a read that returns never: a sign that is only looked at between blocks would not be
+/// seen.
 #[test]
 fn a_silent_pipe_holds_nobody() {
     for arguments in [&["-p1"][..], &["-d"], &["-t"]] {

@@ -55,8 +55,9 @@ fn any_number_of_workers_and_any_block_gives_the_same_bytes() {
     }
 }
 
-/// Which worker gets which block after which other is chance, the more so beside threads that compute. A compressor that kept
-/// anything from block to block gave three different outputs in 300 runs. COREPOOL_RUNS asks for more than 16 of each level.
+/// Which worker gets which block after which other is chance, the more so beside threads that
+/// compute. A compressor that kept anything from block to block gave three different outputs in 300
+/// runs. COREPOOL_RUNS asks for more than 16 of each level.
 #[test]
 fn blocks_come_out_the_same_beside_load() {
     let text = text(512 << 10);
@@ -89,7 +90,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Were blocks not primed with what stands before, this would hardly shrink: each block begins with what the one before ended with.
+/// Were blocks not primed with what stands before, this would hardly shrink: each block begins with
+/// what the one before ended with.
 #[test]
 fn a_block_refers_to_the_one_before() {
     let piece = noise(16 << 10);
@@ -143,7 +145,8 @@ fn a_silent_writer_does_not_hold_everything_back() {
     assert!(gunzip(&packed) == noise);
 }
 
-/// Memory does not grow with the stream. Zeros, for these are fast, also where nothing is optimized.
+/// Memory does not grow with the stream. Zeros, for these are fast, also where nothing is
+/// optimized.
 #[test]
 fn memory_is_bounded() {
     for (arguments, input) in

@@ -1,4 +1,5 @@
-//! A client by hand: what it sends and what comes back is HTTP byte by byte, with no library in between.
+//! A client by hand: what it sends and what comes back is HTTP byte by byte, with no library in
+//! between.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -52,7 +52,8 @@ fn what_was_accepted_is_answered() {
     }
 }
 
-/// While the one thread computes it hears nobody; who has connected or asked meanwhile is answered all the same.
+/// While the one thread computes it hears nobody; who has connected or asked meanwhile is answered
+/// all the same.
 #[test]
 fn who_stands_in_line_is_answered() {
     let server = Server::start(&["--inline"]);

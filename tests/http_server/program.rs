@@ -1,4 +1,5 @@
-//! The program as a child process: built if need be, started on a port of its own, asked about itself, and ended.
+//! The program as a child process: built if need be, started on a port of its own, asked about
+//! itself, and ended.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -14,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Client, PATIENCE};
 
-/// What a machine under load must not change: nice workers would give way to whatever else runs here, for minutes, and work
-/// would be too late. Words that come later count instead.
+/// What a machine under load must not change: nice workers would give way to whatever else runs
+/// here, for minutes, and work would be too late. Words that come later count instead.
 const PATIENT: [&str; 8] =
     ["--port", "0", "--nice", "0", "--deadline", "600000", "--drain", "600000"];
 

@@ -1,4 +1,5 @@
-//! A bounded pool holds what it was told to hold, and does exactly what its policy says beyond that.
+//! A bounded pool holds what it was told to hold, and does exactly what its policy says beyond
+//! that.
 
 mod conservation;
 mod edges;

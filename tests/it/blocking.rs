@@ -1,4 +1,5 @@
-//! A worker that waits lends its core: queued work goes on, on a bounded number of spare workers that are retired again.
+//! A worker that waits lends its core: queued work goes on, on a bounded number of spare workers
+//! that are retired again.
 
 mod corners;
 mod lenders;
@@ -292,7 +293,8 @@ thread_local! {
 /// How often each of four tasks calls. Under the tools each call takes much longer.
 const EACH: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 500 } else { 250_000 };
 
-/// Case 40. Who runs others' tasks while it calls nests them, and a small stack does not hold many of those.
+/// Case 40. Who runs others' tasks while it calls nests them, and a small stack does not hold many
+/// of those.
 #[test]
 fn a_million_calls_run_nothing_on_the_stack_of_who_calls() {
     within(PATIENCE * 3, || {

@@ -1,4 +1,5 @@
-//! `broadcast`: a closure runs once on each worker, also while some are busy, and its results come out of one set.
+//! `broadcast`: a closure runs once on each worker, also while some are busy, and its results come
+//! out of one set.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

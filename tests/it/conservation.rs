@@ -1,7 +1,8 @@
 //! Work does not wait beside a worker that sleeps: a monitor watches a storm of tasks of all kinds.
 //!
-//! The bound is 50 ms, on a machine that gives a thread its turn. So the monitor calls a control thread for each sample, which
-//! has to be woken as a worker has: a worker may sleep for twenty times as long as the slowest of those calls took.
+//! The bound is 50 ms, on a machine that gives a thread its turn. So the monitor calls a control
+//! thread for each sample, which has to be woken as a worker has: a worker may sleep for twenty
+//! times as long as the slowest of those calls took.
 
 mod monitor;
 mod storm;
@@ -15,7 +16,8 @@ use monitor::Whose;
 
 fn watch(workers: usize, dispatch: Dispatch, whose: Whose) {
     within(PATIENCE, move || {
-        // Not pinned, as the control thread is not: else the one may have a core to itself, and the other none.
+        // Not pinned, as the control thread is not: else the one may have a core to itself, and the
+        // other none.
         let builder = WorkerPool::builder().workers(workers).pinning(Pinning::None);
         let pool = Arc::new(builder.dispatch(dispatch).build().unwrap());
         let watched = monitor::watch(&pool, whose, || storm::blow(&pool, dispatch));

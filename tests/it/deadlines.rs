@@ -241,7 +241,8 @@ fn a_token_that_ends_inside_its_own_task_leaves_that_alone() {
     });
 }
 
-/// The task waits in the worker's own queue, so whoever waits for it has both halves of it in hand; but not the token.
+/// The task waits in the worker's own queue, so whoever waits for it has both halves of it in hand;
+/// but not the token.
 #[test]
 fn a_token_ends_while_a_task_that_is_tied_to_it_is_run_in_place() {
     within(6 * PATIENCE, || {

@@ -251,7 +251,8 @@ fn a_full_queue_is_told_once_until_it_drains() {
                 assert!(pool.spawn(|| 9).join().is_err());
             }
             assert_eq!(edges(&events), [PoolEvent::QueueFull]);
-            // One place of four is free: not half, so nothing is told, and nothing again when it is taken.
+            // One place of four is free: not half, so nothing is told, and nothing again when it is
+            // taken.
             assert!(queued[0].cancel());
             let again = pool.try_spawn(|| 10).unwrap();
             assert!(pool.try_spawn(|| 11).is_err());

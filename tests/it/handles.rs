@@ -1,4 +1,5 @@
-//! A handle gives its task's result once, in whichever way it is asked, and nothing is lost or doubled.
+//! A handle gives its task's result once, in whichever way it is asked, and nothing is lost or
+//! doubled.
 
 mod collisions;
 mod contents;

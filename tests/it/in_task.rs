@@ -27,8 +27,8 @@ fn nested_await(depth: u32) -> u32 {
     ) + 1
 }
 
-/// A pool for joins nested a thousand deep. An optimised build does it on the stack that a worker has by
-/// default, with half a KiB a level; one that is not needs 2.5 KiB a level.
+/// A pool for joins nested a thousand deep. An optimised build does it on the stack that a worker
+/// has by default, with half a KiB a level; one that is not needs 2.5 KiB a level.
 fn deep(workers: usize) -> WorkerPool {
     let builder = WorkerPool::builder().workers(workers);
     let builder = if cfg!(debug_assertions) { builder.stack_size(16 << 20) } else { builder };
@@ -190,7 +190,8 @@ fn who_joins_with_a_mutex_held_never_runs_a_task_that_wants_it() {
     });
 }
 
-/// Case 36: the awaited task runs elsewhere already, so it cannot be claimed, and strangers are queued.
+/// Case 36: the awaited task runs elsewhere already, so it cannot be claimed, and strangers are
+/// queued.
 #[test]
 fn who_waits_for_a_running_task_runs_nothing_meanwhile() {
     within(PATIENCE, || {

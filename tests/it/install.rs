@@ -1,4 +1,5 @@
-//! A closure run on a worker while its caller waits: always there, at once where that is possible, never for ever.
+//! A closure run on a worker while its caller waits: always there, at once where that is possible,
+//! never for ever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,7 +146,8 @@ fn a_pool_that_is_closed_meanwhile_runs_it_once_all_the_same() {
     });
 }
 
-/// Installs a closure from a thread of its own, on a pool whose workers are busy, and returns when it stands in the queue.
+/// Installs a closure from a thread of its own, on a pool whose workers are busy, and returns when
+/// it stands in the queue.
 fn queued<'s, R: Send + 's>(
     s: &'s thread::Scope<'s, '_>,
     pool: &'s WorkerPool,
@@ -286,7 +288,8 @@ fn it_touches_nothing_of_its_caller_when_it_is_done() {
 fn it_runs_before_what_was_queued_later_and_waits_for_what_was_queued_before() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        // Two at a time: of three the worker takes one along, and it may look at the shared queue first for once.
+        // Two at a time: of three the worker takes one along, and it may look at the shared queue
+        // first for once.
         for is_first in [true, false] {
             let held = hold(&pool);
             let (sender, receiver) = mpsc::channel();

@@ -1,4 +1,5 @@
-//! Two closures at once: right on every thread and any number of workers, whoever is hungry meanwhile.
+//! Two closures at once: right on every thread and any number of workers, whoever is hungry
+//! meanwhile.
 
 mod bounds;
 mod closing;
@@ -66,7 +67,8 @@ fn work(time: Duration) {
 
 const LONG: Duration = Duration::from_millis(1);
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far more.
+/// On how many workers everything has to be right: one, as many as there are cores here, and far
+/// more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
 #[test]

@@ -128,7 +128,8 @@ fn the_window_is_filled_while_nothing_has_finished() {
         for ordered in [true, false] {
             let gate = Gate::default();
             let (wait, open) = (gate.clone(), gate.clone());
-            // Opened when the window is full: were it never filled, the first wait would have no end.
+            // Opened when the window is full: were it never filled, the first wait would have no
+            // end.
             let items = (1..=20).inspect(move |n| {
                 if *n == 10 {
                     open.open();

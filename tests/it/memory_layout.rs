@@ -1,4 +1,5 @@
-//! The sizes of what is passed around most. How much is allocated for a task is in `allocations.rs`.
+//! The sizes of what is passed around most. How much is allocated for a task is in
+//! `allocations.rs`.
 
 use std::mem::{align_of, size_of};
 

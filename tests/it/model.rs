@@ -1,4 +1,5 @@
-//! Random programs against a plain model: every handle settles once, with a result that the model allows.
+//! Random programs against a plain model: every handle settles once, with a result that the model
+//! allows.
 //!
 //! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`, by default for one second.
 

@@ -1,7 +1,9 @@
-//! Work that has not begun never waits beside an idle worker: whatever its owner does, whatever ran before.
+//! Work that has not begun never waits beside an idle worker: whatever its owner does, whatever ran
+//! before.
 //!
-//! Expensive items sleep, so the schedule shows on a machine with few cores too. `spread` and `mixed` compare whole calls
-//! with a perfect schedule; `delays` and `talk` look at one piece of work whose owner sleeps, computes or waits for it.
+//! Expensive items sleep, so the schedule shows on a machine with few cores too. `spread` and
+//! `mixed` compare whole calls with a perfect schedule; `delays` and `talk` look at one piece of
+//! work whose owner sleeps, computes or waits for it.
 
 mod delays;
 mod mixed;
@@ -26,8 +28,9 @@ const DISTORTED: bool = cfg!(any(corepool_tsan, corepool_chaos));
 /// What the expensive items of a call take in a perfect schedule. Each test chooses its items so.
 const IDEAL: Duration = Duration::from_millis(100);
 
-/// What they may take in the best of some tries. On two workers a call that is serial takes twice the ideal; on more
-/// workers it takes longer, and so does one that is spread by halves, round by round.
+/// What they may take in the best of some tries. On two workers a call that is serial takes twice
+/// the ideal; on more workers it takes longer, and so does one that is spread by halves, round by
+/// round.
 const BOUND: Duration = Duration::from_millis(if DISTORTED { 3_000 } else { 180 });
 
 /// Another program may hold a try up.
@@ -86,8 +89,9 @@ fn cheap() {
     hint::black_box((0..20_u64).fold(1, |x, n| hint::black_box(x ^ n).wrapping_mul(3)));
 }
 
-/// Runs `work` with each number of workers, from a worker and from outside, and fails if it takes much longer than the
-/// perfect schedule's rounds of expensive items. `work` says how many of them it has.
+/// Runs `work` with each number of workers, from a worker and from outside, and fails if it takes
+/// much longer than the perfect schedule's rounds of expensive items. `work` says how many of them
+/// it has.
 ///
 /// The pools run at once: their expensive items sleep.
 #[track_caller]

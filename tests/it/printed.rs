@@ -1,4 +1,5 @@
-//! What errors say to a person, and what the public types show of themselves, whatever the pool does meanwhile.
+//! What errors say to a person, and what the public types show of themselves, whatever the pool
+//! does meanwhile.
 
 use std::any::Any;
 use std::error::Error;

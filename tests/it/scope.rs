@@ -1,4 +1,5 @@
-//! Any number of closures on borrowed data: each runs once, before the scope ends, wherever it was spawned.
+//! Any number of closures on borrowed data: each runs once, before the scope ends, wherever it was
+//! spawned.
 
 mod contents;
 mod handles;
@@ -18,7 +19,8 @@ use corepool::{Scope, ScopedHandle, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far more.
+/// On how many workers everything has to be right: one, as many as there are cores here, and far
+/// more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
 /// Calls this with pools of all sizes, from outside and on one of the workers.
@@ -42,8 +44,8 @@ fn work(time: Duration) {
     }
 }
 
-/// Waits until it holds, and looks now and then whether a worker is hungry: what this thread spawned is
-/// offered then, though nobody was hungry before.
+/// Waits until it holds, and looks now and then whether a worker is hungry: what this thread
+/// spawned is offered then, though nobody was hungry before.
 fn until_taken(pool: &WorkerPool, mut holds: impl FnMut() -> bool) {
     until(|| {
         pool.join(|| (), || ());
@@ -89,7 +91,8 @@ impl Watched {
         Self { pool, threads }
     }
 
-    /// Waits until all workers sleep, but for the calling thread. What is spawned then is offered at once.
+    /// Waits until all workers sleep, but for the calling thread. What is spawned then is offered
+    /// at once.
     fn until_hungry(&self) {
         for thread in self.threads.lock().unwrap().iter().copied() {
             if thread != crate::support::thread_number() {
@@ -170,7 +173,8 @@ fn a_hundred_thousand_closures_run_once_each() {
     });
 }
 
-/// As a call would run them: so a tree of closures needs memory for one way down, and not for a whole level.
+/// As a call would run them: so a tree of closures needs memory for one way down, and not for a
+/// whole level.
 #[test]
 fn of_closures_that_nobody_takes_the_newest_runs_first() {
     within(PATIENCE, || {
@@ -235,8 +239,8 @@ fn spawning_never_runs_the_closure_here_and_now() {
     });
 }
 
-/// Two closures of types never seen before, which wait for one another: so a worker must come at once. The
-/// number makes types of its own for each caller.
+/// Two closures of types never seen before, which wait for one another: so a worker must come at
+/// once. The number makes types of its own for each caller.
 #[cfg(target_os = "linux")]
 fn pair<const NUMBER: usize>(watched: &Watched) {
     let both = Barrier::new(2);

@@ -47,7 +47,8 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll(future, Waker::noop())
 }
 
-/// The smallest executor of many futures: all are polled whenever one has been woken. Results in the order of ending.
+/// The smallest executor of many futures: all are polled whenever one has been woken. Results in
+/// the order of ending.
 fn run_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let alarm = Alarm::new();
     let waker = Waker::from(Arc::clone(&alarm));

@@ -17,7 +17,8 @@ use corepool::{Refusal, SpawnError, TaskError, WhenFull, WorkerPool, WorkerState
 use crate::held::hold_all;
 use crate::support::{PATIENCE, until, within};
 
-/// A pool of this many workers with that many tasks behind a closed gate, and what counts their runs.
+/// A pool of this many workers with that many tasks behind a closed gate, and what counts their
+/// runs.
 fn counted(pool: &WorkerPool, tasks: usize) -> Arc<AtomicUsize> {
     let ran = Arc::new(AtomicUsize::new(0));
     for _ in 0..tasks {
@@ -112,7 +113,8 @@ fn a_shutdown_waits_for_a_task_that_another_pools_worker_runs() {
             let _released = wait.recv();
             count.fetch_add(1, Ordering::SeqCst);
         });
-        // The other pool's worker waits for our task, which nobody has started: it runs it in place.
+        // The other pool's worker waits for our task, which nobody has started: it runs it in
+        // place.
         let waits = other.spawn(move || task.join());
         runs.recv().unwrap();
         held.into_iter().for_each(crate::held::Held::release);

@@ -19,10 +19,12 @@ use corepool::WorkerPool;
 
 use crate::support::{PATIENCE, within};
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far more.
+/// On how many workers everything has to be right: one, as many as there are cores here, and far
+/// more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
-/// Calls this with pools of all sizes, from outside, on one of the workers, and when the pool is closed.
+/// Calls this with pools of all sizes, from outside, on one of the workers, and when the pool is
+/// closed.
 fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
     // As a reference to any such function: so the pool's doors are compiled once for all tests.
     let test: &(dyn Fn(&WorkerPool) + Sync) = &test;

@@ -1,4 +1,5 @@
-//! `spawn_batch`: each closure runs once and gives one result, on every kind of pool and whatever becomes of that.
+//! `spawn_batch`: each closure runs once and gives one result, on every kind of pool and whatever
+//! becomes of that.
 
 mod ends;
 
@@ -196,7 +197,8 @@ fn batches_inside_batches_make_progress_on_one_worker() {
     });
 }
 
-/// The first ones wait for the last one, which must not wait behind them: on so many workers as there are that wait.
+/// The first ones wait for the last one, which must not wait behind them: on so many workers as
+/// there are that wait.
 #[test]
 fn an_item_that_blocks_holds_no_other_up() {
     within(PATIENCE, || {

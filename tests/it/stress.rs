@@ -1,4 +1,5 @@
-//! Random programs against random pools: whatever they do, every task is settled once and nothing is left.
+//! Random programs against random pools: whatever they do, every task is settled once and nothing
+//! is left.
 //!
 //! `COREPOOL_SEED` runs the one program of that number; it is printed when a program fails.
 //! `COREPOOL_STRESS` is how many seconds to go on for, by default one.
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::random::stress::run;
 use crate::random::{random_seed, setting};
 
-/// Runs one program after another for some seconds, or as many as `COREPOOL_STRESS` says; with `COREPOOL_SEED` the one of that number.
+/// Runs one program after another for some seconds, or as many as `COREPOOL_STRESS` says; with
+/// `COREPOOL_SEED` the one of that number.
 pub(crate) fn series(seconds: u64, run: fn(u64)) {
     if let Some(seed) = setting("COREPOOL_SEED") {
         return run(seed);

@@ -1,4 +1,5 @@
-//! What many tests need: a watchdog, a gate that holds tasks back, and things that notice their drop.
+//! What many tests need: a watchdog, a gate that holds tasks back, and things that notice their
+//! drop.
 
 use std::panic;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use corepool::{Metrics, TaskHandle, WorkerPool, blocking};
 
-/// How long a test may hang before it is called a failure. A machine that does much else besides may give
-/// a thread its turn late a thousand times in a test, so this is long; who passes does not wait for it.
-/// Longer still under the noise of `ci/chaos.sh`, and under ThreadSanitizer, which makes all ten times as slow.
+/// How long a test may hang before it is called a failure. A machine that does much else besides
+/// may give a thread its turn late a thousand times in a test, so this is long; who passes does not
+/// wait for it. Longer still under the noise of `ci/chaos.sh`, and under ThreadSanitizer, which
+/// makes all ten times as slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(corepool_tsan) {
     400
 } else if cfg!(corepool_chaos) {
@@ -20,7 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(corepool_tsan)
     60
 });
 
-/// How many tasks, and how many closures of fork-join calls, the random programs of this process had.
+/// How many tasks, and how many closures of fork-join calls, the random programs of this process
+/// had.
 pub(crate) static TASKS: AtomicU64 = AtomicU64::new(0);
 pub(crate) static CLOSURES: AtomicU64 = AtomicU64::new(0);
 
@@ -201,8 +204,9 @@ pub(crate) fn until_asleep(thread: libc::pid_t) {
     });
 }
 
-/// Whether a thread that is said to sleep has come to it: it says so before it leaves its core, and may
-/// be interrupted in between. The kernel shows the call in which it sleeps, and to show it waits until it does.
+/// Whether a thread that is said to sleep has come to it: it says so before it leaves its core, and
+/// may be interrupted in between. The kernel shows the call in which it sleeps, and to show it
+/// waits until it does.
 #[cfg(target_os = "linux")]
 fn has_left_its_core(thread: libc::pid_t) -> bool {
     // A pause is not it either: the noise of chaos makes threads pause anywhere.

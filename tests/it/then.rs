@@ -1,4 +1,5 @@
-//! Continuations run when the task before them is settled, hold no worker meanwhile, and settle whatever happens.
+//! Continuations run when the task before them is settled, hold no worker meanwhile, and settle
+//! whatever happens.
 
 mod finally;
 mod long;

@@ -1,7 +1,8 @@
-//! Keeps the house in order: the floors of the design, the sizes of files, what every file must say.
+//! Keeps the house in order: the floors of the design, the sizes of files, what every file must
+//! say.
 //!
-//! The tables below are the rules that change; `floors.rs`, `rules.rs` and `cases.rs` hold those that do not.
-//! `planted.rs` proves that each rule can fail.
+//! The tables below are the rules that change; `floors.rs`, `rules.rs` and `cases.rs` hold those
+//! that do not. `planted.rs` proves that each rule can fail.
 
 mod cases;
 mod floors;
@@ -74,7 +75,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("face", &["lib", "schedules"]),
 ];
 
-/// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody needs.
+/// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody
+/// needs.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("sync", "clock"),
     ("affinity", "sync"),
@@ -95,8 +97,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("windowed", "task_set"),
 ];
 
-/// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other file
-/// in src/ says `#![forbid(unsafe_code)]`.
+/// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other
+/// file in src/ says `#![forbid(unsafe_code)]`.
 const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/lib.rs", "a forbid here would hold for every module below it"),
     (

@@ -1,6 +1,8 @@
-//! Whatever a worker waits in, it lends its core: a task that only this worker may run is run meanwhile.
+//! Whatever a worker waits in, it lends its core: a task that only this worker may run is run
+//! meanwhile.
 //!
-//! In each test a thread waits for a second one, and that one waits for a task which is placed on the first.
+//! In each test a thread waits for a second one, and that one waits for a task which is placed on
+//! the first.
 
 mod random;
 
@@ -32,7 +34,8 @@ fn needs_all_workers(pool: &WorkerPool) {
     assert_eq!(pool.broadcast(|_| ()).filter(Result::is_ok).count(), workers);
 }
 
-/// Runs `waits` on worker 0 of `pool`. It is given a closure that returns when the other one has begun, and that other one.
+/// Runs `waits` on worker 0 of `pool`. It is given a closure that returns when the other one has
+/// begun, and that other one.
 fn meet(
     pool: &WorkerPool,
     needs: impl Fn() + Send + Sync + 'static,
@@ -109,7 +112,8 @@ fn a_scopes_handle_in_a_closure_that_is_installed() {
     meet_in_one_pool(|pool, stays, moves| pool.install(|| join_the_handle(pool, stays, moves)));
 }
 
-/// The closure that moved to worker 1 spawns another into the same scope, which worker 0 runs while it waits for the scope.
+/// The closure that moved to worker 1 spawns another into the same scope, which worker 0 runs while
+/// it waits for the scope.
 #[test]
 fn a_scopes_handle_in_a_closure_that_moved() {
     within(PATIENCE, || {
@@ -175,7 +179,8 @@ fn a_join_inside_a_join_on_another_pool() {
     });
 }
 
-/// Worker 0 of the one pool waits for the other's closure, and that one's worker is a guest of the first.
+/// Worker 0 of the one pool waits for the other's closure, and that one's worker is a guest of the
+/// first.
 #[test]
 fn a_join_on_another_pool_in_a_closure_that_is_installed_there() {
     within(PATIENCE, || {

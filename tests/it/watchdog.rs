@@ -13,7 +13,8 @@ use crate::support::{Gate, PATIENCE, within};
 
 const BOUND: Duration = Duration::from_millis(5);
 
-/// What is told of the task with this name. On a busy machine any task may be told of, for its thread may be kept from its core.
+/// What is told of the task with this name. On a busy machine any task may be told of, for its
+/// thread may be kept from its core.
 fn told_of(events: &Receiver<PoolEvent>, name: &str) -> (WorkerId, Duration) {
     let told = events.iter().find_map(|event| match event {
         PoolEvent::TaskStuck { worker, task, running_for } if task == name => {
@@ -112,10 +113,12 @@ fn a_stuck_task_is_told_before_a_spare_worker_does_anything() {
     });
 }
 
-/// The name of a spare worker's thread is user code: it may wait for the very worker that is found stuck.
+/// The name of a spare worker's thread is user code: it may wait for the very worker that is found
+/// stuck.
 #[test]
 fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
-    /// Says whether the thread was named by the watchdog: if that came early, who spawned the second task does it.
+    /// Says whether the thread was named by the watchdog: if that came early, who spawned the
+    /// second task does it.
     fn is_named_by_the_watchdog() -> bool {
         let spawner = thread::current().id();
         let (ended, end) = mpsc::channel::<()>();
@@ -144,7 +147,8 @@ fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
             asked.wait();
         });
         runs.recv().unwrap();
-        // Calls for a spare worker, and runs on the worker when that is done with the task that was stuck.
+        // Calls for a spare worker, and runs on the worker when that is done with the task that was
+        // stuck.
         pool.task().on_worker(0).spawn(|| ()).join().unwrap();
         stuck.join().unwrap();
         drop(ended);

@@ -1,4 +1,5 @@
-//! Limits on address space, descriptors and stacks: an error or an abort that says so, and never a hang.
+//! Limits on address space, descriptors and stacks: an error or an abort that says so, and never a
+//! hang.
 
 use std::env;
 use std::fs;
@@ -54,7 +55,8 @@ fn a_stack_without_address_space_is_a_clean_error_at_build() {
         limit(libc::RLIMIT_AS, address_space() + 2 * stack + stack / 2);
         let error = builder.build().unwrap_err();
         let BuildError::Thread { worker, workers: 4, .. } = &error else { panic!("{error}") };
-        // The C library may take as much again for a thread's memory, before the next stack is asked for.
+        // The C library may take as much again for a thread's memory, before the next stack is
+        // asked for.
         let refused = worker.index();
         assert!((1..=2).contains(&refused), "{error}");
         assert_eq!(started.load(Ordering::SeqCst), refused);
@@ -143,7 +145,8 @@ fn a_pool_needs_no_descriptors() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Starts the child with this much stack for its main thread, which is what threads of C programs get too.
+/// Starts the child with this much stack for its main thread, which is what threads of C programs
+/// get too.
 fn with_stack(command: &mut Command, bytes: u64) {
     let set = move || {
         limit(libc::RLIMIT_STACK, bytes);

@@ -1,4 +1,5 @@
-//! Masks that are narrow and calls that are refused: the pool uses what it may, and says what it got.
+//! Masks that are narrow and calls that are refused: the pool uses what it may, and says what it
+//! got.
 
 use std::io;
 use std::mem;

@@ -1,4 +1,5 @@
-//! Control groups that hold some of the cores, and change while a pool lives: it works on, on what there is.
+//! Control groups that hold some of the cores, and change while a pool lives: it works on, on what
+//! there is.
 
 use std::collections::BTreeSet;
 use std::env;

@@ -1,5 +1,6 @@
-//! Machines that nobody has at hand: masks with gaps, masks that shrink, kernels that give something else. The functions of the C
-//! library that tell and set masks are ours in this binary, and make such a machine up for the child that wants one.
+//! Machines that nobody has at hand: masks with gaps, masks that shrink, kernels that give
+//! something else. The functions of the C library that tell and set masks are ours in this binary,
+//! and make such a machine up for the child that wants one.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +18,8 @@ type Mask = [u64; WORDS];
 #[derive(Debug, Clone, Copy)]
 struct Machine {
     cores: Mask,
-    /// Given along with whatever is asked for, as a kernel does that must not split what belongs together.
+    /// Given along with whatever is asked for, as a kernel does that must not split what belongs
+    /// together.
     given_along: Mask,
 }
 
@@ -48,7 +50,8 @@ fn be_on(cores: &[usize], given_along: &[usize]) {
     *MACHINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine);
 }
 
-/// What the machine gives to who wants this: all it has to who wants only what is not there any more, as after a change of a set of cores.
+/// What the machine gives to who wants this: all it has to who wants only what is not there any
+/// more, as after a change of a set of cores.
 fn given(machine: Machine, wanted: Mask) -> Mask {
     let given = both(machine.cores, wanted);
     if given == [0; WORDS] {

@@ -1,4 +1,5 @@
-//! Control groups of our own, for children to be born into: what they may use is written there, also while they live.
+//! Control groups of our own, for children to be born into: what they may use is written there,
+//! also while they live.
 
 use std::ffi::CString;
 use std::fs;
@@ -10,14 +11,16 @@ use std::thread;
 
 use crate::skip::skip;
 
-/// A group of one controller, below the root of its hierarchy. Nobody is in it when it is dropped, and it goes.
+/// A group of one controller, below the root of its hierarchy. Nobody is in it when it is dropped,
+/// and it goes.
 #[derive(Debug)]
 pub(crate) struct Group {
     folder: PathBuf,
 }
 
 impl Group {
-    /// `None`, and a word on that, where groups cannot be made: not root, or the second version of them.
+    /// `None`, and a word on that, where groups cannot be made: not root, or the second version of
+    /// them.
     pub(crate) fn new(controller: &str, name: &str) -> Option<Self> {
         let root = Path::new("/sys/fs/cgroup").join(controller);
         if !root.join("cgroup.procs").exists() {

@@ -1,4 +1,5 @@
-//! A control group that grants less time than there are cores: fewer workers, free to move, and no time wasted.
+//! A control group that grants less time than there are cores: fewer workers, free to move, and no
+//! time wasted.
 
 use std::env;
 use std::mem;
@@ -122,7 +123,8 @@ fn fibonacci(n: u64) -> u64 {
     a + b
 }
 
-/// A fixed amount of work in every shape: single round trips, bursts, tasks that wait for tasks, fork-join, scopes.
+/// A fixed amount of work in every shape: single round trips, bursts, tasks that wait for tasks,
+/// fork-join, scopes.
 fn work(pool: &WorkerPool) {
     for round in 0..500 {
         assert_eq!(pool.spawn(move || round).join().unwrap(), round);

@@ -92,7 +92,8 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
     });
 }
 
-/// To wait for the threads by the clock, or without blocking, takes a thread. Without one nothing is lost: the others end by themselves.
+/// To wait for the threads by the clock, or without blocking, takes a thread. Without one nothing
+/// is lost: the others end by themselves.
 #[test]
 fn a_pool_ends_though_there_is_no_thread_to_wait_for_the_others_in() {
     if !child::is_child() {

@@ -1,4 +1,5 @@
-//! The system refuses threads: at build that is a clean error, at a respawn it is told and tried again.
+//! The system refuses threads: at build that is a clean error, at a respawn it is told and tried
+//! again.
 
 use std::error::Error;
 use std::fs;
@@ -21,7 +22,8 @@ pub(super) fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Waits until this process has that many threads, and all that have ended are gone for the kernel too.
+/// Waits until this process has that many threads, and all that have ended are gone for the kernel
+/// too.
 fn until_threads(count: usize) {
     // A thread that was joined is listed a moment longer, and a listing may skip others meanwhile:
     // one that comes out right proves little.
@@ -239,8 +241,8 @@ fn a_task_left_behind_may_shut_the_pool_down_in_its_drop() {
     expect_success();
 }
 
-/// In a process of its own, because four thousand threads that end starve everybody else for a while; here
-/// they do not end, but sleep until the process does.
+/// In a process of its own, because four thousand threads that end starve everybody else for a
+/// while; here they do not end, but sleep until the process does.
 #[test]
 fn the_most_workers_possible_are_a_pool() {
     if child::is_child() {

@@ -1,4 +1,5 @@
-//! One core, a waiter that the system prefers and a worker that has what it waits for: the waiter sleeps, else neither gets on.
+//! One core, a waiter that the system prefers and a worker that has what it waits for: the waiter
+//! sleeps, else neither gets on.
 
 use std::hint::black_box;
 use std::io;
@@ -44,7 +45,8 @@ fn compute() {
     black_box(sum);
 }
 
-/// In the parent: whether this machine lets threads be urgent, and the children to look at it on one core.
+/// In the parent: whether this machine lets threads be urgent, and the children to look at it on
+/// one core.
 fn on_one_core() {
     let allowed = std::thread::spawn(become_urgent).join().unwrap();
     if let Err(error) = allowed {
@@ -58,8 +60,9 @@ fn patient_pool(workers: usize) -> WorkerPool {
     builder.on_worker_start(|_| become_patient()).build().unwrap()
 }
 
-/// Asserts that whoever waited since then did not take a noteworthy part of the time. A thread that spins takes all of it. How
-/// long the work takes is also up to what else the core has to do: the worker gives way to that.
+/// Asserts that whoever waited since then did not take a noteworthy part of the time. A thread that
+/// spins takes all of it. How long the work takes is also up to what else the core has to do: the
+/// worker gives way to that.
 #[track_caller]
 fn expect_asleep(waited: Duration, since: Instant) {
     let time = since.elapsed();
@@ -80,7 +83,8 @@ fn an_urgent_thread_that_joins_a_patient_workers_task_sleeps() {
     on_one_core();
 }
 
-/// Case 76. The waiter is a worker, which waits for the half of its call that the other one has taken.
+/// Case 76. The waiter is a worker, which waits for the half of its call that the other one has
+/// taken.
 #[test]
 fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
     if child::is_child() {
@@ -118,7 +122,8 @@ fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
     on_one_core();
 }
 
-/// Case 76. A full queue that patient workers empty, and the locks inside: they may be held by somebody without a turn.
+/// Case 76. A full queue that patient workers empty, and the locks inside: they may be held by
+/// somebody without a turn.
 #[test]
 fn an_urgent_thread_gets_through_a_crowd_of_patient_workers() {
     if child::is_child() {

@@ -148,7 +148,8 @@ fn a_panic_in_the_panic_hook_aborts_without_a_deadlock() {
     assert!(!ended.said.contains("still alive"), "{}", ended.said);
 }
 
-/// Case 13. The thread that owns the pool panics while tasks of it do: the process ends as after one panic, not by an abort.
+/// Case 13. The thread that owns the pool panics while tasks of it do: the process ends as after
+/// one panic, not by an abort.
 #[test]
 fn a_pool_that_is_dropped_by_a_panic_ends_the_process_as_that_panic_does() {
     if child::is_child() {

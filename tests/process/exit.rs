@@ -113,7 +113,8 @@ fn exit_in_a_scope_gives_its_code() {
     assert_eq!(code(child::run_again(|_| {}).status), Some(46));
 }
 
-/// What still runs is not waited for; what the thread that exits registered is run, and may use a pool.
+/// What still runs is not waited for; what the thread that exits registered is run, and may use a
+/// pool.
 #[test]
 fn exit_while_pools_are_used_at_the_end_gives_its_code() {
     extern "C" fn at_exit() {

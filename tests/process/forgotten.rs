@@ -1,4 +1,5 @@
-//! What is forgotten, of whatever kind and however far it has come: at worst it leaks, and the pool goes on and ends.
+//! What is forgotten, of whatever kind and however far it has come: at worst it leaks, and the pool
+//! goes on and ends.
 
 use std::future::Future;
 use std::mem;
@@ -14,7 +15,8 @@ use corepool::{
 
 use crate::child;
 
-/// Where everything is tried: a pool with a bound, so that places could be lost, and handles of tasks that wait.
+/// Where everything is tried: a pool with a bound, so that places could be lost, and handles of
+/// tasks that wait.
 struct Place<'a> {
     pool: &'a WorkerPool,
     token: &'a CancelToken,
@@ -130,8 +132,8 @@ const WAYS: &[Way] = &[
     }),
 ];
 
-/// Case 61. A place in line for room is lost with whoever stands there and is forgotten, but for that way all are tried on
-/// one pool, again and again.
+/// Case 61. A place in line for room is lost with whoever stands there and is forgotten, but for
+/// that way all are tried on one pool, again and again.
 #[test]
 fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
     if child::is_child() {
@@ -160,8 +162,8 @@ fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 61. Those in line behind a future that is forgotten wait as those do behind one that nobody polls; the pool ends all the same, and
-/// sends them away with their closures.
+/// Case 61. Those in line behind a future that is forgotten wait as those do behind one that nobody
+/// polls; the pool ends all the same, and sends them away with their closures.
 #[test]
 fn a_forgotten_place_in_line_does_not_keep_the_pool_from_its_end() {
     if child::is_child() {

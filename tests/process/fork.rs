@@ -78,7 +78,8 @@ fn a_forked_child_shuts_the_pool_down() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Another thread uses the pool all the time, and may hold any of its locks at the moment of the fork: nobody gives it back in the child.
+/// Another thread uses the pool all the time, and may hold any of its locks at the moment of the
+/// fork: nobody gives it back in the child.
 #[test]
 fn a_forked_child_ends_a_pool_that_was_busy() {
     if child::is_child() {
@@ -97,7 +98,8 @@ fn a_forked_child_ends_a_pool_that_was_busy() {
                         1 => pool.shutdown(),
                         2 => pollster::block_on(pool.shutdown_async()),
                         3 => drop(pool.shutdown_timeout(Duration::from_millis(5))),
-                        // SAFETY: the parent's pool is another one, and nobody uses this copy again.
+                        // SAFETY: the parent's pool is another one, and nobody uses this copy
+                        // again.
                         _ => drop(unsafe { std::ptr::read(&raw const pool) }),
                     }
                     i32::from(!pool.is_closed())
@@ -228,7 +230,8 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
             // SAFETY: as in `in_fork`; here the child leaves by a task that it spawns.
             let child = unsafe { libc::fork() };
             if child == 0 {
-                // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
+                // SAFETY: no preconditions. Its signal is not handled, so it ends a child that
+                // hangs.
                 unsafe { libc::alarm(45) };
                 let other = Arc::clone(&inner);
                 let leave = || {
@@ -255,7 +258,8 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 73. What the parent's workers run at that moment nobody runs in the child: it is lost there, and only there.
+/// Case 73. What the parent's workers run at that moment nobody runs in the child: it is lost
+/// there, and only there.
 #[test]
 fn a_fork_loses_what_the_parents_workers_run() {
     if child::is_child() {
@@ -291,7 +295,8 @@ fn a_fork_loses_what_the_parents_workers_run() {
 /// What a fork of a worker's thread does, and whether it must come out as it would in the parent.
 type InTask = (&'static str, fn(&WorkerPool) -> bool);
 
-/// On a copy of a worker's thread everything has an answer, if not always the one that the parent gets.
+/// On a copy of a worker's thread everything has an answer, if not always the one that the parent
+/// gets.
 const IN_TASK: &[InTask] = &[
     ("leaves the pool alone", |_| true),
     ("asks", |pool| pool.is_current() && pool.workers().len() == 2),
@@ -372,7 +377,8 @@ fn a_fork_in_a_scope_leaves_the_parents_closures_alone() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Forks that come from many workers at once, while the others hold whatever locks they hold: each child can go on to run another program.
+/// Forks that come from many workers at once, while the others hold whatever locks they hold: each
+/// child can go on to run another program.
 #[test]
 fn tasks_on_many_workers_run_programs_at_once() {
     if child::is_child() {

@@ -8,7 +8,8 @@ fn function(words: &[&str]) -> String {
     words.join("_")
 }
 
-/// Case 80. What is called would be named where the binary lists what it needs; a type in the debug information is none.
+/// Case 80. What is called would be named where the binary lists what it needs; a type in the debug
+/// information is none.
 #[test]
 fn nothing_sleeps_on_a_condition_variable_of_pthreads() {
     let pool = corepool::WorkerPool::with_workers(2).unwrap();

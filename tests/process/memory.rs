@@ -1,4 +1,5 @@
-//! A process that has no memory for a task: it aborts as Rust programs do, says so, and hangs nowhere.
+//! A process that has no memory for a task: it aborts as Rust programs do, says so, and hangs
+//! nowhere.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,4 +1,5 @@
-//! Signals that hit workers: their sleep goes on, their tasks go on, and who asked to end the process does.
+//! Signals that hit workers: their sleep goes on, their tasks go on, and who asked to end the
+//! process does.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
@@ -161,13 +162,15 @@ fn a_signal_handler_thread_can_shut_the_pool_down() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// What `Ctrl-Z` and `fg` do: all threads stop where they stand, in a sleep, a spin or a lock, and go on.
+/// What `Ctrl-Z` and `fg` do: all threads stop where they stand, in a sleep, a spin or a lock, and
+/// go on.
 #[test]
 fn a_process_that_is_stopped_and_continued_goes_on() {
     if child::is_child() {
         let own = std::process::id();
         let pool = WorkerPool::builder().workers(2).queue_capacity(8).build().unwrap();
-        // It has no threads but this shell's, which stops us 40 times, each time until we are stopped for sure.
+        // It has no threads but this shell's, which stops us 40 times, each time until we are
+        // stopped for sure.
         let script = "n=0; while [ $n -lt 40 ]; do kill -STOP $0 || exit 1; \
             until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0; n=$((n+1)); done";
         let mut stops =
@@ -191,7 +194,8 @@ fn a_process_that_is_stopped_and_continued_goes_on() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A limit that passes while the process stands still has passed when it goes on, and what was queued is not lost.
+/// A limit that passes while the process stands still has passed when it goes on, and what was
+/// queued is not lost.
 #[test]
 fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
     if child::is_child() {
@@ -212,7 +216,8 @@ fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A shutdown that a signal asks for, in a program that does nothing else about signals than to note them.
+/// A shutdown that a signal asks for, in a program that does nothing else about signals than to
+/// note them.
 #[test]
 fn sigterm_in_the_middle_of_work_ends_it_in_good_order() {
     if child::is_child() {

@@ -1,5 +1,5 @@
-//! Random programs of several kinds, shared by the tests in `it` and by the soak. A program is a number, and the same number is the same
-//! program; what the machine makes of it may differ.
+//! Random programs of several kinds, shared by the tests in `it` and by the soak. A program is a
+//! number, and the same number is the same program; what the machine makes of it may differ.
 
 pub(crate) mod model;
 pub(crate) mod stress;

@@ -1,4 +1,5 @@
-//! The book of one storm: what each task did and how it ended, so that at the end all of it can be compared.
+//! The book of one storm: what each task did and how it ended, so that at the end all of it can be
+//! compared.
 
 use std::sync::atomic::{AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -122,8 +123,8 @@ impl Book {
         let beyond = beyond.unwrap_or_else(|| panic!("{handed_in} were handed in:\n{metrics}"));
         assert!(beyond <= installed, "{beyond} tasks that nobody handed in:\n{metrics}");
         let ran = metrics.completed + metrics.panicked + metrics.lost;
-        // An `install` on a closed pool is refused, and runs on its caller's thread. What `finally` runs behind a task that was
-        // refused counts as refused.
+        // An `install` on a closed pool is refused, and runs on its caller's thread. What `finally`
+        // runs behind a task that was refused counts as refused.
         let continued = self.continued.load(Ordering::SeqCst);
         let possible = runs.saturating_sub(continued)..=runs + beyond + continued;
         assert!(

@@ -1,4 +1,5 @@
-//! Fork-join on borrowed data: joins, scopes and loops, each checked against what one thread makes of it.
+//! Fork-join on borrowed data: joins, scopes and loops, each checked against what one thread makes
+//! of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

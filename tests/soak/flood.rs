@@ -1,4 +1,5 @@
-//! Single tasks in great numbers: spawned in every way, with everything a task may do, and disposed of in every way.
+//! Single tasks in great numbers: spawned in every way, with everything a task may do, and disposed
+//! of in every way.
 
 use std::future::Future;
 use std::panic::resume_unwind;

@@ -1,4 +1,5 @@
-//! Many tasks by one call, and many handles as one: batches, broadcasts, sets, promises and windows.
+//! Many tasks by one call, and many handles as one: batches, broadcasts, sets, promises and
+//! windows.
 
 use corepool::{TaskSet, promise};
 use fastrand::Rng;

@@ -1,4 +1,5 @@
-//! What this process holds: bytes on its heap, counted by the allocator itself, memory as the kernel sees it, threads and descriptors.
+//! What this process holds: bytes on its heap, counted by the allocator itself, memory as the
+//! kernel sees it, threads and descriptors.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -75,7 +76,8 @@ fn resident() -> usize {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-/// How much a quantity grows in an hour, by the line that fits the looks best. None for less than two looks.
+/// How much a quantity grows in an hour, by the line that fits the looks best. None for less than
+/// two looks.
 pub(crate) fn slope(looks: &[Holdings], quantity: impl Fn(&Holdings) -> f64) -> Option<f64> {
     let count = looks.len() as f64;
     let hours = |look: &Holdings| look.time.as_secs_f64() / 3_600.0;

@@ -1,4 +1,5 @@
-//! Shared memory under load: cells that threads, tasks and futures wait on, counters, and each worker's own.
+//! Shared memory under load: cells that threads, tasks and futures wait on, counters, and each
+//! worker's own.
 
 use std::future::Future;
 use std::pin::pin;
@@ -65,7 +66,8 @@ impl Drop for Own {
     }
 }
 
-/// Counts by a counter and by each worker for itself: both come to the same, though workers end meanwhile.
+/// Counts by a counter and by each worker for itself: both come to the same, though workers end
+/// meanwhile.
 pub(super) fn locals(storm: &Storm, random: &mut Rng) {
     let sum = Arc::new(AtomicU64::new(0));
     let sums = Arc::clone(&sum);

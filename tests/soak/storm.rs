@@ -1,4 +1,5 @@
-//! One storm: a pool, some threads that hand in far more than it can do at once, and the book that all of it is compared with.
+//! One storm: a pool, some threads that hand in far more than it can do at once, and the book that
+//! all of it is compared with.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,8 @@ pub(super) type Value = Option<Ticket>;
 /// At most so many tasks a storm; fewer where each takes long.
 const MOST: usize = if cfg!(corepool_chaos) { 30_000 } else { 120_000 };
 
-/// How many times as long as usual a storm is, `COREPOOL_SOAK_SCALE`: threads cost much under AddressSanitizer, and tasks little.
+/// How many times as long as usual a storm is, `COREPOOL_SOAK_SCALE`: threads cost much under
+/// AddressSanitizer, and tasks little.
 fn scale() -> usize {
     setting("COREPOOL_SOAK_SCALE").unwrap_or(1)
 }
@@ -30,7 +32,8 @@ pub(super) struct Storm {
     pub(super) workers: usize,
     /// Ends tasks that are tied to it; it is cancelled at some time or never.
     pub(super) request: CancelToken,
-    /// Handles that nobody looks at any more. They are as good as leaked for as long as the pool lives.
+    /// Handles that nobody looks at any more. They are as good as leaked for as long as the pool
+    /// lives.
     pub(super) attic: Mutex<Vec<TaskHandle<Value>>>,
     /// Workers that may still be ended: each costs the next some back-off.
     ends_left: AtomicUsize,

@@ -1,4 +1,5 @@
-//! Two threads on one crossbeam channel of boxed closures, with tokio's oneshot channel for the result.
+//! Two threads on one crossbeam channel of boxed closures, with tokio's oneshot channel for the
+//! result.
 
 #![forbid(unsafe_code)]
 

@@ -19,7 +19,8 @@ impl Tree {
 /// Not more numbers than this are sorted on the spot.
 pub(super) const FEW: usize = 32;
 
-/// Puts the middle one of three in its place, smaller ones before it, greater ones after; gives both sides.
+/// Puts the middle one of three in its place, smaller ones before it, greater ones after; gives
+/// both sides.
 pub(super) fn divide(numbers: &mut [u64]) -> (&mut [u64], &mut [u64]) {
     let last = numbers.len() - 1;
     let mut three = [0, last / 2, last];
@@ -28,7 +29,8 @@ pub(super) fn divide(numbers: &mut [u64]) -> (&mut [u64], &mut [u64]) {
     let pivot = numbers[last];
     let mut smaller = 0;
     for at in 0..last {
-        // Without a branch, which could only be guessed: the swap is made each time, and counts sometimes.
+        // Without a branch, which could only be guessed: the swap is made each time, and counts
+        // sometimes.
         let is_smaller = numbers[at] < pivot;
         numbers.swap(at, smaller);
         smaller += usize::from(is_smaller);
@@ -48,8 +50,9 @@ pub(super) fn sort_few(numbers: &mut [u64]) {
     }
 }
 
-/// Matrices lie in memory as four quarters one after the other (upper left, upper right, lower left, lower
-/// right), each made the same way, down to leaves of this many rows and columns: so that a quarter is a slice.
+/// Matrices lie in memory as four quarters one after the other (upper left, upper right, lower
+/// left, lower right), each made the same way, down to leaves of this many rows and columns: so
+/// that a quarter is a slice.
 pub(crate) const LEAF: usize = 8;
 
 pub(crate) fn multiply_leaf(product: &mut [f64], left: &[f64], right: &[f64]) {
@@ -76,11 +79,11 @@ pub(super) fn quarters_mut(matrix: &mut [f64]) -> [&mut [f64]; 4] {
     [a, b, c, d]
 }
 
-/// Writes the recursions down for one way to fork: `[]` where the halves are closures without an argument,
-/// `[name: type]` where they are handed what to fork with.
+/// Writes the recursions down for one way to fork: `[]` where the halves are closures without an
+/// argument, `[name: type]` where they are handed what to fork with.
 ///
-/// A function over a trait, the alternative, would hand something on even where there is nothing to hand
-/// on, and that shows where a whole call takes two nanoseconds.
+/// A function over a trait, the alternative, would hand something on even where there is nothing to
+/// hand on, and that shows where a whole call takes two nanoseconds.
 macro_rules! workloads {
     ([$($at:ident: $type:ty)?], $($join:tt)+) => {
         fn fib($($at: $type,)? n: u64) -> u64 {

@@ -1,5 +1,5 @@
-//! paralight, with both of its ways to share: threads that steal, for items that differ, and fixed shares,
-//! for items that are alike.
+//! paralight, with both of its ways to share: threads that steal, for items that differ, and fixed
+//! shares, for items that are alike.
 
 #![forbid(unsafe_code)]
 

@@ -23,7 +23,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Adds bits without looking: `flush` comes before there are more than 64 in all, and there is room.
+    /// Adds bits without looking: `flush` comes before there are more than 64 in all, and there is
+    /// room.
     #[inline(always)]
     pub(super) fn add(&mut self, bits: u64, count: u32) {
         self.waiting |= bits << self.count;

@@ -8,7 +8,8 @@ pub(super) struct Code {
     pub(super) length: u8,
 }
 
-/// The best lengths for these counts, none above `longest`. At least two symbols get one: not every decoder takes fewer.
+/// The best lengths for these counts, none above `longest`. At least two symbols get one: not every
+/// decoder takes fewer.
 pub(super) fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8; N] {
     let mut used: Vec<(u32, usize)> = (0..N)
         .filter(|&symbol| counts[symbol] > 0)
@@ -39,7 +40,8 @@ pub(super) fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8;
 fn depths(weights: &mut [usize]) {
     let count = weights.len();
     let (mut leaf, mut root) = (0, 0);
-    // First each place becomes the weight of an inner node, and then, when that has a parent, the parent's place.
+    // First each place becomes the weight of an inner node, and then, when that has a parent, the
+    // parent's place.
     for next in 0..count - 1 {
         let mut sum = 0;
         for _ in 0..2 {
@@ -75,7 +77,8 @@ fn depths(weights: &mut [usize]) {
     }
 }
 
-/// Codes that were cut to the greatest length take too much of the room: others are made longer until all fit.
+/// Codes that were cut to the greatest length take too much of the room: others are made longer
+/// until all fit.
 fn shorten(of_length: &mut [usize; 16], longest: usize) {
     let mut taken: usize =
         (1..=longest).map(|length| of_length[length] << (longest - length)).sum();

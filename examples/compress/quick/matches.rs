@@ -1,7 +1,8 @@
 //! What repeats: a table of the last place where each four bytes were seen.
 //!
-//! With the last two places, or with every place inside of a match entered, the output was 4 to 8 % smaller on source text, and the
-//! work took a quarter to a half longer. As it is, it is smaller than what zlib makes at level 1, and that is enough.
+//! With the last two places, or with every place inside of a match entered, the output was 4 to 8 %
+//! smaller on source text, and the work took a quarter to a half longer. As it is, it is smaller
+//! than what zlib makes at level 1, and that is enough.
 #![forbid(unsafe_code)]
 
 use std::ops::Range;
@@ -19,7 +20,8 @@ const LEARNT_OF_A_MATCH: usize = 2;
 const WORD: usize = 8;
 
 pub(super) struct Matches {
-    /// Places as numbers that never come again, so that the table need not be cleared between blocks.
+    /// Places as numbers that never come again, so that the table need not be cleared between
+    /// blocks.
     table: Vec<u32>,
     /// The number of the first place of the buffer.
     base: u32,
@@ -97,7 +99,8 @@ impl Matches {
     }
 }
 
-/// How many bytes are the same at two places, at most `most`. The first four are known to be, unless `most` is less.
+/// How many bytes are the same at two places, at most `most`. The first four are known to be,
+/// unless `most` is less.
 #[inline(always)]
 fn common(buffer: &[u8], before: usize, at: usize, most: usize) -> usize {
     let (old, new) = (&buffer[before..], &buffer[at..at + most]);

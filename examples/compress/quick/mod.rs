@@ -1,8 +1,10 @@
-//! Deflate for speed: what `-1` uses, for zlib-rs is either faster and much larger there, or as large and too slow.
+//! Deflate for speed: what `-1` uses, for zlib-rs is either faster and much larger there, or as
+//! large and too slow.
 //!
-//! Greedy: the last place that began with the same four bytes is taken, and no better one is looked for.
-//! Every stretch of the input gets Huffman codes of its own (RFC 1951). `matches.rs` finds what repeats, `codes.rs`
-//! makes the codes, `stretch.rs` writes a stretch with them, and `bits.rs` packs bits into bytes.
+//! Greedy: the last place that began with the same four bytes is taken, and no better one is looked
+//! for. Every stretch of the input gets Huffman codes of its own (RFC 1951). `matches.rs` finds
+//! what repeats, `codes.rs` makes the codes, `stretch.rs` writes a stretch with them, and `bits.rs`
+//! packs bits into bytes.
 #![forbid(unsafe_code)]
 
 mod bits;
@@ -30,8 +32,8 @@ impl Quick {
         Self { matches: Matches::new(), stretch: Stretch::default() }
     }
 
-    /// Compresses what stands in the buffer from `start` on; what is before may be referred to. The result ends at a
-    /// whole byte. Gives its length in `packed`, which grows if it has to.
+    /// Compresses what stands in the buffer from `start` on; what is before may be referred to. The
+    /// result ends at a whole byte. Gives its length in `packed`, which grows if it has to.
     pub(crate) fn compress(
         &mut self,
         buffer: &[u8],

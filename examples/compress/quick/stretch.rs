@@ -1,4 +1,5 @@
-//! A stretch of the input as literals and matches, counted while it is noted, and written when it is whole.
+//! A stretch of the input as literals and matches, counted while it is noted, and written when it
+//! is whole.
 #![forbid(unsafe_code)]
 
 use super::bits::Bits;
@@ -159,7 +160,8 @@ fn length_codes(literals: &[Code; LITERALS]) -> [(u32, u8); 256] {
     })
 }
 
-/// The lengths of a stretch's own codes, as they are written before it: run by run, in codes of their own.
+/// The lengths of a stretch's own codes, as they are written before it: run by run, in codes of
+/// their own.
 struct Table {
     literals: usize,
     distances: usize,

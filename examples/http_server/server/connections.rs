@@ -1,4 +1,5 @@
-//! The connections: accepted one by one, driven side by side, and brought to an end without losing a request.
+//! The connections: accepted one by one, driven side by side, and brought to an end without losing
+//! a request.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -21,7 +22,8 @@ use super::traffic::Traffic;
 /// Who has not sent the head of a request by then, the first or the next, is not about to.
 const PATIENCE_FOR_HEAD: Duration = Duration::from_secs(60);
 
-/// For so long after the end has begun a connection without a request stays open: one may be on its way, and would be lost.
+/// For so long after the end has begun a connection without a request stays open: one may be on its
+/// way, and would be lost.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// When the system has no more connections to give, it is asked again after this time.
@@ -41,8 +43,8 @@ impl Connections {
         Self { router, traffic, all: JoinSet::new(), ending: watch::Sender::new(false) }
     }
 
-    /// Takes connections until `stop` is over, and those that stood in line then. After that the system refuses more, and
-    /// each answer says that it is the last one of its connection.
+    /// Takes connections until `stop` is over, and those that stood in line then. After that the
+    /// system refuses more, and each answer says that it is the last one of its connection.
     pub(crate) async fn accept(&mut self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
@@ -57,7 +59,8 @@ impl Connections {
         }
         self.traffic.begin_ending();
         let _nobody_listens = self.ending.send(true);
-        // A listener that is closed breaks with those in its line: their connection stands already, for all they know.
+        // A listener that is closed breaks with those in its line: their connection stands already,
+        // for all they know.
         for stream in waiting(listener).unwrap_or_default() {
             self.add(stream);
         }

@@ -1,4 +1,5 @@
-//! The end of the server: everything accepted is answered, or the limit is over and it says what was left.
+//! The end of the server: everything accepted is answered, or the limit is over and it says what
+//! was left.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -34,7 +35,8 @@ impl Left {
 }
 
 impl Ending {
-    /// Waits until all is done, the limit is over or somebody has become impatient; prints what happened.
+    /// Waits until all is done, the limit is over or somebody has become impatient; prints what
+    /// happened.
     pub(crate) async fn run(
         self,
         connections: &mut Connections,

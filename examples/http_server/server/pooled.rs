@@ -82,11 +82,13 @@ impl Runner for Pooled {
 
 /// Lets every other thread of the process go first.
 ///
-/// With as many workers as cores, the runtime's thread finds every core taken when it wakes. Among equals the system lets a
-/// worker go on for some milliseconds first; a nice one has to make room at once. The work loses nothing by that, for the
-/// runtime's thread soon sleeps again. A core kept free for it was rejected: on a small machine that is half of all.
+/// With as many workers as cores, the runtime's thread finds every core taken when it wakes. Among
+/// equals the system lets a worker go on for some milliseconds first; a nice one has to make room
+/// at once. The work loses nothing by that, for the runtime's thread soon sleeps again. A core kept
+/// free for it was rejected: on a small machine that is half of all.
 pub(crate) fn give_way(niceness: i32) {
-    // On Linux this means the calling thread. One that is nicer already may not step forward again, and stays.
+    // On Linux this means the calling thread. One that is nicer already may not step forward again,
+    // and stays.
     let already = getpriority_process(None).unwrap_or(0);
     let _stays = setpriority_process(None, niceness.max(already));
 }

@@ -1,4 +1,5 @@
-//! A pool of the smallest kind. Its methods are those of `lend.rs` and of `worker/spare.rs`, step by step.
+//! A pool of the smallest kind. Its methods are those of `lend.rs` and of `worker/spare.rs`, step
+//! by step.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A model of moved tasks: nobody believes that all queues are empty while a task is between two of them.
+//! A model of moved tasks: nobody believes that all queues are empty while a task is between two of
+//! them.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -36,8 +37,8 @@ impl Pool {
     }
 }
 
-/// One takes a task and carries another along, one takes the last, and one looks whether it may leave: not if there is a task, for
-/// who carries it may wait for it in the one that it has taken.
+/// One takes a task and carries another along, one takes the last, and one looks whether it may
+/// leave: not if there is a task, for who carries it may wait for it in the one that it has taken.
 #[test]
 fn a_worker_leaves_only_when_no_task_is_on_its_way() {
     explore(|| {

@@ -1,5 +1,5 @@
-//! Models of lanes: tasks that are not like the rest stand in queues of their own, into which workers look only once there
-//! was such a task; nobody sleeps while one waits there either.
+//! Models of lanes: tasks that are not like the rest stand in queues of their own, into which
+//! workers look only once there was such a task; nobody sleeps while one waits there either.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -110,7 +110,8 @@ fn an_urgent_task_and_one_like_the_rest() {
     });
 }
 
-/// It may stand behind another one that is still on its way in, and cannot be taken before that has come.
+/// It may stand behind another one that is still on its way in, and cannot be taken before that has
+/// come.
 #[test]
 fn an_urgent_task_pushed_before_the_close_is_run() {
     explore_shallow(|| {

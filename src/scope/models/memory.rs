@@ -78,7 +78,8 @@ fn a_chunk_begins_anew_when_the_last_is_back() {
     });
 }
 
-/// The last job of a full chunk goes away while others come back: its thread has nothing to do with it any more.
+/// The last job of a full chunk goes away while others come back: its thread has nothing to do with
+/// it any more.
 #[test]
 fn the_last_job_at_home_goes_away() {
     explore(|| {

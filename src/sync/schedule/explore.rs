@@ -10,23 +10,27 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 /// So many schedules of each kind, unless `COREPOOL_SCHEDULES` says otherwise.
 const SCHEDULES: usize = 200;
-/// Some of the bugs that are known to be possible here need so many preemptions at the right places.
+/// Some of the bugs that are known to be possible here need so many preemptions at the right
+/// places.
 const DEPTH: usize = 4;
 const STACK: usize = 256 << 10;
 /// The longest programs need some tens of thousands.
 const STEPS: usize = 1_000_000;
 
-/// One schedule at a time in this process: what stands in statics, such as the timer, belongs to one of them.
+/// One schedule at a time in this process: what stands in statics, such as the timer, belongs to
+/// one of them.
 static IN_TURN: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
 std::thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a program through random schedules of two kinds: who goes on is drawn at each step, or by priorities that
-/// change at a few places (PCT), which finds bugs that need few preemptions in long programs. All schedule tests start here.
+/// Runs a program through random schedules of two kinds: who goes on is drawn at each step, or by
+/// priorities that change at a few places (PCT), which finds bugs that need few preemptions in long
+/// programs. All schedule tests start here.
 ///
-/// `COREPOOL_REPLAY` names a file that a failure has left: then this is the one schedule that is run.
+/// `COREPOOL_REPLAY` names a file that a failure has left: then this is the one schedule that is
+/// run.
 pub(crate) fn explore(program: impl Fn() + Send + Sync + 'static) {
     let _turn = IN_TURN.lock();
     note_panics();
@@ -60,8 +64,9 @@ fn config() -> Config {
     config
 }
 
-/// The pool catches panics of its users' code, and would catch those of a test's own assertions too: so each is noted
-/// where it begins. A program's own panics are thrown by `resume_unwind`, which is not noted.
+/// The pool catches panics of its users' code, and would catch those of a test's own assertions
+/// too: so each is noted where it begins. A program's own panics are thrown by `resume_unwind`,
+/// which is not noted.
 fn check(program: &impl Fn()) {
     crate::clock::restart();
     program();

@@ -1,4 +1,5 @@
-//! Models of a continuation: its turn against its cancel, its handle's drop, and a walk down its chain.
+//! Models of a continuation: its turn against its cancel, its handle's drop, and a walk down its
+//! chain.
 
 use super::*;
 use crate::task::body::{Body, Stop};
@@ -40,7 +41,8 @@ impl Turn for AtOnce {
     }
 }
 
-/// Two tasks in a chain: the first one's queued half, the second one's handle, and what is seen of them.
+/// Two tasks in a chain: the first one's queued half, the second one's handle, and what is seen of
+/// them.
 fn chain() -> (QueuedTask, HeldTask<Token>, [Seen; 2]) {
     let seen = [Seen::new(), Seen::new()];
     let (queued, before) = seen[0].task();
@@ -145,7 +147,8 @@ fn a_cancel_of_the_first_passes_down() {
     explore(|| {
         let seen = [Seen::new(), Seen::new()];
         let (queued, before) = seen[0].task();
-        // The handle that cancels is inside the link; a drop of the queue does the same from outside.
+        // The handle that cancels is inside the link; a drop of the queue does the same from
+        // outside.
         let end = behind(before, &seen[1]);
         let dropper = thread::spawn(move || drop(queued));
         let cancelled = end.settle_unrun(Outcome::Cancelled).is_some();

@@ -1,4 +1,5 @@
-//! Models of a token's hold on a task: its end against a run, a cancel, and the drop of both halves.
+//! Models of a token's hold on a task: its end against a run, a cancel, and the drop of both
+//! halves.
 
 use super::*;
 use crate::cancel::CancelToken;
@@ -96,7 +97,8 @@ fn its_end_against_a_wait_and_a_pop() {
     });
 }
 
-/// A shutdown: it comes after the workers have let go of the task, and waits if somebody settles one yet.
+/// A shutdown: it comes after the workers have let go of the task, and waits if somebody settles
+/// one yet.
 #[test]
 fn its_end_against_the_end_of_the_pool() {
     explore(|| {

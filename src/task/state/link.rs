@@ -46,7 +46,8 @@ impl State {
     /// Keeps a link from being queued or claimed, so that one may look at what stands before it.
     /// Fails if it does not wait any more.
     pub(crate) fn pin(&self) -> bool {
-        // ORDERING: acquire, partner of nothing but whoever made the link; tried again if it is old.
+        // ORDERING: acquire, partner of nothing but whoever made the link; tried again if it is
+        // old.
         let mut word = self.0.load(Ordering::Acquire);
         while word & (PHASE | LINKED | PINNED) == QUEUED | LINKED {
             // ORDERING: acquire, so that nothing is read from the link before it is pinned.
@@ -59,7 +60,8 @@ impl State {
         false
     }
 
-    /// Ends that. Says whether the link's turn has come meanwhile: then the owner's reference is the caller's.
+    /// Ends that. Says whether the link's turn has come meanwhile: then the owner's reference is
+    /// the caller's.
     pub(crate) fn unpin(&self) -> bool {
         // ORDERING: both ways with `leave_to_pinner`.
         self.0.fetch_and(!PINNED, Ordering::AcqRel) & LINKED == 0
@@ -67,7 +69,8 @@ impl State {
 
     /// Ends it for a link whose turn has come: from here it is like any other task.
     pub(crate) fn unpin_ready(&self) {
-        // ORDERING: release, partner of whoever claims it: what was read of the link while it was pinned is over.
+        // ORDERING: release, partner of whoever claims it: what was read of the link while it was
+        // pinned is over.
         self.0.fetch_and(!(PINNED | LINKED), Ordering::AcqRel);
     }
 
@@ -82,7 +85,8 @@ impl State {
             if word & PINNED == 0 {
                 return NotPinned::Free;
             }
-            // ORDERING: release, partner of the acquire in `unpin`: what the settler did is over for the pinner.
+            // ORDERING: release, partner of the acquire in `unpin`: what the settler did is over
+            // for the pinner.
             match self.0.compare_exchange(word, word & !LINKED, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return NotPinned::LeftToPinner,

@@ -1,4 +1,5 @@
-//! No place is lost: after a storm of all that can go wrong there is exactly as much room as before.
+//! No place is lost: after a storm of all that can go wrong there is exactly as much room as
+//! before.
 
 use std::future::Future;
 use std::pin::pin;
@@ -71,7 +72,8 @@ fn after_a_storm_there_is_room_for_exactly_workers_and_capacity() {
             for (workers, capacity) in [(1, 0), (1, 1), (2, 3), (3, 8)] {
                 let pool = Arc::new(bounded(workers, capacity, policy));
                 storm(&pool, seed);
-                // A place is given back before its handle is settled, but nobody waits for detached ones.
+                // A place is given back before its handle is settled, but nobody waits for detached
+                // ones.
                 crate::support::until(|| {
                     let now = pool.metrics();
                     let ended = now.completed + now.panicked + now.cancelled + now.rejected;

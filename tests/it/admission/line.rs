@@ -1,4 +1,5 @@
-//! The line of those who wait for room: served in order, left at will, sent away when the pool closes.
+//! The line of those who wait for room: served in order, left at will, sent away when the pool
+//! closes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -61,8 +62,8 @@ fn who_waits_for_room_with_a_context_gets_both() {
     });
 }
 
-/// With no queue and one worker a task runs when it was admitted and the one before is done: the order
-/// of the runs is the order of the line.
+/// With no queue and one worker a task runs when it was admitted and the one before is done: the
+/// order of the runs is the order of the line.
 #[test]
 fn threads_in_line_are_served_in_order() {
     within(PATIENCE, || {

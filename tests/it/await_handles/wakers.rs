@@ -1,4 +1,5 @@
-//! Wakers that panic: in wake, in clone, in drop. The task's state stays whole, and its worker lives.
+//! Wakers that panic: in wake, in clone, in drop. The task's state stays whole, and its worker
+//! lives.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -61,8 +62,8 @@ impl Trap {
         let trap: &'static Self = Box::leak(Box::default());
         *trap.panics_in.lock().unwrap() = panics_in;
         trap.alive.store(1, Ordering::SeqCst);
-        // SAFETY: the table's functions keep the contract of a waker: they are safe on any thread, and
-        // the data behind the pointer is never freed.
+        // SAFETY: the table's functions keep the contract of a waker: they are safe on any thread,
+        // and the data behind the pointer is never freed.
         let waker = unsafe { Waker::new(std::ptr::from_ref(trap).cast(), &TABLE) };
         (trap, waker)
     }
@@ -180,8 +181,8 @@ fn a_waker_that_panics_in_drop_does_not_unwind_into_the_handles_drop() {
     });
 }
 
-/// Case 56: the task is settled between the poll's first look and its registration, and then the clone
-/// that is not needed any more panics in its drop.
+/// Case 56: the task is settled between the poll's first look and its registration, and then the
+/// clone that is not needed any more panics in its drop.
 #[test]
 fn a_waker_that_panics_in_drop_at_the_moment_of_completion_loses_no_result() {
     within(PATIENCE, || {

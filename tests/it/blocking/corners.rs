@@ -1,4 +1,5 @@
-//! Lending in its corners: at close, after the end of a spare worker's thread, with all spare workers taken. Each of these once failed.
+//! Lending in its corners: at close, after the end of a spare worker's thread, with all spare
+//! workers taken. Each of these once failed.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -201,7 +202,8 @@ fn a_name_that_is_waited_for_takes_no_wake_up_away() {
                     starting.send(()).unwrap();
                     end.recv().unwrap_err();
                 });
-                // What the waiting task waits for ends now, and this begins when it has woken its waiter.
+                // What the waiting task waits for ends now, and this begins when it has woken its
+                // waiter.
                 go.lock().unwrap().send(()).unwrap();
                 started.recv().unwrap();
                 let me = thread_number();

@@ -1,4 +1,5 @@
-//! Children: a cancel goes down and never up, to any depth, and children that have gone leave nothing.
+//! Children: a cancel goes down and never up, to any depth, and children that have gone leave
+//! nothing.
 
 use std::sync::{Arc, Barrier};
 use std::task::Poll;

@@ -1,4 +1,5 @@
-//! The monitor: samples of a pool, and how long a worker sleeps through all of them while work waits.
+//! The monitor: samples of a pool, and how long a worker sleeps through all of them while work
+//! waits.
 
 use std::sync::mpsc;
 use std::thread;

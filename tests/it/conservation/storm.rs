@@ -1,4 +1,5 @@
-//! The storm: tasks of random lengths, from outside and inside, one by one, in batches, in scopes, dealt and waited for.
+//! The storm: tasks of random lengths, from outside and inside, one by one, in batches, in scopes,
+//! dealt and waited for.
 
 use std::sync::Arc;
 use std::thread;

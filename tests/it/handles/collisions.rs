@@ -1,4 +1,5 @@
-//! Timeouts that are drawn to fall together with what is waited for, a great many times: it comes once, or not yet.
+//! Timeouts that are drawn to fall together with what is waited for, a great many times: it comes
+//! once, or not yet.
 //!
 //! `COREPOOL_ROUNDS` is how often; by default few enough for every day.
 
@@ -18,7 +19,8 @@ const SHORTEST: Duration = Duration::from_nanos(100);
 
 /// Comes ever nearer to the moment at which what is waited for comes.
 ///
-/// Where both threads share a core, the shortest wait is longer than a short task: then the task takes longer.
+/// Where both threads share a core, the shortest wait is longer than a short task: then the task
+/// takes longer.
 struct Aim {
     wait: Duration,
     work: Duration,

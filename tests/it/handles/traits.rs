@@ -1,7 +1,7 @@
 //! Which public types may go to another thread, be shared between threads, or be moved when pinned.
 //!
-//! Case 63. Everything here is decided when it is compiled; what may not be is refused by a trick: a
-//! type that has the trait after all makes the name ambiguous.
+//! Case 63. Everything here is decided when it is compiled; what may not be is refused by a trick:
+//! a type that has the trait after all makes the name ambiguous.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -183,7 +183,8 @@ const _: () = {
 lacks!(TaskContext: Send);
 lacks!(TaskContext: Clone);
 
-// Any thread may spawn on a scope, and what it spawned stays with it. What results are makes no difference.
+// Any thread may spawn on a scope, and what it spawned stays with it. What results are makes no
+// difference.
 const _: () = {
     free::<Scope<'static, 'static>>();
     unpin::<ScopedHandle<'static, Neither>>();

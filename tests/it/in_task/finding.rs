@@ -1,4 +1,5 @@
-//! Which worker takes a task, and which task first: whoever is there, or with `RoundRobin` the one it was dealt to.
+//! Which worker takes a task, and which task first: whoever is there, or with `RoundRobin` the one
+//! it was dealt to.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -117,7 +118,8 @@ fn round_robin_runs_everything_at_shutdown() {
     });
 }
 
-/// So a spawner that joins its tasks from the oldest on meets the thief once in each lot, instead of at each task.
+/// So a spawner that joins its tasks from the oldest on meets the thief once in each lot, instead
+/// of at each task.
 #[test]
 fn a_worker_that_takes_many_tasks_from_another_starts_the_youngest_first() {
     within(PATIENCE, || {

@@ -43,8 +43,8 @@ fn what_a_blocked_worker_had_queued_is_taken_by_others() {
     });
 }
 
-/// Case 79, from outside: a worker that takes a task takes some of those behind it along, and then the
-/// first one blocks until all the others have run.
+/// Case 79, from outside: a worker that takes a task takes some of those behind it along, and then
+/// the first one blocks until all the others have run.
 #[test]
 fn what_a_worker_took_along_from_the_shared_queue_is_not_lost_from_sight() {
     within(PATIENCE, || {
@@ -195,8 +195,8 @@ fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
     });
 }
 
-/// Case 52, as far as a test without a clock can say it: whoever is idle comes, so a task that needs
-/// all workers at once gets them.
+/// Case 52, as far as a test without a clock can say it: whoever is idle comes, so a task that
+/// needs all workers at once gets them.
 #[test]
 fn as_many_tasks_as_workers_run_at_once() {
     within(PATIENCE, || {
@@ -224,7 +224,8 @@ fn a_little_work() {
     }
 }
 
-/// A task on worker 0 waits, by this call, for a closure on the other worker, which waits for a task that is placed on worker 0.
+/// A task on worker 0 waits, by this call, for a closure on the other worker, which waits for a
+/// task that is placed on worker 0.
 fn wait_for_a_half_that_waits_for_ones_worker(
     fork: impl FnOnce(&(dyn Fn() + Sync), &(dyn Fn() + Sync)) + Send + 'static,
 ) {

@@ -1,4 +1,5 @@
-//! Closures and results of all sizes and kinds go through, by value and by reference, and are dropped once.
+//! Closures and results of all sizes and kinds go through, by value and by reference, and are
+//! dropped once.
 
 use std::cell::Cell;
 use std::rc::Rc;

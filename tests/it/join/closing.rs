@@ -90,7 +90,8 @@ fn a_pool_may_be_dropped_right_after_a_join() {
     });
 }
 
-/// The halves that run when the pool is closed are run to their end, also the one that a worker has taken.
+/// The halves that run when the pool is closed are run to their end, also the one that a worker has
+/// taken.
 #[test]
 fn a_half_that_a_worker_took_is_finished_by_the_shutdown() {
     within(PATIENCE, || {

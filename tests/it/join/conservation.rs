@@ -1,7 +1,7 @@
 //! No worker stays idle while a fork-join call has work that it could do.
 //!
-//! The leaves sleep: they stand for work that takes some time, whatever else the machine does. A loaded machine
-//! may spoil one attempt, so each test tries again until its watchdog ends it.
+//! The leaves sleep: they stand for work that takes some time, whatever else the machine does. A
+//! loaded machine may spoil one attempt, so each test tries again until its watchdog ends it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

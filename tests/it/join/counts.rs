@@ -1,4 +1,5 @@
-//! What fork-join shows of itself: counters, the state of workers, and nothing at all when it is over.
+//! What fork-join shows of itself: counters, the state of workers, and nothing at all when it is
+//! over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -97,7 +98,8 @@ fn a_pool_is_quiet_after_fork_join() {
             }
             until(|| {
                 let before = pool.metrics();
-                // A sleep that synchronises nothing: in that time nothing may happen, sooner or later.
+                // A sleep that synchronises nothing: in that time nothing may happen, sooner or
+                // later.
                 std::thread::sleep(LONG * 100);
                 let after = pool.metrics();
                 let quiet = (after.parks, after.wakes) == (before.parks, before.wakes);

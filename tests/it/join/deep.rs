@@ -8,7 +8,8 @@ use corepool::{Builder, WorkerPool};
 use super::until_free;
 use crate::support::{PATIENCE, until, within};
 
-/// ThreadSanitizer remembers 65,536 frames of a stack, of which a level takes some in a debug build.
+/// ThreadSanitizer remembers 65,536 frames of a stack, of which a level takes some in a debug
+/// build.
 const DEPTH: usize = if cfg!(corepool_tsan) {
     4_000
 } else if cfg!(debug_assertions) {
@@ -103,7 +104,8 @@ fn joins_nest_deep_where_others_are_hungry() {
     });
 }
 
-/// Somebody asks for work all the time, so that there are as many offers, waits and parts as there can be.
+/// Somebody asks for work all the time, so that there are as many offers, waits and parts as there
+/// can be.
 #[test]
 fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
     within(PATIENCE * 6, || {

@@ -1,4 +1,5 @@
-//! Threads from outside take part in their own calls, and what they take over can do all that it could on a worker.
+//! Threads from outside take part in their own calls, and what they take over can do all that it
+//! could on a worker.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ fn a_pool_of_one_worker_never_helps_a_guest() {
     });
 }
 
-/// Makes a guest take over parts of what a worker runs for it, while the pool's other worker is busy.
+/// Makes a guest take over parts of what a worker runs for it, while the pool's other worker is
+/// busy.
 fn on_a_helping_guest(inside: impl Fn(&WorkerPool) + Send + Sync + 'static) {
     within(PATIENCE, move || {
         let pool = quiet(2);
@@ -135,7 +137,8 @@ fn guests_that_wait_for_tasks_inside_their_calls_come_to_an_end() {
     });
 }
 
-/// A bounded pool would let a thread from outside wait for room, which comes only when a worker is free.
+/// A bounded pool would let a thread from outside wait for room, which comes only when a worker is
+/// free.
 #[test]
 fn guests_that_spawn_into_a_full_pool_inside_their_calls_come_to_an_end() {
     fn level(pool: &WorkerPool, depth: u32) -> u32 {

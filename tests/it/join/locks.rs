@@ -1,4 +1,5 @@
-//! A closure may hold a lock across a fork-join call: what runs meanwhile on its thread never wants that lock.
+//! A closure may hold a lock across a fork-join call: what runs meanwhile on its thread never wants
+//! that lock.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,7 +107,8 @@ fn a_lock_may_be_held_across_a_fork_join_call_while_others_want_it() {
     });
 }
 
-/// Items of a loop that all want one lock, each with joins below it: the loop's other items are no part of those.
+/// Items of a loop that all want one lock, each with joins below it: the loop's other items are no
+/// part of those.
 #[test]
 fn an_item_of_a_loop_may_hold_a_lock_that_all_its_items_want() {
     within(PATIENCE * 2, || {

@@ -6,7 +6,8 @@ use std::thread;
 use super::{LONG, quiet, until_free, work};
 use crate::support::{Gate, PATIENCE, until, within};
 
-/// The first half goes on only when the second has begun, and then takes long: both have to run at once.
+/// The first half goes on only when the second has begun, and then takes long: both have to run at
+/// once.
 fn both_at_once() {
     let begun = Gate::default();
     let here = thread::current().id();
@@ -147,7 +148,8 @@ fn a_guests_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
     });
 }
 
-/// Whoever searches when the call begins, and lies down while it is offered, is called all the same.
+/// Whoever searches when the call begins, and lies down while it is offered, is called all the
+/// same.
 #[test]
 fn a_worker_that_is_just_lying_down_takes_the_second_half() {
     within(PATIENCE * 2, || {

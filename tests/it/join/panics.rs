@@ -1,4 +1,5 @@
-//! A half that panics: the other one comes to its end first, nothing is dropped twice, and the pool goes on.
+//! A half that panics: the other one comes to its end first, nothing is dropped twice, and the pool
+//! goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +23,8 @@ fn caught<R>(closure: impl FnOnce() -> R) -> &'static str {
     *payload.downcast::<&'static str>().expect("with what was thrown")
 }
 
-/// Where a join may be called: on a worker, by a guest, and where another worker is there to take something.
+/// Where a join may be called: on a worker, by a guest, and where another worker is there to take
+/// something.
 fn everywhere(test: impl Fn() + Send + Sync) {
     let alone = quiet(1);
     let two = quiet(2);
@@ -36,7 +38,8 @@ fn everywhere(test: impl Fn() + Send + Sync) {
     }
 }
 
-/// On a worker, while another one sleeps: so a first half that waits for the second waits for a moved one.
+/// On a worker, while another one sleeps: so a first half that waits for the second waits for a
+/// moved one.
 fn with_a_thief(test: impl Fn() + Send + Sync) {
     let pool = quiet(2);
     for _ in 0..50 {
@@ -210,7 +213,8 @@ fn if_both_halves_panic_the_firsts_payload_comes_out() {
     });
 }
 
-/// A tree in which one leaf panics; every leaf that ran has dropped its token, and so has every one that did not.
+/// A tree in which one leaf panics; every leaf that ran has dropped its token, and so has every one
+/// that did not.
 fn tree(drops: &Drops, made: &AtomicUsize, depth: u32, bad: u32) -> usize {
     let token = drops.token();
     made.fetch_add(1, Ordering::SeqCst);
@@ -280,8 +284,9 @@ fn a_tasks_handle_tells_of_a_panic_inside_its_joins() {
     });
 }
 
-/// Who unwinds out of a first half waits for the second, which has nothing to do with the panic: no part of it
-/// may find itself on a thread that is panicking, for guards of all kinds ask for that in their drop.
+/// Who unwinds out of a first half waits for the second, which has nothing to do with the panic: no
+/// part of it may find itself on a thread that is panicking, for guards of all kinds ask for that
+/// in their drop.
 #[test]
 fn no_part_of_the_second_half_runs_on_a_thread_that_unwinds() {
     fn leaves(depth: u32, seen: &Mutex<Vec<bool>>) {
@@ -334,7 +339,8 @@ fn a_panicking_guest_leaves_the_pool_in_order() {
     });
 }
 
-/// A first half that panics while its second one is run, and panics as well, over and over: nothing adds up.
+/// A first half that panics while its second one is run, and panics as well, over and over: nothing
+/// adds up.
 #[test]
 fn panics_on_both_sides_leave_no_thread_and_no_memory_behind() {
     within(PATIENCE * 2, || {

@@ -128,7 +128,8 @@ fn free_joins_inside_anothers_closures_are_right() {
     });
 }
 
-/// Case 33: what the caller waits on lies in its frame, and its thread ends as soon as that wait does.
+/// Case 33: what the caller waits on lies in its frame, and its thread ends as soon as that wait
+/// does.
 #[test]
 fn who_calls_another_pool_may_end_right_after_it() {
     within(PATIENCE * 2, || {

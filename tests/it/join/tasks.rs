@@ -42,7 +42,8 @@ fn handles_are_joined_inside_halves() {
     });
 }
 
-/// The task may be running by then, or be run in place by who joins it, on whichever thread that is.
+/// The task may be running by then, or be run in place by who joins it, on whichever thread that
+/// is.
 #[test]
 fn a_task_spawned_in_one_half_is_joined_in_the_other() {
     within(PATIENCE * 2, || {
@@ -104,7 +105,8 @@ fn a_half_that_moved_waits_for_a_task_that_runs() {
     });
 }
 
-/// What lies below a task that is run in place is no secret: while that one takes its time, somebody comes for it.
+/// What lies below a task that is run in place is no secret: while that one takes its time,
+/// somebody comes for it.
 #[test]
 fn a_task_run_in_place_inside_a_half_lets_the_other_half_be_taken() {
     within(PATIENCE, || {

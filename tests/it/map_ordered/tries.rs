@@ -1,4 +1,5 @@
-//! Maps over iterators of results: what comes before an error, the error itself, and nothing after it.
+//! Maps over iterators of results: what comes before an error, the error itself, and nothing after
+//! it.
 
 use std::io::{self, BufRead};
 use std::panic::resume_unwind;
@@ -100,8 +101,8 @@ fn an_error_of_the_function_is_the_last_result() {
     });
 }
 
-/// The first item ends when the window is full, and the second one holds the only worker: the others must not begin, whether
-/// the first was an error or the results are dropped after it.
+/// The first item ends when the window is full, and the second one holds the only worker: the
+/// others must not begin, whether the first was an error or the results are dropped after it.
 #[test]
 fn what_has_not_begun_does_not_begin() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! What a thread has left to be run begins at once on an idle worker, while the thread sleeps or computes.
+//! What a thread has left to be run begins at once on an idle worker, while the thread sleeps or
+//! computes.
 
 use std::hint;
 use std::sync::{Condvar, Mutex, OnceLock};
@@ -77,7 +78,8 @@ impl Work {
 const USUAL: Duration = Duration::from_millis(if DISTORTED { 190 } else { 100 });
 /// In the best of them. What the pool promises is 100 microseconds; the rest is the system's.
 const BEST: Duration = Duration::from_millis(if DISTORTED { 190 } else { 2 });
-/// The same where no core is free: a thread that wakes up waits for its turn, for a few milliseconds each time.
+/// The same where no core is free: a thread that wakes up waits for its turn, for a few
+/// milliseconds each time.
 const BEST_IN_TURN: Duration = Duration::from_millis(if DISTORTED { 190 } else { 20 });
 const FEWEST_TRIES: usize = 3;
 const MOST_TRIES: usize = 9;
@@ -99,20 +101,23 @@ fn begins_at_once(what: &str, delay: impl Fn() -> Duration) {
     panic!("{what}: began after {delays:?}");
 }
 
-/// Hundredths of a second in which a core had nothing to do, all cores together. None where the system does not say.
+/// Hundredths of a second in which a core had nothing to do, all cores together. None where the
+/// system does not say.
 fn idle_ticks() -> Option<u64> {
     let facts = std::fs::read_to_string("/proc/stat").ok()?;
     facts.split_whitespace().nth(4)?.parse().ok()
 }
 
-/// Whether a core was free for most of the time since then. What other tests and programs do is seen by it too.
+/// Whether a core was free for most of the time since then. What other tests and programs do is
+/// seen by it too.
 fn has_free_core(before: Option<u64>, start: Instant) -> bool {
     let idle = before.zip(idle_ticks()).map(|(before, now)| now.saturating_sub(before));
     let spent = start.elapsed().as_millis() as u64 / 10;
     idle.is_some_and(|idle| idle * 10 > spent * 8)
 }
 
-/// The same for idle pools of two workers, of sixteen and of sixty-four, and whatever the owner does.
+/// The same for idle pools of two workers, of sixteen and of sixty-four, and whatever the owner
+/// does.
 fn always_begins_at_once(delay: fn(&WorkerPool, Meanwhile) -> Duration) {
     within(PATIENCE, move || {
         for workers in [2, 16, 64] {

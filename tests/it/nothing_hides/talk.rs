@@ -73,7 +73,8 @@ fn a_second_half_has_its_turn_beside_tasks_without_an_end() {
     });
 }
 
-/// The only worker of a pool may wait for its second half too, if it says so: a spare worker comes for it.
+/// The only worker of a pool may wait for its second half too, if it says so: a spare worker comes
+/// for it.
 #[test]
 fn the_only_workers_first_half_may_wait_inside_blocking() {
     within(PATIENCE, || {

@@ -134,8 +134,8 @@ fn a_shutdown_while_a_worker_is_replaced_runs_what_is_queued_and_ends() {
     });
 }
 
-/// A task that somebody waits for is run in place. Its worker's thread is then in use by who waits, and
-/// can end only after it; but end it must, as `end_worker` says.
+/// A task that somebody waits for is run in place. Its worker's thread is then in use by who waits,
+/// and can end only after it; but end it must, as `end_worker` says.
 #[test]
 fn end_worker_in_a_task_run_in_place_ends_the_thread_all_the_same() {
     within(PATIENCE, || {

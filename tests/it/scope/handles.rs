@@ -1,4 +1,5 @@
-//! A handle gives its closure's result once; joined, dropped or forgotten, nothing is lost or dropped twice.
+//! A handle gives its closure's result once; joined, dropped or forgotten, nothing is lost or
+//! dropped twice.
 
 use std::mem;
 use std::panic::resume_unwind;

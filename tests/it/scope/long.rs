@@ -36,7 +36,8 @@ fn a_long_chain_of_light_closures_needs_no_stack() {
     });
 }
 
-/// Case 35. While one link runs, another thread takes the next one, and then waits for the one after it.
+/// Case 35. While one link runs, another thread takes the next one, and then waits for the one
+/// after it.
 #[test]
 fn a_long_chain_of_heavy_closures_needs_no_stack() {
     within(PATIENCE * 3, || {

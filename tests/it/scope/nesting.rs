@@ -1,4 +1,5 @@
-//! Scopes in scopes, closures that spawn, joins and loops in closures: all of them find their scope.
+//! Scopes in scopes, closures that spawn, joins and loops in closures: all of them find their
+//! scope.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -115,7 +116,8 @@ fn an_inner_scopes_closures_spawn_on_the_outer_one() {
     });
 }
 
-/// Both halves spawn, and the second one certainly on another thread: the halves wait for one another.
+/// Both halves spawn, and the second one certainly on another thread: the halves wait for one
+/// another.
 #[test]
 fn both_halves_of_a_join_spawn() {
     within(PATIENCE, || {

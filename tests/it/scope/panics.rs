@@ -305,7 +305,8 @@ fn a_result_that_panics_when_its_handle_is_dropped_is_contained() {
     });
 }
 
-/// The scope's own result is dropped on the way of a closure's panic: two at once would end the process.
+/// The scope's own result is dropped on the way of a closure's panic: two at once would end the
+/// process.
 #[test]
 fn the_bodys_result_may_panic_when_it_is_dropped() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! Random programs in a scope: what is spawned where, and what becomes of the handles. A seed repeats one.
+//! Random programs in a scope: what is spawned where, and what becomes of the handles. A seed
+//! repeats one.
 
 use std::mem;
 use std::panic::resume_unwind;
@@ -133,7 +134,8 @@ fn run(pool: &WorkerPool, seed: u64, may_forget: bool) {
     assert_eq!(count(&program.runs), spawned, "seed {seed}: all have run");
     let leaked = count(&program.made) - program.drops.count();
     assert!(leaked <= count(&program.forgotten), "seed {seed}: {leaked} were not dropped");
-    // A panic ends the scope in which it happened, which may end the closure around that one, and so on.
+    // A panic ends the scope in which it happened, which may end the closure around that one, and
+    // so on.
     let (panics, joined) = (count(&program.panics), count(&program.joined_panics));
     assert!(is_quiet || panics > 0, "seed {seed}: a panic from nowhere");
     assert!(!is_quiet || panics == 0 || joined > 0, "seed {seed}: nobody was told");

@@ -1,4 +1,5 @@
-//! Closures that another thread took in a batch: their handles, their order, and what waits for what.
+//! Closures that another thread took in a batch: their handles, their order, and what waits for
+//! what.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -9,7 +10,8 @@ use corepool::{Scope, ScopedHandle, WorkerPool};
 
 use crate::support::{Busy, Gate, PATIENCE, occupy, until, within};
 
-/// What closures say of themselves: the first that runs on another thread than the scope's waits for the gate.
+/// What closures say of themselves: the first that runs on another thread than the scope's waits
+/// for the gate.
 struct Trap {
     owner: ThreadId,
     gate: Gate,
@@ -60,10 +62,11 @@ fn spawn_until_caught<'scope>(
     handles
 }
 
-/// Runs the test on a worker, with two others that are busy. The one that is let go is the only one that
-/// can take something.
+/// Runs the test on a worker, with two others that are busy. The one that is let go is the only one
+/// that can take something.
 fn with_one_worker_to_come(test: impl Fn(&WorkerPool, &mut (dyn FnMut() + Send)) + Sync) {
-    // No spare workers: `release` waits for a task, and must not lend its core to one who would take something too.
+    // No spare workers: `release` waits for a task, and must not lend its core to one who would
+    // take something too.
     let pool = WorkerPool::builder().workers(3).spare_workers(0).build().unwrap();
     let _busy = occupy(&pool, 1);
     let mut other = Some(occupy(&pool, 1));
@@ -80,7 +83,8 @@ fn a_handle_claims_its_closure_out_of_a_batch_that_was_taken() {
                 pool.scope(|s| {
                     let mut handles = spawn_until_caught(s, &trap, release);
                     let caught = handles.remove(trap.caught().unwrap());
-                    // Most of these stand behind the one that is caught, in the batch that was taken.
+                    // Most of these stand behind the one that is caught, in the batch that was
+                    // taken.
                     for handle in handles {
                         assert!(!handle.is_finished());
                         assert_eq!(handle.join().unwrap(), trap.owner);

@@ -1,4 +1,5 @@
-//! Scopes where threads come and go: thread-locals that are gone, threads that end while their closures are away.
+//! Scopes where threads come and go: thread-locals that are gone, threads that end while their
+//! closures are away.
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -12,7 +12,8 @@ use corepool::shared::Atomic;
 
 const LINE: usize = 64;
 
-/// Makes arrays of many lengths, and several at a time, so that the allocator has no chance to be kind by accident.
+/// Makes arrays of many lengths, and several at a time, so that the allocator has no chance to be
+/// kind by accident.
 fn check<A: Atomic>(zero: A::Value, other: A::Value) {
     let arrays: Vec<_> = (0..200).chain([4096, 100_000]).map(SharedArray::<A>::new).collect();
     for array in &arrays {

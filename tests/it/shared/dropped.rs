@@ -1,4 +1,5 @@
-//! Futures that are dropped while they wait: no notification is lost, and none goes to those it was not meant for.
+//! Futures that are dropped while they wait: no notification is lost, and none goes to those it was
+//! not meant for.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -1,4 +1,5 @@
-//! No wake-up is lost, whatever the schedule: ping-pong, and a semaphore whose waiters come, give up and go.
+//! No wake-up is lost, whatever the schedule: ping-pong, and a semaphore whose waiters come, give
+//! up and go.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,7 +41,8 @@ fn ping_pong_loses_no_wake_up() {
     });
 }
 
-/// Counts permits. One notify is sent for each that comes back, so a lost one leaves somebody asleep for ever.
+/// Counts permits. One notify is sent for each that comes back, so a lost one leaves somebody
+/// asleep for ever.
 #[derive(Clone)]
 struct Semaphore(SharedArray<AtomicU32>);
 

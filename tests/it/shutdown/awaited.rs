@@ -44,7 +44,8 @@ fn poll(future: &mut ShutdownAsync, waker: &Waker) -> Poll<()> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Polls again whenever the alarm went off, until it is ready. Says how often it was woken for that.
+/// Polls again whenever the alarm went off, until it is ready. Says how often it was woken for
+/// that.
 fn wait(future: &mut ShutdownAsync, alarm: &Alarm, waker: &Waker) -> usize {
     let mut seen = alarm.wakes();
     let before = seen;
@@ -61,7 +62,8 @@ fn all_exited(pool: &WorkerPool) -> bool {
     pool.workers().iter().all(|worker| worker.state == WorkerState::Exited)
 }
 
-/// Leaves something in a thread-local of the calling worker whose drop waits for the gate, and then tells.
+/// Leaves something in a thread-local of the calling worker whose drop waits for the gate, and then
+/// tells.
 fn linger(wait: Receiver<()>, told: Sender<()>) {
     struct Lingers(Receiver<()>, Sender<()>);
     impl Drop for Lingers {

@@ -1,4 +1,5 @@
-//! A task is settled by a thread that is no worker, because it ended the task's token or made room: no end of the pool comes before that.
+//! A task is settled by a thread that is no worker, because it ended the task's token or made room:
+//! no end of the pool comes before that.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -23,7 +24,8 @@ impl Drop for Lingers {
     }
 }
 
-/// A pool whose only task is just being settled by a thread of its own: in the middle of the drop of its closure.
+/// A pool whose only task is just being settled by a thread of its own: in the middle of the drop
+/// of its closure.
 struct Settled {
     pool: WorkerPool,
     task: TaskHandle<()>,
@@ -70,7 +72,8 @@ fn a_shutdown_waits_until_a_claimed_task_is_settled() {
     });
 }
 
-/// The workers may have left when its turn comes, and then the thread that settles the task before it settles it too.
+/// The workers may have left when its turn comes, and then the thread that settles the task before
+/// it settles it too.
 #[test]
 fn a_shutdown_waits_until_a_claimed_tasks_continuation_is_settled() {
     struct TakesItsTime;

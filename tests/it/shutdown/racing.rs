@@ -1,4 +1,5 @@
-//! Spawners race against the end of their pool: a task runs, or its handle says why not; never neither.
+//! Spawners race against the end of their pool: a task runs, or its handle says why not; never
+//! neither.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -166,7 +167,8 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
     });
 }
 
-/// A worker that finds the queues of a closed pool empty must not leave while another one carries tasks from one to the next.
+/// A worker that finds the queues of a closed pool empty must not leave while another one carries
+/// tasks from one to the next.
 #[test]
 fn tasks_that_meet_do_so_in_a_pool_that_is_closed_too() {
     for round in 0..rounds() {

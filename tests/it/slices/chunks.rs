@@ -1,4 +1,5 @@
-//! Loops by the chunk, and with numbers: each chunk once, the last one shorter, whatever was changed in its place.
+//! Loops by the chunk, and with numbers: each chunk once, the last one shorter, whatever was
+//! changed in its place.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -175,7 +175,8 @@ fn results_are_dropped_once_and_not_before() {
     });
 }
 
-/// Both halves of what somebody took may be neighbours of nothing; the results are in their places all the same.
+/// Both halves of what somebody took may be neighbours of nothing; the results are in their places
+/// all the same.
 #[test]
 fn each_item_is_the_one_that_stands_there() {
     within(PATIENCE, || {

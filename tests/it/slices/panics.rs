@@ -1,4 +1,5 @@
-//! A panic in a loop: what was made is dropped once, what runs ends first, and one payload comes out.
+//! A panic in a loop: what was made is dropped once, what runs ends first, and one payload comes
+//! out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

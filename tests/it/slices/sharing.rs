@@ -1,4 +1,5 @@
-//! Who runs what: work is shared as far as somebody is hungry, and a slow item holds nobody else up.
+//! Who runs what: work is shared as far as somebody is hungry, and a slow item holds nobody else
+//! up.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -63,8 +64,9 @@ fn a_few_dear_items_are_run_by_many() {
         let threads = || ran.0.lock().unwrap().len();
         pool.for_each(0..16, |_| {
             ran.note();
-            // Dear, but takes no core: this is about threads. Until they are there, because on a busy
-            // machine they come late; but not for ever, since work is given away between items too.
+            // Dear, but takes no core: this is about threads. Until they are there, because on a
+            // busy machine they come late; but not for ever, since work is given away between items
+            // too.
             let begun = Instant::now();
             while threads() < 6 && begun.elapsed() < Duration::from_millis(500) {
                 thread::sleep(Duration::from_millis(1));
@@ -75,7 +77,8 @@ fn a_few_dear_items_are_run_by_many() {
     });
 }
 
-/// One item takes 1,000 times as long as each of the others, anywhere: who has it runs few of the others.
+/// One item takes 1,000 times as long as each of the others, anywhere: who has it runs few of the
+/// others.
 #[test]
 fn one_slow_item_leaves_nobody_idle() {
     within(PATIENCE * 2, || {
@@ -110,7 +113,8 @@ fn heavy_items_run_on_several_threads_at_once() {
         for workers in [2, 4, 16] {
             let pool = WorkerPool::with_workers(workers).unwrap();
             let arrived = AtomicUsize::new(0);
-            // Two that wait for one another, with calls inside so that their threads look who is hungry.
+            // Two that wait for one another, with calls inside so that their threads look who is
+            // hungry.
             pool.for_each(0..2, |_| {
                 arrived.fetch_add(1, Ordering::SeqCst);
                 until(|| {
@@ -139,7 +143,8 @@ fn a_loop_does_without_workers_that_are_busy() {
     });
 }
 
-/// A worker that comes back in the middle of a loop gets a share of it; the loop goes on until that is seen.
+/// A worker that comes back in the middle of a loop gets a share of it; the loop goes on until that
+/// is seen.
 #[test]
 fn a_worker_that_comes_late_takes_part() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! Loops that may fail: the earliest error comes out whoever ran what, and what has not begun does not begin.
+//! Loops that may fail: the earliest error comes out whoever ran what, and what has not begun does
+//! not begin.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -79,7 +80,8 @@ fn an_earlier_error_wins_though_it_comes_later() {
     });
 }
 
-/// The first of very many fails: if the others were only skipped one by one, this would take minutes.
+/// The first of very many fails: if the others were only skipped one by one, this would take
+/// minutes.
 #[test]
 fn an_error_ends_the_loop() {
     within(PATIENCE, || {

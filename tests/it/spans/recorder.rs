@@ -1,6 +1,7 @@
 //! A subscriber written by hand: it remembers what was recorded inside which spans.
 //!
-//! One for the whole process, because a worker records to the global one. Tests tell their own records by their names.
+//! One for the whole process, because a worker records to the global one. Tests tell their own
+//! records by their names.
 
 use std::cell::RefCell;
 use std::fmt::Debug;

@@ -29,7 +29,8 @@ fn a_hundred_thousand_of_which_the_last_finishes_first() {
     });
 }
 
-/// One after another, nearly the last pushed first. If each wait looked at all that is left, this would not end in time.
+/// One after another, nearly the last pushed first. If each wait looked at all that is left, this
+/// would not end in time.
 #[test]
 fn what_has_not_finished_is_not_looked_at_again() {
     within(PATIENCE * 3, || {

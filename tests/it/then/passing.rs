@@ -1,4 +1,5 @@
-//! What passes a continuation by: neither a closure's drop nor a wait in one changes it or holds it back.
+//! What passes a continuation by: neither a closure's drop nor a wait in one changes it or holds it
+//! back.
 
 use std::panic;
 use std::sync::Arc;
@@ -50,8 +51,8 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// A link is settled on this thread, which is no worker, and drops a closure; that drop cancels a task and waits for the link behind
-/// it, which stands in the line of this very thread.
+/// A link is settled on this thread, which is no worker, and drops a closure; that drop cancels a
+/// task and waits for the link behind it, which stands in the line of this very thread.
 fn wait_in_a_drop(wait: impl FnOnce(TaskHandle<()>) + Send + 'static) {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();

@@ -1,4 +1,5 @@
-//! A link's turn, its cancel and a walk down its chain at once: it settles once, and nothing is lost.
+//! A link's turn, its cancel and a walk down its chain at once: it settles once, and nothing is
+//! lost.
 
 use std::sync::Arc;
 use std::thread;

@@ -1,7 +1,9 @@
-//! Reads the table of failures in docs/reliability.md: each case stands in it once, and every test that it names exists.
+//! Reads the table of failures in docs/reliability.md: each case stands in it once, and every test
+//! that it names exists.
 //!
-//! A row is `| number | what must hold | tests | tools |`. In its third column whatever stands in backquotes is the path of a
-//! file, or a test's path as `cargo test` prints it, with the name of its binary and a colon in front unless that is `it`.
+//! A row is `| number | what must hold | tests | tools |`. In its third column whatever stands in
+//! backquotes is the path of a file, or a test's path as `cargo test` prints it, with the name of
+//! its binary and a colon in front unless that is `it`.
 
 /// How many failures there are to begin with; more may be added behind them.
 const CASES: usize = 85;
@@ -69,7 +71,8 @@ fn exists(test: &str, files: Files<'_>) -> bool {
     homes(binary, module).iter().filter_map(|home| files(home)).any(|text| text.contains(&head))
 }
 
-/// Where the functions of a module may stand: in a binary of tests, or in the library's own models and tests.
+/// Where the functions of a module may stand: in a binary of tests, or in the library's own models
+/// and tests.
 fn homes(binary: &str, module: &str) -> Vec<String> {
     let mut homes = Vec::new();
     let mut add = |root: &str, module: &str| {

@@ -100,7 +100,8 @@ impl Plan<'_> {
     }
 }
 
-/// All paths of the file that lead to a module under the crate's root, by `crate::` or by `super::`.
+/// All paths of the file that lead to a module under the crate's root, by `crate::` or by
+/// `super::`.
 pub(super) fn imports(file: &Source) -> Vec<Import> {
     let mut found = Vec::new();
     let home = file.home().len();

@@ -1,4 +1,5 @@
-//! The rules that look at one file: length, first line, name, unsafe code, orderings, clocks, versions.
+//! The rules that look at one file: length, first line, name, unsafe code, orderings, clocks,
+//! versions.
 
 use super::source::Source;
 
@@ -90,7 +91,8 @@ fn is_explained(file: &Source, line: usize) -> bool {
     file.comments[first..line].iter().any(|comment| comment.contains("ORDERING:"))
 }
 
-/// Calls of a clock outside the one file that may. What moves with a user's settings is not for pools at all.
+/// Calls of a clock outside the one file that may. What moves with a user's settings is not for
+/// pools at all.
 pub(super) fn asks_for_the_time(file: &Source, clock: &str) -> Vec<String> {
     let asks = |at: usize| match file.word(at) {
         "Instant" => file.path != clock && file.word(at + 1) == "::" && file.word(at + 2) == "now",

@@ -1,4 +1,5 @@
-//! Reads Rust source as far as the house rules need it: code apart from comments and literals, as words.
+//! Reads Rust source as far as the house rules need it: code apart from comments and literals, as
+//! words.
 
 /// One file, taken apart.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Source {
         }
     }
 
-    /// The file's module as the crate knows it: `task`, `raw` for `src/task/raw.rs`; none for `lib.rs`.
+    /// The file's module as the crate knows it: `task`, `raw` for `src/task/raw.rs`; none for
+    /// `lib.rs`.
     pub(super) fn home(&self) -> Vec<String> {
         let inner = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let mut home: Vec<_> =

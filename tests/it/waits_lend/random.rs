@@ -1,6 +1,7 @@
 //! Random programs in which everybody waits for somebody: all of them end.
 //!
-//! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`. With `COREPOOL_PATIENCE` a hang is told after so many seconds.
+//! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`. With `COREPOOL_PATIENCE` a hang is told
+//! after so many seconds.
 
 use crate::random::waits::run;
 use crate::stress::series;

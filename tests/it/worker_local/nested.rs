@@ -105,7 +105,8 @@ impl Flag {
     }
 }
 
-/// Adds up the numbers below, with work that grows along the range, and with the local in use all the while.
+/// Adds up the numbers below, with work that grows along the range, and with the local in use all
+/// the while.
 fn skewed(pool: &WorkerPool, local: &WorkerLocal<Flag>, numbers: u64, depth: u32) -> u64 {
     let work = |number: u64| {
         local.with(|flag| {

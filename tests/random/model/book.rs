@@ -1,7 +1,9 @@
-//! The model: what each task of a program may come to, written down step by step, without a thread or a queue.
+//! The model: what each task of a program may come to, written down step by step, without a thread
+//! or a queue.
 //!
-//! While all workers are held back everything is certain, and the book says exactly where each task is. While they are
-//! not, it says what is possible. In the end each task must have come to one of its possible ends.
+//! While all workers are held back everything is certain, and the book says exactly where each task
+//! is. While they are not, it says what is possible. In the end each task must have come to one of
+//! its possible ends.
 
 use super::body::{Life, panic_text};
 use super::ends::{End, Ends, How};

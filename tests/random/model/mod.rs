@@ -1,4 +1,5 @@
-//! Random programs against a plain model: every handle settles once, with a result that the model allows.
+//! Random programs against a plain model: every handle settles once, with a result that the model
+//! allows.
 
 pub(crate) mod body;
 pub(crate) mod book;

@@ -1,4 +1,5 @@
-//! One random program: a pool, one thread that uses it, and the book in which all of it is written down.
+//! One random program: a pool, one thread that uses it, and the book in which all of it is written
+//! down.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -179,8 +180,8 @@ impl Program {
         (!self.tokens.is_empty()).then(|| self.random.usize(..self.tokens.len()))
     }
 
-    /// This thread may have settled something of which nothing is certain. On a closed pool the workers may be gone, so
-    /// that nobody runs what stands behind it.
+    /// This thread may have settled something of which nothing is certain. On a closed pool the
+    /// workers may be gone, so that nobody runs what stands behind it.
     pub(crate) fn note_settled_outside(&mut self) {
         if self.is_closed && !self.is_held() {
             self.book.widen(|entry| entry.kind != Kind::Root, |fates| fates.rejected = true);

@@ -36,7 +36,8 @@ impl Program {
         }
     }
 
-    /// Places that are free, while all workers are held back; none has one then. `None` without a bound.
+    /// Places that are free, while all workers are held back; none has one then. `None` without a
+    /// bound.
     fn room(&self) -> Option<usize> {
         let places = self.shape.capacity? + self.shape.workers;
         Some(places - self.book.places_taken())
@@ -62,7 +63,8 @@ impl Program {
         }
     }
 
-    /// Writes down what becomes of a task that was handed in. `placed`: it needs a place in a bounded pool.
+    /// Writes down what becomes of a task that was handed in. `placed`: it needs a place in a
+    /// bounded pool.
     fn note_spawned(&mut self, id: usize, placed: bool) {
         let is_bounded = placed && self.shape.capacity.is_some();
         if self.is_closed {
@@ -114,7 +116,8 @@ impl Program {
         self.note_tried(id, tried);
     }
 
-    /// Polled once, or to the end where that comes. Elsewhere the future is dropped, and nothing was handed in.
+    /// Polled once, or to the end where that comes. Elsewhere the future is dropped, and nothing
+    /// was handed in.
     fn spawn_async(&mut self) {
         let (id, body) = self.body();
         if !self.is_held() && self.random.bool() {
@@ -164,7 +167,8 @@ impl Program {
             Some(number) if self.tokens[number].is_cancelled() => Some(How::Cancelled),
             _ => is_late.then_some(How::Expired),
         };
-        // A task that is refused or displaces another although it never starts is not what is looked for here.
+        // A task that is refused or displaces another although it never starts is not what is
+        // looked for here.
         if dead.is_some() && self.is_surely_full() {
             return;
         }

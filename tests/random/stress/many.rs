@@ -1,4 +1,5 @@
-//! What a random program does with many tasks at once: batches, broadcasts, sets, promises, windows, and what is hung behind one.
+//! What a random program does with many tasks at once: batches, broadcasts, sets, promises,
+//! windows, and what is hung behind one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Random programs against random pools: whatever they do, every task is settled once and nothing is left.
+//! Random programs against random pools: whatever they do, every task is settled once and nothing
+//! is left.
 
 mod many;
 mod program;

@@ -133,7 +133,8 @@ fn submit(
     open
 }
 
-/// Hands a random task in, in a random way. None if its closure came back or its future was dropped.
+/// Hands a random task in, in a random way. None if its closure came back or its future was
+/// dropped.
 fn spawn(
     shared: &Arc<Shared>,
     pool: &WorkerPool,

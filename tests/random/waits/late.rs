@@ -1,4 +1,5 @@
-//! Deadlines, and what is dropped and woken at their time: it waits for pieces that wait for deadlines.
+//! Deadlines, and what is dropped and woken at their time: it waits for pieces that wait for
+//! deadlines.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use fastrand::Rng;
 use super::tree::Part;
 use super::{Place, World};
 
-/// Runs its piece in its drop: where its task ran, or where the deadline of that task had it dropped.
+/// Runs its piece in its drop: where its task ran, or where the deadline of that task had it
+/// dropped.
 struct Last {
     world: Arc<World>,
     part: Part,
@@ -62,7 +64,8 @@ fn ends_late(pool: &WorkerPool, worker: Option<usize>, soon: Duration, last: Las
     }
 }
 
-/// A task that comes too late, and has the last of its pool, whose only worker is held up until then.
+/// A task that comes too late, and has the last of its pool, whose only worker is held up until
+/// then.
 fn ends_with_a_pool(soon: Duration, last: Last) {
     let pool = WorkerPool::builder().workers(1).spare_workers(0).build();
     let pool = Arc::new(pool.expect("the system gives threads"));
@@ -72,7 +75,8 @@ fn ends_with_a_pool(soon: Duration, last: Last) {
     pool.task().start_within(soon / 2).spawn(move || drop((own, last))).detach();
 }
 
-/// A waker that is the last owner, and is woken and dropped at the time. What is given keeps it until then.
+/// A waker that is the last owner, and is woken and dropped at the time. What is given keeps it
+/// until then.
 fn is_woken_late(soon: Duration, last: Last) -> Pin<Box<UntilCancelled>> {
     let mut ended = Box::pin(CancelToken::with_timeout(soon).cancelled());
     let waker = Waker::from(Arc::new(last));

@@ -1,13 +1,15 @@
-//! Random programs in which everybody waits for somebody, on workers of several pools and as their guests, by all that can be waited in.
+//! Random programs in which everybody waits for somebody, on workers of several pools and as their
+//! guests, by all that can be waited in.
 //!
 //! None of them may hang, because they are drawn so that waits make no circle:
 //!
 //! - A piece of a program waits only for pieces that it has begun itself. So waits make a tree.
 //! - No piece holds a lock while it waits.
-//! - Each pool may have more spare workers than the whole program has pieces. So a worker that waits always finds somebody for the tasks
-//!   that are placed on it.
-//! - A task keeps its room in a bounded pool until it ends, so who waits for it may wait for room as well. Room is taken in the order of the
-//!   pools: within a task that has some, only in pools that come later.
+//! - Each pool may have more spare workers than the whole program has pieces. So a worker that
+//!   waits always finds somebody for the tasks that are placed on it.
+//! - A task keeps its room in a bounded pool until it ends, so who waits for it may wait for room
+//!   as well. Room is taken in the order of the pools: within a task that has some, only in pools
+//!   that come later.
 //! - Where the halves of a join talk, the first waits for the second and never the other way round;
 //!   and a worker is idle all the time, or the first half says that it waits, so that a spare one
 //!   comes.

@@ -1,4 +1,5 @@
-//! What else a worker may wait in: cells, tokens, channels that it says it waits for, and the beginning and end of a pool.
+//! What else a worker may wait in: cells, tokens, channels that it says it waits for, and the
+//! beginning and end of a pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,8 +61,8 @@ pub(super) fn messenger(world: &Arc<World>, place: Place<'_>, part: Part, random
     sum.get()
 }
 
-/// A pool that is made for one task: its hook may wait for a worker of another pool, and so may the task while the end of its pool is
-/// waited for.
+/// A pool that is made for one task: its hook may wait for a worker of another pool, and so may the
+/// task while the end of its pool is waited for.
 pub(super) fn passing_pool(
     world: &Arc<World>,
     place: Place<'_>,

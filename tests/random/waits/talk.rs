@@ -1,4 +1,5 @@
-//! Joins whose halves talk: the first waits for what the second sends, and the second waits for nobody.
+//! Joins whose halves talk: the first waits for what the second sends, and the second waits for
+//! nobody.
 
 use std::sync::mpsc;
 
@@ -8,7 +9,8 @@ use fastrand::Rng;
 use super::{pause, random_pool};
 use crate::support;
 
-/// A pool of which one worker at least is idle all the time, and one thread that makes such joins on it.
+/// A pool of which one worker at least is idle all the time, and one thread that makes such joins
+/// on it.
 pub(super) fn program(random: &mut Rng) {
     let pool = random_pool(random.usize(2..=3), 4, false, random);
     let rounds = random.u32(1..50);
@@ -33,7 +35,8 @@ fn round(pool: &WorkerPool, random: &mut Rng) {
     }
     let sent = random.u64(..20);
     let mut pauses = random.fork();
-    // Never more than the channel has room for: a second half that waited for the first could do so for ever.
+    // Never more than the channel has room for: a second half that waited for the first could do so
+    // for ever.
     let (sender, receiver) = mpsc::sync_channel(20);
     let (sum, ()) = pool.join(
         move || receiver.iter().sum::<u64>(),

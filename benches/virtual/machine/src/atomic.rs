@@ -1,5 +1,5 @@
-//! Atomics with the face of the standard library's. One thread runs at a time, so that an ordering only says what an
-//! access costs: a `SeqCst` store waits for its line.
+//! Atomics with the face of the standard library's. One thread runs at a time, so that an ordering
+//! only says what an access costs: a `SeqCst` store waits for its line.
 
 use std::panic::Location;
 use std::sync::atomic as real;

@@ -2,8 +2,8 @@
 
 macro_rules! costs {
     ($($(#[$doc:meta])* $name:ident = $value:expr,)*) => {
-        /// The prices of one machine. The defaults are of a server with two sockets of 64 cores, each
-        /// eight of which share an L3.
+        /// The prices of one machine. The defaults are of a server with two sockets of 64 cores,
+        /// each eight of which share an L3.
         #[derive(Debug, Clone)]
         pub struct Costs {
             $($(#[$doc])* pub $name: u64,)*

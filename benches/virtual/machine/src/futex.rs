@@ -6,7 +6,8 @@ use crate::atomic::AtomicU32;
 use crate::clock;
 use crate::world::{block, charge, in_order, with};
 
-/// Sleeps if the word has this value, until woken or until so much time has passed. Says whether it was woken.
+/// Sleeps if the word has this value, until woken or until so much time has passed. Says whether it
+/// was woken.
 pub fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) -> bool {
     let until = timeout.map(|time| clock::nanos().saturating_add(clock::nanos_in(time)));
     wait_at(word, value, until)

@@ -1,5 +1,6 @@
-//! An allocator with a heap for each core, as the usual ones have one for each thread: what two cores allocate never
-//! lies on the same cache line, and what is freed goes back to the core that it came from.
+//! An allocator with a heap for each core, as the usual ones have one for each thread: what two
+//! cores allocate never lies on the same cache line, and what is freed goes back to the core that
+//! it came from.
 //!
 //! Without it all virtual threads would share the one heap of the thread that they run on. What an
 //! allocation takes is not charged.
@@ -95,7 +96,8 @@ fn size_of(layout: Layout) -> Option<usize> {
     is_small.then(|| (layout.size() - 1) / STEP)
 }
 
-// SAFETY: blocks of one size never overlap, are aligned to `STEP`, and the same layout always goes the same way.
+// SAFETY: blocks of one size never overlap, are aligned to `STEP`, and the same layout always goes
+// the same way.
 unsafe impl GlobalAlloc for Heaps {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(size) = size_of(layout) else {

@@ -1,9 +1,10 @@
-//! A machine of virtual cores. Its threads are coroutines on one thread of the system, each with a clock of its own;
-//! the one that is furthest behind goes on. What threads share has a price: see [`Costs`].
+//! A machine of virtual cores. Its threads are coroutines on one thread of the system, each with a
+//! clock of its own; the one that is furthest behind goes on. What threads share has a price: see
+//! [`Costs`].
 //!
-//! The program runs inside [`run`]. What it shares has to come from here: [`atomic`], [`lock`], [`thread`],
-//! [`local`], [`futex`], [`fence`] and [`clock`]. Outside of `run` these work as on a machine with one
-//! thread, so that statics can be made and dropped.
+//! The program runs inside [`run`]. What it shares has to come from here: [`atomic`], [`lock`],
+//! [`thread`], [`local`], [`futex`], [`fence`] and [`clock`]. Outside of `run` these work as on a
+//! machine with one thread, so that statics can be made and dropped.
 
 mod costs;
 mod heap;

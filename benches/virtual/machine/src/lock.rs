@@ -1,5 +1,6 @@
-//! Locks with the face of `parking_lot`'s. The mutex takes the same steps as that one: it spins for a moment, yields,
-//! and sleeps; whoever unlocks it wakes one sleeper, and the lock is free for whoever is first.
+//! Locks with the face of `parking_lot`'s. The mutex takes the same steps as that one: it spins for
+//! a moment, yields, and sleeps; whoever unlocks it wakes one sleeper, and the lock is free for
+//! whoever is first.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ops::{Deref, DerefMut};
@@ -129,7 +130,8 @@ pub struct Mutex<T> {
     inside: UnsafeCell<T>,
 }
 
-// SAFETY: the lock gives the inside to one thread at a time; `Raw`'s cell is touched by one thread of the system only.
+// SAFETY: the lock gives the inside to one thread at a time; `Raw`'s cell is touched by one thread
+// of the system only.
 unsafe impl<T: Send> Send for Mutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Mutex<T> {}
@@ -191,7 +193,8 @@ impl<T> Drop for MutexGuard<'_, T> {
     }
 }
 
-/// As `parking_lot`'s, but that readers and writers take turns by the lock of its own and not by two words.
+/// As `parking_lot`'s, but that readers and writers take turns by the lock of its own and not by
+/// two words.
 #[derive(Debug, Default)]
 pub struct RwLock<T> {
     /// Twice the number of readers; one more for a writer.

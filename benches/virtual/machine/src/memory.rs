@@ -4,7 +4,8 @@ use crate::costs::Costs;
 use crate::line::Access;
 use crate::world::{Place, Thread, World, in_order, with};
 
-/// Pays for an access, in the order of time. The access itself comes after this, and before anything else.
+/// Pays for an access, in the order of time. The access itself comes after this, and before
+/// anything else.
 pub(crate) fn access(address: usize, access: Access, place: Place) {
     // While one coroutine unwinds, all would seem to.
     if std::thread::panicking() {
@@ -46,7 +47,8 @@ pub fn prefetch(address: usize) {
 }
 
 impl World {
-    /// Makes an access for which the order does not matter: the line is the core's own, and nobody is far behind.
+    /// Makes an access for which the order does not matter: the line is the core's own, and nobody
+    /// is far behind.
     fn at_hand(&mut self, address: usize, access: Access, place: Place) -> bool {
         let core = self.my_core();
         self.totals.accesses += 1;
@@ -137,7 +139,8 @@ impl Thread {
         stall.saturating_sub(costs.store_buffer)
     }
 
-    /// Whether this load follows another miss at the same place at once: then neither waits for the other.
+    /// Whether this load follows another miss at the same place at once: then neither waits for the
+    /// other.
     fn scans(&self, place: Place, line: usize) -> bool {
         self.last_miss.is_some_and(|(where_, which, when)| {
             std::ptr::eq(where_, place) && which != line && self.clock <= when + 20

@@ -168,7 +168,8 @@ pub fn forget_works() {
     with(|world| world.works.clear());
 }
 
-/// How many cores were at the user's work, on average over each of so many equal spans between two times.
+/// How many cores were at the user's work, on average over each of so many equal spans between two
+/// times.
 pub fn cores_at_work(from: u64, to: u64, spans: usize) -> Vec<f64> {
     let works = with(|world| world.works.clone()).unwrap_or_default();
     let width = (to.saturating_sub(from) / spans.max(1) as u64).max(1);

@@ -112,7 +112,8 @@ pub fn mask() -> Vec<usize> {
     with(|world| world.me().mask.to_vec()).unwrap_or_default()
 }
 
-/// Says on which cores the calling thread may run, and moves it to one of them. There has to be one.
+/// Says on which cores the calling thread may run, and moves it to one of them. There has to be
+/// one.
 pub fn set_mask(cores: &[usize]) {
     charge(|costs| costs.futex_wait);
     world::set_mask(cores);

@@ -105,9 +105,9 @@ pub fn is_running() -> bool {
     WORLD.with_borrow(Option::is_some)
 }
 
-/// Runs a program as the first thread of a machine of which a pool may use so many cores. The first thread and those
-/// that it starts run on cores beside these, until they are given others. Whatever is left when the first thread
-/// ends stops where it is.
+/// Runs a program as the first thread of a machine of which a pool may use so many cores. The first
+/// thread and those that it starts run on cores beside these, until they are given others. Whatever
+/// is left when the first thread ends stops where it is.
 ///
 /// # Panics
 ///
@@ -149,7 +149,8 @@ pub fn run(costs: Costs, usable: usize, program: impl FnOnce() + 'static) {
     }
     let world = WORLD.take().expect("nobody else takes it");
     assert!(world.threads[0].state == State::Ended, "all wait: {:#?}", world.left());
-    // The stacks of threads that still wait: to unwind them would run their destructors without a machine.
+    // The stacks of threads that still wait: to unwind them would run their destructors without a
+    // machine.
     std::mem::forget(world);
 }
 
@@ -346,7 +347,8 @@ impl World {
         self.push(id, clock);
     }
 
-    /// The current thread lets go of its core: to the next in line, or to one that waits for another core.
+    /// The current thread lets go of its core: to the next in line, or to one that waits for
+    /// another core.
     fn release_core(&mut self) {
         let clock = self.me().clock;
         let at = self.my_core();

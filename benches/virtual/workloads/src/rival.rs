@@ -1,4 +1,5 @@
-//! What rayon-core does in the rows that it has, and `rayon`'s way of cutting loops, which needs no more than joins.
+//! What rayon-core does in the rows that it has, and `rayon`'s way of cutting loops, which needs no
+//! more than joins.
 
 use std::sync::Arc;
 
@@ -83,7 +84,8 @@ pub fn broadcast(pool: &'static ThreadPool) {
     }
 }
 
-/// A loop in halves, as `rayon` cuts it: into as many pieces as there are threads, and again where one was stolen.
+/// A loop in halves, as `rayon` cuts it: into as many pieces as there are threads, and again where
+/// one was stolen.
 fn each(count: usize, item: &(impl Fn(usize) + Sync)) {
     halves(0, count, current_num_threads(), false, item);
 }
