@@ -1,4 +1,4 @@
-//! What a task runs: a closure of the user's, or a link between two tasks.
+//! What a task runs: a closure of the user's, or a link, which continues another task.
 #![forbid(unsafe_code)]
 
 use super::TaskRef;
@@ -6,13 +6,13 @@ use super::context::TaskContext;
 use crate::error::TaskError;
 use crate::unwind::{self, Payload};
 
-/// The first half of a task's contents; the second is what it leaves, a `T`.
+/// The first form of a task's contents. The second is the value that it leaves, a `T`.
 pub(crate) trait Body<T> {
-    /// Whether it stands behind another task: only then [`before`](Self::before) and
-    /// [`passes_on`](Self::passes_on) are asked.
+    /// Whether it stands behind another task. Only then are [`before`](Self::before) and
+    /// [`passes_on`](Self::passes_on) called.
     const IS_LINK: bool = false;
 
-    /// Runs it. A panic in it comes back as a value.
+    /// Runs the body. A panic in it is returned as a value.
     fn call(self, context: &TaskContext) -> Result<T, Stop>;
 
     /// The task that this one waits for.
@@ -20,14 +20,14 @@ pub(crate) trait Body<T> {
         None
     }
 
-    /// Whether it only passes on what the task before it left, now that this is settled: then it
+    /// Whether it only passes on the result of the task before it, which is settled now. If so, it
     /// needs no worker.
     fn passes_on(&self) -> bool {
         false
     }
 
-    /// Whether it runs whatever becomes of its handle and of the pool, when the task before it is
-    /// settled. Always says the same.
+    /// Whether it runs once the task before it is settled, even if its handle or the pool is gone.
+    /// Must always return the same answer.
     fn runs_anyway(&self) -> bool {
         false
     }
@@ -36,9 +36,9 @@ pub(crate) trait Body<T> {
 /// Why a body left no value.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// It panicked, and threw this.
+    /// It panicked with this payload.
     Threw(Payload),
-    /// The task before it has none.
+    /// The task before it has no value.
     PassedOn(TaskError),
 }
 

@@ -1,9 +1,9 @@
-//! Continuations: a task that waits for another, how its turn comes, and how one who waits for the
-//! end of a chain walks it.
+//! Continuations: a task that waits for another, how its turn comes, and how a thread that waits
+//! for the end of a chain walks it.
 //!
-//! A link holds the handle of the task before it, in its closure; that task's waiter slot holds the
-//! link's owner reference, as a waker. So a chain keeps itself, and whoever drops or cancels its
-//! end has all of it in hand.
+//! A link is a continuation. Its closure holds the handle of the task before it. That task's waiter
+//! slot holds the link's owner reference, as a waker. So a chain keeps itself alive, and the holder
+//! of its end can drop or cancel all of it.
 
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
@@ -25,8 +25,8 @@ pub(crate) trait Turn {
     fn come(link: QueuedTask, passes_on: bool);
 }
 
-/// Makes a link behind the task `before`, whose handle the link's body holds and whose waiter slot
-/// is empty.
+/// Makes a link behind the task `before`. The link's body must hold that task's handle, and that
+/// task's waiter slot must be empty.
 pub(crate) fn make_link<R, Named, F, T>(
     before: TaskRef,
     extra: Option<Extra>,
@@ -44,12 +44,12 @@ where
     let task = raw::allocate::<Named, F, T>(before.pool(), state, extra, body);
     let waker = turn_waker::<R>(QueuedTask { task });
     if matches!(before.state.phase(), Phase::Settled(_)) {
-        // The slot may be the settler's, who is about to take a waker of before out of it.
+        // The slot may be the settler's, which is about to take an earlier waker out of it.
         waker.wake();
         return HeldTask::new(task);
     }
-    // SAFETY: the task was not settled after the slot had been emptied: the slot is the handle's,
-    // and empty.
+    // SAFETY: the task was not settled after the slot had been emptied, so the slot is the
+    // handle's, and it is empty.
     unsafe { before.put_waiter(waker) };
     if before.state.set_waiter() == Registered::Settled {
         // SAFETY: the bit was not set when the task was settled, so the slot is still the handle's.
@@ -65,24 +65,25 @@ fn turn_waker<R: Turn>(link: QueuedTask) -> Waker {
     };
     let pointer = link.task.as_ptr().cast_const().cast();
     mem::forget(link);
-    // SAFETY: the functions take the pointer for the owner's reference that was just forgotten.
+    // SAFETY: the functions treat the pointer as the owner's reference that was just forgotten.
     unsafe { Waker::from_raw(RawWaker::new(pointer, table)) }
 }
 
-/// A waiter slot is only ever emptied and woken or dropped; this wakes nobody.
+/// A waker in a waiter slot is only ever taken and woken or dropped, never cloned. The clone does
+/// nothing.
 unsafe fn no_second_waker(_link: *const ()) -> RawWaker {
     RawWaker::new(core::ptr::null(), Waker::noop().vtable())
 }
 
-/// As for [`no_second_waker`].
+/// Never called, as for [`no_second_waker`].
 unsafe fn turn_comes_by_ref(_link: *const ()) {}
 
 /// # Safety
-/// - The pointer is that of a waker made by [`turn_waker`], which is used up.
+/// - The pointer is that of a waker made by [`turn_waker`], which is consumed.
 unsafe fn turn_never_comes(link: *const ()) {
     // SAFETY: the waker's pointer is the link's.
     let task = unsafe { NonNull::new_unchecked(link.cast_mut()) }.cast();
-    // A link that was claimed already only loses a reference; another one is refused.
+    // A link that was claimed already only loses a reference. Any other link is refused.
     drop(QueuedTask { task });
 }
 
@@ -93,9 +94,9 @@ unsafe fn turn_comes<R: Turn>(link: *const ()) {
     let task = unsafe { NonNull::new_unchecked(link.cast_mut()) }.cast();
     let link = QueuedTask { task };
     loop {
-        // Pinned, so that it is not cancelled under our eyes.
+        // Pin it, so that no other thread cancels it in the meantime.
         if link.state().pin() {
-            // SAFETY: while it is pinned the closure stays.
+            // SAFETY: while the link is pinned, its closure stays.
             let passes_on = unsafe { raw::passes_on(task) };
             link.state().unpin_ready();
             return R::come(link, passes_on);
@@ -108,63 +109,63 @@ unsafe fn turn_comes<R: Turn>(link: *const ()) {
     }
 }
 
-/// A chain that is walked from its end: links that wait, each pinned, and the task at the bottom.
+/// A chain that is walked from its end: the waiting links, all pinned, and the task at the bottom.
 #[derive(Debug)]
 pub(crate) struct Pinned {
-    /// The end of the chain stands first.
+    /// The end of the chain comes first.
     links: Vec<NonNull<Header>>,
-    /// Kept by the last of the links, as long as that is pinned.
+    /// Kept alive by the last of the links while that is pinned.
     bottom: NonNull<Header>,
 }
 
-/// A link that is pinned no more.
+/// A link after it was unpinned.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Released {
     /// Its turn has come, and it is the caller's to run.
     Ready(QueuedTask),
-    /// It still waits, or somebody else sees to it.
+    /// It still waits, or another thread takes care of it.
     Waits,
 }
 
 impl<T> HeldTask<T> {
-    /// Whether the task waits for another.
+    /// Whether the task waits for another task.
     pub(crate) fn is_linked(&self) -> bool {
         self.state().is_linked()
     }
 
-    /// Pins all that waits in front of this one, and this one. `None` if it does not wait.
+    /// Pins this link and every waiting link before it. `None` if this task does not wait.
     pub(crate) fn pin_chain(&self) -> Option<Pinned> {
         let mut links = Vec::new();
         let mut at = self.task();
-        // SAFETY: ours, or held by a link that is pinned.
+        // SAFETY: our own task, or one held by a link that is pinned.
         while unsafe { Header::of(at) }.state.pin() {
             links.push(at);
-            // SAFETY: it is pinned, so its closure stays.
+            // SAFETY: the link is pinned, so its closure stays.
             let before = unsafe { raw::before(at) };
             at = before.expect("only a link is marked as one").0;
         }
         (!links.is_empty()).then_some(Pinned { links, bottom: at })
     }
 
-    /// Whether the task is a continuation that is never cancelled: it runs when the task before it
-    /// is settled.
+    /// Whether the task is a continuation that is never cancelled: it always runs when the task
+    /// before it is settled.
     pub(crate) fn runs_anyway(&self) -> bool {
         self.state().runs_anyway()
     }
 
-    /// As [`pin_chain`](Self::pin_chain), but only down to the first that may be cancelled.
+    /// Like [`pin_chain`](Self::pin_chain), but stops at the first task that may be cancelled.
     pub(crate) fn pin_those_that_run_anyway(&self) -> Option<Pinned> {
         let mut links = Vec::new();
         let mut at = self.task();
         loop {
-            // SAFETY: ours, or held by a link that is pinned.
+            // SAFETY: our own task, or one held by a link that is pinned.
             let state = unsafe { &Header::of(at).state };
             if !state.runs_anyway() || !state.pin() {
                 return (!links.is_empty()).then_some(Pinned { links, bottom: at });
             }
             links.push(at);
-            // SAFETY: it is pinned, so its closure stays.
+            // SAFETY: the link is pinned, so its closure stays.
             let before = unsafe { raw::before(at) };
             at = before.expect("only a link is marked as one").0;
         }
@@ -172,16 +173,17 @@ impl<T> HeldTask<T> {
 }
 
 impl Pinned {
-    /// Looks at the task at the bottom, which stays as long as the chain is pinned.
+    /// Calls `look` with the task at the bottom, which stays alive while the chain is pinned.
     pub(crate) fn with_bottom<R>(&self, look: impl FnOnce(&HeldTask<()>) -> R) -> R {
-        // Not dropped: the handle's reference is that of the link in front of it.
+        // Not dropped: the handle's reference belongs to the link in front of it.
         let bottom = ManuallyDrop::new(HeldTask::new(self.bottom));
         look(&bottom)
     }
 
-    /// Runs the task at the bottom in place, if nobody has started it. Says how that ended.
+    /// Runs the task at the bottom in place if it has not started. Returns the outcome.
     ///
-    /// Not if it may run on another worker only than the one whose own tasks are done here, `home`.
+    /// Does nothing if the task is bound to a worker other than `home`, the worker whose own tasks
+    /// the calling thread may run.
     pub(crate) fn run_bottom(
         &self,
         worker: Option<WorkerId>,
@@ -192,20 +194,20 @@ impl Pinned {
         let bottom = self.bottom;
         // SAFETY: the link in front of it keeps its handle.
         let header = unsafe { Header::of(bottom) };
-        // SAFETY: as above.
+        // SAFETY: the link in front of it keeps its handle.
         let plan = unsafe { raw::extra(bottom) }.and_then(|extra| extra.plan.as_deref());
         let only_on = plan.and_then(|plan| plan.worker);
         let elsewhere = only_on.is_some_and(|only| home != Some(only));
         if elsewhere || header.state.phase() != Phase::Queued || !header.state.claim() {
             return None;
         }
-        // SAFETY: as above.
+        // SAFETY: the link in front of it keeps its handle.
         started(unsafe { raw::extra(bottom) });
         let context = TaskContext::new(bottom, worker);
         // SAFETY: we have just claimed it.
         let ended = unsafe { raw::run(bottom, &context) };
         if ended.outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and nobody else knows yet.
+            // SAFETY: it panicked, and no other thread knows that yet.
             unsafe { raw::with_panic(bottom, panicked) };
         }
         if header.state.settle_beside_owner(ended.outcome) {
@@ -216,10 +218,10 @@ impl Pinned {
         Some(ended.outcome)
     }
 
-    /// Lets go of the link that is nearest to the bottom. `None` when all are let go.
+    /// Unpins the link that is nearest to the bottom. `None` once all links are unpinned.
     pub(crate) fn release_next(&mut self) -> Option<Released> {
         let task = self.links.pop()?;
-        // SAFETY: the next link keeps its handle, or whoever has the chain's end.
+        // SAFETY: its handle is kept by the next link or by the holder of the chain's end.
         if unsafe { Header::of(task) }.state.unpin() {
             Some(Released::Ready(QueuedTask { task }))
         } else {

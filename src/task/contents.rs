@@ -1,4 +1,4 @@
-//! What a task holds just now: its closure, its value or a panic's payload, in one place.
+//! The contents of a task: its closure, its value or a panic payload, all in the same place.
 
 use core::ptr::NonNull;
 
@@ -7,7 +7,7 @@ use super::raw::Header;
 /// Moves the closure, the value or the payload out of a task.
 ///
 /// # Safety
-/// - The contents are an `X` now, and the caller's.
+/// - The contents are now an `X` that belongs to the caller.
 #[inline]
 pub(super) unsafe fn take_contents<X>(task: NonNull<Header>) -> X {
     // SAFETY: the caller holds a reference.
@@ -19,7 +19,7 @@ pub(super) unsafe fn take_contents<X>(task: NonNull<Header>) -> X {
 }
 
 /// # Safety
-/// - The contents are empty, the caller's, and may be an `X`.
+/// - The contents are empty, belong to the caller, and may be an `X`.
 #[inline]
 pub(super) unsafe fn put_contents<X>(task: NonNull<Header>, contents: X) {
     // SAFETY: the caller holds a reference.
@@ -31,23 +31,23 @@ pub(super) unsafe fn put_contents<X>(task: NonNull<Header>, contents: X) {
 }
 
 /// # Safety
-/// - The contents are an `X` now, and stay where they are meanwhile.
+/// - The contents are now an `X`, and stay where they are during the call.
 pub(super) unsafe fn with_contents<X, R>(task: NonNull<Header>, look: impl FnOnce(&X) -> R) -> R {
     // SAFETY: the caller holds a reference.
     let header = unsafe { Header::of(task) };
     // SAFETY: the offset is that of the task's own type.
     let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the contents are an `X` and stay where they are.
     header.contents.with(|_| look(unsafe { place.as_ref() }))
 }
 
 /// # Safety
-/// - The contents are an `X` now, and the caller's.
+/// - The contents are now an `X` that belongs to the caller.
 pub(super) unsafe fn drop_contents<X>(task: NonNull<Header>) {
     // SAFETY: the caller holds a reference.
     let header = unsafe { Header::of(task) };
     // SAFETY: the offset is that of the task's own type.
     let place = unsafe { task.byte_add(header.table.contents_offset) }.cast::<X>();
-    // SAFETY: the caller owns the contents; they are dropped in place because they may be large.
+    // SAFETY: the caller owns the contents. They are dropped in place because they may be large.
     header.contents.with_mut(|_| unsafe { place.drop_in_place() });
 }

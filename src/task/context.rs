@@ -9,7 +9,8 @@ use crate::cancel::CancelReason;
 use crate::error::Cancelled;
 use crate::id::WorkerId;
 
-/// What a task is given when it was spawned by [`spawn_with`](crate::WorkerPool::spawn_with).
+/// The context of a running task, passed to closures of
+/// [`spawn_with`](crate::WorkerPool::spawn_with).
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -18,8 +19,8 @@ use crate::id::WorkerId;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is `Sync`: the parts of a loop or a scope inside the task can ask it too, on whatever thread
-/// they run. They are told of the task that made the call.
+/// It is `Sync`, so the parts of a loop or a scope inside the task can use it too, on any thread.
+/// They get the answers of the task that made the call.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,25 +42,26 @@ pub struct TaskContext {
     worker: Option<WorkerId>,
 }
 
-// SAFETY: a context is only ever lent by the thread that runs the task, and what it is lent to ends
-// before the run does: so the header is there. Through `&TaskContext` one reads the state word,
-// which is atomic, and the ties of the optional part, which lie under a lock. Neither touches the
-// closure, the result or the waiter.
+// SAFETY: only the thread that runs the task lends the context, and every borrow ends before the
+// run does. So the header is alive. `&TaskContext` gives access to the state word, which is atomic,
+// and to the ties of the optional part, which lie under a lock. Neither touches the closure, the
+// result or the waiter.
 unsafe impl Sync for TaskContext {}
 
 impl TaskContext {
     /// For a task that is about to run. The caller keeps the task's reference until the run is
-    /// over; the context goes to the closure by reference, so it cannot outlive the run.
+    /// over. The closure gets the context by reference, so the context cannot outlive the run.
     pub(super) const fn new(task: NonNull<Header>, worker: Option<WorkerId>) -> Self {
         Self { task, worker }
     }
 
-    /// Tells whether the task is to stop: somebody called [`cancel`](crate::TaskHandle::cancel) on
-    /// it while it runs, its [token](crate::TaskBuilder::cancel_token) has ended, its
-    /// [time](crate::TaskBuilder::run_for) is over, or all tasks of the pool [are to
-    /// stop](crate::WorkerPool::cancel_all).
+    /// Returns `true` if the task should stop. This is so once one of these has happened:
+    /// - [`cancel`](crate::TaskHandle::cancel) was called while the task runs;
+    /// - its [token](crate::TaskBuilder::cancel_token) has ended;
+    /// - its [time limit](crate::TaskBuilder::run_for) is over;
+    /// - all tasks of the pool [were asked to stop](crate::WorkerPool::cancel_all).
     ///
-    /// Costs two relaxed loads: ask as often as you like.
+    /// This costs two relaxed loads, so call it as often as you like.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -84,7 +86,7 @@ impl TaskContext {
         header.state.is_cancel_requested().unwrap_or_else(|era| is_stopped(header, era))
     }
 
-    /// Returns early with `?` from a task that was asked to stop.
+    /// Returns an error if the task was asked to stop, for an early return with `?`.
     ///
     /// # Errors
     /// [`Cancelled`] if [`is_cancelled`](Self::is_cancelled).
@@ -107,10 +109,10 @@ impl TaskContext {
         if self.is_cancelled() { Err(Cancelled::new()) } else { Ok(()) }
     }
 
-    /// Says why the task was asked to stop: by its token, because its time is over, with all others
-    /// of its pool, or by its handle.
+    /// Returns why the task was asked to stop: by its token, because its time is over, together
+    /// with all tasks of its pool, or through its handle.
     ///
-    /// `None` while it was not.
+    /// Returns `None` if the task was not asked to stop.
     #[must_use]
     pub fn cancel_reason(&self) -> Option<CancelReason> {
         if !self.is_cancelled() {
@@ -124,48 +126,50 @@ impl TaskContext {
         Some(told.unwrap_or(CancelReason::Asked))
     }
 
-    /// Names the worker that runs the task, or that a [spare worker](crate::Builder::spare_workers)
-    /// stands in for; `None` in a thread that is no worker, which is where
-    /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run it.
+    /// Returns the worker that runs the task, or the worker that a [spare
+    /// worker](crate::Builder::spare_workers) stands in for.
+    ///
+    /// Returns `None` on a thread that is not a worker.
+    /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run the task on such a thread.
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {
         self.worker
     }
 
-    /// Ends the thread of this worker, as `process.exit()` does in a worker of Node: the task's
+    /// Ends the thread of this worker, as `process.exit()` does in a worker of Node. The task's
     /// handle settles as [`Lost`](crate::TaskError::Lost), and a new thread takes the worker's
     /// place.
     ///
-    /// Use it when the thread itself is spoilt, say by a C library that keeps broken state in
-    /// thread-locals. Destructors on the way run, as they do for a panic; no panic message is
-    /// printed.
+    /// Use it when the thread itself is unusable, for example because a C library keeps broken
+    /// state in thread-locals. The stack unwinds and destructors run, as in a panic, but no panic
+    /// message is printed.
     ///
-    /// A worker whose threads end one soon after another gets the next one only after a rest. A
-    /// thread that has lived for less than a second counts; the first of them is replaced at once,
-    /// the others after 10 ms, 20 ms and so on up to a second, and the event
-    /// [`RespawnDelayed`](crate::PoolEvent::RespawnDelayed) says so. A task that waits, and for
-    /// which no other worker is free, ends the rest after the first 10 ms; so does closing the pool
-    /// at any time.
+    /// If a worker's threads keep ending within a second of their start, the replacements are
+    /// delayed. The first such thread is replaced at once, the next ones after 10 ms, 20 ms and so
+    /// on, up to one second. The event [`RespawnDelayed`](crate::PoolEvent::RespawnDelayed) reports
+    /// each delay. If a task waits and no other worker is free, the delay ends after the first 10
+    /// ms. Closing the pool ends the delay at any time.
     ///
-    /// A worker that runs the task in place, because another task waits for it, ends after that
-    /// other task. On a thread that is no worker it only loses the task. In a part of a loop or a
-    /// scope, it ends the task that made that call. Where panics abort, this aborts.
+    /// If a worker runs this task in place because another task waits for it, the thread ends after
+    /// that other task. On a thread that is not a worker, only the task is lost. In a part of a
+    /// loop or a scope, this ends the task that made that call. Where panics abort, this aborts.
     pub fn end_worker(&self) -> ! {
         end_worker()
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: whoever made this context holds a reference to the task until the run is over.
+        // SAFETY: the creator of this context holds a reference to the task until the run is over.
         unsafe { Header::of(self.task) }
     }
 }
 
-/// Throws what ends the worker that runs this; see [`TaskContext::end_worker`].
+/// Throws the payload that ends the current worker; see [`TaskContext::end_worker`].
 pub(crate) fn end_worker() -> ! {
     std::panic::resume_unwind(Box::new(EndWorker))
 }
 
-/// Whether the end of an era that the task has seen was meant for it. Notes the answer.
+/// Whether the end of an era that the task has seen was meant for it. Records the answer in the
+/// task.
 #[cold]
 fn is_stopped(task: &Header, era: u32) -> bool {
     match era::reason(task.pool(), era) {

@@ -1,32 +1,35 @@
 //! Which tasks of a pool were asked to stop all at once.
 //!
-//! Nobody can reach a plain task that runs but the thread that runs it. So it is the task that
-//! asks: it bears the era in which it was spawned, in the free bits of its state word, and a pool
-//! that wants all its tasks to stop ends the era. Eras are the process's, so that a task compares
-//! with one number; only after a change it asks whether its own pool made that. What was spawned
-//! before the end of an era, as the spawner and the pool agree on "before", bears the old one,
-//! wherever it stands meanwhile; what is spawned after it bears the new one.
+//! No other thread can reach a plain task that runs, so the task must ask. It carries the era in
+//! which it was spawned, in the free bits of its state word. A pool that wants all its tasks to
+//! stop ends the era. Eras belong to the process, so a task compares with a single number. Only
+//! after a change does it ask whether its own pool made that change. A task that was spawned before
+//! the end of an era, in an order that the spawner and the pool agree on, carries the old era
+//! wherever it stands. A task that was spawned after the end carries the new one.
 //!
-//! # Why nobody is missed
+//! # Why every task that is meant is told, and no other task is
 //!
-//! 1. A task bears an era that had not ended, for its pool, when it was spawned. If the spawn
-//!    happens before [`end`], the new era is a later one, whatever other pools do meanwhile.
-//! 2. A task changes what it bears in one place only: where it asks, and hears that nothing was
-//!    meant for it. It takes the era that was the present one under the same lock. So all ends up
-//!    to there were other pools', or this pool's that the task was spawned after; an end of its own
-//!    pool that is not told yet is seen as pending, and then it changes nothing.
-//! 3. So when [`stop`] notes the era, each task that was spawned before the end bears an older one,
-//!    and hears of it at its first look after that. What a pool has ended later is not overwritten
-//!    by what it has ended before, for that says less.
-//! 4. A task that is spawned after the end bears this era or a later one, which is not before it.
+//! A task is *told* when it sees that it should stop.
 //!
-//! The word is written under the lock and read without it. Who reads it late sees an old era: then
-//! the task looks as it would have a moment before, or a spawn is as one that came before the end.
-//! The return of [`stop`] happens before whatever follows it, so who spawns or looks after that
-//! reads the new one.
+//! 1. A task carries an era that had not ended, for its pool, when it was spawned. If the spawn
+//!    happens before [`end`], the new era is a later one, whatever other pools do in the meantime.
+//! 2. A task changes the era that it carries in one place only: where it asks and learns that no
+//!    end was meant for it. It takes the era that is current under the same lock. All ends up to
+//!    that point were made by other pools, or by its own pool before the task was spawned. An end
+//!    by its own pool that has not been announced by [`stop`] yet is seen as pending, and then the
+//!    task changes nothing.
+//! 3. So when [`stop`] notes the era, each task that was spawned before the end carries an older
+//!    one, and is told at its first check after that. A pool's later end is not overwritten by its
+//!    earlier end, because the later one covers more tasks.
+//! 4. A task that is spawned after the end carries this era or a later one, which is not before it.
 //!
-//! An age of more than 131,071 eras looks younger than it is. Then a task that waited for so long
-//! without a look may not be told; never is one told that is not meant.
+//! The word is written under the lock and read without it, so a thread may read an old era. A task
+//! then behaves as if it had checked a moment before, and a spawn as if it had come before the end.
+//! The return of [`stop`] happens before everything that follows it, so a spawn or check after that
+//! reads the new era.
+//!
+//! An age of more than 131,071 eras looks younger than it is. A task that waited for that long
+//! without a check may not be told. A task that is not meant is never told.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -42,19 +45,19 @@ use crate::sync::plain::{AtomicU32, RwLock};
 #[cfg(corepool_loom)]
 use crate::sync::{AtomicU32, RwLock};
 
-/// Where the era stands in the state word.
+/// The position of the era in the state word.
 pub(super) const SHIFT: u32 = 15;
-/// So many bits are left for it there; no task is older than as many eras.
+/// The mask for the bits that are left for the era there. No task can show a greater age in eras.
 const MASK: u64 = (1 << (u32::BITS - SHIFT)) - 1;
 
 /// The eras of the process.
 #[cfg(not(corepool_loom))]
 static PROCESS: Eras = Eras { now: AtomicU32::new(0), ended: OnceLock::new() };
 
-/// The present era, and who has ended which.
+/// The current era, and the ends that the pools have made.
 #[derive(Debug)]
 struct Eras {
-    /// The present one, in its place in the state word.
+    /// The current era, at its position in the state word.
     now: AtomicU32,
     ended: OnceLock<RwLock<Ended>>,
 }
@@ -63,9 +66,9 @@ struct Eras {
 struct Ended {
     /// How many eras have ended.
     eras: u64,
-    /// The last era that each pool has ended, and why. Only pools that are still there.
+    /// The last era that each pool has ended, and why. Holds only pools that still exist.
     by: Vec<(PoolId, u64, CancelReason)>,
-    /// Pools that have ended an era, and will ask their tasks to stop.
+    /// Pools that have ended an era and are about to ask their tasks to stop.
     pending: Vec<(PoolId, u64)>,
 }
 
@@ -83,8 +86,8 @@ impl Eras {
 
     #[inline]
     fn now(&self) -> u32 {
-        // ORDERING: what ends an era happens before a spawn or after it, or neither; and either is
-        // as good then.
+        // ORDERING: relaxed, because the end of an era happens before a spawn, after it, or
+        // neither. If neither, both answers are correct.
         self.now.load(Ordering::Relaxed)
     }
 
@@ -95,7 +98,7 @@ impl Eras {
         if !mutant!("era_unannounced") {
             ended.pending.push((pool, era));
         }
-        // ORDERING: as in `now`; who sees it asks again under the lock.
+        // ORDERING: relaxed, as in `now`: a thread that sees the new era asks again under the lock.
         self.now.store((era as u32) << SHIFT, Ordering::Relaxed);
         era
     }
@@ -133,14 +136,14 @@ impl Eras {
     }
 }
 
-/// The bits that a task spawned now bears.
+/// The era bits for a task that is spawned now.
 #[inline]
 #[cfg(not(corepool_loom))]
 pub(super) fn now() -> u32 {
     PROCESS.now()
 }
 
-/// In the models of tasks no era ends, and no step is spent on it.
+/// No era ends in the models of tasks, so they spend no step on it.
 #[cfg(corepool_loom)]
 pub(super) fn now() -> u32 {
     0
@@ -156,8 +159,8 @@ fn process() -> &'static Eras {
     unreachable!("a model has eras of its own")
 }
 
-/// Ends the era, and gives the number of the next one. Nobody is asked to stop before [`stop`],
-/// which has to follow.
+/// Ends the era and returns the number of the next one. No task is asked to stop before [`stop`],
+/// which must follow.
 pub(crate) fn end(pool: PoolId) -> u64 {
     process().end(pool)
 }
@@ -167,12 +170,12 @@ pub(crate) fn stop(pool: PoolId, era: u64, reason: CancelReason) {
     process().stop(pool, era, reason);
 }
 
-/// Whether a task that bears these bits was spawned before this era.
+/// Whether a task that carries these bits was spawned before this era.
 pub(super) fn is_before(born: u32, era: u64) -> bool {
     process().is_before(born, era)
 }
 
-/// The pool is gone.
+/// Removes the entry of a pool that is gone.
 pub(crate) fn forget(pool: PoolId) {
     // A pool that has ended an era reads its own write.
     if now() != 0 {
@@ -180,11 +183,12 @@ pub(crate) fn forget(pool: PoolId) {
     }
 }
 
-/// Why a task that bears these bits was asked to stop with all others of its pool.
+/// Why a task that carries these bits was asked to stop together with all others of its pool.
 ///
 /// # Errors
-/// If it was not: the bits that say as much, and are of today. But while its pool is about to ask,
-/// the task keeps those it has, for they say that it is meant.
+/// If the task was not asked to stop, the bits that it should carry from now on, which are those of
+/// the current era. While its pool is about to ask, the task keeps its old bits, because they say
+/// that it is meant.
 #[cold]
 pub(super) fn reason(pool: PoolId, born: u32) -> Result<CancelReason, u32> {
     process().reason(pool, born)

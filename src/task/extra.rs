@@ -10,42 +10,43 @@ use crate::admission::Permit;
 use crate::cancel::{CancelReason, CancelToken, Registration};
 use crate::sync::Mutex;
 
-/// Lies behind the task in the same allocation, so that plain tasks pay nothing for it.
+/// Lies behind the task in the same allocation, so plain tasks do not pay for it.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     /// When the task was accepted, if the pool records times.
     pub(crate) accepted: Option<Instant>,
-    /// The task's place in the order of acceptance, if the pool may have to find the oldest.
+    /// The task's place in the order of acceptance, if the pool may have to find the oldest task.
     pub(crate) age: usize,
-    /// A name of the user's, for reports.
+    /// A name chosen by the user, for reports.
     pub(crate) name: Option<Arc<str>>,
-    /// What is rarer still.
+    /// Parts that are rarer still.
     pub(crate) plan: Option<Box<Plan>>,
     /// The task's place in a bounded pool, until it is given back.
     pub(crate) permit: Mutex<Option<Permit>>,
 }
 
-/// What a task was asked to be beyond its closure and its name.
+/// What was requested for a task beyond its closure and its name.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// The index of the only worker that may run it.
     pub(crate) worker: Option<usize>,
-    /// It does not start after this.
+    /// The task must not start after this time.
     pub(crate) start_by: Option<Instant>,
-    /// It is asked to stop when it has run for so long.
+    /// The task is asked to stop when it has run for this long.
     pub(crate) run_for: Option<Duration>,
-    /// Whom a token that claims the task is to tell. None if no token may claim it.
+    /// The count that a token raises when it claims the task. None if no token may claim it.
     pub(crate) unsettled: Option<Arc<Unsettled>>,
-    /// What is to be undone when it is over.
+    /// The ties to undo when the task is over.
     pub(crate) ties: Mutex<Vec<Tie>>,
 }
 
-/// A token that concerns the task, and the task's place on its list.
+/// A token that concerns the task, and the task's place on the token's list.
 pub(crate) struct Tie {
-    /// First, so that it is dropped first. None if the token had ended before.
+    /// First, so that it is dropped first. None if the token had already ended.
     #[expect(dead_code, reason = "only its drop is of interest")]
     pub(crate) registration: Option<Registration>,
-    /// What says why a running task is to stop. None for a token that a running task does not heed.
+    /// The token that says why a running task should stop. None for a token that a running task
+    /// ignores.
     pub(crate) token: Option<CancelToken>,
 }
 
@@ -55,13 +56,13 @@ impl Extra {
         self
     }
 
-    /// Gives the task's place back, if that has not happened.
+    /// Gives the task's place back, if that has not happened yet.
     pub(crate) fn give_place_back(&self) {
         let permit = self.permit.lock().take();
         drop(permit);
     }
 
-    /// The task is over: no token concerns it any more.
+    /// Unties the task from its tokens, because it is over.
     pub(crate) fn untie(&self) {
         if let Some(plan) = &self.plan {
             let ties = std::mem::take(&mut *plan.ties.lock());
@@ -71,7 +72,7 @@ impl Extra {
 }
 
 impl Plan {
-    /// Why it was asked to stop, if a token did that.
+    /// Why the task was asked to stop, if a token asked it.
     pub(crate) fn reason(&self) -> Option<CancelReason> {
         self.ties.lock().iter().find_map(|tie| tie.token.as_ref()?.reason())
     }
@@ -80,7 +81,7 @@ impl Plan {
         self.ties.lock().push(tie);
     }
 
-    /// Whether it is too late to start.
+    /// Whether the task is late: too late to start.
     pub(crate) fn is_late(&self) -> bool {
         self.start_by.is_some_and(|start_by| crate::clock::now() >= start_by)
     }

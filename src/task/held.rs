@@ -19,24 +19,24 @@ use crate::unwind;
 
 /// The handle's reference to a task whose value is a `T`.
 ///
-/// Dropped, it lets the task go on by itself.
+/// Dropping it detaches the task.
 #[repr(transparent)]
 pub(crate) struct HeldTask<T> {
     task: NonNull<Header>,
     value: PhantomData<T>,
 }
 
-/// A task that was run in place: what happened, and the handle's result.
+/// The outcome and result of a task that was run in place.
 #[derive(Debug)]
 pub(crate) struct Ran<T> {
     pub(crate) outcome: Outcome,
     pub(crate) result: Result<T, TaskError>,
 }
 
-// SAFETY: the reference gives the value away, once, so the value must be `Send`; the closure that
-// `cancel` may drop is (see `make`).
+// SAFETY: the reference gives the value away, once, so the value must be `Send`. The closure, which
+// `cancel` may drop, is `Send` (see `make`).
 unsafe impl<T: Send> Send for HeldTask<T> {}
-// SAFETY: through `&HeldTask` one can look at the state and cancel; neither gives access to a `T`.
+// SAFETY: `&HeldTask` allows reading the state and cancelling; neither gives access to a `T`.
 unsafe impl<T: Send> Sync for HeldTask<T> {}
 
 impl<T> HeldTask<T> {
@@ -53,7 +53,7 @@ impl<T> HeldTask<T> {
         self.header().pool()
     }
 
-    /// Where the task stands in its queue, if it still does.
+    /// The task's link in its queue, if it still stands in one.
     pub(crate) fn link(&self) -> NonNull<Link> {
         self.task.cast()
     }
@@ -79,9 +79,10 @@ impl<T> HeldTask<T> {
         mem::forget(self);
     }
 
-    /// Registers a waker, in place of one from before. Says whether the task is settled already.
+    /// Registers a waker and replaces an earlier one. Returns `true` if the task is settled
+    /// already.
     pub(crate) fn set_waker(&mut self, waker: &Waker) -> bool {
-        // Cloned first: if the user's clone panics nothing has changed.
+        // Clone first, so that nothing has changed if the user's clone panics.
         let waker = waker.clone();
         if !self.clear_waker() {
             return true;
@@ -99,19 +100,19 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Whether somebody waits by this handle.
+    /// Whether a waker is registered on this handle.
     pub(crate) fn has_waker(&self) -> bool {
         self.state().has_waiter()
     }
 
-    /// Takes back a waker that was registered. Says whether the task is still unsettled.
+    /// Takes back a registered waker. Returns `true` if the task is still unsettled.
     pub(crate) fn clear_waker(&mut self) -> bool {
         if !self.state().has_waiter() {
             return !self.is_settled();
         }
         match self.state().clear_waiter() {
             Registered::Waiting => {
-                // SAFETY: the bit is clear again, so the slot is ours; it was filled.
+                // SAFETY: the bit is clear again, so the slot is ours, and it was filled.
                 let waker = unsafe { self.header().take_waiter() };
                 unwind::quietly(|| drop(waker));
                 true
@@ -121,8 +122,8 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Empties the slot before a run in place: its waker is from a poll elsewhere, and nobody else
-    /// will settle the task.
+    /// Empties the slot before a run in place. Its waker is from an earlier poll, and no other
+    /// thread will settle the task.
     #[inline]
     fn forget_waker(&mut self) {
         if !mutant!("waker_left_behind") && self.state().has_waiter() {
@@ -130,7 +131,7 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Settles a task that nobody has started, wherever it stands. `None` if somebody has.
+    /// Settles a task that has not started, wherever it stands. `None` if it has started.
     pub(crate) fn settle_unrun(&self, outcome: Outcome) -> Option<ClaimedAt> {
         let claimed_at = self.state().claim_anywhere()?;
         // SAFETY: we have claimed the task, and our borrow keeps the handle's reference.
@@ -162,8 +163,8 @@ impl<T> HeldTask<T> {
         }
     }
 
-    /// Claims the task and runs it on the calling thread, if nobody else has. `None`, and the
-    /// handle stays, if somebody has.
+    /// Claims the task and runs it on the calling thread. Returns the handle if the task is already
+    /// claimed.
     #[inline]
     pub(crate) fn try_run_here(
         mut self,
@@ -171,7 +172,7 @@ impl<T> HeldTask<T> {
         started: impl FnOnce(Option<&Extra>),
         panicked: impl FnOnce(String, &str),
     ) -> Result<Ran<T>, Self> {
-        // A link is not to be run before its turn.
+        // A link must not run before its turn.
         if self.is_linked() || !self.state().claim() {
             return Err(self);
         }
@@ -184,10 +185,10 @@ impl<T> HeldTask<T> {
         let ended = unsafe { raw::run(task, &context) };
         let outcome = ended.outcome;
         if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and nobody else knows yet.
+            // SAFETY: it panicked, and no other thread knows that yet.
             unsafe { raw::with_panic(task, panicked) };
         }
-        // SAFETY: the run left a result of this outcome; nobody else knows of it yet.
+        // SAFETY: the run left a result of this outcome, and no other thread knows of it yet.
         let result = unsafe { take_result(task, outcome) };
         // SAFETY: we still hold the handle's reference.
         if unsafe { Header::of(task) }.state.settle_and_let_go(outcome) {
@@ -197,9 +198,9 @@ impl<T> HeldTask<T> {
         Ok(Ran { outcome, result })
     }
 
-    /// As [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well.
-    /// With both references in one hand nobody else can reach the task, and no exchange is needed
-    /// at all. Not for a task that [may be tied](Self::may_be_tied).
+    /// Like [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well.
+    /// With both references in one place no other thread can reach the task, so no exchange is
+    /// needed. Not for a task that [may be tied](Self::may_be_tied).
     #[inline]
     pub(crate) fn run_whole(
         mut self,
@@ -219,11 +220,11 @@ impl<T> HeldTask<T> {
         mem::forget(self);
         mem::forget(queued);
         let context = TaskContext::new(task, worker);
-        // SAFETY: both references are ours, so it is as good as claimed.
+        // SAFETY: both references are ours, so the task is as good as claimed.
         let ended = unsafe { raw::run(task, &context) };
         let outcome = ended.outcome;
         if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and nobody else knows yet.
+            // SAFETY: it panicked, and no other thread knows that yet.
             unsafe { raw::with_panic(task, panicked) };
         }
         // SAFETY: the run left a result of this outcome.
@@ -233,8 +234,8 @@ impl<T> HeldTask<T> {
         Ok(Ran { outcome, result })
     }
 
-    /// Has something done with the task on another thread, by `elsewhere`, which calls what it is
-    /// given on whichever thread it likes, and comes back after that.
+    /// Runs `run` with this task through `elsewhere`, which may use another thread. `elsewhere`
+    /// must call its argument on some thread and return after that call.
     pub(crate) fn run_across_threads<R, E>(self, run: R, elsewhere: E) -> RunHere<T>
     where
         R: FnOnce(Self) -> RunHere<T> + Send,
@@ -245,7 +246,7 @@ impl<T> HeldTask<T> {
         crossing.after.expect("what was given is called")
     }
 
-    /// The task by its address.
+    /// The address of the task.
     pub(crate) fn task_ref(&self) -> TaskRef {
         TaskRef(self.task)
     }
@@ -254,14 +255,14 @@ impl<T> HeldTask<T> {
         self.task
     }
 
-    /// The same handle for those who do nothing with the value.
+    /// A view of the same handle for code that does not touch the value.
     pub(crate) fn as_unvalued(&self) -> &HeldTask<()> {
-        // SAFETY: both are nothing but the pointer, and through a shared reference no value is
-        // taken.
+        // SAFETY: both types are only the pointer, and no value is taken through a shared
+        // reference.
         unsafe { &*(&raw const *self).cast::<HeldTask<()>>() }
     }
 
-    /// The same handle for whoever does not want the value.
+    /// The same handle, for a caller that does not want the value.
     pub(crate) fn without_value(self) -> HeldTask<()> {
         let task = self.task;
         mem::forget(self);
@@ -273,18 +274,18 @@ impl<T> HeldTask<T> {
         self.state().is_extended()
     }
 
-    /// Whether a token may claim the task, whoever holds its two halves.
+    /// Whether a token may claim the task, no matter where its two halves are.
     pub(crate) fn may_be_tied(&self) -> bool {
         self.extra().is_some_and(|extra| extra.plan.is_some())
     }
 
-    /// What the task is called, for people.
+    /// The task's name, for people to read.
     pub(crate) fn name(&self) -> String {
         // SAFETY: we hold the handle's reference.
         unsafe { running::name(self.task) }.into_string()
     }
 
-    /// The index of the only worker that may run it, if there is such a one.
+    /// The index of the only worker that may run the task, if it has such a worker.
     pub(crate) fn only_on(&self) -> Option<usize> {
         self.extra()?.plan.as_ref()?.worker
     }
@@ -315,7 +316,8 @@ impl<T> Drop for HeldTask<T> {
         let mut let_go = self.state().let_go(false);
         if let_go == LetGo::TakeFirst {
             if let Phase::Settled(outcome) = self.state().phase() {
-                // SAFETY: settled with this outcome while the handle was there: ours.
+                // SAFETY: settled with this outcome while the handle was there, so the result is
+                // ours.
                 unsafe { raw::drop_result(self.task, outcome) };
             }
             let_go = self.state().let_go(true);
@@ -334,7 +336,7 @@ impl<T> fmt::Debug for HeldTask<T> {
     }
 }
 
-/// What came of a run in place: the result, or the handle if somebody else has claimed the task.
+/// The result of a run in place, or the handle if the task was already claimed.
 type RunHere<T> = Result<Result<T, TaskError>, HeldTask<T>>;
 
 /// A task on its way to another thread, and its result on the way back.
@@ -343,7 +345,7 @@ struct Crossing<T, R> {
     after: Option<RunHere<T>>,
 }
 
-// SAFETY: a task's value is `Send` (see `make`); only the handle's type does not say so.
+// SAFETY: a task's value is `Send` (see `make`), but the handle's type does not say so.
 unsafe impl<T, R: Send> Send for Crossing<T, R> {}
 
 impl<T, R: FnOnce(HeldTask<T>) -> RunHere<T>> Crossing<T, R> {
@@ -354,7 +356,7 @@ impl<T, R: FnOnce(HeldTask<T>) -> RunHere<T>> Crossing<T, R> {
     }
 }
 
-/// The owner found a waiter when it settled: takes it, and gives up the owner's reference.
+/// The owner found a waiter when it settled the task. Takes the waiter and releases the reference.
 #[cold]
 pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the owner's reference is still ours.
@@ -370,13 +372,13 @@ pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the slot was filled when we settled the task, so it is ours now.
     let waker = unsafe { header.take_waiter() };
     if header.state.release_owner() {
-        // SAFETY: both references are gone; the handle took or dropped the result before it let go.
+        // SAFETY: both references are gone. The handle took or dropped the result before it let go.
         unsafe { raw::free(task) };
     }
     waker
 }
 
-/// The owner settled a task whose handle is gone.
+/// Frees a task that its owner settled after the handle was gone.
 #[cold]
 pub(super) fn drop_orphan(task: NonNull<Header>, outcome: Outcome) {
     // SAFETY: no handle is left, so the result is the settler's.
@@ -390,9 +392,9 @@ pub(super) fn drop_orphan(task: NonNull<Header>, outcome: Outcome) {
 #[inline]
 unsafe fn take_result<T>(task: NonNull<Header>, outcome: Outcome) -> Result<T, TaskError> {
     match outcome {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the contents are a `T` and its own.
         Outcome::Value => Ok(unsafe { raw::take_contents(task) }),
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the task panicked and the payload is its own.
         Outcome::Panicked => Err(unsafe { take_panic(task) }),
         Outcome::Cancelled => Err(TaskError::Cancelled),
         Outcome::Expired => Err(TaskError::Expired),
@@ -408,9 +410,9 @@ unsafe fn take_result<T>(task: NonNull<Header>, outcome: Outcome) -> Result<T, T
 /// - The task panicked, and the payload is the caller's.
 #[cold]
 unsafe fn take_panic(task: NonNull<Header>) -> TaskError {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the contents are a payload and its own.
     let payload = unsafe { raw::take_contents(task) };
-    // SAFETY: whoever takes the payload holds a reference.
+    // SAFETY: the caller takes the payload, so it holds a reference.
     let name = unsafe { running::name(task) };
     TaskError::Panicked(PanicPayload::new(payload, Some(name)))
 }

@@ -1,5 +1,5 @@
-//! The memory of a task: where it comes from, and how it goes back. Nothing here knows the types of
-//! closure and result, so it is compiled once.
+//! The memory of a task: how it is allocated and freed. Nothing here knows the types of closure and
+//! result, so it is compiled once.
 
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -10,8 +10,9 @@ use super::state::State;
 use super::strip::{self, KINDS, Kind, Place};
 use crate::id::PoolId;
 
-/// The memory of a task of this table, with its header and its optional part, and without contents.
-// Inlined into what knows the table, so that its kind of strip is a constant there.
+/// Allocates a task of this table, with its header and its optional part, and without contents.
+/// Plain tasks are cut from a strip (a chunk for several tasks) where their table has a kind.
+// Inlined into callers that know the table, so that its kind of strip is a constant there.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn begin(
     table: &'static Table,
@@ -58,13 +59,13 @@ fn begin_allocated(
 }
 
 fn from_allocator(layout: Layout) -> NonNull<u8> {
-    // SAFETY: a task is never of no size: it has a header.
+    // SAFETY: the layout of a task is never zero-sized, because it has a header.
     let memory = unsafe { alloc(layout) };
     NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// What gives back the memory of tasks that are cut from strips of this kind: one function for each
-/// kind, in which the sizes are constants.
+/// The function that frees tasks whose type has this kind of strip. There is one function for each
+/// kind, so the sizes are constants in it.
 pub(super) const fn free_of(kind: Option<Kind>) -> unsafe fn(NonNull<Header>) {
     const { assert!(KINDS == 5, "there is a line for each kind below") };
     match kind {
@@ -77,28 +78,28 @@ pub(super) const fn free_of(kind: Option<Kind>) -> unsafe fn(NonNull<Header>) {
     }
 }
 
-/// Gives a task's memory back, if tasks of its type are cut from strips of this kind.
+/// Frees the memory of a task whose type is cut from strips of this kind.
 ///
 /// # Safety
-/// - Both references are gone, the contents are empty, and nobody uses the task any more.
+/// - Both references are gone, the contents are empty, and no thread uses the task any more.
 unsafe fn free_piece<const KIND: u8>(task: NonNull<Header>) {
-    // SAFETY: nobody else can reach the task any more.
+    // SAFETY: no other thread can reach the task any more.
     let place = Place::from_bits(PoolId::unpack(unsafe { task.as_ref() }.tag).1);
     if place == Place::NONE {
-        // SAFETY: the caller's promise: nobody uses the task.
+        // SAFETY: the caller promises that no thread uses the task any more.
         return unsafe { free_allocated(task) };
     }
     // SAFETY: the header says that it was cut from a strip of its type's kind. Nothing in it needs
-    // a drop: the contents are gone, and the rest is plain.
+    // a drop: the contents are gone, and the rest is plain data.
     unsafe { strip::give_back(task.cast(), Kind(KIND), place) };
 }
 
-/// As [`free_piece`], for a task that was cut from no strip.
+/// Like [`free_piece`], for a task that was not cut from a strip.
 ///
 /// # Safety
 /// - As for [`free_piece`].
 unsafe fn free_allocated(task: NonNull<Header>) {
-    // SAFETY: nobody else can reach the task any more.
+    // SAFETY: no other thread can reach the task any more.
     let header = unsafe { task.as_ref() };
     let table = header.table;
     let mut layout = table.plain;
@@ -106,13 +107,13 @@ unsafe fn free_allocated(task: NonNull<Header>) {
         layout = table.extended;
         // SAFETY: an extended task has the optional part at this offset.
         let extra = unsafe { task.byte_add(table.extra_offset) }.cast::<Extra>();
-        // Before anything of it goes: a token may look at the state until then.
-        // SAFETY: nobody else can reach the task any more, but for such tokens.
+        // Untie before anything else is dropped, because a token may look at the state until then.
+        // SAFETY: no other thread can reach the task any more, except for such tokens.
         unsafe { extra.as_ref() }.untie();
-        // SAFETY: as above, and no token can any more.
+        // SAFETY: no thread can reach the task any more, not even a token.
         unsafe { extra.drop_in_place() };
     }
-    // SAFETY: nobody uses it any more.
+    // SAFETY: no thread uses the task any more.
     unsafe { task.drop_in_place() };
     // SAFETY: it came from `from_allocator` with this layout.
     unsafe { dealloc(task.as_ptr().cast(), layout) };

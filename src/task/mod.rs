@@ -1,9 +1,9 @@
 //! One task: the half that stands in a queue, and the half that a handle holds.
 //!
 //! Both halves are small owning pointers to one allocation. [`QueuedTask`] is the owner's
-//! reference: dropped without a run, it settles the task, so that nothing accepted is ever silently
-//! lost. [`HeldTask`] is the handle's. `README.md` beside this file has the states and who may
-//! touch what.
+//! reference. If it is dropped without a run, it settles the task, so no accepted task is ever
+//! silently lost. [`HeldTask`] is the handle's reference. `README.md` in this directory describes
+//! the states and which party may touch what.
 
 mod body;
 mod chain;
@@ -44,11 +44,11 @@ use state::{SettledBy, State};
 pub(crate) use token::{Ledger, Meaning};
 pub(crate) use unsettled::{Settling, Unsettled};
 
-/// A task by its address, for whoever knows that it is still there.
+/// The address of a task, for code that knows that the task is still alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
-/// Makes a task: one half for a queue, one for a handle. `Named` is the type whose name it bears.
+/// Makes a task: one half for a queue, one for a handle. The task is named after the type `Named`.
 #[inline]
 pub(crate) fn make<Named, F, T>(
     pool: PoolId,
@@ -63,8 +63,8 @@ where
     (QueuedTask { task }, HeldTask::new(task))
 }
 
-/// Makes an errand: it stands in a queue and is run like a task, but it is none. It has no value,
-/// nobody counts it, and it must not panic. The handle is there to take it back.
+/// Makes an errand: a queue entry that is run like a task but is not one. It has no value, it is
+/// not counted, and it must not panic. The handle can take it back.
 pub(crate) fn make_errand<Named, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
 where
     F: FnOnce(&TaskContext) + Send + 'static,
@@ -79,7 +79,8 @@ pub(crate) struct QueuedTask {
     task: NonNull<Header>,
 }
 
-// SAFETY: closure and result are `Send` (see `make`), and the state word decides who touches them.
+// SAFETY: closure and result are `Send` (see `make`), and the state word decides which thread
+// touches them.
 unsafe impl Send for QueuedTask {}
 
 // SAFETY: the link is the header's first field, and the owner's reference keeps the header in place
@@ -99,10 +100,11 @@ unsafe impl Linked for QueuedTask {
 }
 
 impl QueuedTask {
-    /// Claims the task, to run it. `None` if it was cancelled, or its handle runs it in place.
+    /// Claims the task in order to run it. `None` if it was cancelled or its handle runs it in
+    /// place.
     #[inline]
     pub(crate) fn claim(self) -> Option<ClaimedTask> {
-        // A task that is not ours any more only loses the owner's reference, by our drop.
+        // If the task is not ours any more, dropping `self` only releases the owner's reference.
         self.state().claim().then(|| {
             let task = self.task;
             core::mem::forget(self);
@@ -110,13 +112,14 @@ impl QueuedTask {
         })
     }
 
-    /// Settles the task without a run. Says how, if this call did: a task that [runs
-    /// anyway](Body::runs_anyway) was run instead.
+    /// Settles the task without a run. Returns the outcome if this call settled it. A task that
+    /// [runs anyway](Body::runs_anyway) is run instead.
     pub(crate) fn settle_unrun(self, outcome: Outcome) -> Option<Outcome> {
         self.claim().map(|claimed| claimed.settle_unrun(outcome))
     }
 
-    /// The task's place in the order of acceptance; none if it has none or is claimed already.
+    /// The task's place in the order of acceptance. `None` if it has no place or is already
+    /// claimed.
     pub(crate) fn age(&self) -> Option<usize> {
         // SAFETY: we hold the owner's reference.
         let extra = unsafe { raw::extra(self.task) };
@@ -128,12 +131,12 @@ impl QueuedTask {
         unsafe { Header::of(self.task) }.pool()
     }
 
-    /// Whether it was spawned before this era.
+    /// Whether the task was spawned before this era.
     pub(crate) fn is_before(&self, era: u64) -> bool {
         era::is_before(self.state().era(), era)
     }
 
-    /// Whether it is neither cancelled nor refused, but run.
+    /// Whether the task always runs: it can be neither cancelled nor refused.
     pub(crate) fn runs_anyway(&self) -> bool {
         self.state().runs_anyway()
     }
@@ -144,12 +147,12 @@ impl QueuedTask {
         unsafe { Header::of(self.task) }.table.is_errand()
     }
 
-    /// Whether this is the other half of a handle's task.
+    /// Whether `task` is this task, so that a handle to it is this value's other half.
     fn is(&self, task: NonNull<Header>) -> bool {
         self.task == task
     }
 
-    /// Whether somebody has claimed the task where it stands in its queue.
+    /// Whether the task has been claimed while it stands in its queue.
     pub(crate) fn is_claimed(&self) -> bool {
         self.state().phase() != state::Phase::Queued
     }
@@ -166,21 +169,20 @@ impl Drop for QueuedTask {
         if !self.is_claimed() && self.state().claim() {
             let _uncounted = ClaimedTask { task }.settle_unrun(Outcome::Closed);
         } else if self.state().release_owner() {
-            // SAFETY: that was the last reference, and whoever claimed the task saw to its
-            // contents.
+            // SAFETY: that was the last reference, and the claimant has emptied the contents.
             unsafe { raw::free(task) };
         }
     }
 }
 
-/// A task that its owner has claimed: it will be run, or settled without.
+/// A task that its owner has claimed. It must be run, or settled without a run.
 #[derive(Debug)]
 #[must_use = "a claimed task has to be run or settled"]
 pub(crate) struct ClaimedTask {
     task: NonNull<Header>,
 }
 
-// SAFETY: as for `QueuedTask`; the claim goes along.
+// SAFETY: as for `QueuedTask`; the claim moves along with the value.
 unsafe impl Send for ClaimedTask {}
 
 impl ClaimedTask {
@@ -197,7 +199,7 @@ impl ClaimedTask {
     #[inline]
     pub(crate) fn run(self, worker: Option<WorkerId>) -> RanTask {
         let context = TaskContext::new(self.task, worker);
-        // SAFETY: this value is the claim, and it is used up here.
+        // SAFETY: this value is the claim, and it is consumed here.
         let ended = unsafe { raw::run(self.task, &context) };
         RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
     }
@@ -207,18 +209,18 @@ impl ClaimedTask {
         self.header().state.is_extended()
     }
 
-    /// As [`run`](Self::run), for a task without the optional part.
+    /// Like [`run`](Self::run), for a task without the optional part.
     #[inline]
     pub(crate) fn run_plain(self, worker: Option<WorkerId>) -> RanTask {
         debug_assert!(!self.is_extended(), "the optional part has a say in the run");
         let context = TaskContext::new(self.task, worker);
-        // SAFETY: this value is the claim, and it is used up here.
+        // SAFETY: this value is the claim, and it is consumed here.
         let ended = unsafe { raw::run_plain(self.task, &context) };
         RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
     }
 
-    /// Drops the closure and settles the task with the reason why there is no value; or runs it, if
-    /// it [runs anyway](Body::runs_anyway). Says how it was settled.
+    /// Drops the closure and settles the task with the reason why there is no value. Runs the task
+    /// instead if it [runs anyway](Body::runs_anyway). Returns the outcome.
     pub(crate) fn settle_unrun(self, outcome: Outcome) -> Outcome {
         let state = &self.header().state;
         if state.runs_anyway() && !state.is_linked() && !mutant!("anyway_refused") {
@@ -227,7 +229,7 @@ impl ClaimedTask {
             ran.settle();
             return outcome;
         }
-        // SAFETY: this value is the claim, and it is used up here.
+        // SAFETY: this value is the claim, and it is consumed here.
         unsafe { raw::drop_closure(self.task) };
         if let Some(extra) = self.extra() {
             extra.give_place_back();
@@ -242,13 +244,13 @@ impl ClaimedTask {
     }
 }
 
-/// A task whose closure is gone; its handle does not know yet.
+/// A task whose closure is gone. Its handle does not know that yet.
 #[derive(Debug)]
 #[must_use = "a task that ran has to be settled"]
 pub(crate) struct RanTask {
     claimed: ClaimedTask,
     outcome: Outcome,
-    /// The outcome is not this task's own.
+    /// The outcome did not come from this task's own closure.
     passed_on: bool,
 }
 
@@ -257,7 +259,7 @@ impl RanTask {
         self.outcome
     }
 
-    /// Whether the outcome is not this task's own.
+    /// Whether the outcome did not come from this task's own closure.
     #[inline]
     pub(crate) fn is_passed_on(&self) -> bool {
         self.passed_on
@@ -267,15 +269,16 @@ impl RanTask {
         &self.claimed
     }
 
-    /// Shows the name of a task that panicked, and the text of the panic.
+    /// Calls `look` with the name of the task and the panic message, if this task panicked.
     pub(crate) fn with_panic(&self, look: impl FnOnce(String, &str)) {
         if self.outcome == Outcome::Panicked && !self.passed_on {
-            // SAFETY: the run left a payload, and until it is settled it is the claimant's.
+            // SAFETY: the run left a payload, which belongs to the claimant until the task is
+            // settled.
             unsafe { raw::with_panic(self.claimed.task, look) };
         }
     }
 
-    /// Tells the handle, and gives up the owner's reference. Whoever waits is woken.
+    /// Publishes the outcome to the handle, releases the owner's reference, and wakes the waiter.
     #[inline]
     pub(crate) fn settle(self) {
         if let Some(waker) = self.settle_but_wake() {
@@ -283,8 +286,8 @@ impl RanTask {
         }
     }
 
-    /// As [`settle`](Self::settle), but leaves it to the caller to wake who waits, which is user
-    /// code.
+    /// Like [`settle`](Self::settle), but returns the waiter for the caller to wake, because waking
+    /// is user code.
     #[inline]
     pub(crate) fn settle_but_wake(self) -> Option<Waker> {
         let task = self.claimed.task;

@@ -1,7 +1,7 @@
 //! Models of one task: its owner against its handle, in every way they can meet.
 //!
-//! Each model's task says how often its closure ran, how often closure and value were dropped, and
-//! whether its memory was freed; the cells in its header say whether two threads touched it at
+//! Each model's task counts how often its closure ran and how often closure and value were dropped,
+//! and notes whether its memory was freed. Cells in its header detect two threads that touch it at
 //! once.
 
 mod chain;
@@ -23,17 +23,17 @@ use crate::parker::Parker;
 use crate::queue::{Pop, Queue};
 use crate::sync::{UnsafeCell, explore};
 
-/// What is counted of one task.
+/// The counts of one task.
 #[derive(Clone)]
 struct Seen {
     closures_dropped: Arc<Count>,
     values_made: Arc<Count>,
     values_dropped: Arc<Count>,
-    /// The task holds one more reference, until it is freed.
+    /// The task holds one more reference until it is freed.
     name: Arc<str>,
 }
 
-/// A closure's or a value's contents.
+/// The contents of a closure or a value.
 struct Token {
     dropped: Arc<Count>,
     touched: UnsafeCell<()>,
@@ -56,7 +56,7 @@ impl Drop for Token {
     }
 }
 
-/// A panic that the model means. It is thrown without the hook, which would fail the model.
+/// A panic that the model plans. It does not call the panic hook, which would fail the model.
 fn panic_as_planned(token: Token) -> ! {
     std::panic::resume_unwind(Box::new(token));
 }
@@ -103,12 +103,12 @@ impl Seen {
         let counts = [&self.closures_dropped, &self.values_made, &self.values_dropped];
         let counts = counts.map(|count| count.load(Relaxed));
         assert_eq!(counts, [1, runs, runs], "closures dropped, values made, values dropped");
-        // The closure's own clone of the name is gone with the closure.
+        // The closure's own clone of the name is dropped with the closure.
         assert_eq!(Arc::strong_count(&self.name), 1, "the task is freed");
     }
 }
 
-/// `Worker::run`.
+/// As `Worker::run`.
 fn run(task: QueuedTask) -> bool {
     let Some(claimed) = task.claim() else { return false };
     let ran = claimed.run(None);
@@ -123,7 +123,7 @@ fn run_elsewhere(task: QueuedTask) -> thread::JoinHandle<bool> {
     thread::spawn(move || run(task))
 }
 
-/// `TaskHandle::join`: sleeps until the task is settled.
+/// As `TaskHandle::join`: sleeps until the task is settled.
 fn join(mut held: HeldTask<Token>) -> Result<Token, TaskError> {
     let parker = Arc::new(Parker::new());
     if !held.set_waker(&Waker::from(Arc::clone(&parker))) {
@@ -137,12 +137,12 @@ fn join(mut held: HeldTask<Token>) -> Result<Token, TaskError> {
     }
 }
 
-/// `worker::run_in_place`, beside the queue.
+/// As `worker::run_in_place`, while the queue's half is elsewhere.
 fn run_here(held: HeldTask<Token>) -> Result<Result<Token, TaskError>, HeldTask<Token>> {
     held.try_run_here(None, |_| (), |_, _| ()).map(|ran| ran.result)
 }
 
-/// A waker, and how often it was woken. It notes leaks and late touches.
+/// A waker that counts how often it was woken. It detects leaks and late touches.
 struct Bell {
     rings: Arc<Count>,
     _track: Track<()>,
@@ -237,7 +237,8 @@ fn run_against_drop_of_a_handle_that_was_polled() {
     });
 }
 
-/// Cancelling against an owner that says whether it settled the task; `outcome` is how it does.
+/// Cancelling against an owner, which returns whether it settled the task. `outcome` checks the
+/// error that the owner settles with.
 fn cancelled_against(owner: fn(QueuedTask) -> bool, outcome: fn(&TaskError) -> bool) {
     explore(move || {
         let seen = Seen::new();
@@ -383,7 +384,8 @@ fn a_run_in_place_that_panics_against_drop_of_the_queue() {
     });
 }
 
-/// The handle was polled where no worker is, and then again on one, which runs the task in place.
+/// The handle was polled outside a worker, and then again on a worker, which runs the task in
+/// place.
 #[test]
 fn a_run_in_place_of_a_task_that_was_polled() {
     explore(|| {
@@ -477,7 +479,7 @@ fn a_timeout_at_the_moment_of_completion() {
         if !held.set_waker(&waker) && !held.clear_waker() {
             assert!(held.is_settled(), "what ended the wait is the result");
         }
-        // The wait may go on later; the result is there then.
+        // The wait may go on later. The result is there then.
         drop(join(held).unwrap());
         worker.join().unwrap();
         assert!(rings.load(Relaxed) <= 1);

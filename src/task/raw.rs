@@ -1,9 +1,8 @@
-//! One task in one allocation: header, closure and result in one place, and the optional part
-//! behind.
+//! One task in one allocation: header, then closure or result, then the optional part.
 //!
-//! The typed ends (`make` and the handle) know `F` and `T`; the queue and the worker see a
-//! [`Header`] and go through its table of functions. Everything here is about what lies where: who
-//! may touch which part when is decided by [`State`].
+//! The typed ends (`make` and the handle) know `F` and `T`. The queue and the worker see a
+//! [`Header`] and go through its function table. This file decides only where things lie; [`State`]
+//! decides who may touch which part when.
 
 use core::any::type_name;
 use core::mem::{ManuallyDrop, MaybeUninit};
@@ -28,34 +27,35 @@ use crate::queue::Link;
 use crate::sync::UnsafeCell;
 use crate::unwind::{self, Payload};
 
-/// What every task begins with, whatever its closure is. 40 bytes.
+/// The start of every task, whatever its closure is. 40 bytes.
 #[repr(C)]
 pub(super) struct Header {
     /// First, so that a pointer to the link is a pointer to the header.
     pub(super) link: Link,
     pub(super) table: &'static Table,
     pub(super) state: State,
-    /// The pool's number, and the place in a strip that the task was cut from.
+    /// The pool's number, and the place in the strip that the task was cut from.
     pub(super) tag: u32,
     waiter: UnsafeCell<MaybeUninit<Waker>>,
-    /// Entered by whoever touches the contents, so that a model sees two who do so at once. Of no
-    /// size in a real build.
+    /// Entered by all code that touches the contents, so that a model detects two threads that do
+    /// so at once. Zero-sized in a real build.
     pub(super) contents: UnsafeCell<()>,
 }
 
-/// What differs between types of tasks. All else is compiled once, and not for each closure.
+/// What differs between types of tasks. Everything else is compiled once, not once per closure.
 pub(super) struct Table {
-    /// Runs the closure and leaves the value or the panic's payload in its place.
+    /// Runs the closure and leaves the value or the panic payload in its place.
     run: unsafe fn(NonNull<Header>, &TaskContext) -> Ended,
     before: unsafe fn(NonNull<Header>) -> Option<TaskRef>,
     passes_on: unsafe fn(NonNull<Header>) -> bool,
     drop_closure: unsafe fn(NonNull<Header>),
     drop_value: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
-    /// The memory of a task without the optional part, and of one with it.
+    /// The layout of a task without the optional part, and of one with it.
     pub(super) plain: Layout,
     pub(super) extended: Layout,
-    /// Which strips a task without the optional part is cut from.
+    /// The kind of strip (a chunk for several tasks) that a task without the optional part is cut
+    /// from.
     pub(super) kind: Option<Kind>,
     pub(super) contents_offset: usize,
     pub(super) extra_offset: usize,
@@ -70,15 +70,15 @@ struct Plain<F, T> {
     contents: core::cell::UnsafeCell<Contents<F, T>>,
 }
 
-/// A task with it. The plain part stands first, so both are read alike.
+/// A task with the optional part. The plain part stands first, so both are read alike.
 #[repr(C)]
 struct Extended<F, T> {
     plain: Plain<F, T>,
     extra: core::cell::UnsafeCell<Extra>,
 }
 
-/// The closure before the run, the value or the payload after. It is only ever reached by its
-/// place: this says which room it needs.
+/// The closure before the run, the value or the payload after. It is only accessed through raw
+/// pointers; the type only reserves the right size and alignment.
 union Contents<F, T> {
     _closure: ManuallyDrop<F>,
     _value: ManuallyDrop<T>,
@@ -100,19 +100,19 @@ impl Table {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
-    /// The outcome is that of the task before it.
+    /// The outcome did not come from this task's own closure.
     pub(super) passed_on: bool,
 }
 
-/// Thrown by a task that wants its worker's thread to end; see `TaskContext::end_worker`.
+/// The panic payload of a task that ends its worker's thread; see `TaskContext::end_worker`.
 pub(super) struct EndWorker;
 
 impl<F, T> Plain<F, T>
 where
     F: Body<T>,
 {
-    /// `Named` is the type whose name the task bears: the user's own closure, though ours may be
-    /// wrapped around it.
+    /// `Named` is the type that the task is named after: the user's own closure, even if our
+    /// closure is wrapped around it.
     const fn table<Named>() -> Table {
         let before: unsafe fn(NonNull<Header>) -> Option<TaskRef> =
             if F::IS_LINK { Self::before } else { no_task_before };
@@ -135,8 +135,8 @@ where
         }
     }
 
-    /// Which strips this type is cut from. None where a tool is to see every task as an allocation
-    /// of its own, and use of a freed one as a bug.
+    /// The kind of strip that this type is cut from. None in builds where a tool should see every
+    /// task as its own allocation, and use after free as a bug.
     const KIND: Option<Kind> =
         if cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan)) {
             None
@@ -155,7 +155,7 @@ where
         let body = unsafe { take_contents::<F>(task) };
         let (outcome, passed_on) = match body.call(context) {
             Ok(value) => {
-                // SAFETY: the claimant owns the place, and the closure has left it.
+                // SAFETY: the claimant owns the place, and the closure has been moved out of it.
                 unsafe { put_contents::<T>(task, value) };
                 (Outcome::Value, false)
             }
@@ -176,21 +176,22 @@ where
     }
 
     /// # Safety
-    /// - `task` heads a `Plain<F, T>` that holds its closure, and nobody takes it out meanwhile.
+    /// - `task` heads a `Plain<F, T>` that holds its closure, and no thread takes it out meanwhile.
     unsafe fn before(task: NonNull<Header>) -> Option<TaskRef> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the closure, an `F`, is there and stays.
         unsafe { with_contents::<F, _>(task, F::before) }
     }
 
     /// # Safety
     /// - As for [`before`](Self::before).
     unsafe fn passes_on(task: NonNull<Header>) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the closure, an `F`, is there and stays.
         unsafe { with_contents::<F, _>(task, F::passes_on) }
     }
 
-    /// Ends as if it had been cancelled: so it has no value, and workers do not count it among what
-    /// they ran. An errand's panic is a bug of ours, and goes on to the worker's loop.
+    /// Ends as if it had been cancelled. So an errand has no value, and workers do not count it
+    /// among the tasks they ran. A panic in an errand is a bug of ours and propagates to the
+    /// worker's loop.
     ///
     /// # Safety
     /// - As for [`run`](Self::run).
@@ -204,15 +205,15 @@ where
     }
 }
 
-/// [`Table::before`] of what is no link.
+/// [`Table::before`] of a task that is not a link.
 ///
 /// # Safety
-/// - None: it has the type of one that has some.
+/// - No requirements. It is `unsafe` only to have the same type as [`before`](Plain::before).
 unsafe fn no_task_before(_: NonNull<Header>) -> Option<TaskRef> {
     None
 }
 
-/// [`Table::passes_on`] of what is no link.
+/// [`Table::passes_on`] of a task that is not a link.
 ///
 /// # Safety
 /// - As for [`no_task_before`].
@@ -238,7 +239,7 @@ where
     task
 }
 
-/// Allocates an errand, which is what a worker runs and nobody counts. Both references belong to
+/// Allocates an errand, which a worker runs but does not count as a task. Both references belong to
 /// the caller.
 pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Header>
 where
@@ -251,7 +252,7 @@ where
     task
 }
 
-/// Whether a panic is a task's wish that its worker's thread end.
+/// Whether a panic is a task's wish to end its worker's thread.
 pub(crate) fn ends_worker(payload: &Payload) -> bool {
     payload.is::<EndWorker>()
 }
@@ -279,8 +280,8 @@ impl Header {
     /// - The caller holds one of the task's references for as long as it uses the result.
     #[inline(always)]
     pub(super) unsafe fn of<'a>(task: NonNull<Self>) -> &'a Self {
-        // SAFETY: a reference keeps the allocation; shared access is all that is ever made to
-        // headers.
+        // SAFETY: a reference keeps the allocation alive, and headers are only ever accessed
+        // shared.
         unsafe { task.as_ref() }
     }
 
@@ -306,7 +307,7 @@ impl Header {
     }
 }
 
-/// As for the state: a model takes the end of both cells for a write.
+/// As for the state: in a model, the drop counts as a write to both cells.
 #[cfg(corepool_loom)]
 impl Drop for Header {
     fn drop(&mut self) {
@@ -326,14 +327,14 @@ pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended 
     // SAFETY: the claimant holds a reference.
     let header = unsafe { Header::of(task) };
     if header.state.is_extended() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that it has claimed the task and not run it yet.
         return unsafe { run_extended(task, context) };
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that it has claimed the task and not run it yet.
     unsafe { run_plain(task, context) }
 }
 
-/// As [`run`], without a look at the optional part.
+/// Like [`run`], without a look at the optional part.
 ///
 /// # Safety
 /// - As for [`run`].
@@ -341,26 +342,26 @@ pub(super) unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended 
 pub(super) unsafe fn run_plain(task: NonNull<Header>, context: &TaskContext) -> Ended {
     // SAFETY: the claimant holds a reference.
     let run = unsafe { Header::of(task) }.table.run;
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller has claimed the task and not run it.
     unsafe { run(task, context) }
 }
 
-/// As [`run`], for a task that may be late, or has its time limited.
+/// Like [`run`], for a task that may be late (too late to start) or has its running time limited.
 ///
 /// # Safety
 /// - As for [`run`].
 unsafe fn run_extended(task: NonNull<Header>, context: &TaskContext) -> Ended {
     // SAFETY: the claimant holds a reference.
     let header = unsafe { Header::of(task) };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that it has claimed the task and not run it yet.
     if !unsafe { token::begin(task) } {
         // SAFETY: it was claimed, and is not run.
         unsafe { drop_closure(task) };
         return Ended { outcome: Outcome::Expired, passed_on: true };
     }
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller has claimed the task and not run it.
     let ended = unsafe { (header.table.run)(task, context) };
-    // SAFETY: as above.
+    // SAFETY: the claimant still holds a reference.
     if let Some(extra) = unsafe { extra(task) } {
         extra.untie();
     }
@@ -370,11 +371,11 @@ unsafe fn run_extended(task: NonNull<Header>, context: &TaskContext) -> Ended {
 /// The task that a link waits for; see [`Body::before`].
 ///
 /// # Safety
-/// - The task holds its closure, and nobody takes it out meanwhile.
+/// - The task holds its closure, and no thread takes it out meanwhile.
 pub(super) unsafe fn before(task: NonNull<Header>) -> Option<TaskRef> {
-    // SAFETY: the caller keeps the task.
+    // SAFETY: the caller keeps the task alive.
     let before = unsafe { Header::of(task) }.table.before;
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller promises that the closure stays.
     unsafe { before(task) }
 }
 
@@ -383,24 +384,24 @@ pub(super) unsafe fn before(task: NonNull<Header>) -> Option<TaskRef> {
 /// # Safety
 /// - As for [`before`].
 pub(super) unsafe fn passes_on(task: NonNull<Header>) -> bool {
-    // SAFETY: the caller keeps the task.
+    // SAFETY: the caller keeps the task alive.
     let passes_on = unsafe { Header::of(task) }.table.passes_on;
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller promises that the closure stays.
     unsafe { passes_on(task) }
 }
 
-/// Drops the closure of a claimed task; says whether that was quiet.
+/// Drops the closure of a claimed task. Returns `true` if that did not panic.
 ///
 /// # Safety
 /// - The caller has claimed the task and not run it.
 pub(super) unsafe fn drop_closure(task: NonNull<Header>) -> bool {
     // SAFETY: the claimant holds a reference.
     let drop_closure = unsafe { Header::of(task) }.table.drop_closure;
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller has claimed the task and not run it.
     unwind::quietly(|| unsafe { drop_closure(task) })
 }
 
-/// Drops what a settled task holds.
+/// Drops the value or payload that a settled task holds.
 ///
 /// # Safety
 /// - The task is settled with `outcome`, and the value or payload is the caller's.
@@ -409,17 +410,18 @@ pub(super) unsafe fn drop_result(task: NonNull<Header>, outcome: Outcome) {
         Outcome::Value => {
             // SAFETY: the caller holds a reference.
             let drop_value = unsafe { Header::of(task) }.table.drop_value;
-            // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+            // SAFETY: the table belongs to the task's type; the caller promises that the value is
+            // its own.
             unwind::quietly(|| unsafe { drop_value(task) });
         }
         // SAFETY: a panicked task holds a payload, and it is the caller's.
         Outcome::Panicked => unwind::drop_payload(unsafe { take_contents(task) }),
-        // The others hold nothing.
+        // Other outcomes hold nothing.
         _ => {}
     }
 }
 
-/// Shows the name of a task that panicked, and the text of the panic, before it is settled.
+/// Calls `look` with the name of a task that panicked and the panic message, before it is settled.
 ///
 /// # Safety
 /// - The contents are a payload, and the caller's.
@@ -435,7 +437,7 @@ pub(super) unsafe fn with_panic(task: NonNull<Header>, look: impl FnOnce(String,
     header.contents.with(|_| look(name, &panic_message(&**unsafe { place.as_ref() })));
 }
 
-/// The optional part of a task that has one.
+/// The optional part, if the task has one.
 ///
 /// # Safety
 /// - The caller holds a reference for as long as it uses the result.
@@ -459,6 +461,6 @@ pub(super) unsafe fn extra<'a>(task: NonNull<Header>) -> Option<&'a Extra> {
 pub(super) unsafe fn free(task: NonNull<Header>) {
     // SAFETY: the allocation is still there.
     let free = unsafe { Header::of(task) }.table.free;
-    // SAFETY: the table belongs to the task's type; the rest is the caller's promise.
+    // SAFETY: the table belongs to the task's type; the caller promises that the task is unused.
     unsafe { free(task) };
 }

@@ -1,4 +1,4 @@
-//! The name of the task that a worker runs, for whoever asks from another thread.
+//! The name of the task that a worker runs, for threads that ask from outside.
 
 use core::ptr::{self, NonNull};
 
@@ -7,10 +7,10 @@ use super::raw::{self, Header, Table};
 use crate::error::TaskName;
 use crate::sync::plain::{AtomicPtr, Mutex, Ordering};
 
-/// A worker sets it with one plain store a task; a task that the user named costs a lock as well.
+/// A worker sets it with one plain store per task. A task that the user named also costs a lock.
 #[derive(Debug)]
 pub(crate) struct RunningName {
-    /// The table of the running task's type: it is a constant of the program and outlives the task.
+    /// The table of the running task's type. It is a constant of the program and outlives the task.
     table: AtomicPtr<Table>,
     given: Mutex<Option<String>>,
 }
@@ -34,11 +34,11 @@ impl RunningName {
         self.clear_type();
     }
 
-    /// As [`set`](Self::set), for a task that has no other name than its closure's type.
+    /// Like [`set`](Self::set), for a task that has no other name than its closure's type.
     #[inline]
     pub(crate) fn set_type(&self, task: &ClaimedTask) {
-        // ORDERING: a hint for people; the pointer is to a constant, so nothing has to be seen with
-        // it.
+        // ORDERING: relaxed, a hint for people. The pointer is to a constant, so no other data
+        // needs to be visible with it.
         self.table.store(ptr::from_ref(task.table()).cast_mut(), Ordering::Relaxed);
     }
 
@@ -59,7 +59,7 @@ impl RunningName {
     }
 }
 
-/// What the task is called.
+/// The task's name: the given one, or else that of its closure's type.
 ///
 /// # Safety
 /// - The caller holds a reference.
@@ -67,7 +67,7 @@ impl RunningName {
 pub(super) unsafe fn name(task: NonNull<Header>) -> TaskName {
     // SAFETY: the caller holds a reference.
     let given = unsafe { raw::extra(task) }.and_then(|extra| extra.name.clone());
-    // SAFETY: as above.
+    // SAFETY: the caller holds a reference.
     given.map_or_else(
         || TaskName::Type(unsafe { Header::of(task) }.table.type_name()),
         TaskName::Given,

@@ -2,30 +2,31 @@
 //!
 //! | bits | name | meaning |
 //! | --- | --- | --- |
-//! | 0–2 | phase | queued, running (claimed), or settled: the reason why |
-//! | 3 | `OWNER` | the queue, and then whoever runs the task, holds a reference |
+//! | 0–2 | phase | queued, running (claimed), or settled, with the reason |
+//! | 3 | `OWNER` | the queue, and later the thread that runs the task, holds a reference |
 //! | 4 | `HANDLE` | the handle holds a reference |
 //! | 5 | `WAITER` | the waiter slot is filled |
-//! | 6 | `CANCEL` | somebody wants a running task to stop |
+//! | 6 | `CANCEL` | a running task was asked to stop |
 //! | 7 | `CANCEL_ON_DROP` | dropping the handle cancels |
 //! | 8 | `EXTENDED` | the allocation carries the optional part; never changes |
 //! | 9 | `LINKED` | a continuation that waits for the task before it; no queue has it yet |
-//! | 10 | `PINNED` | somebody who waits for a chain's end has stopped this link from being queued |
+//! | 10 | `PINNED` | a thread that waits for a chain's end keeps this link from being queued |
 //! | 11 | `TOKEN` | a token that claimed the task holds a reference until it has settled it |
 //! | 12–13 | `REFUSAL` | why a refused task was refused; set with the phase, by the same exchange |
-//! | 14 | `ANYWAY` | a continuation that is neither cancelled nor refused, but run; never changes |
-//! | 15–31 | `ERA` | when the task was spawned, for its pool may ask all its tasks to stop: see `era.rs` |
+//! | 14 | `ANYWAY` | a continuation that always runs and is never cancelled or refused; never changes |
+//! | 15–31 | `ERA` | when the task was spawned, so that its pool can stop all its tasks: see `era.rs` |
 //!
 //! Rules that every transition keeps:
-//! - the closure belongs to whoever moved the phase from queued to running (the *claim*);
+//! - the closure belongs to the thread that moved the phase from queued to running (the
+//!   *claimant*);
 //! - a phase beyond running is final: the task is settled once;
-//! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and to
-//!   the settler once a settled phase was set with `WAITER` present;
-//! - the value belongs to the handle if `HANDLE` was there when the task was settled, else to the
-//!   settler;
-//! - whoever clears the last of `OWNER`, `HANDLE` and `TOKEN` frees the allocation;
-//! - who finds `PINNED` when it clears `LINKED` leaves the owner's reference to whoever pinned the
-//!   link.
+//! - the waiter slot belongs to the handle while `WAITER` is clear or the task is unsettled, and
+//!   to the settler once a settled phase was set with `WAITER` present;
+//! - the value belongs to the handle if `HANDLE` was set when the task was settled, otherwise to
+//!   the settler;
+//! - the thread that clears the last of `OWNER`, `HANDLE` and `TOKEN` frees the allocation;
+//! - a settler that finds `PINNED` set when it clears `LINKED` leaves the owner's reference to the
+//!   thread that pinned the link.
 #![forbid(unsafe_code)]
 
 mod link;
@@ -53,7 +54,7 @@ const REFUSAL: u32 = 0b11 << REFUSAL_SHIFT;
 const ANYWAY: u32 = 1 << 14;
 const ERA: u32 = !0 << era::SHIFT;
 
-/// Why a task is settled.
+/// How a task was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Outcome {
@@ -61,20 +62,20 @@ pub(crate) enum Outcome {
     Panicked = 3,
     Cancelled = 4,
     Expired = 5,
-    /// Refused, because the pool is closed. The other refusals have the same phase, and bits beside
-    /// it.
+    /// Refused because the pool is closed. The other refusals share this phase and differ in the
+    /// `REFUSAL` bits.
     Closed = REFUSED,
     Lost = 7,
-    /// Refused, because the queue is full.
+    /// Refused because the queue is full.
     Full = REFUSED | 1 << REFUSAL_SHIFT,
-    /// Refused after all: newer tasks have taken its place in the queue.
+    /// Accepted at first, then refused: newer tasks have taken its place in the queue.
     Displaced = REFUSED | 2 << REFUSAL_SHIFT,
-    /// There was nothing to settle with.
+    /// There was no task to wait for, so there was nothing to settle with.
     Empty = REFUSED | 3 << REFUSAL_SHIFT,
 }
 
 impl Outcome {
-    /// What a task settles with that passes this error on.
+    /// The outcome of a task that passes this error on.
     pub(crate) fn without_value(error: &TaskError) -> Self {
         match error {
             TaskError::Panicked(_) => Self::Panicked,
@@ -107,7 +108,7 @@ impl Outcome {
     }
 }
 
-/// Where a task is.
+/// A task's phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Queued,
@@ -115,19 +116,19 @@ pub(crate) enum Phase {
     Settled(Outcome),
 }
 
-/// What the owner has to do after it settled a task. Its reference is gone but for `Wake`.
+/// What the owner must do after it settled a task. Its reference is released, except for `Wake`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum SettledBy {
-    /// Nothing: the handle finds the result. The task may be freed already; do not touch it.
+    /// Nothing: the handle takes the result. The task may be freed already, so do not touch it.
     Done,
-    /// The waiter slot is the owner's: take the waiter, wake it, release the reference.
+    /// The waiter slot is the owner's. Take the waiter, wake it, release the reference.
     Wake,
     /// No handle is left: drop the value and free the task.
     Orphan,
 }
 
-/// What a handle that lets go has to do.
+/// What a handle must do when it lets go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum LetGo {
@@ -135,17 +136,17 @@ pub(crate) enum LetGo {
     Done,
     /// Free the allocation: both references are gone.
     Free,
-    /// The task is settled now: take or drop the result first, then let go again.
+    /// The task is settled now. Take or drop the result first, then let go again.
     TakeFirst,
 }
 
-/// How setting a waiter went.
+/// The result of setting or clearing a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Registered {
-    /// The settler will wake it.
+    /// The task is unsettled. A waiter that was set will be woken by the settler.
     Waiting,
-    /// The task was settled before; the slot is still the handle's.
+    /// The task was settled before. The word is unchanged.
     Settled,
 }
 
@@ -154,7 +155,7 @@ pub(crate) enum Registered {
 pub(crate) enum ClaimedAt {
     /// In a queue, or on its way into one.
     Queue,
-    /// Behind a task that is not settled: no queue has seen it.
+    /// Behind an unsettled task: no queue has it yet.
     Link,
 }
 
@@ -188,30 +189,30 @@ impl State {
         self.0.load(Ordering::Relaxed) & EXTENDED != 0
     }
 
-    /// Takes the closure: from here only the claimant may run it, drop it and settle the task.
+    /// Takes the closure. From here on only the claimant may run it, drop it and settle the task.
     #[inline]
     pub(crate) fn claim(&self) -> bool {
         self.claim_with(RUNNING).is_some()
     }
 
-    /// As [`claim`](Self::claim), and says where the task stood.
+    /// Like [`claim`](Self::claim), but returns where the task was claimed.
     pub(crate) fn claim_anywhere(&self) -> Option<ClaimedAt> {
         self.claim_with(RUNNING)
     }
 
-    /// As [`claim`](Self::claim), for a token: it gets a reference of its own with it.
+    /// Like [`claim`](Self::claim), for a token, which gets its own reference with the claim.
     pub(crate) fn claim_for_token(&self) -> bool {
         self.claim_with(RUNNING | TOKEN).is_some()
     }
 
     #[inline]
     fn claim_with(&self, change: u32) -> Option<ClaimedAt> {
-        // A guess, and the era with it: an exchange that fails costs as much as one that does not.
+        // Guess the whole word, including the era: a failed exchange costs as much as a successful
+        // one, so a good first guess saves one.
         let mut word = QUEUED | OWNER | HANDLE | era::now();
         loop {
             // ORDERING: acquire, so that nothing of the run moves before the claim. The closure
-            // itself came through the queue or with the handle, which both synchronise on their
-            // own.
+            // itself came through the queue or with the handle, and both synchronise on their own.
             // ORDERING: relaxed on failure, because the loser touches nothing.
             match self.0.compare_exchange(word, word | change, Ordering::Acquire, Ordering::Relaxed)
             {
@@ -226,10 +227,10 @@ impl State {
         }
     }
 
-    /// The owner settles a task that it claimed, and gives up its reference if nobody waits.
+    /// The owner settles a task that it claimed, and releases its reference if there is no waiter.
     #[inline]
     pub(crate) fn settle_as_owner(&self, outcome: Outcome) -> SettledBy {
-        // As in `claim_with`: nobody waits, and somebody holds the handle.
+        // A guess as in `claim_with`: no waiter is set, and the handle is still there.
         let mut word = RUNNING | OWNER | HANDLE | era::now();
         let (mut next, mut todo) = (word & !(PHASE | OWNER) | outcome as u32, SettledBy::Done);
         loop {
@@ -252,19 +253,19 @@ impl State {
         }
     }
 
-    /// Somebody who holds the handle settles a task that it claimed; the owner's reference stays.
-    /// Says whether the waiter slot is now the caller's to empty and wake.
+    /// A holder of the handle settles a task that it claimed; the owner's reference stays. Returns
+    /// `true` if the caller must now empty the waiter slot and wake the waiter.
     pub(crate) fn settle_beside_owner(&self, outcome: Outcome) -> bool {
-        // The phase was RUNNING, and only the claimant moves it on: adding is enough.
+        // The phase was RUNNING, and only the claimant advances it, so an addition is enough.
         // ORDERING: release and acquire as in `settle_as_owner`.
         let before = self.0.fetch_add(outcome as u32 - RUNNING, Ordering::AcqRel);
         before & WAITER != 0
     }
 
-    /// The handle's own thread ran the task in place and has taken the result: settles, lets go.
-    /// Says whether the allocation is the caller's to free.
+    /// The handle's own thread ran the task in place and has taken the result. It settles the task
+    /// and lets go. Returns `true` if the caller must free the allocation.
     pub(crate) fn settle_and_let_go(&self, outcome: Outcome) -> bool {
-        // As above, and HANDLE is set, so one subtraction clears it and moves the phase.
+        // As above. HANDLE is set, so one subtraction clears it and moves the phase.
         // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free
         // next; acquire for the other direction.
         let order =
@@ -274,8 +275,8 @@ impl State {
         before & (OWNER | TOKEN) == 0
     }
 
-    /// The owner lets go of a task that is settled, or that somebody else has claimed.
-    /// Says whether the allocation is the caller's to free.
+    /// The owner lets go of a task that is settled or that another thread has claimed. Returns
+    /// `true` if the caller must free the allocation.
     pub(crate) fn release_owner(&self) -> bool {
         // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next;
         // acquire for the other direction.
@@ -285,19 +286,20 @@ impl State {
         self.0.fetch_and(!OWNER, order) & (HANDLE | TOKEN) == 0
     }
 
-    /// The token that claimed and settled the task lets go of it.
-    /// Says whether the allocation is the caller's to free.
+    /// The token that claimed and settled the task lets go of it. Returns `true` if the caller must
+    /// free the allocation.
     pub(crate) fn release_token(&self) -> bool {
-        // ORDERING: as in `release_owner`, with both of the other references.
+        // ORDERING: as in `release_owner`, with the other two references as partners.
         let order =
             planted(mutant!("release_token_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         self.0.fetch_and(!TOKEN, order) & (OWNER | HANDLE) == 0
     }
 
-    /// The handle lets go. With `result_taken` it has taken or dropped the result of a settled
-    /// task.
+    /// The handle lets go. `result_taken` means that it has taken or dropped the result of a
+    /// settled task.
     pub(crate) fn let_go(&self, result_taken: bool) -> LetGo {
-        // ORDERING: acquire, partner of the owner's releases: if its reference is gone we may free.
+        // ORDERING: acquire, partner of the owner's releases: if its reference is gone, we may
+        // free.
         let seen = planted(mutant!("let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         let mut word = self.0.load(seen);
         loop {
@@ -307,8 +309,8 @@ impl State {
             if word & (OWNER | TOKEN) == 0 {
                 return LetGo::Free;
             }
-            // ORDERING: release, partner of the owner's acquire: what the handle did with the task
-            // is over before the owner frees it. Acquire on failure as for the load above.
+            // ORDERING: release, partner of the owner's acquire: all use by the handle is over
+            // before the owner frees the task. Acquire on failure, as for the load above.
             let order = planted(mutant!("let_go_unreleased"), Ordering::AcqRel, Ordering::Acquire);
             match self.0.compare_exchange(word, word & !HANDLE, order, seen) {
                 Ok(_) => return LetGo::Done,
@@ -328,34 +330,36 @@ impl State {
     }
 
     pub(crate) fn has_waiter(&self) -> bool {
-        // ORDERING: only the handle sets the bit, so it reads its own write.
+        // ORDERING: relaxed, because only the handle sets the bit, so it reads its own write.
         self.0.load(Ordering::Relaxed) & WAITER != 0
     }
 
     /// Asks a running task to stop.
     pub(crate) fn request_cancel(&self) {
-        // ORDERING: a flag on its own; the task that sees it acts on nothing else.
+        // ORDERING: relaxed, a flag on its own. A task that sees it reads no other data because
+        // of it.
         self.0.fetch_or(CANCEL, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked for it, and if not, the era that the task bears if that is over.
+    /// Whether the task was asked to stop. If not, and the era that the task carries is over,
+    /// returns that era as the error.
     #[inline]
     pub(crate) fn is_cancel_requested(&self) -> Result<bool, u32> {
-        // ORDERING: partner of `request_cancel`, a flag on its own.
+        // ORDERING: relaxed, partner of `request_cancel`: a flag on its own.
         let word = self.0.load(Ordering::Relaxed);
         let is_requested = word & CANCEL != 0;
         if is_requested || word & ERA == era::now() { Ok(is_requested) } else { Err(word & ERA) }
     }
 
-    /// The era that the task bears.
+    /// The era that the task carries.
     pub(crate) fn era(&self) -> u32 {
         // ORDERING: as in `is_cancel_requested`.
         self.0.load(Ordering::Relaxed) & ERA
     }
 
-    /// The task was not asked to stop by the end of an era: so it is as good as of this one.
+    /// Gives the task a newer era, because the end of its old era was not meant for it.
     pub(crate) fn renew(&self, era: u32) {
-        // ORDERING: nothing is to be seen with these bits. On failure as well.
+        // ORDERING: relaxed, also on failure: no other data is published with these bits.
         let mut word = self.0.load(Ordering::Relaxed);
         // ORDERING: as above.
         while let Err(seen) =
@@ -366,17 +370,17 @@ impl State {
     }
 
     pub(crate) fn set_cancel_on_drop(&self) {
-        // ORDERING: only the handle reads it.
+        // ORDERING: relaxed, because only the handle reads it.
         self.0.fetch_or(CANCEL_ON_DROP, Ordering::Relaxed);
     }
 
     pub(crate) fn clear_cancel_on_drop(&self) {
-        // ORDERING: only the handle reads it.
+        // ORDERING: relaxed, because only the handle reads it.
         self.0.fetch_and(!CANCEL_ON_DROP, Ordering::Relaxed);
     }
 
     pub(crate) fn is_cancel_on_drop(&self) -> bool {
-        // ORDERING: only the handle writes it.
+        // ORDERING: relaxed, because only the handle writes it.
         self.0.load(Ordering::Relaxed) & CANCEL_ON_DROP != 0
     }
 
@@ -398,7 +402,7 @@ impl State {
     }
 }
 
-/// A model takes the end of a task for a write: whoever still touches it then is found out.
+/// In a model, the drop counts as a write, so loom reports any thread that still touches the task.
 #[cfg(corepool_loom)]
 impl Drop for State {
     fn drop(&mut self) {

@@ -1,14 +1,15 @@
-//! Memory for tasks by the strip: one call of the allocator for a row of some eight to eighteen
+//! Memory for tasks in strips: one call of the allocator for a chunk of about eight to eighteen
 //! tasks.
 //!
-//! Half of the instructions of an empty task used to be `malloc` and `free`. A thread now cuts its
-//! tasks from a strip of 1 KiB, one after another, and a strip goes back to the allocator when its
-//! last task is freed, whoever does that. Nothing is hoarded: a thread holds at most one strip a
-//! size that it cuts from, and one whose tasks it was the last to free.
+//! With one allocation per task, half of the instructions of an empty task were `malloc` and
+//! `free`. Now a thread cuts its tasks from a strip of 1 KiB, one after another. A strip goes back
+//! to the allocator when its last task is freed, on the thread that frees it. Little memory is kept
+//! back: for each size, a thread holds at most one strip that it cuts from, and one whose tasks it
+//! freed last.
 //!
-//! A thread that frees tasks of one strip in a row counts them by itself and takes them off the
-//! strip's count all at once. Threads whose thread-locals are gone, and large tasks, use the
-//! allocator directly.
+//! A thread that frees several tasks of one strip in a row counts them locally and subtracts them
+//! from the strip's count in one step. Threads whose thread-locals are gone, and large tasks, use
+//! the allocator directly.
 
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
@@ -30,19 +31,20 @@ pub(super) const KINDS: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind(pub(super) u8);
 
-/// What a strip begins with.
+/// The start of every strip.
 #[repr(C, align(16))]
 struct Head {
-    /// Tasks that are not freed yet, those not cut yet included.
+    /// Tasks that are not freed yet, including those that are not cut yet.
     left: AtomicU32,
 }
 
-/// A piece of a strip: its place in it, to find the head again.
+/// The place of a piece in its strip, which is used to find the head again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u8);
 
 impl Kind {
-    /// The kind for a type; `None` if it is too large, or aligned more than strips are.
+    /// The kind for a type. `None` if the type is too large or has a greater alignment than the
+    /// pieces.
     pub(super) const fn of<X>() -> Option<Self> {
         let largest = SMALLEST + STEP * (KINDS - 1);
         if size_of::<X>() > largest || align_of::<X>() > 8 {
@@ -74,7 +76,7 @@ impl Place {
     }
 }
 
-/// What a thread holds of one kind.
+/// A thread's current strip of one kind.
 #[derive(Clone, Copy)]
 struct Row {
     strip: *mut Head,
@@ -82,7 +84,7 @@ struct Row {
     cut: u32,
 }
 
-/// Tasks of one strip that this thread has freed but not yet counted.
+/// Tasks of one strip that this thread has freed but not yet counted off.
 #[derive(Clone, Copy)]
 struct Freed {
     strip: *mut Head,
@@ -103,7 +105,7 @@ crate::sync::thread_local! {
     };
 }
 
-/// Cuts a piece; `None` on a thread whose thread-locals are gone.
+/// Cuts a piece. `None` on a thread whose thread-locals are gone.
 #[inline]
 pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
     MINE.try_with(|mine| {
@@ -117,7 +119,7 @@ pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
         // SAFETY: fewer than `count` pieces were cut, so this one lies within the strip.
         let piece = unsafe { strip.byte_add(offset) }.cast::<u8>();
         cut += 1;
-        // After its last piece the strip belongs to its tasks alone.
+        // After its last piece is cut, the strip belongs to its tasks alone.
         row.set(if cut == kind.count() {
             Row { strip: ptr::null_mut(), cut: 0 }
         } else {
@@ -132,7 +134,7 @@ pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
 /// Gives a piece back.
 ///
 /// # Safety
-/// - `piece` came from [`cut`] with this kind and place, and nobody uses it any more.
+/// - `piece` came from [`cut`] with this kind and place, and is not used any more.
 #[inline]
 pub(super) unsafe fn give_back(piece: NonNull<u8>, kind: Kind, place: Place) {
     let offset = HEAD + (place.0 as usize - 1) * kind.stride();
@@ -147,7 +149,7 @@ pub(super) unsafe fn give_back(piece: NonNull<u8>, kind: Kind, place: Place) {
             unsafe { count_off(before) };
         } else if before.count + 1 == kind.count() {
             freed.set(Freed { strip: ptr::null_mut(), count: 0 });
-            // SAFETY: every piece was freed by this thread, so the strip is nobody's but ours.
+            // SAFETY: this thread freed every piece, so no other thread uses the strip.
             unsafe { dealloc(strip.cast(), STRIP) };
         } else {
             freed.set(Freed { strip, count: before.count + 1 });
@@ -166,7 +168,7 @@ fn new_strip(kind: Kind) -> *mut Head {
     if strip.is_null() {
         handle_alloc_error(STRIP);
     }
-    // It may lie in the cache of another core, which freed the last tasks of a strip there.
+    // The memory may lie in the cache of another core that freed the last tasks of a strip there.
     prefetch_to_write(strip.cast(), STRIP.size());
     // SAFETY: fresh memory, large enough and aligned for the head.
     unsafe { strip.write(Head { left: AtomicU32::new(kind.count()) }) };
@@ -178,12 +180,12 @@ fn new_strip(kind: Kind) -> *mut Head {
 /// # Safety
 /// - The pieces came from this strip and were not taken off before. A null strip has none.
 unsafe fn count_off(freed: Freed) {
-    // SAFETY: pieces that are not taken off keep the strip; null is allowed here.
+    // SAFETY: pieces that are not taken off keep the strip alive; null is allowed here.
     let Some(head) = (unsafe { freed.strip.as_ref() }) else { return };
-    // ORDERING: release, partner of the acquire in whoever counts off the last: all use of the
-    // pieces is over before the strip is freed.
+    // ORDERING: release, partner of the acquire in the thread that counts off the last piece: all
+    // use of the pieces is over before the strip is freed.
     if head.left.fetch_sub(freed.count, Ordering::AcqRel) == freed.count {
-        // SAFETY: no piece is left, and whoever cut from the strip has cut the last.
+        // SAFETY: no piece is left, and none is left to cut.
         unsafe { dealloc(freed.strip.cast(), STRIP) };
     }
 }
@@ -194,8 +196,8 @@ impl Drop for Mine {
             let Row { strip, cut } = row.get();
             let uncut = Kind(kind as u8).count() - cut;
             for rest in [freed.get(), Freed { strip, count: uncut }] {
-                // SAFETY: pieces that were freed here, and pieces that nobody will cut any more;
-                // neither was taken off before.
+                // SAFETY: pieces that were freed here, and pieces that will never be cut; neither
+                // was taken off before.
                 unsafe { count_off(rest) };
             }
         }
@@ -221,7 +223,7 @@ mod tests {
                 // SAFETY: it was just filled, and is this long.
                 let bytes = unsafe { bytes.as_ref() };
                 assert!(bytes.iter().all(|&byte| byte == fill));
-                // SAFETY: it came from `cut`, and is not used after.
+                // SAFETY: it came from `cut`, and is not used afterwards.
                 unsafe { give_back(piece, kind, place) };
             }
         }
@@ -236,14 +238,14 @@ mod tests {
         assert_eq!(Kind::of::<Aligned>(), None);
     }
 
-    /// Not `u128`, which some architectures align as they do a `u64`.
+    /// Not `u128`, which some architectures align like `u64`.
     #[repr(align(16))]
     struct Aligned;
 
     /// A piece on its way to another thread.
     struct Sent(NonNull<u8>, Place);
 
-    // SAFETY: nobody else knows of the piece.
+    // SAFETY: no other code knows of the piece.
     unsafe impl Send for Sent {}
 
     #[test]

@@ -1,10 +1,9 @@
-//! A token's hold on a task: a queued one is settled when the token ends, a running one is asked to
-//! stop.
+//! A token's hold on a task: when the token ends, a queued task is settled and a running task is
+//! asked to stop.
 //!
-//! The token knows the task by its address, and the task holds its place on the token's list. So
-//! the address is good until that place is given up, which the task does before it is freed. A
-//! token that claims the task gets a reference of its own with that, for the time until the task is
-//! settled.
+//! The token knows the task by its address, and the task holds its place on the token's list. The
+//! task gives that place up before it is freed, and until then the address is valid. A token that
+//! claims the task gets its own reference with the claim, which it holds until the task is settled.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -18,20 +17,20 @@ use crate::cancel::{CancelReason, CancelToken, Listener};
 use crate::id::PoolId;
 use crate::unwind;
 
-/// Who counts what a token did to a pool's tasks.
+/// Counts what a token did to a pool's tasks.
 pub(crate) trait Ledger {
-    /// A task was settled where it stands in its queue.
+    /// A task was settled while it stood in its queue.
     fn note_settled_in_queue(pool: PoolId, outcome: Outcome);
 }
 
-/// What a token means to a task.
+/// What the end of a token means to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// It must not start, or is to stop.
+    /// The task must not start, or should stop if it runs.
     Stop,
-    /// It must not start.
+    /// The task must not start. A running task goes on.
     TooLate,
-    /// It must not start, for it is too late for that, or is to stop.
+    /// The task must not start, because it is too late, or should stop if it runs.
     TimeIsUp,
 }
 
@@ -39,7 +38,8 @@ impl<T> HeldTask<T> {
     /// Ties a task that has a plan to a token.
     ///
     /// # Errors
-    /// The reason, if the token has ended: then nothing happens to the task.
+    /// The reason, if the token has ended already. The task is then neither settled nor asked
+    /// to stop.
     pub(crate) fn tie<L: Ledger>(
         &self,
         token: &CancelToken,
@@ -54,15 +54,15 @@ impl<T> HeldTask<T> {
             Meaning::TooLate | Meaning::TimeIsUp => finish_expired::<L>,
         };
         let is_heeded = meaning != Meaning::TooLate;
-        // SAFETY: the handle keeps the task until it is tied; from there the tie's drop, which
-        // comes before the task is freed, takes the listener off. The closure and what else is
-        // touched are `Send`.
+        // SAFETY: the handle keeps the task alive until it is tied. From then on, the tie's drop,
+        // which comes before the task is freed, removes the listener. The closure and everything
+        // else that is touched are `Send`.
         unsafe { tie(self.task(), token, is_heeded, claim, finish) }
     }
 }
 
-/// Runs a task that carries the optional part: not if it is late, and with its time limited if that
-/// was asked for.
+/// Prepares the run of a task that carries the optional part. Returns `false` if the task is late
+/// (too late to start). Starts its time limit if it has one.
 ///
 /// # Safety
 /// - As for [`raw::run`].
@@ -76,8 +76,8 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     }
     if let Some(run_for) = plan.run_for {
         let token = CancelToken::with_timeout(run_for);
-        // SAFETY: the claimant's reference keeps the task until it is tied, and then as in
-        // `HeldTask::tie`.
+        // SAFETY: the claimant's reference keeps the task alive until it is tied. From then on as
+        // in `HeldTask::tie`.
         let tied = unsafe { tie(task, &token, true, stop, finish_nothing) };
         if tied.is_err() {
             // SAFETY: the claimant holds a reference.
@@ -87,12 +87,12 @@ pub(super) unsafe fn begin(task: NonNull<Header>) -> bool {
     true
 }
 
-/// A token that a running task heeds stays with the task though it has ended: it says why the task
-/// is to stop.
+/// Ties the task to the token. A token that a running task heeds stays with the task even after it
+/// has ended, because it says why the task should stop.
 ///
 /// # Safety
-/// - The task has a plan, and somebody keeps it meanwhile.
-/// - `claim` and `finish` take a header.
+/// - The task has a plan, and is kept alive during the call.
+/// - `claim` and `finish` take a pointer to a header.
 unsafe fn tie(
     task: NonNull<Header>,
     token: &CancelToken,
@@ -100,10 +100,11 @@ unsafe fn tie(
     claim: unsafe fn(NonNull<()>) -> bool,
     finish: unsafe fn(NonNull<()>),
 ) -> Result<(), CancelReason> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the task is kept alive during the call.
     let plan = unsafe { raw::extra(task) }.and_then(|extra| extra.plan.as_deref());
     let plan = plan.expect("only a task with a plan is tied to a token");
-    // SAFETY: the caller's promise; the registration is kept by the task, whose drop gives it up.
+    // SAFETY: the caller promises that `claim` and `finish` take a header. The task keeps the
+    // registration, and its drop removes the listener.
     let listener = unsafe { Listener::new(task.cast(), claim, finish) };
     let listened = token.listen(listener);
     let ended = listened.as_ref().err().cloned();
@@ -115,13 +116,13 @@ unsafe fn tie(
 /// - `task` is a task's header, and its tie is not dropped yet.
 unsafe fn claim(task: NonNull<()>) -> bool {
     let task = task.cast();
-    // SAFETY: the caller's promise. Also after a claim that failed: the drop of the tie waits for
-    // the token's lock, which is held here.
+    // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive. This also
+    // holds after a failed claim: dropping the tie waits for the token's lock, which is held here.
     let unsettled = unsafe { unsettled(task) };
     if let Some(unsettled) = unsettled.filter(|_| !mutant!("unsettled_late")) {
         unsettled.raise();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive.
     let is_claimed = unsafe { Header::of(task) }.state.claim_for_token();
     if let Some(unsettled) = unsettled {
         if mutant!("unsettled_late") {
@@ -135,9 +136,9 @@ unsafe fn claim(task: NonNull<()>) -> bool {
 }
 
 /// # Safety
-/// - `task` is there for as long as what is given is used.
+/// - `task` is alive for as long as the result is used.
 unsafe fn unsettled<'t>(task: NonNull<Header>) -> Option<&'t Arc<Unsettled>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the task is alive.
     let plan = unsafe { raw::extra(task) }.and_then(|extra| extra.plan.as_deref())?;
     plan.unsettled.as_ref()
 }
@@ -145,10 +146,10 @@ unsafe fn unsettled<'t>(task: NonNull<Header>) -> Option<&'t Arc<Unsettled>> {
 /// # Safety
 /// - As for [`claim`].
 unsafe fn claim_or_stop(task: NonNull<()>) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive.
     let is_claimed = unsafe { claim(task) };
     if !is_claimed {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive.
         unsafe { stop(task) };
     }
     is_claimed
@@ -157,7 +158,7 @@ unsafe fn claim_or_stop(task: NonNull<()>) -> bool {
 /// # Safety
 /// - As for [`claim`].
 unsafe fn stop(task: NonNull<()>) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive.
     unsafe { Header::of(task.cast()) }.state.request_cancel();
     false
 }
@@ -165,32 +166,32 @@ unsafe fn stop(task: NonNull<()>) -> bool {
 /// # Safety
 /// - The task was claimed for its token.
 unsafe fn finish_cancelled<L: Ledger>(task: NonNull<()>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the task was claimed for its token.
     unsafe { finish::<L>(task.cast(), Outcome::Cancelled) };
 }
 
 /// # Safety
 /// - As for [`finish_cancelled`].
 unsafe fn finish_expired<L: Ledger>(task: NonNull<()>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the task was claimed for its token.
     unsafe { finish::<L>(task.cast(), Outcome::Expired) };
 }
 
-/// For a claim that never succeeds.
+/// Paired with a claim that never succeeds.
 unsafe fn finish_nothing(_task: NonNull<()>) {}
 
 /// # Safety
 /// - As for [`finish_cancelled`].
 unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
-    // SAFETY: the token's reference keeps the task meanwhile.
+    // SAFETY: the token's reference keeps the task alive during the call.
     let unsettled = unsafe { unsettled(task) }.cloned();
     let settling = unsettled.map(Unsettled::settle_here);
     // SAFETY: it was claimed for this.
     unsafe { raw::drop_closure(task) };
-    // SAFETY: the token's reference is there.
+    // SAFETY: the token's reference is still held.
     let header = unsafe { Header::of(task) };
     let settling = settling.filter(|_| !mutant!("unsettled_early"));
-    // SAFETY: as above.
+    // SAFETY: the token's reference is still held.
     if let Some(extra) = unsafe { raw::extra(task) } {
         extra.give_place_back();
         extra.untie();
@@ -201,8 +202,8 @@ unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
         let waker = unsafe { header.take_waiter() };
         unwind::quietly(|| waker.wake());
     }
-    // After the wake-up: where the pool's workers have left it has settled the continuation that
-    // hangs behind the task.
+    // Dropped after the wake-up: if the pool's workers are gone, the wake-up has settled the
+    // continuation behind the task.
     drop(settling);
     if header.state.release_token() {
         // SAFETY: that was the last reference, and there is no result.

@@ -1,10 +1,12 @@
-//! What threads that are no workers have taken and not settled yet: the end of a pool waits for it.
+//! Counts tasks that threads other than workers have taken and not settled yet. The end of a pool
+//! waits for them.
 //!
-//! A worker that finds a task claimed lets go of it, and one that is taken from a queue to be
-//! refused is in none. So the workers may all be gone while the thread that ended the token, or
-//! refuses the task, still drops the closure. The count is raised before the task is taken. Whoever
-//! learned that it was taken, from whomever, before it looks at the count finds it raised: had the
-//! look come first, under the lock, the taking would come after what told of it.
+//! A worker that finds a task claimed lets go of it. A task that was taken from a queue to be
+//! refused is in no queue any more. So all workers may be gone while the thread that ended the
+//! token, or that refuses the task, still drops the closure. The count is raised before the task is
+//! taken. A thread that has learned in any way that the task was taken therefore finds the count
+//! raised. If its look at the count, under the lock, came before the raise, the taking would come
+//! after the event that told the thread of it, which is impossible.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -14,39 +16,39 @@ use std::time::Instant;
 use crate::sync::{Mutex, lock};
 
 crate::sync::thread_local! {
-    /// How many tasks this thread settles just now, one inside the drop of the other.
+    /// How many tasks this thread is settling, each inside the drop of the one before.
     static HERE: Cell<usize> = const { Cell::new(0) };
-    /// The address of the pool's count to which the innermost of them belongs, or zero.
+    /// The address of the count that the innermost of them belongs to, or zero.
     static INNERMOST: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many of a pool's tasks are claimed by threads that are no workers, and not settled.
+/// The number of a pool's tasks that threads other than workers have claimed and not settled.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     count: Mutex<Count>,
-    /// Held by whoever is about to sleep, from its look at the count on.
+    /// Held by a thread that is about to sleep, from its look at the count on.
     sleep: lock::Mutex<()>,
     none: lock::Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Count {
-    /// How many there are.
+    /// How many there are now.
     now: usize,
-    /// How many there have ever been, for who drains.
+    /// How many there have ever been, for a thread that drains the pool.
     begun: u64,
 }
 
-/// One of them; dropped, it is settled.
+/// One counted task. Dropping this marks it as settled.
 #[derive(Debug)]
 pub(crate) struct Settling {
     unsettled: Arc<Unsettled>,
-    /// What was the innermost before.
+    /// The previous value of `INNERMOST`.
     outer: usize,
 }
 
 impl Unsettled {
-    /// Before the task is taken.
+    /// Called before the task is taken.
     pub(crate) fn raise(&self) {
         let mut count = self.count.lock();
         count.now += 1;
@@ -55,7 +57,7 @@ impl Unsettled {
         }
     }
 
-    /// The claim came to nothing, or the task is settled. Runs no user code.
+    /// Called when the claim failed or the task is settled. Runs no user code.
     pub(super) fn lower(&self) {
         let mut count = self.count.lock();
         count.now -= 1;
@@ -68,7 +70,7 @@ impl Unsettled {
         }
     }
 
-    /// Before tasks are taken from their queues, to be settled on this thread.
+    /// Called before tasks are taken from their queues to be settled on this thread.
     pub(crate) fn begin(self: &Arc<Self>) -> Settling {
         self.raise();
         Arc::clone(self).settle_here()
@@ -76,14 +78,15 @@ impl Unsettled {
 
     /// A task that was claimed with the count raised is settled on this thread from here on.
     pub(crate) fn settle_here(self: Arc<Self>) -> Settling {
-        // Where thread-locals are gone, who ends the pool in there would wait for itself; a number
-        // alone stays to the thread's end.
+        // If the count were gone with other thread-locals, a thread that ends the pool from a
+        // thread-local's destructor would wait for itself. A plain number has no destructor, so it
+        // stays until the thread ends.
         let _counted = HERE.try_with(|here| here.set(here.get() + 1));
         let outer = INNERMOST.try_with(|innermost| innermost.replace(self.address())).unwrap_or(0);
         Settling { unsettled: self, outer }
     }
 
-    /// Whether the innermost task that the calling thread settles just now is one of this pool.
+    /// Whether the innermost task that the calling thread is settling belongs to this pool.
     pub(crate) fn is_settling_here(&self) -> bool {
         INNERMOST.try_with(Cell::get).is_ok_and(|innermost| innermost == self.address())
     }
@@ -92,24 +95,24 @@ impl Unsettled {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Whether somebody settles a task, and it may be waited for: not by a thread that settles one
-    /// itself.
+    /// Whether a task is being settled that the caller may wait for. A thread that is settling a
+    /// task itself must not wait.
     pub(crate) fn is_to_be_waited_for(&self) -> bool {
         !is_here() && self.is_any_left()
     }
 
-    /// How many there have ever been, if there is none that may be waited for.
+    /// How many there have ever been, or `None` while there is one that the caller may wait for.
     pub(crate) fn begun_if_none(&self) -> Option<u64> {
         let count = self.count.lock();
         (count.now == 0 || is_here()).then_some(count.begun)
     }
 
-    /// Whether somebody settles a task, be it the caller.
+    /// Whether any thread is settling a task, including the caller.
     pub(super) fn is_any_left(&self) -> bool {
         self.count.lock().now > 0
     }
 
-    /// Waits until all is settled. With an end, says whether it was by then.
+    /// Waits until all tasks are settled. With an end, returns whether they were settled by then.
     pub(crate) fn wait(&self, end: Option<Instant>) -> bool {
         let mut sleep = self.sleep.lock();
         while self.is_to_be_waited_for() {
@@ -126,7 +129,7 @@ impl Unsettled {
     }
 }
 
-/// Whether the calling thread settles a task.
+/// Whether the calling thread is settling a task.
 fn is_here() -> bool {
     HERE.try_with(Cell::get).unwrap_or(0) > 0
 }

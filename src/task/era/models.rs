@@ -1,4 +1,4 @@
-//! Models of eras: whoever is meant is told, and nobody else, whatever ends at the same time.
+//! Models of eras: a task that is meant is told (sees that it should stop), and no other task is.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,7 @@ use crate::cancel::CancelReason;
 use crate::id::PoolId;
 use crate::sync::{AtomicU32, explore};
 
-/// A running task of a pool: what it does when it is asked whether it is to stop is what
-/// `TaskContext::is_cancelled` does.
+/// A running task of a pool. It checks whether it should stop as `TaskContext::is_cancelled` does.
 struct Task {
     pool: PoolId,
     bears: u32,
@@ -63,7 +62,7 @@ fn a_task_that_looks_while_its_pool_ends_the_era_is_told() {
     });
 }
 
-/// Between two ends by its own pool, of which the first is told after the second.
+/// Spawned between two ends by its own pool, where the first end is announced after the second.
 #[test]
 fn a_task_that_is_spawned_between_two_ends_is_told_of_the_second() {
     explore(|| {
@@ -76,8 +75,8 @@ fn a_task_that_is_spawned_between_two_ends_is_told_of_the_second() {
     });
 }
 
-/// It asks, hears that another pool's tasks are meant, and bears a new era; its own pool ends one
-/// meanwhile.
+/// The task asks, learns that another pool's tasks are meant, and takes a new era. Its own pool
+/// ends an era at the same time.
 #[test]
 fn a_task_that_hears_of_another_pools_end_is_told_of_its_own() {
     explore(|| {

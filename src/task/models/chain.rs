@@ -1,12 +1,12 @@
-//! Models of a continuation: its turn against its cancel, its handle's drop, and a walk down its
-//! chain.
+//! Models of a continuation: its turn against its cancel, the drop of its handle, and a walk down
+//! its chain.
 
 use super::*;
 use crate::task::body::{Body, Stop};
 use crate::task::chain::{Released, Turn, make_link};
 use crate::task::{TaskContext, TaskRef};
 
-/// A link that gives a value of its own.
+/// A link that produces its own value.
 struct After {
     before: Option<HeldTask<Token>>,
     captured: Option<Token>,
@@ -32,7 +32,7 @@ impl Body<Token> for After {
     }
 }
 
-/// Runs the link where its turn comes.
+/// Runs the link on the thread on which its turn comes.
 struct AtOnce;
 
 impl Turn for AtOnce {
@@ -41,8 +41,8 @@ impl Turn for AtOnce {
     }
 }
 
-/// Two tasks in a chain: the first one's queued half, the second one's handle, and what is seen of
-/// them.
+/// Two tasks in a chain: the first one's queued half, the second one's handle, and the counts of
+/// both.
 fn chain() -> (QueuedTask, HeldTask<Token>, [Seen; 2]) {
     let seen = [Seen::new(), Seen::new()];
     let (queued, before) = seen[0].task();
@@ -57,7 +57,7 @@ fn behind(before: HeldTask<Token>, seen: &Seen) -> HeldTask<Token> {
     make_link::<AtOnce, (), _, _>(place, None, body)
 }
 
-/// How often the closure ran, by the values that were made.
+/// How often the closure ran, judged by the number of values made.
 fn runs(seen: &Seen) -> usize {
     seen.values_made.load(Relaxed)
 }
@@ -147,7 +147,7 @@ fn a_cancel_of_the_first_passes_down() {
     explore(|| {
         let seen = [Seen::new(), Seen::new()];
         let (queued, before) = seen[0].task();
-        // The handle that cancels is inside the link; a drop of the queue does the same from
+        // The handle that cancels is inside the link. A drop of the queue does the same from
         // outside.
         let end = behind(before, &seen[1]);
         let dropper = thread::spawn(move || drop(queued));
@@ -160,7 +160,7 @@ fn a_cancel_of_the_first_passes_down() {
     });
 }
 
-/// A link that runs whatever becomes of its handle and of the pool.
+/// A link that runs even if its handle or the pool is gone.
 struct Promised {
     before: Option<HeldTask<Token>>,
     captured: Option<Token>,
@@ -186,7 +186,7 @@ impl Body<Token> for Promised {
     }
 }
 
-/// The pool has ended.
+/// The turn in a pool that has ended.
 struct Refused;
 
 impl Turn for Refused {

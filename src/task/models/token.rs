@@ -15,7 +15,7 @@ fn tied(seen: &Seen, token: &CancelToken, meaning: Meaning) -> (QueuedTask, Held
     tied_in(None, seen, token, meaning)
 }
 
-/// A task of a pool that waits for what tokens settle.
+/// A task of a pool that waits for the tasks that tokens settle.
 fn tied_in(
     unsettled: Option<Arc<Unsettled>>,
     seen: &Seen,
@@ -97,8 +97,8 @@ fn its_end_against_a_wait_and_a_pop() {
     });
 }
 
-/// A shutdown: it comes after the workers have let go of the task, and waits if somebody settles
-/// one yet.
+/// A shutdown comes after the workers have let go of the task. It waits while a thread still
+/// settles a task.
 #[test]
 fn its_end_against_the_end_of_the_pool() {
     explore(|| {
