@@ -1,4 +1,4 @@
-//! The pool's bookkeeping: what is counted when, and how a reading is put together.
+//! The pool's bookkeeping: when each count changes, and how a reading is assembled.
 #![forbid(unsafe_code)]
 
 use super::Hub;
@@ -20,7 +20,7 @@ impl Hub {
         }
     }
 
-    /// Counts a task that was settled where it stands in its queue.
+    /// Counts a task that was settled while it is still in its queue.
     pub(crate) fn note_settled_in_queue(&self, outcome: Outcome) {
         self.count_unrun(outcome);
         self.note_claimed_in_queue();
@@ -36,24 +36,24 @@ impl Hub {
         }
     }
 
-    /// Counts a task that never sees a queue.
+    /// Counts a task that never enters a queue.
     pub(crate) fn count_unqueued(&self) {
         self.counters.unqueued.raise();
     }
 
-    /// Counts the items of a batch, which never see a queue either.
+    /// Counts the items of a batch, which never enter a queue either.
     pub(crate) fn count_batch(&self, items: usize) {
         self.counters.unqueued.raise_by(items);
     }
 
-    /// Tells of a panic: by event, because nobody may ever look at the handle.
+    /// Reports a panic as an event, because the handle may never be looked at.
     #[cold]
     pub(crate) fn tell_panic(&self, worker: Option<WorkerId>, task: String, message: &str) {
         let message = message.to_owned();
         self.events.tell(PoolEvent::TaskPanicked { worker, task, message });
     }
 
-    /// Tells of a hook's panic.
+    /// Reports a hook's panic as an event.
     pub(crate) fn tell_hook_panic(&self, worker: WorkerId, payload: &(dyn std::any::Any + Send)) {
         let message = panic_message(payload).into_owned();
         self.events.tell(PoolEvent::HookPanicked { worker, message });
@@ -63,7 +63,7 @@ impl Hub {
         self.slots[..self.config.workers].iter().map(super::Slot::info).collect()
     }
 
-    /// Spare workers are only to be seen while they have a thread.
+    /// Spare workers are visible only while they have a thread.
     pub(crate) fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.online_spares().map(super::Slot::info).collect()
     }
@@ -103,8 +103,8 @@ impl Hub {
         }
     }
 
-    /// Tasks ever handed in. What the shared queue and the dealt ones saw came from outside; an
-    /// inbox also sees tasks that were moved, so a worker counts what it spawns.
+    /// How many tasks were ever spawned. Pushes to the shared queue and the dealt queues came from
+    /// outside. An inbox also receives tasks that were moved, so a worker counts what it spawns.
     fn spawned(&self) -> u64 {
         let own = |slot: &super::Slot| {
             slot.dealt.pushed() as u64 + slot.own.pushed() as u64 + slot.counters.spawned.get()
@@ -117,28 +117,28 @@ impl Hub {
         .saturating_sub(self.counters.errands_shared.get())
     }
 
-    /// Tasks that wait: those in queues, and the items of batches.
+    /// How many tasks wait: those in queues, and the items of batches.
     fn depth(&self) -> usize {
         let claimed = self.counters.claimed_in_queue.get();
         let others = claimed.wrapping_add(self.counters.errands_queued.get());
-        // Below nothing for a moment, where who lowers a count comes before who raises it.
+        // Below zero for a moment when a thread lowers a count before another one raises it.
         let others = (others as i64).max(0) as usize;
         self.queued().saturating_sub(others) + self.backlogs.waiting()
     }
 
-    /// Tasks in all queues, dead ones included.
+    /// How many tasks are in all queues, including dead ones.
     pub(super) fn queued(&self) -> usize {
         self.queues().map(crate::queue::Queue::len).sum()
     }
 
-    /// Tasks of this priority, dead ones included.
+    /// How many tasks of this priority are queued, including dead ones.
     fn queued_as(&self, priority: Priority) -> usize {
         let own = self.slots.iter().map(|slot| slot.own.of(priority).len());
         self.lanes.of(priority).len() + own.sum::<usize>()
     }
 }
 
-/// Counts for the pool of that number, if it is still there.
+/// Counts for the pool with that id, if it still exists.
 #[derive(Debug)]
 pub(crate) struct ById;
 
@@ -150,7 +150,7 @@ impl Ledger for ById {
     }
 }
 
-/// What is told of the room in a bounded pool.
+/// The event for a change in the room of a bounded pool.
 pub(super) fn event_of(edge: Edge) -> PoolEvent {
     match edge {
         Edge::Full => PoolEvent::QueueFull,

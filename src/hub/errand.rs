@@ -1,5 +1,5 @@
-//! What waits without standing in a queue by itself: the items of batches. Errands, which do stand
-//! there, run them.
+//! Backlogs: the items of batches, which wait without being queued one by one. Errands, which are
+//! queued, run them.
 #![forbid(unsafe_code)]
 
 #[cfg(any(corepool_shuttle, corepool_virtual))]
@@ -15,17 +15,17 @@ use crate::sync::Ordering;
 use crate::sync::plain::Mutex;
 use crate::task::{Outcome, QueuedTask};
 
-/// Many items that were spawned at once, some of which nobody has started.
+/// Many items that were spawned at once, of which some have not started.
 pub(crate) trait Backlog: Send + Sync {
-    /// How many items nobody has started.
+    /// How many items have not started.
     fn waiting(&self) -> usize;
 
-    /// Settles those without a run, and counts them. Says how many they were.
+    /// Settles those items without running them, and counts them. Returns how many there were.
     fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize;
 
-    /// An errand that runs some of them, if there are any: those who are at it may all be waiting.
-    /// `most` is how many can be at it at once; where there are more errands than that, one stands
-    /// in a queue already.
+    /// Returns an errand that runs some of the items, if any are left, because the threads that run
+    /// them may all be waiting. `most` is how many threads can run them at once. If there are more
+    /// errands than that, one is queued already.
     fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask>;
 }
 
@@ -38,13 +38,13 @@ pub(crate) struct Backlogs {
 #[derive(Default)]
 struct Known {
     next: u64,
-    /// Weak: what keeps a backlog is its errands, and whoever waits for it.
-    /// All are gone through, so under shuttle they stand in an order that a replay finds again.
+    /// Weak: a backlog is kept alive by its errands and by the threads that wait for it. The map is
+    /// iterated, so under shuttle it has an order that a replay reproduces.
     all: Map<u64, Weak<dyn Backlog>>,
 }
 
 impl Backlogs {
-    /// Adds one, to be removed by this number.
+    /// Adds a backlog. Returns the number to remove it by.
     pub(crate) fn add(&self, backlog: Weak<dyn Backlog>) -> u64 {
         let mut known = self.known.lock();
         let number = known.next;
@@ -55,7 +55,7 @@ impl Backlogs {
 
     pub(crate) fn remove(&self, number: u64) {
         let gone = self.known.lock().all.remove(&number);
-        // It may hold the backlog's memory: freed without the lock.
+        // It may own the backlog's memory, so it is freed without the lock.
         drop(gone);
     }
 
@@ -72,7 +72,7 @@ impl Backlogs {
         self.all().iter().map(|backlog| backlog.waiting()).sum()
     }
 
-    /// Settles all that waits. Says how many items that were.
+    /// Settles every waiting item. Returns how many there were.
     pub(super) fn settle_waiting(&self, hub: &Hub, outcome: Outcome) -> usize {
         self.all().iter().map(|backlog| backlog.settle_waiting(hub, outcome)).sum()
     }
@@ -85,23 +85,23 @@ impl fmt::Debug for Backlogs {
 }
 
 impl Hub {
-    /// A worker is about to wait, perhaps in the midst of a batch: somebody else goes on with what
-    /// waits there.
+    /// Pushes errands for other workers to go on with the batches, because a worker is about to
+    /// wait and may be in the middle of one.
     pub(super) fn send_helpers(&self) {
         if !self.backlogs.is_empty() {
             let backlogs = self.backlogs.all().into_iter();
             let helpers: Vec<_> =
                 backlogs.filter_map(|backlog| backlog.helper(self.slots.len())).collect();
             if !helpers.is_empty() {
-                // They settle by themselves what nobody runs.
+                // The errands themselves settle what no worker runs.
                 let _gate = self.push_errands(helpers, None);
             }
         }
     }
 
-    /// Puts errands where workers will find them, and wakes one worker for all of them: who finds
-    /// one wakes the next. `from` is as for [`push`](Self::push). Not for a pool that deals its
-    /// tasks.
+    /// Puts errands where workers will find them, and wakes one worker for all of them. A worker
+    /// that finds one wakes the next. `from` is as for [`push`](Self::push). Not for a pool that
+    /// deals its tasks.
     pub(crate) fn push_errands(
         &self,
         errands: impl IntoIterator<Item = QueuedTask>,
@@ -123,28 +123,29 @@ impl Hub {
         self.wake_one()
     }
 
-    /// Puts an errand of a worker of this pool behind all that waits in the shared queue. Also when
-    /// the pool is closed: that worker will look there.
+    /// Puts an errand of a worker of this pool at the end of the shared queue. This works even when
+    /// the pool is closed, because that worker will look there.
     pub(crate) fn push_errand_back(&self, errand: QueuedTask) {
         self.share_errand(errand);
         let _gate = self.wake_one();
     }
 
     fn share_errand(&self, errand: QueuedTask) {
-        // What this queue sees counts as spawned, but for these. Counted before the push: a reading
-        // in between shows one task less rather than one that nobody has spawned.
+        // All pushes to this queue count as spawned tasks, except these. Counted before the push,
+        // so that a reading in between shows one task too few rather than one that was never
+        // spawned.
         self.counters.errands_shared.raise();
         self.counters.errands_queued.raise();
         self.shared.push(errand);
     }
 
-    /// An errand left its queue.
+    /// Counts an errand that has left its queue.
     pub(crate) fn note_errand_taken(&self) {
         self.counters.errands_queued.lower();
     }
 
-    /// Whether a task seems to stand in a queue that the worker of this index may take from, or it
-    /// is to rest itself.
+    /// Whether a task seems to be in a queue that the worker of this index may take from, or the
+    /// worker itself must rest.
     pub(crate) fn looks_busy(&self, index: Option<usize>) -> bool {
         let is_relieved = |index: usize| self.slots[index].relieved.load(Ordering::SeqCst);
         if index.is_some_and(is_relieved) {
@@ -157,7 +158,7 @@ impl Hub {
         self.looks_stocked()
     }
 
-    /// A glance without locks: whether a task seems to stand in a queue that all workers take from.
+    /// A glance without locks: whether a task seems to be in a queue that all workers take from.
     pub(super) fn looks_stocked(&self) -> bool {
         !self.shared.looks_empty() || self.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
     }

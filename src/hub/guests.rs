@@ -1,10 +1,10 @@
-//! Tasks of a pool that run on threads which are none of its workers, because something there waits
+//! Guests: threads outside the pool that run its tasks, because something on those threads waits
 //! for them.
 #![forbid(unsafe_code)]
 
 use crate::sync::Mutex;
 
-/// Who runs what, from before it is claimed until it is settled.
+/// The guests and what they run, from before a task is claimed until it is settled.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     state: Mutex<State>,
@@ -12,14 +12,14 @@ pub(crate) struct Guests {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many there have ever been; also the number of the next one.
+    /// How many guests there have ever been. Also the number of the next one.
     visits: u64,
-    /// The names of what they run.
+    /// The names of the tasks that they run.
     here: Vec<(u64, String)>,
 }
 
 impl Guests {
-    /// One comes. Gives its number.
+    /// Adds a guest. Returns its number.
     pub(crate) fn come(&self, runs: String) -> u64 {
         let mut state = self.state.lock();
         let number = state.visits;
@@ -38,12 +38,12 @@ impl Guests {
         drop(gone);
     }
 
-    /// What they run just now.
+    /// The names of the tasks that guests are running.
     pub(crate) fn running(&self) -> Vec<String> {
         self.state.lock().here.iter().map(|guest| guest.1.clone()).collect()
     }
 
-    /// How many there have ever been, if none is here.
+    /// How many guests there have ever been, if none is here now.
     pub(super) fn visits_if_empty(&self) -> Option<u64> {
         let state = self.state.lock();
         state.here.is_empty().then_some(state.visits)

@@ -1,6 +1,6 @@
-//! Tasks that are not like the rest: more or less urgent ones, and those meant for one worker.
+//! Lanes: queues for high- and low-priority tasks, and for tasks meant for one worker.
 //!
-//! A pool that has none of them pays for this with one load a look: see [`Hub::has_lanes`].
+//! A pool without such tasks pays one load per look for this: see [`Hub::has_lanes`].
 #![forbid(unsafe_code)]
 
 use super::{Gate, Hub, Slot, Way};
@@ -9,7 +9,7 @@ use crate::queue::Queue;
 use crate::sync::{AtomicBool, Ordering, handshake};
 use crate::task::QueuedTask;
 
-/// A queue for each priority. That of normal tasks is used for those of one worker only.
+/// One queue per priority. The normal one is used only for tasks meant for one worker.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     high: Queue<QueuedTask>,
@@ -17,7 +17,7 @@ pub(crate) struct Lanes {
     low: Queue<QueuedTask>,
 }
 
-/// Where a task is to go, other than where it goes by itself.
+/// Where a task must go, if not to its default place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) priority: Priority,
@@ -49,12 +49,12 @@ impl Lanes {
         [&self.high, &self.normal, &self.low]
     }
 
-    /// Whether a pop would find something in any of them.
+    /// Whether a pop would find something in any of the lanes.
     pub(crate) fn has_item(&self) -> bool {
         self.all().iter().any(|queue| queue.has_item())
     }
 
-    /// How many tasks ever stood in them.
+    /// How many tasks were ever pushed to the lanes.
     pub(super) fn pushed(&self) -> usize {
         self.all().iter().map(|queue| queue.pushed()).sum()
     }
@@ -64,32 +64,32 @@ impl Lanes {
     }
 }
 
-/// Whether lanes were ever used. Set before the first task stands in one, and never cleared.
+/// Whether lanes were ever used. Set before the first task enters a lane, and never cleared.
 #[derive(Debug, Default)]
 pub(super) struct Used {
     any: AtomicBool,
-    /// Those of workers.
+    /// The lanes of single workers.
     of_workers: AtomicBool,
 }
 
 impl Hub {
-    /// Whether some task may stand in a lane. A worker that misses the first one sees it at its
-    /// last look before it sleeps, which asks the queues themselves.
+    /// Whether a task may be in a lane. A worker that misses the first one sees it in its last look
+    /// before it sleeps, which checks the queues themselves.
     #[inline]
     pub(crate) fn has_lanes(&self) -> bool {
-        // ORDERING: a hint, as said above; who sees a task in a lane sees this too.
+        // ORDERING: a hint, as said above; a thread that sees a task in a lane sees this too.
         self.lanes_used.any.load(Ordering::Relaxed)
     }
 
-    /// Whether a task may stand in a queue of one worker.
+    /// Whether a task may be in a queue of one worker.
     pub(super) fn uses_workers_queues(&self) -> bool {
         self.way != Way::OneLine || self.lanes_used.of_workers.load(Ordering::SeqCst)
     }
 
-    /// Puts a task into its lane, and wakes somebody who may run it. `from` is as for
+    /// Puts a task into its lane, and wakes a worker that may run it. `from` is as for
     /// [`Hub::push`].
     pub(crate) fn push_to(&self, target: Target, task: QueuedTask, from: Option<usize>) -> Gate {
-        // Where there is one worker all are meant for it, and stand in line with the others.
+        // A single worker gets all tasks anyway, so a task meant for it queues like the others.
         let worker = target.worker.filter(|_| self.config.workers > 1);
         let target = Target { worker, ..target };
         if target.is_plain() {
@@ -115,7 +115,7 @@ impl Hub {
         self.wake_for(index)
     }
 
-    /// Wakes a worker that has got a task of its own. Comes after the push.
+    /// Wakes a worker that has got a task of its own. Call this after the push.
     pub(super) fn wake_for(&self, index: usize) -> Gate {
         handshake();
         let slot = &self.slots[index];
@@ -127,7 +127,7 @@ impl Hub {
         if self.idle.look().is_closed() { Gate::Closed } else { Gate::Open }
     }
 
-    /// The queues from which only this worker takes.
+    /// The queues that only this worker takes from.
     pub(super) fn own_queues(slot: &Slot) -> impl Iterator<Item = &Queue<QueuedTask>> {
         slot.own.all().into_iter()
     }

@@ -1,10 +1,10 @@
-//! Workers that do not get their core. Whoever waits for one sees it, and lets it loose.
+//! Detects workers that do not get their core, and lets them loose.
 //!
-//! A worker is pinned to its core, and if others have that core it waits for them, beside cores
-//! that idle. So whoever wakes a worker notes when, and those who nap or wait while others work
-//! look after each nap: a worker that has not arrived by then, or that is at work and gets too
-//! little of its core, may run anywhere from now on. It pins itself again when it goes to sleep, a
-//! while later. `late.md` has the cases.
+//! A worker is pinned to its core. If other threads have that core, the worker waits for them while
+//! other cores are idle. So a thread that wakes a worker notes the time. Threads that nap or wait
+//! while others work look after each nap. A worker that is *late* (woken, but not arrived in time)
+//! or that gets too little of its core while at work is *let loose*: it may run on any core of the
+//! pool. It pins itself again some time later, when it goes to sleep. `late.md` has the cases.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -21,47 +21,45 @@ use crate::metrics::{self, ThreadClock};
 use crate::sync::plain::{AtomicU32, AtomicU64};
 use crate::sync::{Ordering, thread_local};
 
-/// A worker that has been woken is late after this time, in microseconds. A wake-up takes some ten.
+/// A woken worker is late after this time, in microseconds. A wake-up takes about ten.
 const LATE: u64 = 100;
-/// For so long a thread that waits for a task sleeps before it looks; then twice as long each time.
-/// No shorter than the time between two ticks of most kernels: see `late.md`.
+/// How long a thread that waits for a task sleeps before its first look. Each later sleep is twice
+/// as long. Not shorter than the tick of most kernels: see `late.md`.
 pub(crate) const FIRST_NAP: Duration = Duration::from_millis(4);
-/// A worker at work is to have at least so many eighths of the time on a core.
+/// The share of time on a core that a worker at work should have at least, in eighths.
 const LEAST_EIGHTHS: u32 = 5;
-/// A worker stays loose for so long at least, in microseconds. If its pin then lasts for less than
-/// ten times as long, it is loose for twice as long the next time, up to the most: under steady
-/// load pins only cost.
+/// The shortest time that a worker stays loose, in microseconds. If its pin then lasts for less
+/// than [`LONG_PIN`] times as long, the next loose period is twice as long, up to [`MOST_LOOSE`]:
+/// under steady load pins only cost.
 const LEAST_LOOSE: u64 = 10_000;
 const MOST_LOOSE: u64 = 1_000_000;
 const LONG_PIN: u64 = 10;
-/// So many workers are looked at, to see whether they get their cores.
+/// How many workers are checked for whether they get their cores, at most.
 const MOST_LOOKED_AT: usize = 8;
 
-/// Whether any pool of this process was pinned so far.
+/// Whether any pool of this process has been pinned so far.
 static ARE_PINS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether waiting for a task may be waiting for a core.
+/// Whether a wait for a task may be a wait for a core.
 #[inline]
 pub(crate) fn are_pins() -> bool {
     // ORDERING: a hint; the pool that is waited for was made before.
     ARE_PINS.load(Ordering::Relaxed) != 0
 }
 
-/// What the pool needs to know for it.
+/// A pool's state for detecting late workers.
 #[derive(Debug)]
 pub(crate) struct Late {
-    /// Whether workers are pinned, and may run elsewhere.
+    /// Whether workers are pinned and may run elsewhere.
     is_on: bool,
     born: Instant,
-    /// Since when pushes have relied on workers that were woken; 0 once all of them have arrived. A
-    /// hint.
+    /// Since when pushes have relied on woken workers, or 0 once all of them have arrived. A hint.
     woken_at: CachePadded<AtomicU64>,
 }
 
 impl Late {
     pub(super) fn new(config: &Config) -> Self {
-        // A schedule has to be the same wherever it is run again, and virtual cores have nobody
-        // else.
+        // A schedule must replay the same everywhere, and virtual cores have no other users.
         let is_real = !cfg!(any(corepool_shuttle, corepool_virtual));
         let has_others = config.loose_cores.iter().any(|core| *core != config.loose_cores[0]);
         let is_on = is_real && has_others && !config.cores.is_empty();
@@ -72,34 +70,34 @@ impl Late {
         Self { is_on, born: clock::now(), woken_at: CachePadded::default() }
     }
 
-    /// Microseconds since the pool was made; never 0.
+    /// Microseconds since the pool was made. Never 0.
     fn at(&self, now: Instant) -> u64 {
         let age = now.saturating_duration_since(self.born).as_micros();
         u64::try_from(age).unwrap_or(u64::MAX - 1) + 1
     }
 }
 
-/// Where a worker is between its wake-up and its core. All hints: whoever acts on one looks at the
-/// thread itself first.
+/// Where a worker is between its wake-up and its core. All fields are hints: a thread that acts on
+/// one checks the worker's thread itself first.
 #[derive(Debug, Default)]
 pub(crate) struct Arrival {
-    /// When it was woken since it last went to rest; 0 if it was not.
+    /// When it was woken since it last went to rest, or 0 if it was not.
     woken_at: AtomicU64,
-    /// Until when it is loose; 0 while it is pinned.
+    /// Until when it is loose, or 0 while it is pinned.
     loose_until: AtomicU64,
-    /// One more than the core that it is pinned to; 0 if it is not.
+    /// The core that it is pinned to plus one, or 0 if it is not pinned.
     pinned_to: AtomicU64,
 }
 
 impl Arrival {
-    /// The worker goes to rest.
+    /// Clears the wake-up note, because the worker goes to rest.
     pub(crate) fn expect_wake(&self) {
         // ORDERING: a hint.
         self.woken_at.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn note_pinned(&self, core: Option<usize>) {
-        // ORDERING: hints; written with the lock on the thread's facts held.
+        // ORDERING: hints; written while the lock on the thread's facts is held.
         self.loose_until.store(0, Ordering::Relaxed);
         self.pinned_to.store(core.map_or(0, |core| core as u64 + 1), Ordering::Relaxed);
     }
@@ -110,7 +108,8 @@ impl Arrival {
         self.pinned_to.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the calling thread, which is the worker's, is not where it was pinned to.
+    /// Whether the calling thread, which is the worker's, runs on another core than the one it was
+    /// pinned to.
     #[inline]
     pub(crate) fn is_elsewhere(&self) -> bool {
         // ORDERING: as above.
@@ -124,7 +123,7 @@ impl Arrival {
     }
 }
 
-/// How long a worker was loose, and pinned since. Part of what is known of its thread.
+/// How long a worker was last loose, and since when it is pinned. Part of its thread's facts.
 #[derive(Debug, Default)]
 pub(crate) struct Looseness {
     pinned_at: u64,
@@ -136,7 +135,7 @@ impl Looseness {
         self.pinned_at = at;
     }
 
-    /// Until when it is to be loose that is let loose now.
+    /// Starts a loose period. Returns when it ends.
     fn let_loose(&mut self, now: u64) -> u64 {
         let was_soon = self.rest > 0 && now.saturating_sub(self.pinned_at) < LONG_PIN * self.rest;
         self.rest = if was_soon { (2 * self.rest).min(MOST_LOOSE) } else { LEAST_LOOSE };
@@ -144,7 +143,7 @@ impl Looseness {
     }
 }
 
-/// What a thread that waits has seen of the workers at its last look.
+/// What a waiting thread saw of the workers at its last look.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
     last: Option<Instant>,
@@ -159,25 +158,27 @@ pub(crate) enum Looker {
 }
 
 thread_local! {
-    /// Pushes of this thread that rely on searchers until one looks after them; and so many there
-    /// were between the last two looks.
+    /// `UNTIL_LOOK` counts this thread's pushes that rely on searchers until one of them looks.
+    /// `BETWEEN_LOOKS` is the number of pushes from one look to the next.
     static UNTIL_LOOK: Cell<u32> = const { Cell::new(1) };
     static BETWEEN_LOOKS: Cell<u32> = const { Cell::new(1) };
 }
 
-/// So many pushes rely on searchers from one look at the clock to the next, at most. No even
-/// number: a thread that pushes into two pools by turns looks after both.
+/// The most pushes that rely on searchers between two looks at the clock. Odd, so that a thread
+/// that alternates between two pools looks after both.
 const MOST_BETWEEN_LOOKS: u32 = 7;
 
-/// The calling thread has woken a worker: its next push looks after that one. Then it takes twice
-/// as many pushes each time, up to the most, so that looks at the clock cost little.
+/// Makes the calling thread's next push look after the worker that it has just woken. The number of
+/// pushes between looks then doubles each time, up to the maximum, so that reading the clock costs
+/// little.
 pub(super) fn look_soon() {
-    // Where thread-locals are gone nobody looks.
+    // Without thread-locals (at thread exit) there are no looks.
     let _set = UNTIL_LOOK.try_with(|left| left.set(1));
     let _set = BETWEEN_LOOKS.try_with(|between| between.set(1));
 }
 
-/// One more push of the calling thread relies on searchers. Says whether it is to look after them.
+/// Counts one more push of the calling thread that relies on searchers. Returns whether it must
+/// look after them.
 #[inline]
 fn is_time_to_look() -> bool {
     UNTIL_LOOK
@@ -198,13 +199,14 @@ fn look_later() {
 }
 
 impl Hub {
-    /// A worker is about to be woken.
+    /// Notes that a worker is about to be woken.
     #[inline]
     pub(super) fn note_woken(&self, index: usize) {
         if self.late.is_on {
             let now = self.late.at(clock::now());
-            // SeqCst: first the worker's note, then the look at the pool's; who clears the pool's
-            // looks at the workers' after that. So one of the two sees the other.
+            // SeqCst: this thread writes the worker's note first, and then looks at the pool's
+            // note. A thread that clears the pool's note looks at the workers' notes after that. So
+            // one of the two sees the other.
             self.slots[index].arrival.woken_at.store(now, Ordering::SeqCst);
             if self.late.woken_at.load(Ordering::SeqCst) == 0 {
                 // ORDERING: a hint.
@@ -213,7 +215,7 @@ impl Hub {
         }
     }
 
-    /// After a push that wakes nobody, because somebody searches or is on the way to.
+    /// Called after a push that wakes no worker, because one searches or is on its way to.
     #[inline]
     pub(super) fn mind_searchers(&self) {
         if is_time_to_look() {
@@ -230,7 +232,7 @@ impl Hub {
             return;
         }
         let now = self.late.at(clock::now());
-        // A clock may have gone back.
+        // The clock may have gone backwards.
         if now >= woken_at && now < woken_at.saturating_add(LATE) {
             return;
         }
@@ -241,17 +243,17 @@ impl Hub {
             slot.arrival.woken_at.load(Ordering::SeqCst) != 0 && slot.rests.is_at_rest()
         };
         if self.used_slots().iter().any(is_awaited) {
-            // After what was done, which takes its time for many. ORDERING: a hint.
+            // After the work above, which takes time if there are many workers. ORDERING: a hint.
             self.late.woken_at.store(self.late.at(clock::now()), Ordering::Relaxed);
         }
     }
 
-    /// The time as workers' pins are measured.
+    /// The time on the scale used for workers' pins.
     pub(crate) fn age(&self, now: Instant) -> u64 {
         self.late.at(now)
     }
 
-    /// Whether a worker that was let loose has been so for long enough.
+    /// Whether a worker that was let loose has been loose for long enough.
     #[inline]
     pub(crate) fn may_pin_again(&self, index: usize, now: Instant) -> bool {
         // ORDERING: a hint.
@@ -259,8 +261,8 @@ impl Hub {
         until != 0 && self.late.at(now) >= until
     }
 
-    /// A thread that waits for work of this pool looks after those that do it. Says whether it is
-    /// to look again later.
+    /// Looks after the workers on behalf of a thread that waits for this pool's work. Returns
+    /// whether the thread should look again later.
     #[cold]
     pub(crate) fn look_after(&self, looks: &mut Looks) -> bool {
         self.look_after_late(Looker::Waits);
@@ -277,15 +279,15 @@ impl Hub {
                 busy.saturating_sub(*earlier) < time * LEAST_EIGHTHS / 8
             });
             if is_starved {
-                // Not toward a certain core: see `late.md`.
+                // Not toward a specific core: see `late.md`.
                 self.let_loose(*index, None, now);
             }
         }
         true
     }
 
-    /// Lets those workers loose that were woken and have not arrived. If tasks wait, another one is
-    /// woken as well: whoever has pushed them relies on one that was on its way.
+    /// Lets loose the workers that were woken and have not arrived. If tasks wait, also wakes
+    /// another worker, because the thread that pushed them relies on a worker that was on its way.
     #[cold]
     pub(crate) fn look_after_late(&self, looker: Looker) {
         if !self.late.is_on || self.is_copy() {
@@ -300,7 +302,7 @@ impl Hub {
                 && slot.rests.is_at_rest()
         };
         let late = self.used_slots().iter().enumerate().filter(|(_, slot)| is_late(slot));
-        // Not all at once: this may be a push.
+        // Not all at once: the caller may be in a push.
         for (index, _) in late.take(MOST_LOOKED_AT) {
             if self.idle.look().has_free() && (self.looks_stocked() || !self.lanes.look_empty()) {
                 self.wake_helper();
@@ -312,8 +314,8 @@ impl Hub {
         }
     }
 
-    /// This spare worker's lender goes on while it is at work. If another worker sleeps there is a
-    /// core for it.
+    /// Called when this spare worker's lender resumes while the spare worker is at work. Lets the
+    /// spare worker loose if another worker sleeps, because then there is a core for it.
     pub(super) fn make_room(&self, slot: usize) {
         if !self.late.is_on || self.slots[slot].rests.is_at_rest() || self.is_copy() {
             return;
@@ -335,8 +337,8 @@ impl Hub {
         self.config.cores.get(at).copied()
     }
 
-    /// How long some of the workers that are at work, and pinned, have been on a core so far. Not
-    /// the calling thread.
+    /// The time on a core so far of some workers that are pinned and at work. Leaves out the
+    /// calling thread.
     fn times_at_work(&self) -> [Option<(usize, Duration)>; MOST_LOOKED_AT] {
         let mut times = [None; MOST_LOOKED_AT];
         if self.is_copy() {
@@ -346,7 +348,7 @@ impl Hub {
         let is_at_work = |slot: &Slot| !slot.rests.is_at_rest() && !slot.arrival.is_loose();
         let at_work = self.used_slots().iter().enumerate().filter(|(_, slot)| is_at_work(slot));
         let busy = at_work.filter_map(|(index, slot)| {
-            // One that pins itself just now may have no core for it.
+            // A worker that is just pinning itself may have no core to do it on, so do not wait.
             let clock = slot.thread.try_lock()?.clock.filter(|clock| *clock != own)?;
             Some((index, clock.busy()?))
         });
@@ -354,11 +356,12 @@ impl Hub {
         times
     }
 
-    /// Lets a worker run on all cores that the pool may have, if it is pinned and wants to run.
+    /// Lets a worker run on all cores that the pool may use, if it is pinned and wants to run.
     fn let_loose(&self, index: usize, toward: Option<usize>, now: Instant) {
         let slot = &self.slots[index];
-        // The thread takes this lock before it ends, so until then its number is nobody else's. Who
-        // has it now may be just that worker, without a core: nobody waits for it here.
+        // The thread takes this lock before it ends, so until then its number belongs to no other
+        // thread. The lock's holder may be this very worker, without a core, so do not wait for it
+        // here.
         let Some(mut facts) = slot.thread.try_lock() else { return };
         let thread = facts.clock.and_then(ThreadClock::number);
         let (Some(core), Some(thread)) = (facts.core, thread) else { return };
@@ -391,7 +394,7 @@ mod tests {
             now = until + 3 + times * LEAST_LOOSE;
         }
         assert_eq!(looseness.let_loose(now) - now, MOST_LOOSE);
-        // It has had its core for long.
+        // It has had its core for a long time.
         looseness.note_pinned(now);
         now += LONG_PIN * MOST_LOOSE;
         assert_eq!(looseness.let_loose(now) - now, LEAST_LOOSE);

@@ -1,9 +1,9 @@
-//! Cores that are lent: a worker that waits leaves its core to a spare worker for that time.
+//! Lent cores: a worker that waits leaves its core to a spare worker for that time.
 //!
-//! `lend.md` beside this file has the words and the steps. A core that is lent stands on the free
-//! list, by a number of its own behind those of all workers, so that submitters find it where they
-//! look anyway and lending wakes nobody by itself. Only when somebody takes it from there a spare
-//! worker is woken, or its thread started.
+//! `lend.md` beside this file has the terms and the steps. A lent core is on the free list, under a
+//! number behind those of all workers. So submitters find it where they look anyway, and lending by
+//! itself wakes no thread. Only when a thread takes it from the list is a spare worker woken, or
+//! its thread started.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -16,10 +16,10 @@ use crate::id::WorkerId;
 use crate::sync::{Ordering, handshake};
 use crate::task::Outcome;
 
-/// Starts the thread of a spare worker. Given by the floor above.
+/// Starts the thread of a spare worker. Provided by the layer above.
 pub(crate) type StartSpare = fn(&Arc<Hub>, usize) -> io::Result<()>;
 
-/// The spare workers of a pool, and who lends a core just now.
+/// The spare workers of a pool, and which workers are lending a core.
 #[derive(Debug)]
 pub(crate) struct Spares {
     start: StartSpare,
@@ -28,13 +28,13 @@ pub(crate) struct Spares {
 
 #[derive(Debug)]
 struct State {
-    /// What each spare worker does; their slots stand behind those of the others.
+    /// What each spare worker does. Their slots are behind those of the workers.
     duties: Vec<Duty>,
-    /// Whether it was given a count as searching that it has not taken yet.
+    /// Whether it was given a searching count that it has not taken yet.
     counted: Vec<bool>,
-    /// How many have asked for each worker's core to be lent.
+    /// For each worker, how many requests to lend its core are in effect.
     lends: Vec<u32>,
-    /// How often one was hired, for who drains: see `quiet.rs`.
+    /// How often a spare worker was hired. Used by threads that drain: see `quiet.rs`.
     hires: u64,
 }
 
@@ -47,19 +47,19 @@ enum Duty {
     Resting,
     /// It works on the core of this worker.
     For(usize),
-    /// It did so, and is to rest as soon as it has run what it runs.
+    /// It worked for this worker, and must rest as soon as its current task has run.
     Relieved(usize),
-    /// Its thread is about to end; until then its place is not free.
+    /// Its thread is about to end. Until then its place is not free.
     Leaving,
 }
 
-/// What a spare worker that has rested is to do.
+/// What a spare worker must do after a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Work in the place of this worker.
     Serve {
         home: usize,
-        /// It counts as searching already.
+        /// Whether it counts as searching already.
         counted: bool,
     },
     Rest,
@@ -80,27 +80,27 @@ impl Spares {
 }
 
 impl Hub {
-    /// How many workers the pool was made with; the slots behind them are those of spare ones.
+    /// How many workers the pool was made with. The slots behind them are those of spare workers.
     pub(crate) fn worker_count(&self) -> usize {
         self.config.workers
     }
 
-    /// The slots that any worker has used so far: those of spare ones come into it when they are
+    /// The slots that any worker has used so far. Those of spare workers are included once they are
     /// first needed.
     pub(crate) fn used_slots(&self) -> &[Slot] {
-        // SeqCst: a part of the last look before a sleep, whose other half is the push of a spare
+        // SeqCst: part of the last look before a sleep. The other half is the push of a spare
         // worker's task.
         &self.slots[..self.slots_used.load(Ordering::SeqCst)]
     }
 
-    /// Whose own tasks are done by this worker: a spare one does those of the worker that it stands
-    /// in for.
+    /// The worker whose own tasks this worker runs. A worker's home is itself; a spare worker's is
+    /// the home of its lender.
     pub(crate) fn home_of(&self, index: usize) -> usize {
         // ORDERING: written by the worker's own thread before it serves.
         self.slots[index].home.load(Ordering::Relaxed)
     }
 
-    /// The worker that tasks which run here are told of.
+    /// The worker id that tasks which run on this worker are told.
     pub(crate) fn worker_at(&self, index: usize) -> WorkerId {
         WorkerId::from(self.home_of(index))
     }
@@ -110,15 +110,15 @@ impl Hub {
         self.slots.len() + index
     }
 
-    /// Leaves a worker's core to whoever wants it, until [`take_core_back`](Self::take_core_back).
+    /// Lends a worker's core to any spare worker, until [`take_core_back`](Self::take_core_back).
     pub(crate) fn lend_core(&self, index: usize) {
         if self.mark_lent(index) {
             self.look_for_a_deputy(index);
         }
     }
 
-    /// The first half of that, which calls no user code. Says whether the other half is to come: it
-    /// may do so when the core was taken back already.
+    /// The first half of `lend_core`, which calls no user code. Returns whether the caller must do
+    /// the second half. That may run after the core was taken back.
     pub(super) fn mark_lent(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         if state.duties.is_empty() {
@@ -129,11 +129,12 @@ impl Hub {
             return false;
         }
         self.slots[index].lends.store(true, Ordering::SeqCst);
-        // One that waits itself would be no help, and each could come to stand in for the other.
+        // A spare worker that waits itself would not help, and two could end up serving for each
+        // other.
         let still_works = |&spare: &usize| {
             state.duties[spare] == Duty::Relieved(index)
                 && state.lends[self.config.workers + spare] == 0
-                // It may have been sent here, and be on its way yet.
+                // It may have been sent here and still be on its way.
                 && self.home_of(self.config.workers + spare) == self.home_of(index)
         };
         if let Some(spare) = (0..state.duties.len()).find(still_works) {
@@ -146,14 +147,13 @@ impl Hub {
         true
     }
 
-    /// The other half: whoever is found may have to be started, and user code names its thread.
+    /// The second half of `lend_core`. It may start a thread, which user code names.
     pub(super) fn look_for_a_deputy(&self, index: usize) {
         self.send_helpers();
         self.last_look(index);
     }
 
-    /// As a worker does that is about to sleep: after it is on the list it looks whether there is
-    /// work.
+    /// Looks for work after the lent core is on the list, like a worker that is about to sleep.
     fn last_look(&self, index: usize) {
         if mutant!("lend_without_a_look") {
             return;
@@ -163,7 +163,7 @@ impl Hub {
         } else if self.has_tasks() {
             let _gate = self.wake_one();
         } else if self.needs_a_look() {
-            // What the worker has left in its calls may be just what it waits for.
+            // What the worker has left in its fork-join calls may be just what it waits for.
             self.wake_helper();
         }
     }
@@ -173,8 +173,9 @@ impl Hub {
         home.own.has_item() || home.dealt.has_item()
     }
 
-    /// A spare worker is to be had again: cores that are lent, but neither served nor on the list,
-    /// go back there. All of them, for only a look tells which has work that is waiting.
+    /// Lists the cores again that are lent but neither served nor on the list, because a spare
+    /// worker is available again. Lists all of them, because only a look tells which has work that
+    /// is waiting.
     fn offer_again(&self, state: MutexGuard<'_, State>) {
         let unserved = self.list_unserved(&state);
         drop(state);
@@ -183,7 +184,7 @@ impl Hub {
         }
     }
 
-    /// Puts those cores on the list, and says whose they are.
+    /// Puts those cores on the list, and returns the indices of their lenders.
     fn list_unserved(&self, state: &State) -> Vec<usize> {
         let is_unserved = |&index: &usize| {
             state.lends[index] > 0
@@ -197,8 +198,8 @@ impl Hub {
         unserved
     }
 
-    /// The worker goes on. A spare one in its place is relieved: it still ends the task that it
-    /// runs, on another core if one is free.
+    /// Ends a lending because the worker resumes. A spare worker in its place is relieved: it still
+    /// finishes its current task, on another core if one is free.
     pub(crate) fn take_core_back(&self, index: usize) {
         let mut state = self.spares.state.lock();
         if state.duties.is_empty() {
@@ -211,14 +212,14 @@ impl Hub {
         self.slots[index].lends.store(false, Ordering::SeqCst);
         let was_listed = self.idle.take(self.lent(index));
         let mut still_works = None;
-        // Also then: an entry that was promised when the core was lent before may have been used
-        // for this time.
+        // Even if the core was listed: an entry that was promised during the previous lending may
+        // have been used for this one.
         if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) {
             state.duties[spare] = Duty::Relieved(index);
             let slot = self.config.workers + spare;
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
-            // It may be asleep on the list; awake it sees by itself that it is relieved.
+            // It may be asleep on the list. If it is awake it sees by itself that it is relieved.
             if !mutant!("relieved_asleep") && self.idle.take(slot) {
                 self.unpark_worker(slot);
             } else {
@@ -234,17 +235,18 @@ impl Hub {
         }
     }
 
-    /// Wakes whoever stands in for a worker that lends its core, for a task that is that worker's
-    /// own.
+    /// Wakes the spare worker that serves for a worker that lends its core, because the lender has
+    /// got a task of its own.
     pub(super) fn wake_deputy(&self, index: usize) {
         let state = self.spares.state.lock();
         let spare = state.duties.iter().position(|duty| *duty == Duty::For(index));
         drop(state);
-        // Who serves already comes first: the core may be on the list all the same, promised twice
-        // over, and whoever took it from there would find that nobody is needed.
+        // A spare worker that serves already comes first. The core may be on the list as well,
+        // because it was promised twice, and a thread that took it from there would find that no
+        // spare worker is needed.
         match spare.map(|spare| self.config.workers + spare) {
             Some(slot) if self.idle.take(slot) => self.unpark_worker(slot),
-            // It waits itself.
+            // The spare worker waits itself.
             Some(slot) if self.slots[slot].lends.load(Ordering::SeqCst) => self.wake_deputy(slot),
             Some(_) => {}
             None if self.idle.take(self.lent(index)) => self.employ(index),
@@ -252,8 +254,8 @@ impl Hub {
         }
     }
 
-    /// All spare workers are taken: one that sleeps for another lender is sent to this one, if it
-    /// has tasks of its own.
+    /// Sends a spare worker that sleeps for another lender to this one, if this one has tasks of
+    /// its own. Called when all spare workers are taken.
     fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
         if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
             return;
@@ -268,15 +270,16 @@ impl Hub {
         }
     }
 
-    /// Whether a lender whom nobody serves has tasks of its own, which nobody else may run.
+    /// Whether no spare worker serves for this lender, and it has tasks of its own, which no other
+    /// worker may run.
     fn is_in_need(&self, state: &State, index: usize) -> bool {
         state.lends[index] > 0
             && !state.duties.contains(&Duty::For(index))
             && self.has_own_tasks(index)
     }
 
-    /// A spare worker that is about to sleep is sent to a lender in need, if there is one. Says
-    /// whether it was. `slot` is its own.
+    /// Sends a spare worker that is about to sleep to a lender in need, if there is one. Returns
+    /// whether it did. `slot` is the spare worker's own.
     pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
         let state = self.spares.state.lock();
         let spare = slot - self.config.workers;
@@ -290,30 +293,30 @@ impl Hub {
         in_need.is_some()
     }
 
-    /// The spare worker leaves the lender that it serves for another one.
+    /// Moves the spare worker from the lender that it serves to another one.
     fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
-        // It goes as if to rest, and learns in `next_order` that it is not to.
+        // It leaves its loop as if to rest, and `next_order` tells it to serve instead.
         if !mutant!("sent_unrelieved") {
             self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
         }
-        // Also the one that it leaves.
+        // This includes the lender that it leaves.
         self.offer_again(state);
     }
 
-    /// Somebody has taken a lent core from the free list: finds a spare worker for it. It counts as
-    /// searching already.
+    /// Finds a spare worker for a lent core that the caller has taken from the free list. The entry
+    /// counts as searching already.
     #[cold]
     pub(super) fn employ(&self, index: usize) {
         let mut lender = Some(index);
-        // A loop, for each that finds none may pass its search on to the next lent core, and there
-        // may be thousands.
+        // A loop, because each failed attempt may pass its search on to the next lent core, and
+        // there may be thousands.
         while let Some(index) = lender {
             lender = if self.hire(index) { None } else { self.pass_search_on() };
         }
     }
 
-    /// Says whether the caller's count as searching was taken over or given back.
+    /// Returns whether the caller's searching count was taken over or given back.
     fn hire(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         let has_work = !self.is_closed() || self.has_tasks() || self.has_own_tasks(index);
@@ -335,7 +338,7 @@ impl Hub {
         state.hires += 1;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
         self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
-        // Without the lock: a thread that starts is named by user code.
+        // Without the lock, because user code names a thread that starts.
         drop(state);
         if before == Duty::Resting {
             self.unpark_worker(slot);
@@ -345,15 +348,15 @@ impl Hub {
         true
     }
 
-    /// The system refused the thread of a spare worker that was hired.
+    /// Called when the system refused the thread of a spare worker that was hired.
     fn is_not_to_be_had(&self, spare: usize) {
         let mut state = self.spares.state.lock();
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;
         drop(state);
-        // Who pushed meanwhile relied on this search, so a worker that sleeps is woken in its
-        // place. Not for the other lent cores: their spare workers' threads would be refused as
-        // well.
+        // A thread that pushed meanwhile relied on this search, so a sleeping worker is woken in
+        // its place. Not for the other lent cores: the threads of their spare workers would be
+        // refused as well.
         while self.pass_search_on().is_some() {}
         let state = self.spares.state.lock();
         if state.duties.contains(&Duty::Resting) {
@@ -376,16 +379,16 @@ impl Hub {
         started
     }
 
-    /// A count as searching is given up. If nobody else searches, there may be work that counted on
-    /// it, or a call.
+    /// Gives up a searching count. If no other worker searches, wakes one for work that relied on
+    /// this search, or for a fork-join call.
     pub(crate) fn stop_search(&self) {
         if let Some(lender) = self.pass_search_on() {
             self.employ(lender);
         }
     }
 
-    /// As [`stop_search`](Self::stop_search), but whose turn it is may be a lent core: then gives
-    /// its lender, and the count with it.
+    /// Like [`stop_search`](Self::stop_search), except that if the next entry is a lent core,
+    /// returns its lender and leaves the searching count with it.
     fn pass_search_on(&self) -> Option<usize> {
         let word = self.idle.end_search();
         if !word.wants_a_searcher() || !(self.has_tasks() || self.needs_a_look()) {
@@ -399,14 +402,14 @@ impl Hub {
         lender
     }
 
-    /// What a spare worker is to do that has rested, or was relieved. `slot` is its own.
+    /// What a spare worker must do after it has rested or was relieved. `slot` is its own.
     pub(crate) fn next_order(&self, slot: usize, is_patient: bool) -> Order {
         let mut state = self.spares.state.lock();
         let spare = slot - self.config.workers;
         let counted = std::mem::take(&mut state.counted[spare]);
         let (duty, order) = match state.duties[spare] {
             Duty::For(home) => {
-                // It may have been sent here from elsewhere.
+                // It may have been sent here from another lender.
                 self.slots[slot].relieved.store(false, Ordering::SeqCst);
                 (Duty::For(home), Order::Serve { home, counted })
             }
@@ -424,21 +427,21 @@ impl Hub {
             self.call_drainers();
         }
         if counted && !serves && !mutant!("count_kept") {
-            // Hired and relieved before it was awake.
+            // It was hired and relieved before it was awake.
             self.stop_search();
         }
         order
     }
 
-    /// How often a spare worker was hired; none while one stands in for anybody, or is at a task
-    /// from when it did.
+    /// How often a spare worker was hired. `None` while any spare worker serves, or is still at a
+    /// task that it took while serving.
     pub(super) fn hires_if_all_rest(&self) -> Option<u64> {
         let is_at_rest = |duty: &Duty| !matches!(duty, Duty::For(_) | Duty::Relieved(_));
         let state = self.spares.state.lock();
         state.duties.iter().all(is_at_rest).then_some(state.hires)
     }
 
-    /// A spare worker's thread ends, whatever it was at.
+    /// Called when a spare worker's thread ends, whatever it was doing.
     pub(crate) fn spare_ends(&self, slot: usize) {
         let mut state = self.spares.state.lock();
         state.duties[slot - self.config.workers] = Duty::Off;
@@ -446,7 +449,7 @@ impl Hub {
         self.call_drainers();
     }
 
-    /// The pool is closed: who rests has to see it.
+    /// Wakes the resting spare workers so that they see that the pool is closed.
     pub(super) fn wake_resting_spares(&self) {
         let state = self.spares.state.lock();
         for (spare, duty) in state.duties.iter().enumerate() {

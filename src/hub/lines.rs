@@ -1,4 +1,4 @@
-//! The lines of a pool's fork-join calls, and who looks after what is left on them.
+//! The lines of a pool (each thread's row of fork-join jobs), and the lookout that watches them.
 //!
 //! `lines.md` beside this file says why nothing stays hidden there, and what that costs.
 #![forbid(unsafe_code)]
@@ -15,17 +15,17 @@ use crate::offer::{Line, Offer, Taken};
 use crate::sync::lock::Mutex;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, handshake, heavy_fence};
 
-/// Nobody is the lookout.
+/// The value of `who` while no worker is the lookout.
 const NOBODY: usize = usize::MAX;
 
-/// Who watches the lines while all that look for work sleep.
+/// Watches the lines while all workers that look for work sleep.
 #[derive(Debug)]
 pub(crate) struct Lookout {
     /// The worker that naps instead of sleeping, to look at the lines now and then.
     who: CachePadded<AtomicUsize>,
     /// Whether every line asks its owner to call a worker when something is added.
     calls: AtomicBool,
-    /// The lines of threads that are no workers.
+    /// The lines of guests: threads outside the pool that take part in its fork-join calls.
     guests: Mutex<Vec<Arc<Line>>>,
     guest_count: AtomicUsize,
     most_searchers: u32,
@@ -35,11 +35,11 @@ pub(crate) struct Lookout {
 
 impl Lookout {
     pub(super) fn new(workers: usize) -> Self {
-        // A schedule has to be the same wherever it is run again.
+        // A schedule must replay the same everywhere.
         let cores = if cfg!(corepool_shuttle) { 2 } else { affinity::usable().parallelism };
         Self {
             who: CachePadded::new(AtomicUsize::new(NOBODY)),
-            // Lines begin so.
+            // A new line asks for a call.
             calls: AtomicBool::new(true),
             guests: Mutex::default(),
             guest_count: AtomicUsize::new(0),
@@ -48,19 +48,19 @@ impl Lookout {
         }
     }
 
-    /// Makes this worker the lookout, if there is none.
+    /// Makes this worker the lookout if there is none. Returns whether it did.
     pub(crate) fn begin(&self, worker: usize) -> bool {
         self.who.compare_exchange(NOBODY, worker, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// This worker is the lookout no more. Look who is free after it.
+    /// Ends this worker's time as the lookout. The caller must then check which workers are free.
     pub(crate) fn end(&self, worker: usize) {
         let _ended = self.who.compare_exchange(worker, NOBODY, Ordering::SeqCst, Ordering::SeqCst);
         handshake();
     }
 
-    /// A lookout stands back, or does not. Says for how long all of them have. One may follow the
-    /// other meanwhile.
+    /// Notes whether a lookout stands back. Returns how long lookouts have stood back without a
+    /// break, even if one followed another meanwhile.
     pub(crate) fn stand_back(&self, since: Option<Instant>) -> Duration {
         let mut stood_back = self.stood_back_since.lock();
         *stood_back = since.map(|now| stood_back.unwrap_or(now));
@@ -68,7 +68,7 @@ impl Lookout {
         begin.map_or(Duration::ZERO, |(now, begin)| now.saturating_duration_since(begin))
     }
 
-    /// Who is the lookout.
+    /// The worker that is the lookout.
     fn get(&self) -> Option<usize> {
         Some(self.who.load(Ordering::SeqCst)).filter(|&who| who != NOBODY)
     }
@@ -83,28 +83,29 @@ impl Lookout {
 }
 
 impl Hub {
-    /// A thread takes part in fork-join calls for the first time.
+    /// Adds the line of a guest that takes part in fork-join calls for the first time.
     pub(crate) fn add_guest(&self, line: Arc<Line>) {
         let mut guests = self.lookout.guests.lock();
-        // Whose thread has ended, nobody else keeps.
+        // A line whose thread has ended is held only by this list.
         guests.retain(|line| Arc::strong_count(line) > 1);
         guests.push(line);
         self.lookout.guest_count.store(guests.len(), Ordering::SeqCst);
     }
 
-    /// How many workers may search at a time: more than half of the cores would be in one another's
-    /// way.
+    /// How many workers may search at a time. More than half of the cores would get in one
+    /// another's way.
     pub(crate) fn most_searchers(&self) -> u32 {
         self.lookout.most_searchers
     }
 
-    /// Whether more workers are to be woken for what is left in fork-join calls. A guest has a core
-    /// of its own, so the worker that belongs there may as well sleep on.
+    /// Whether to wake more workers for what is left in fork-join calls. A guest occupies a core,
+    /// so the worker of that core may as well go on sleeping.
     pub(crate) fn wants_helpers(&self, word: Word) -> bool {
         self.has_calls() && (!self.lookout.is_there() || word.free() as usize > self.busy_guests())
     }
 
-    /// A guest has the core of a worker. So the only worker of a pool is not for guests.
+    /// Whether workers help guests. A guest occupies the core of a worker, so the only worker of a
+    /// pool does not.
     fn helps_guests(&self) -> bool {
         self.worker_count() > 1
     }
@@ -135,7 +136,8 @@ impl Hub {
         self.with_guests(|guests| guests.iter().filter_map(times).sum())
     }
 
-    /// Looks at each line, the workers' first, from this one on, until one gives something.
+    /// Looks at each line until one yields something: the workers' lines first, starting at
+    /// `first`.
     pub(crate) fn find_on_lines<R>(
         &self,
         first: usize,
@@ -153,7 +155,7 @@ impl Hub {
         numbered.find_map(|(number, line)| look(slots.len() + number, line))
     }
 
-    /// A part of this work that nobody has begun, but for what lies on the caller's own line.
+    /// Takes a part of `whole` that has not started and is not on the caller's own line.
     pub(crate) fn take_part_of(
         &self,
         whole: &Arc<Offer>,
@@ -167,7 +169,7 @@ impl Hub {
         taken.inspect(|_| self.note_taken())
     }
 
-    /// A part of a fork-join call was taken.
+    /// Counts a part of a fork-join call that was taken.
     pub(crate) fn note_taken(&self) {
         self.counters.jobs_offered.raise();
         self.counters.jobs_taken.raise();
@@ -188,9 +190,9 @@ impl Hub {
         of_workers.wrapping_add(of_guests)
     }
 
-    /// Nobody searches any more, or somebody is free who was not. Says whether one of those who are
-    /// free has to look at the lines: nobody watches, and a thread is inside a call. If not,
-    /// whoever begins one calls a worker.
+    /// Whether a free worker must look at the lines, because no worker watches and a thread is
+    /// inside a call. If there is no call, the next thread to begin one calls a worker. Call this
+    /// when no worker searches any more, or when a worker has become free.
     pub(crate) fn needs_a_look(&self) -> bool {
         if self.lookout.is_there() {
             return false;
@@ -201,13 +203,14 @@ impl Hub {
         self.has_calls()
     }
 
-    /// Nobody watches from here on: whoever adds something to a line calls a worker. Look at the
-    /// lines after this: what was added before and called nobody is seen.
+    /// Makes every line ask for a call, because no worker watches from here on: an owner that adds
+    /// something to its line calls a worker. Look at the lines after this, to see what was added
+    /// before without a call.
     ///
-    /// Says whether the lines were asked just now.
+    /// Returns whether this call made the lines ask.
     pub(crate) fn ask_for_calls(&self) -> bool {
-        // Who finds it done already need not wait for the other one's fence: that one looks after
-        // it.
+        // A thread that finds it done already need not wait for the other thread's fence: the other
+        // thread looks after it.
         if self.lookout.calls.load(Ordering::SeqCst)
             || self.lookout.calls.swap(true, Ordering::SeqCst)
         {
@@ -219,45 +222,46 @@ impl Hub {
         true
     }
 
-    /// A thread that was asked to adds something to its line.
+    /// Called by a thread that adds something to its line and was asked to call a worker.
     #[cold]
     pub(crate) fn answer_call(&self, line: &Line) {
-        // In this order: who asks next has to find that this line does not ask any more.
+        // In this order: the next thread to ask must find that this line does not ask any more.
         line.answer_call();
         self.lookout.calls.store(false, Ordering::SeqCst);
         handshake();
-        // Of a guest that may not be helped there is no call.
+        // A guest that may not be helped causes no call.
         self.call_for_help();
     }
 
-    /// The calling thread has left much on its line, and knows it: somebody who is free comes at
-    /// once.
+    /// Brings a free worker at once, because the calling thread knows that it has left much on its
+    /// line.
     #[cold]
     pub(crate) fn call_for_help(&self) {
         let word = self.idle.look();
         if word.has_free() && self.has_calls() {
             match self.lookout.get() {
-                // On the caller's core it would be in the way.
+                // On the caller's core the lookout would be in the way.
                 Some(worker) if self.is_here(worker) && word.free() > 1 => {
-                    // Not left to a nap that may be long: whoever is woken watches after this one.
+                    // Not left to a nap that may be long: the worker that is woken becomes the next
+                    // lookout.
                     self.lookout.end(worker);
                     self.wake_helper();
                 }
-                // It is taking a nap.
+                // The lookout is taking a nap.
                 Some(worker) if self.idle.take(worker) => self.unpark_worker(worker),
                 Some(_) => {}
-                // Also if somebody searches: that one may end its search for another reason.
+                // Even if another worker searches, because that search may end for another reason.
                 None => self.wake_helper(),
             }
         }
     }
 
-    /// The lookout goes to work, or was called for something else. Somebody else is to watch, if
-    /// there is anybody.
+    /// Ends a lookout that goes to work or was called for something else. Makes another free worker
+    /// watch, if there is one.
     pub(crate) fn end_lookout(&self, worker: usize) {
         self.lookout.end(worker);
         if !self.idle.look().has_free() {
-            // Whoever goes to sleep next sees to it.
+            // The next worker that goes to sleep takes care of it.
             return;
         }
         if !self.has_calls() {

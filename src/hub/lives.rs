@@ -1,4 +1,4 @@
-//! The pool's threads: how many still serve, and who has to be joined.
+//! The pool's threads: how many still serve, and which ones have to be joined.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -21,44 +21,44 @@ const SPENT_THREADS: usize = 32;
 pub(crate) struct Lives {
     state: Mutex<State>,
     changed: Condvar,
-    /// Tasks that other threads than workers are about to settle.
+    /// Tasks that threads other than workers are about to settle.
     pub(crate) unsettled: Arc<Unsettled>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Workers that will look at the queues again, those whose thread is being replaced included.
+    /// Workers that will look at the queues again, including those whose thread is being replaced.
     serving: usize,
-    /// How often somebody began to.
+    /// How often a worker began to serve.
     arrivals: u64,
     closed: bool,
     /// A shutdown with a deadline has left tasks behind.
     given_up: bool,
     threads: Vec<JoinHandle<()>>,
-    /// The threads that somebody joins just now.
+    /// The threads that are being joined.
     joining: Vec<ThreadId>,
-    /// Whether a thread was started to join the others, for those who must not block.
+    /// Whether a thread was started to join the others for callers that must not block.
     has_joiner: bool,
-    /// Whether one was started to wait for what other threads settle.
+    /// Whether a thread was started to wait for what other threads settle.
     has_settler: bool,
-    /// Who waits for the end of all threads without blocking.
+    /// Wakers that wait for the end of all threads without blocking.
     watchers: Watchers,
 }
 
 impl Lives {
-    /// Starts a worker's first thread, or its next one, which takes the count over.
+    /// Starts a worker's first thread, or its next one, which takes over the count.
     ///
     /// # Errors
-    /// What the system said when it refused the thread.
+    /// The system's error if it refused the thread.
     pub(crate) fn start_thread(
         &self,
         start: impl FnOnce() -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
-        // The lock is held meanwhile: the new thread cannot end before it is known who joins it.
+        // Hold the lock meanwhile, so that the new thread cannot end before its handle is stored.
         let mut state = self.state.lock();
         let thread = start()?;
         // A thread counts as finished before the destructors of its thread-locals have run, and
-        // `shutdown` is to wait for those as well: so finished ones are let go only where
+        // `shutdown` must wait for those too. So finished threads are released only where
         // replacements pile up.
         if state.threads.len() >= state.serving + SPENT_THREADS {
             state.threads.retain(|thread| !thread::has_ended(thread));
@@ -73,18 +73,19 @@ impl Lives {
         state.arrivals += 1;
     }
 
-    /// A worker is gone for good. If it is the last one it does this before anybody who waits goes
-    /// on.
+    /// Called when a worker has left for good. The last worker runs `when_last` before any waiting
+    /// thread resumes.
     pub(crate) fn end_serving(&self, when_last: impl Fn()) {
         let mut state = self.state.lock();
         while state.serving == 1 {
             let arrivals = state.arrivals;
-            // Without the lock: dropping tasks is user code.
+            // Without the lock, because dropping tasks is user code.
             drop(state);
             when_last();
             state = self.state.lock();
-            // Who came meanwhile and is here still is the last one. Who came and went was not,
-            // because this one was here, and may have left a task where it had looked before.
+            // A worker that arrived meanwhile and is still here is now the last one. A worker that
+            // arrived and left was not the last, because this one was here. It may have left a task
+            // where this one had already looked.
             if state.arrivals == arrivals {
                 break;
             }
@@ -95,14 +96,14 @@ impl Lives {
         }
     }
 
-    /// Marks the pool closed. Says whether this call did it.
+    /// Marks the pool closed. Returns whether this call did it.
     pub(crate) fn close(&self) -> bool {
         let before = std::mem::replace(&mut self.state.lock().closed, true);
         self.changed.notify_all();
         !before
     }
 
-    /// What still runs is not waited for when the pool is dropped.
+    /// Makes a later drop of the pool not wait for what still runs.
     pub(crate) fn give_up(&self) {
         self.state.lock().given_up = true;
     }
@@ -111,7 +112,7 @@ impl Lives {
         self.state.lock().given_up
     }
 
-    /// Waits until every worker is gone. With an end, says whether they were by then.
+    /// Waits until every worker has left. With an `end`, returns whether they had left by then.
     pub(crate) fn wait_for_all(&self, end: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         while state.serving > 0 {
@@ -127,7 +128,7 @@ impl Lives {
         true
     }
 
-    /// Waits for a while, or until the pool is closed. Says whether it is.
+    /// Waits for a while, or until the pool is closed. Returns whether it is.
     pub(crate) fn rest_unless_closed(&self, rest: Duration) -> bool {
         let end = crate::clock::after(rest);
         let mut state = self.state.lock();
@@ -139,15 +140,16 @@ impl Lives {
         state.closed
     }
 
-    /// As [`join_threads`](Self::join_threads), but gives up at `end`: a thread has served to its
-    /// end when it runs the destructors of the user's thread-locals, and those may take as long as
-    /// they like, as may those of a closure that a token has claimed. Says whether it gave up.
+    /// As [`join_threads`](Self::join_threads), but gives up at `end`. A thread has finished
+    /// serving when it runs the destructors of the user's thread-locals, and those may take any
+    /// amount of time. So may the destructor of a closure that a token has claimed. Returns whether
+    /// it gave up.
     pub(crate) fn join_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let are_joined = self.join_only_threads_until(end);
         !are_joined || !self.unsettled.wait(Some(end))
     }
 
-    /// Says whether they were joined by then.
+    /// Returns whether they were joined by then.
     fn join_only_threads_until(self: &Arc<Self>, end: Instant) -> bool {
         let lives = Arc::clone(self);
         let me = thread::current().id();
@@ -158,7 +160,7 @@ impl Lives {
             *told.0.lock() = true;
             told.1.notify_one();
         });
-        // Without a thread to spare nothing is lost: the others end by themselves.
+        // If the system refuses the thread, nothing is lost: the others end by themselves.
         if joiner.is_err() {
             return true;
         }
@@ -167,8 +169,9 @@ impl Lives {
         *done
     }
 
-    /// Joins the threads that nobody joined yet, but for the calling one, and waits for those that
-    /// somebody else joins; then for the tasks that are settled by threads of others.
+    /// Joins the threads that have not been joined, except the calling one, and waits for those
+    /// that other threads are joining. Then waits for the tasks that threads outside the pool
+    /// settle.
     pub(crate) fn join_threads(&self) {
         let me = thread::current().id();
         self.join_threads_but(me, |_| ());
@@ -180,18 +183,18 @@ impl Lives {
         let _all = self.unsettled.wait(None);
     }
 
-    /// Joins the threads but for this one, and changes the state when that is done.
+    /// Joins all threads except this one, and changes the state when that is done.
     fn join_threads_but(&self, me: ThreadId, at_end: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
         let mut threads = std::mem::take(&mut state.threads);
         threads.retain(|thread| thread.thread().id() != me);
         let names: Vec<_> = threads.iter().map(|thread| thread.thread().id()).collect();
         state.joining.extend(&names);
-        // Who waits in a destructor of one of these threads has to learn that it must not.
+        // A thread that waits in a destructor of one of these threads must learn that it must not.
         self.tell_all(state);
         for thread in threads {
             // A worker's thread ends without a panic, or the process has aborted. What a thread
-            // killed from outside leaves behind makes `join` panic; there is nothing to save then.
+            // killed from outside leaves behind makes `join` panic. Nothing can be saved then.
             let _ended = crate::unwind::catch(|| thread.join());
         }
         let mut state = self.state.lock();
@@ -200,7 +203,7 @@ impl Lives {
         self.tell_all(state);
     }
 
-    /// Wakes everybody who waits, whether blocked or not.
+    /// Wakes all waiters, blocked or not.
     fn tell_all(&self, mut state: MutexGuard<'_, State>) {
         let watchers = state.watchers.take_all();
         drop(state);
@@ -208,9 +211,8 @@ impl Lives {
         wake_each(watchers);
     }
 
-    /// Says whether all threads have ended; if not, the waker is woken when it is time to ask
-    /// again. Does not block: what the threads' destructors take is waited for by a thread of its
-    /// own.
+    /// Returns whether all threads have ended. If not, the waker is woken when it is time to ask
+    /// again. Does not block: a separate thread waits for the threads' destructors.
     pub(crate) fn have_ended(self: &Arc<Self>, place: &mut Option<Watcher>, waker: &Waker) -> bool {
         let waker = waker.clone();
         let me = thread::current().id();
@@ -241,14 +243,14 @@ impl Lives {
         false
     }
 
-    /// Lets go of the waker that [`have_ended`](Self::have_ended) has kept.
+    /// Removes the waker that [`have_ended`](Self::have_ended) has kept.
     pub(crate) fn stop_waiting(&self, watcher: Watcher) {
         let unneeded = self.state.lock().watchers.step_out(watcher);
         discard(unneeded);
     }
 }
 
-/// Does something that may block on a thread of its own.
+/// Runs something that may block on a separate thread.
 fn wait_beside(wait: impl FnOnce() + Clone + Send + 'static) {
     let handed_on = affinity::handed_on();
     let beside = {
@@ -259,25 +261,25 @@ fn wait_beside(wait: impl FnOnce() + Clone + Send + 'static) {
         }
     };
     if thread::Builder::new().spawn(beside).is_err() {
-        // The system gives no thread to wait in; mostly there is next to nothing to wait for.
+        // The system refuses the thread. Usually there is next to nothing to wait for.
         wait();
     }
 }
 
 impl State {
-    /// Whether somebody has to join the threads, and that must not be this one.
+    /// Whether a thread has to join the others, and this thread must not.
     fn wants_joiner(&self, me: ThreadId) -> bool {
         let is_left = |thread: &JoinHandle<()>| thread.thread().id() != me;
         self.serving == 0 && !self.has_joiner && self.threads.iter().any(is_left)
     }
 
-    /// Whether somebody joins threads just now, or is about to.
+    /// Whether threads are being joined, or are about to be.
     fn are_joined(&self) -> bool {
         self.has_joiner || !self.joining.is_empty()
     }
 
-    /// Whether there is somebody to wait for. The destructors of a thread that is being joined must
-    /// not wait for the others: those who join wait for it.
+    /// Whether there are threads to wait for. The destructors of a thread that is being joined must
+    /// not wait for the others, because the joining threads wait for it.
     fn is_to_be_waited_for(&self, me: ThreadId) -> bool {
         self.serving > 0 || self.are_joined() && !self.joining.contains(&me)
     }

@@ -1,4 +1,4 @@
-//! What the workers and the owner of a pool share: push, wake, close, drain.
+//! Owns the state that a pool's workers and its owner share: push, wake, close, drain.
 #![forbid(unsafe_code)]
 
 mod counting;
@@ -63,65 +63,65 @@ use sweeper::Sweeper;
 use watchdog::Watchdog;
 pub(crate) use watchers::Watcher;
 
-/// One pool's common state. It knows tasks and queues; what a worker does is a floor above.
+/// One pool's shared state. It knows tasks and queues. What a worker does is a layer above.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) id: PoolId,
     pub(crate) way: Way,
-    /// The process that has the threads; a forked child has a copy of everything but them.
+    /// The process that has the threads. A forked child has a copy of everything except them.
     process: u32,
     pub(crate) config: Config,
-    /// What its threads have from the thread that built it, whoever starts them.
+    /// What the pool's threads inherit from the thread that built it, whichever thread starts them.
     pub(crate) heritage: Heritage,
-    /// Tasks that no worker took yet.
+    /// Tasks that no worker has taken yet.
     pub(crate) shared: Queue<QueuedTask>,
-    /// Those that are more or less urgent. Normal ones stand in `shared`.
+    /// High- and low-priority tasks. Normal ones are in `shared`.
     pub(crate) lanes: Lanes,
     lanes_used: Used,
-    /// The workers, and behind them the spare ones.
+    /// The workers, followed by the spare workers.
     pub(crate) slots: Box<[Slot]>,
     spares: Spares,
     slots_used: AtomicUsize,
     pub(crate) idle: IdleList,
-    /// Who looks after what is left on the lines of fork-join calls.
+    /// The worker that watches the lines (a line is a thread's row of fork-join jobs).
     pub(crate) lookout: Lookout,
     pub(crate) admission: Option<Arc<Admission>>,
-    /// Whether a task that nothing special is asked of may do without the optional part.
+    /// Whether a task with no special options may be built without the optional part.
     pub(crate) has_plain_tasks: bool,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
     watchdog: Option<Watchdog>,
-    /// Looks after workers that do not get their cores.
+    /// Watches for workers that do not get their cores.
     late: Late,
     pub(crate) lives: Arc<Lives>,
     pub(crate) backlogs: Backlogs,
     sweeper: Sweeper,
-    /// Who runs tasks of this pool and is none of its workers.
+    /// Threads that run tasks of this pool and are none of its workers.
     pub(crate) guests: Guests,
-    /// Who waits until there is nothing to do.
+    /// Threads that wait until there is nothing to do.
     drainers: Drainers,
-    /// Ends when all tasks are asked to stop.
+    /// Ended when all tasks are asked to stop.
     token: PoolToken,
-    /// Whose turn it is to be dealt a task.
+    /// The worker that is dealt the next task (round robin).
     turn: AtomicUsize,
-    /// How many tasks were accepted that carry their age.
+    /// How many tasks that carry their age were accepted.
     ages: AtomicUsize,
-    /// Keeps the cores taken in the process-wide table.
+    /// Keeps the cores marked as taken in the process-wide table.
     _lease: Lease,
 }
 
-/// Where normal tasks stand until they start.
+/// Where normal tasks wait until they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// In the shared queue, and in the inboxes of the workers that spawned them or took some more
-    /// at once.
+    /// In the shared queue, and in the inboxes of workers that spawned them or took several at
+    /// once.
     Inboxes,
-    /// In the shared queue, all of them, and each is taken from there when it starts. So one worker
-    /// starts them in the order in which they came, and a full pool that drops the oldest finds it
-    /// at the front.
+    /// All in the shared queue, and each is taken from there when it starts. So a single worker
+    /// starts tasks in the order in which they were spawned, and a full pool that drops the oldest
+    /// finds it at the front.
     OneLine,
-    /// In a queue for each worker, dealt in turn.
+    /// In one queue per worker, dealt in turn.
     Dealt,
 }
 
@@ -150,7 +150,7 @@ pub(crate) struct Times {
 #[must_use]
 pub(crate) enum Gate {
     Open,
-    /// A worker may have taken the task all the same; if none has, nobody will.
+    /// A worker may have taken the task anyway. If none has, none will.
     Closed,
 }
 
@@ -197,8 +197,8 @@ impl Hub {
             guests: Guests::default(),
             drainers: Drainers::default(),
             token: PoolToken::new(),
-            // Not near its end as others are: there a worker may have two turns in a row, which is
-            // no harm, but tests count turns.
+            // Unlike other counters, this one never starts near its overflow (`first.rs`). There a
+            // worker may get two turns in a row. That is harmless, but tests count turns.
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(first::WORD),
             config,
@@ -208,13 +208,13 @@ impl Hub {
         hub
     }
 
-    /// Whether each task is to carry the optional part, because something is measured of it.
+    /// Whether each task must carry the optional part, because something about it is measured.
     #[inline]
     pub(crate) fn measures_tasks(&self) -> bool {
         self.times.is_some() || self.watchdog.is_some()
     }
 
-    /// Puts a task where a worker will find it, and wakes one if that is needed. `from` is the
+    /// Puts a task where a worker will find it, and wakes a worker if needed. `from` is the
     /// submitter's index if it is a worker of this pool.
     #[inline]
     pub(crate) fn push(&self, task: QueuedTask, from: Option<usize>) -> Gate {
@@ -241,7 +241,7 @@ impl Hub {
         }
     }
 
-    /// Wakes a free worker if nobody searches. Comes after a push: see `idle/README.md`.
+    /// Wakes a free worker if no worker searches. Call this after a push: see `idle/README.md`.
     #[inline]
     pub(crate) fn wake_one(&self) -> Gate {
         let word = self.idle.look();
@@ -255,7 +255,7 @@ impl Hub {
         if word.is_closed() { Gate::Closed } else { Gate::Open }
     }
 
-    /// Where the tasks stand that the worker of this index has spawned.
+    /// The queue that holds the tasks that the worker of this index has spawned.
     #[inline]
     pub(crate) fn queue_of(&self, index: usize) -> &Queue<QueuedTask> {
         if self.way == Way::OneLine { &self.shared } else { &self.slots[index].inbox }
@@ -267,19 +267,19 @@ impl Hub {
         self.wake_for(index)
     }
 
-    /// Whose turn it is to be dealt a task.
+    /// The index of the worker that is dealt the next task.
     fn next_turn(&self) -> usize {
         // ORDERING: only the number matters.
         self.turn.fetch_add(1, Ordering::Relaxed) % self.config.workers
     }
 
-    /// Wakes the most recently freed worker that suits the caller's habit.
+    /// Wakes the most recently freed worker that fits the caller's habit.
     #[cold]
     fn wake_best(&self) {
         let prefer = habit::wakes();
         let here = self.core_here();
         let fits = |index: usize| match (here, prefer) {
-            // A core that is lent is the last resort.
+            // A lent core is the last resort.
             _ if index >= self.slots.len() => false,
             (None, _) => true,
             (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
@@ -295,10 +295,10 @@ impl Hub {
         }
     }
 
-    /// Wakes a free worker, whoever searches: that one may be at something else.
+    /// Wakes a free worker even while another one searches: the searcher may be busy elsewhere.
     #[cold]
     pub(crate) fn wake_helper(&self) {
-        // The caller goes on working, so its own core is not to be had.
+        // The caller goes on working, so its own core is not available.
         let here = self.core_here();
         let far = |index: usize| here.is_none() || self.config.cores.get(index) != here.as_ref();
         if let Some(index) = self.idle.take_some(far) {
@@ -306,7 +306,7 @@ impl Hub {
         }
     }
 
-    /// Whether that is the core of this worker.
+    /// Whether the calling thread runs on this worker's core.
     pub(crate) fn is_here(&self, worker: usize) -> bool {
         self.core_here().is_some_and(|here| self.config.cores.get(worker) == Some(&here))
     }
@@ -316,8 +316,9 @@ impl Hub {
         if self.config.cores.len() > 1 { affinity::current_core() } else { None }
     }
 
-    /// The caller woke the worker of its own core and then went on instead of sleeping: that worker
-    /// may have to wait for the core, so another one is woken though it counts as searching.
+    /// Wakes another worker after the caller has woken the worker of its own core and then gone on
+    /// instead of sleeping. The first worker may have to wait for the core, although it counts as
+    /// searching.
     #[cold]
     fn wake_another(&self) {
         if let Some(index) = self.idle.take_any() {
@@ -325,7 +326,8 @@ impl Hub {
         }
     }
 
-    /// Wakes a worker that was taken from the free list, or finds one for a lent core that was.
+    /// Wakes a worker taken from the free list. If the entry was a lent core, finds a worker for
+    /// it.
     fn unpark(&self, index: usize) {
         match index.checked_sub(self.slots.len()) {
             None => self.unpark_worker(index),
@@ -339,25 +341,25 @@ impl Hub {
         self.slots[index].parker.unpark();
     }
 
-    /// Stops accepting tasks and wakes everybody, so that all see it. Says whether this call did
-    /// it.
+    /// Stops accepting tasks and wakes all workers, so that they see it. Returns whether this call
+    /// closed the pool.
     pub(crate) fn close(&self) -> bool {
         if self.is_copy() {
-            // Who held a lock when the process was forked holds it here for ever, and nobody is
-            // there to be woken.
+            // A thread that held a lock at the time of the fork holds it here forever, and there is
+            // no thread to wake.
             return self.idle.close();
         }
         let first = self.lives.close();
         if first {
-            // Before the workers know, so that their exits are told after it.
+            // Before the workers know, so that their exits are reported after this event.
             self.events.tell(PoolEvent::Closed);
         }
         self.idle.close();
         if let Some(admission) = &self.admission {
             admission.close();
         }
-        // All are taken before one is woken: a lent core comes back to the list if a spare worker's
-        // thread is refused.
+        // Take all before waking one: a lent core returns to the list if the system refuses the
+        // spare worker's thread.
         let taken: Vec<_> = std::iter::from_fn(|| self.idle.take_any()).collect();
         for index in taken {
             self.unpark(index);
@@ -366,8 +368,8 @@ impl Hub {
         first
     }
 
-    /// Whether this is a copy in a forked child: the workers stayed in the parent, and nothing that
-    /// is waited for will ever come.
+    /// Whether this is a copy in a forked child. The workers stayed in the parent, so nothing that
+    /// is waited for will ever arrive.
     pub(crate) fn is_copy(&self) -> bool {
         lineage::process() != self.process
     }
@@ -384,14 +386,14 @@ impl Hub {
             || self.used_slots().iter().any(|slot| slot.inbox.has_item())
     }
 
-    /// Whether nothing is left in any queue that this worker takes from, and no pusher under way
-    /// either.
+    /// Whether every queue that this worker takes from is empty, with no pusher halfway through a
+    /// push.
     pub(crate) fn is_drained(&self, index: usize) -> bool {
         // After the look that found the pool closed, before the looks at the queues: a submitter
-        // that found it open has pushed before that.
+        // that found the pool open has pushed before that.
         handshake();
-        // Between two queues tasks stand in none: who moves some runs one of them, and may wait in
-        // it for the others.
+        // Between two queues, tasks are in neither. A worker that moves tasks runs one of them, and
+        // may wait in it for the others.
         let moves = || self.moves();
         Moves::none_missed(moves, || {
             let own = Self::own_queues(&self.slots[index]);
@@ -399,12 +401,12 @@ impl Hub {
         })
     }
 
-    /// What each worker moves from one queue to another.
+    /// The batches that each worker moves from one queue to another.
     fn moves(&self) -> impl Iterator<Item = &Moves> {
         self.used_slots().iter().map(|slot| &slot.moves)
     }
 
-    /// Settles all that waits without running it. Says how many tasks that were.
+    /// Settles every waiting task without running it. Returns how many tasks that were.
     pub(crate) fn settle_waiting(&self, outcome: Outcome) -> usize {
         let _settling = self.lives.unsettled.begin();
         let mut settled = 0;
@@ -412,19 +414,18 @@ impl Hub {
         loop {
             let moves = Moves::all_over(self.moves());
             match self.settle_round(outcome) {
-                // What is settled may bring the continuation behind it to a queue that was emptied
-                // before.
+                // Settling a task may push its continuation to a queue that was emptied before.
                 Some(count) => settled += count,
                 None if moves.is_some() && Moves::all_over(self.moves()) == moves => {
                     return settled;
                 }
-                // Some stood between two queues.
+                // Some tasks were between two queues.
                 None => gap.wait(),
             }
         }
     }
 
-    /// Empties each queue once. `None` if there was nothing in any.
+    /// Empties each queue once. Returns `None` if all were empty.
     fn settle_round(&self, outcome: Outcome) -> Option<usize> {
         let mut settled = self.backlogs.settle_waiting(self, outcome);
         let mut found = settled > 0;
@@ -455,14 +456,15 @@ impl Hub {
         self.common_queues().chain(self.used_slots().iter().flat_map(Self::own_queues))
     }
 
-    /// Those that anybody empties in the end.
+    /// The queues that any worker empties in the end.
     fn common_queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
         let of_workers = self.used_slots().iter().flat_map(|slot| [&slot.dealt, &slot.inbox]);
         std::iter::once(&self.shared).chain(self.lanes.all()).chain(of_workers)
     }
 }
 
-/// Pops though a pusher may stand in the gap: the pool is closing, and that pusher's task counts.
+/// Pops, waiting for a pusher in the gap between the two steps of its push: the pool is closing,
+/// and that pusher's task counts.
 fn pop_patiently(queue: &Queue<QueuedTask>) -> Option<QueuedTask> {
     let mut gap = Gap::default();
     loop {

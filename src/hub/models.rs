@@ -1,9 +1,8 @@
-//! Models of lending: a core that somebody lends is used, and given back, and no task waits
-//! meanwhile.
+//! Models of lending: a lent core is used and given back, and no task is left waiting meanwhile.
 //!
-//! A task is the number of the lender that waits for it, so a task that nobody runs shows as a
-//! deadlock, which loom reports. All held with three preemptions too (2026-11-21, the last one
-//! 2026-11-27); the longest run with two.
+//! A task is the number of the lender that waits for it. So a task that no worker runs shows as a
+//! deadlock, which loom reports. All models also held with three preemptions (2026-11-21, the last
+//! one 2026-11-27). The longest ones normally run with two.
 #![forbid(unsafe_code)]
 
 mod pool;
@@ -40,8 +39,8 @@ fn a_task_of_the_lenders_own_is_run_there() {
     });
 }
 
-/// Who goes on at once and lends again may find the spare worker of the first time still on its
-/// way.
+/// A lender that resumes at once and lends again may find the spare worker of the first lending
+/// still on its way.
 #[test]
 fn a_core_that_is_lent_again_at_once_is_used() {
     explore(|| {
@@ -56,8 +55,8 @@ fn a_core_that_is_lent_again_at_once_is_used() {
     });
 }
 
-/// The second task comes when the spare worker is relieved or about to be: it runs it, or the
-/// lender does.
+/// The second task arrives when the spare worker is relieved or about to be. Either the spare
+/// worker or the lender runs it.
 #[test]
 fn a_task_that_comes_while_the_core_is_given_back_is_run() {
     explore_shallow(|| {
@@ -68,8 +67,8 @@ fn a_task_that_comes_while_the_core_is_given_back_is_run() {
         pool.waits[0].park();
         let submitter = pool.beside(|pool| pool.submit(0));
         pool.take_core_back(0);
-        // The lender waits no more: it is a worker again, and it may be woken for the task, or the
-        // spare one has it.
+        // The lender waits no more. It is a worker again, so it may be woken for the task, or the
+        // spare worker has it.
         let watcher = thread::spawn({
             let pool = Arc::clone(&pool);
             move || {
@@ -86,7 +85,7 @@ fn a_task_that_comes_while_the_core_is_given_back_is_run() {
     });
 }
 
-/// When the spare worker is done with one of them it is offered to the other.
+/// When the spare worker is done with one lender it is offered to the other.
 #[test]
 fn two_lenders_share_one_spare_worker() {
     explore_shallow(|| {
@@ -106,8 +105,8 @@ fn two_lenders_share_one_spare_worker() {
     });
 }
 
-/// It has nothing to do for the first lender any more when a task comes that is meant for the
-/// second one, who may be about to lend.
+/// The spare worker has nothing left to do for the first lender when a task arrives that is meant
+/// for the second one, which may be about to lend.
 #[test]
 fn a_spare_worker_that_sleeps_for_one_lender_is_sent_to_another() {
     explore_shallow(|| {
@@ -116,7 +115,7 @@ fn a_spare_worker_that_sleeps_for_one_lender_is_sent_to_another() {
         pool.lend_core(0);
         pool.submit(0);
         pool.waits[0].park();
-        // It may be asleep by now, or about to be.
+        // The spare worker may be asleep by now, or about to be.
         let other = pool.beside(|pool| pool.lend_until_run(1));
         pool.submit_for(1, 1);
         other.join().unwrap();

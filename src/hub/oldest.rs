@@ -1,8 +1,8 @@
-//! The task that has waited longest, which goes when a full pool drops the oldest.
+//! Finds the task that has waited longest, which a full pool that drops the oldest refuses.
 //!
-//! Where that may happen, tasks stand in one line, whoever spawned them (`Way::OneLine`), so its
-//! front is the oldest but for what is placed, dealt or of another priority. Those queues are
-//! looked at only where there is such a task.
+//! In such a pool all tasks share one queue, whichever thread spawned them (`Way::OneLine`). So its
+//! front is the oldest task, except for tasks that are placed, dealt, or of another priority. Their
+//! queues are looked at only where there is such a task.
 #![forbid(unsafe_code)]
 
 use super::Hub;
@@ -11,7 +11,7 @@ use crate::spin::Gap;
 use crate::task::{Outcome, QueuedTask};
 
 impl Hub {
-    /// Makes room for a new task by refusing the one that has waited longest. Says whether there
+    /// Makes room for a new task by refusing the one that has waited longest. Returns whether there
     /// was one.
     pub(crate) fn drop_oldest(&self) -> bool {
         let _settling = self.lives.unsettled.begin();
@@ -28,8 +28,8 @@ impl Hub {
             let Some((age, queue)) = fronts.reduce(older) else { return false };
             let is_it = |task: &QueuedTask| task.age() == Some(age);
             let Some(oldest) = queue.pop_when(is_it) else {
-                // A worker was faster, and then another is the oldest; or a submitter is about to
-                // link its task behind this one. It may need this core for that.
+                // Either a worker was faster, and then another task is the oldest. Or a submitter
+                // is about to link its task behind this one, and may need this core for that.
                 gap.wait();
                 continue;
             };
@@ -41,7 +41,8 @@ impl Hub {
         }
     }
 
-    /// Takes out tasks that were cancelled at the head of a queue: they hide the oldest that waits.
+    /// Removes cancelled tasks from the heads of the queues, because they hide the oldest waiting
+    /// task.
     fn drop_claimed_fronts(&self) {
         for queue in self.aged_queues() {
             while queue.pop_when(QueuedTask::is_claimed).is_some() {
@@ -50,7 +51,7 @@ impl Hub {
         }
     }
 
-    /// The queues in which a task may stand, as far as one look can tell.
+    /// The queues that may hold a task, as far as one look can tell.
     fn aged_queues(&self) -> impl Iterator<Item = &Queue<QueuedTask>> {
         let common = std::iter::once(&self.shared).chain(self.lanes.all());
         let slots = if self.uses_workers_queues() { self.used_slots() } else { &[] };
@@ -61,8 +62,8 @@ impl Hub {
     }
 }
 
-/// Compares two ages that may lie on both sides of the end of the count: on a machine of 32 bits
-/// that comes within hours.
+/// Compares two ages that may lie on both sides of the counter's overflow. On a 32-bit machine it
+/// overflows within hours.
 fn is_older(age: usize, other: usize) -> bool {
     (age.wrapping_sub(other) as isize) < 0
 }

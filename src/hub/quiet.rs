@@ -1,42 +1,42 @@
-//! Whether a pool has nothing to do, and those who wait until it has not.
+//! Whether a pool is quiet (has nothing to do), and the threads that wait until it is.
 //!
-//! A pool is quiet if at one moment all workers rested, nothing stood in any queue, and no thread
-//! that is none of its workers ran or settled a task of it. The look takes longer than a moment, so
-//! it goes like this: all rest; nothing waits; and all rest still, each in the same rest.
+//! A pool is quiet if at one moment all workers rested, no queue held a task, and no thread outside
+//! the pool ran or settled one of its tasks. A look takes longer than a moment, so it has three
+//! steps. All workers rest; nothing waits; all workers still rest, each in the same rest.
 //!
 //! # Why that is right
 //!
-//! A thread that may take a task from a queue is a worker, a spare worker, a guest that runs a task
-//! in place, or one that settles a task. Each kind has a number that rises when such a thread
-//! begins to work, before it takes anything, and says "at rest" only after it has left everything:
-//! what its task has spawned stands in a queue by then, and the task is settled. The number and the
-//! word "at rest" are read together, as one access ([`Rests`]) or under one lock (the others), both
-//! times.
+//! A thread that may take a task from a queue is a worker, a spare worker, a guest (a thread
+//! outside the pool that runs a task in place), or a thread that settles a task. Each kind has a
+//! number that rises when such a thread begins to work, before it takes anything. The thread says
+//! "at rest" only after it has left everything: by then all that its task has spawned is in a
+//! queue, and the task is settled. Both times, the number and the state "at rest" are read
+//! together, as one access ([`Rests`]) or under one lock (the others).
 //!
-//! Suppose that the look says "quiet", and take the first task that was accepted before, or was
-//! spawned by one that was, and is not settled. Some thread pushed it.
+//! Suppose that the look says "quiet". Take the first task that is not settled and was accepted
+//! before, or was spawned by a task that was. Some thread pushed it.
 //!
 //! - That thread pushed it before the first look at that thread, and has rested since. The first
 //!   look saw that rest, so the look at the queues sees the push. It found the queue empty, so
-//!   somebody has taken the task, and said before that it works. The look at the queue has read
-//!   what the taker wrote there, so the second look at the taker sees at least that work. Its
-//!   number has risen since the first look, or it worked at the first look: both times the answer
-//!   is "no".
-//! - That thread pushed it after the first look at it. Then it worked after the first look, and its
-//!   number has changed by the second one, or it works still. Either it began before the look at
-//!   the queues, as it holds a task that they have lost, and is seen as above; or it took its task
-//!   after that look, and the task stood in its queue at the look, which is the case above for that
-//!   task.
+//!   another thread, the taker, has taken the task, and said before that it works. The look at the
+//!   queue has read what the taker wrote there, so the second look at the taker sees at least that
+//!   work. Either its number has risen since the first look, or it worked at the first look. In
+//!   both cases the answer is "no".
+//! - That thread pushed it after the first look at it. Then the thread worked after the first look,
+//!   and either its number has changed by the second look, or it still works. If it began before
+//!   the look at the queues, it holds a task that they have lost, and is seen as above. Otherwise
+//!   it took its task after that look, and that task was in its queue at the look, so the case
+//!   above applies to that task.
 //!
-//! What is spawned from outside while somebody drains is not promised to be waited for.
+//! A drain need not wait for tasks that are spawned from outside while it runs.
 //!
-//! The first version read the workers' words first, and their counts of rests afterwards. Where the
+//! The first version read the workers' states first and their counts of rests afterwards. If the
 //! drainer lost its core between the two, a spare worker could be hired, take a task, and have its
-//! new count read, so the second look found the same; and a processor that reads later things
-//! earlier needs no such pause. A worker whose thread had ended also rested without counting that.
+//! new count read, so the second look found the same. A processor that reorders loads does not even
+//! need such a pause. A worker whose thread had ended also rested without counting it.
 //!
-//! Nothing counts tasks for this, and a worker that goes to sleep pays one load. A call that is
-//! missed all the same, because what was last to end does not call, costs [`LOOK_AGAIN`].
+//! Nothing counts tasks for this, and a worker that goes to sleep pays one load. A missed call,
+//! because the last thread to finish does not call, costs [`LOOK_AGAIN`].
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -52,11 +52,11 @@ use crate::queue::Queue;
 use crate::sync::lock::{Condvar, Mutex};
 use crate::sync::{AtomicUsize, Ordering, handshake};
 
-/// Who waits looks again after so long, though nobody has called it.
+/// How long a waiting drainer sleeps before it looks again without a call.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// How often a worker has begun to rest and to work again: odd while it rests, so that one access
-/// tells whether it does, and since when. Only the worker's thread writes.
+/// Counts how often a worker has begun to rest and to work again. The count is odd while it rests,
+/// so one load tells whether it rests, and since when. Only the worker's thread writes it.
 #[derive(Debug)]
 pub(crate) struct Rests(CachePadded<AtomicUsize>);
 
@@ -65,13 +65,13 @@ impl Rests {
         Self(CachePadded::new(AtomicUsize::new(0)))
     }
 
-    /// Before the worker's last look at the queues.
+    /// Call this before the worker's last look at the queues.
     #[inline]
     pub(crate) fn begin(&self) {
         self.change();
     }
 
-    /// Before the worker takes anything.
+    /// Call this before the worker takes anything.
     #[inline]
     pub(crate) fn end(&self) {
         self.change();
@@ -82,8 +82,9 @@ impl Rests {
         // ORDERING: only this thread writes, so nothing is lost between the load and the store.
         let before = self.0.load(Ordering::Relaxed);
         let after = if mutant!("rest_unnumbered") { 1 - before } else { before.wrapping_add(1) };
-        // A part of two handshakes: with a dealer, see `idle/README.md`, and with who drains. And a
-        // release: who sees a rest sees what was done before it.
+        // Part of two handshakes: with a thread that deals tasks (see `idle/README.md`), and with a
+        // thread that drains. Also a release: a thread that sees a rest sees what was done before
+        // it.
         self.0.store(after, Ordering::SeqCst);
     }
 
@@ -92,15 +93,15 @@ impl Rests {
         self.present().is_some()
     }
 
-    /// The number of the rest that the worker is in.
+    /// The number of the current rest, if the worker rests.
     fn present(&self) -> Option<usize> {
         let number = self.0.load(Ordering::SeqCst);
         (number % 2 == 1).then_some(number)
     }
 }
 
-/// Whether all rested throughout a look that has found nothing. `resting` gives a number that is
-/// another one if anybody has worked meanwhile.
+/// Whether all threads rested throughout a look that found nothing. `resting` returns a number that
+/// differs if any thread has worked meanwhile.
 fn rested_throughout(
     resting: impl Fn() -> Option<u64>,
     finds_nothing: impl FnOnce() -> bool,
@@ -109,24 +110,24 @@ fn rested_throughout(
     finds_nothing() && (mutant!("quiet_asked_once") || resting() == Some(before))
 }
 
-/// The rests that these workers are in, as one number; none unless all rest.
+/// The current rests of these workers as one number. `None` unless all rest.
 fn all_at_rest<'r>(workers: impl IntoIterator<Item = &'r Rests>) -> Option<u64> {
     let add = |sum: u64, rests: &Rests| Some(sum.wrapping_add(rests.present()? as u64));
     workers.into_iter().try_fold(0, add)
 }
 
-/// Those who wait until the pool is quiet.
+/// The threads that wait until the pool is quiet.
 #[derive(Debug, Default)]
 pub(crate) struct Drainers {
     waiting: AtomicUsize,
     /// How often they were called.
     calls: AtomicUsize,
-    /// Held by whoever is about to sleep, from its look at the calls on.
+    /// Held by a thread that is about to sleep, from its look at the calls on.
     sleep: Mutex<()>,
     called: Condvar,
 }
 
-/// One who waits.
+/// One waiting thread. Dropping it ends the wait.
 struct Standing<'a>(&'a Drainers);
 
 impl Drainers {
@@ -142,7 +143,7 @@ impl Drainers {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Waits until somebody calls who has not called by then, or until the end.
+    /// Waits until the next call after `calls` was read, or until `end`.
     fn wait(&self, calls: usize, end: Instant) {
         let mut sleep = self.sleep.lock();
         while self.calls() == calls {
@@ -152,7 +153,8 @@ impl Drainers {
         }
     }
 
-    /// The pool may have become quiet: to be called after what says so was stored.
+    /// Wakes the drainers, if any, because the pool may have become quiet. Call this after storing
+    /// what shows that.
     fn call_if_any(&self) {
         handshake();
         if self.waiting.load(Ordering::SeqCst) > 0 {
@@ -176,13 +178,14 @@ impl Drop for Standing<'_> {
 }
 
 impl Hub {
-    /// The pool may have become quiet: to be called after what says so was stored.
+    /// Wakes the drainers, if any, because the pool may have become quiet. Call this after storing
+    /// what shows that.
     #[inline]
     pub(crate) fn call_drainers(&self) {
         self.drainers.call_if_any();
     }
 
-    /// Blocks until nothing that was accepted waits or runs, or the pool has ended.
+    /// Blocks until no accepted task waits or runs, or the pool has ended.
     pub(crate) fn wait_until_quiet(&self) {
         let standing = self.drainers.stand();
         loop {
@@ -206,8 +209,8 @@ impl Hub {
         rested_throughout(|| self.resting(), nothing_waits)
     }
 
-    /// How often anybody has rested or come, as one number; none unless all workers rest, and
-    /// nobody else runs or settles a task of the pool.
+    /// How often any thread has rested or arrived, as one number. `None` unless all workers rest
+    /// and no other thread runs or settles a task of the pool.
     fn resting(&self) -> Option<u64> {
         let workers = self.slots[..self.config.workers].iter().map(|slot| &slot.rests);
         let parts = [

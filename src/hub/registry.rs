@@ -1,8 +1,8 @@
-//! The pools of this process by number, so that a handle can find its task's pool without holding
-//! it.
+//! The pools of this process by id, so that a handle can find its task's pool without owning it.
 //!
-//! A handle that kept its pool alive would cost two contended counts a task, and a task that is
-//! still queued would keep alive what is to be shut down. Cancelling is rare enough for a look-up.
+//! A handle that kept its pool alive would cost two contended reference counts per task, and a
+//! queued task would keep alive a pool that should shut down. Cancelling is rare enough for a
+//! look-up.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ fn pools() -> &'static Pools {
     POOLS.get_or_init(Pools::default)
 }
 
-/// A number that no pool has now. Two pools made at this moment cannot get the same: numbers come
-/// round only after millions.
+/// An id that no pool has now. Two pools made at the same moment cannot get the same id, because
+/// ids repeat only after millions.
 pub(super) fn free_id() -> PoolId {
     loop {
         let id = PoolId::next();
@@ -35,7 +35,7 @@ pub(super) fn add(hub: &Arc<Hub>) {
     pools().write().insert(hub.id, Arc::downgrade(hub));
 }
 
-/// The pool of this number, if it is still there.
+/// The pool with this id, if it still exists.
 pub(crate) fn find(id: PoolId) -> Option<Arc<Hub>> {
     pools().read().get(&id).and_then(Weak::upgrade)
 }

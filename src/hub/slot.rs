@@ -1,4 +1,4 @@
-//! One worker's place in the pool: its queues, its bed, its counters, and what is known of its
+//! One worker's slot in the pool: its queues, its parker, its counters, and the facts of its
 //! thread.
 #![forbid(unsafe_code)]
 
@@ -19,48 +19,49 @@ use crate::sync::lock::Mutex;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::{QueuedTask, RunningName};
 
-/// Outlives the worker's threads: a new one finds everything here.
+/// Outlives the worker's threads. A new thread finds everything here.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) id: WorkerId,
-    /// Tasks spawned by this worker's tasks, and batches it took. Others may take from it.
+    /// Tasks spawned by this worker's tasks, and batches that it took. Other workers may take from
+    /// it.
     pub(crate) inbox: Queue<QueuedTask>,
     /// Tasks dealt to this worker. Only it takes from here.
     pub(crate) dealt: Queue<QueuedTask>,
     /// Tasks that only this worker may run.
     pub(crate) own: Lanes,
-    /// Batches that the worker takes from other queues into its inbox.
+    /// Batches that the worker moves from other queues into its inbox.
     pub(crate) moves: Moves,
     pub(crate) parker: Parker,
-    /// What the worker has left to be run in its fork-join calls.
+    /// The worker's line: what it has left to be run in its fork-join calls.
     pub(crate) line: Line,
-    /// Begun before the worker sleeps and ended after it, for who deals it a task and who drains.
+    /// Begun before the worker sleeps and ended after it. Read by threads that deal tasks or drain.
     pub(crate) rests: Rests,
     /// Set by a submitter on this worker's core that is about to sleep until the task is done: it
-    /// wants the core back as soon as it is.
+    /// wants the core back as soon as the task is done.
     pub(crate) hurried: AtomicBool,
-    /// Whether it was woken and has not come yet, or was let loose for that.
+    /// Whether it was woken and has not arrived yet, or was let loose because of that.
     pub(crate) arrival: Arrival,
     pub(crate) counters: WorkerCounters,
     pub(crate) running: RunningName,
-    /// How long it has been at its task, if somebody wants to know.
+    /// How long it has been at its task, if a watchdog watches it.
     pub(super) watched: Watched,
-    /// Whether the worker runs a part of somebody's fork-join call.
+    /// Whether the worker runs a part of another thread's fork-join call.
     pub(crate) helping: AtomicBool,
-    /// Set by a task that ran in place of a wait and wants the thread to end: it ends after the
-    /// task that waited.
+    /// Set by a task that ran in place of a wait and wants the thread to end. The thread ends after
+    /// the task that waited.
     pub(crate) ending: AtomicBool,
-    /// Whose own tasks its thread does: its own, or those of the worker that a spare one stands in
-    /// for.
+    /// The index of the worker whose own tasks this worker's thread runs: its own, or for a spare
+    /// worker that of the worker it stands in for.
     pub(crate) home: AtomicUsize,
     /// Set while the worker waits and lends its core: see `lend.rs`.
     pub(crate) lends: AtomicBool,
-    /// Told to a spare worker that is to rest.
+    /// Tells a spare worker to rest.
     pub(crate) relieved: AtomicBool,
     pub(crate) thread: Mutex<ThreadFacts>,
 }
 
-/// What is known of a worker's present thread.
+/// The facts of a worker's present thread.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadFacts {
     pub(crate) name: String,
@@ -69,14 +70,14 @@ pub(crate) struct ThreadFacts {
     pub(crate) core_kind: Option<CoreKind>,
     pub(crate) clock: Option<ThreadClock>,
     pub(crate) looseness: Looseness,
-    /// Another core than the worker's own, which is not to be had.
+    /// The lease on another core, because the worker's own is not available.
     pub(crate) moved_to: Option<Lease>,
     /// The CPU time of threads that have ended.
     past: Option<Duration>,
     pub(crate) life: Life,
 }
 
-/// How far a worker's thread has come.
+/// The stage of a worker's thread.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     #[default]
@@ -141,7 +142,7 @@ impl Slot {
     }
 
     fn is_helping(&self) -> bool {
-        // ORDERING: a hint for people.
+        // ORDERING: a hint, shown to people only.
         self.helping.load(Ordering::Relaxed)
     }
 
@@ -157,12 +158,12 @@ impl Slot {
 }
 
 impl ThreadFacts {
-    /// What the kernel gave.
+    /// Notes the core that the kernel gave.
     pub(crate) fn set_core(&mut self, core: Option<usize>, kind: Option<CoreKind>) {
         (self.core, self.core_kind) = (core, kind);
     }
 
-    /// The worker's thread is about to end: keeps its CPU time.
+    /// Keeps the CPU time of the worker's thread, which is about to end.
     pub(crate) fn end_clock(&mut self) {
         self.past = self.busy();
         self.clock = None;

@@ -1,4 +1,4 @@
-//! Stopping all of a pool's tasks at once: what waits is cancelled, and what runs is asked to stop.
+//! Stops all of a pool's tasks at once: cancels waiting tasks and asks running ones to stop.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, mpsc};
@@ -13,35 +13,34 @@ use crate::sync::lock::Mutex;
 use crate::sync::thread;
 use crate::task::{ClaimedTask, Outcome, QueuedTask, era};
 
-/// Workers may move tasks between queues all the time. So often all queues are gone through; what
-/// is missed sees that it is to stop.
+/// How many passes over all queues are made, at most, because workers may keep moving tasks between
+/// them. A task that all passes miss still sees that it should stop.
 const ROUNDS: u32 = 64;
-/// What settles cancelled tasks gets so much time at least, from its beginning on: mostly their
-/// closures are dropped in no time.
+/// How long settling cancelled tasks may take at least, counted from its start. Dropping their
+/// closures usually takes almost no time.
 const LEAST_TIME: Duration = Duration::from_millis(20);
 
-/// The token of a pool. A new one takes its place each time that it has ended.
+/// The current token of a pool. Each time it ends, a new one replaces it.
 #[derive(Debug)]
 pub(crate) struct PoolToken(Mutex<CancelToken>);
 
-/// Waiting tasks that were cancelled, and whose closures are being dropped on a thread of their
-/// own.
+/// Waiting tasks that were cancelled, and whose closures are being dropped on a separate thread.
 #[derive(Debug)]
 pub(crate) struct Settler {
     /// How many tasks were claimed.
     claimed: u64,
     /// How many more there were in batches, as far as could be seen.
     seen: u64,
-    /// Told at the beginning, and how many more it were at the end.
+    /// Receives `None` at the start, and at the end how many more tasks there were.
     told: mpsc::Receiver<Option<u64>>,
 }
 
-/// What waited.
+/// The tasks and errands that waited. An errand is a queued item that runs items of a batch.
 #[derive(Default)]
 struct Taken {
     tasks: Vec<ClaimedTask>,
     errands: Vec<QueuedTask>,
-    /// They run in place of being cancelled, and are counted as they end.
+    /// Tasks that run anyway instead of being cancelled. They are counted as they end.
     anyway: Vec<QueuedTask>,
 }
 
@@ -56,8 +55,7 @@ impl Hub {
         self.token.0.lock().clone()
     }
 
-    /// Asks everything that was spawned by now to stop, and ends the token. Wakers of that token
-    /// are called here.
+    /// Asks every task spawned so far to stop, and ends the token. Calls the wakers of that token.
     pub(crate) fn stop_all(&self, reason: &CancelReason) {
         self.stop_before(era::end(self.id), reason);
     }
@@ -65,19 +63,20 @@ impl Hub {
     fn stop_before(&self, era: u64, reason: &CancelReason) {
         era::stop(self.id, era, reason.clone());
         let mut token = self.token.0.lock();
-        // A closed pool gets no new tasks, and so its token stays ended.
+        // A closed pool gets no new tasks, so its token stays ended.
         let next = if self.is_closed() { token.clone() } else { CancelToken::new() };
         let ended = std::mem::replace(&mut *token, next);
         drop(token);
         ended.end(reason);
     }
 
-    /// Cancels what was spawned by now and waits, though others go on spawning, and asks what runs
-    /// to stop. Says how many tasks waited. Closures are dropped here.
+    /// Cancels the waiting tasks that were spawned so far, even while others keep spawning, and
+    /// asks the running ones to stop. Returns how many tasks waited. Drops their closures on this
+    /// thread.
     pub(crate) fn cancel_all(&self, reason: &CancelReason) -> usize {
         let _settling = self.lives.unsettled.begin();
         let era = era::end(self.id);
-        // First what waits: a worker whose task has stopped takes the next one.
+        // Waiting tasks first: a worker whose task has stopped takes the next one.
         let mut waiting = Vec::new();
         for _ in 0..ROUNDS {
             let moves = Moves::all_over(self.moves());
@@ -97,8 +96,8 @@ impl Hub {
         cancelled
     }
 
-    /// Claims and counts what was spawned before this era and stands in the queues. Runs no user
-    /// code.
+    /// Claims and counts the queued tasks that were spawned before this era (a number that rises
+    /// when a pool stops all its tasks; each task carries one). Runs no user code.
     fn claim_before(&self, era: u64, waiting: &mut Vec<ClaimedTask>) {
         let is_older = |task: &QueuedTask| {
             let stays = task.is_errand() || task.is_claimed() || task.runs_anyway();
@@ -106,7 +105,7 @@ impl Hub {
         };
         for queue in self.queues() {
             let mut older = queue.sweep(None, usize::MAX, is_older).dead;
-            // A sweep leaves the last one.
+            // A sweep leaves the last task of a queue.
             older.extend(std::iter::from_fn(|| queue.pop_when(is_older)));
             for task in older {
                 if let Some(claimed) = task.claim() {
@@ -119,10 +118,10 @@ impl Hub {
         }
     }
 
-    /// Cancels all that waits in a closed pool. Their closures are dropped on a thread of its own,
-    /// for they may take any time.
+    /// Cancels every waiting task of a closed pool. Their closures are dropped on a separate thread
+    /// because that may take any amount of time.
     pub(crate) fn cancel_waiting(self: &Arc<Self>) -> Settler {
-        // From before the first is claimed until the last is settled.
+        // From before the first task is claimed until the last is settled.
         self.lives.unsettled.raise();
         let taken = self.take_waiting();
         let claimed = taken.tasks.len() as u64;
@@ -146,9 +145,9 @@ impl Hub {
 
     fn settle_taken(&self, taken: Taken, telling: &mpsc::Sender<Option<u64>>) {
         let settling = Arc::clone(&self.lives.unsettled).settle_here();
-        // Nobody may listen any more.
+        // The receiver may be gone.
         let _told = telling.send(None);
-        // As long as there are errands: the last one to go would refuse what waits.
+        // While the errands still exist: dropping the last one would refuse what waits.
         let of_batches = self.backlogs.settle_waiting(self, Outcome::Cancelled);
         drop(taken.errands);
         for task in taken.tasks {
@@ -165,7 +164,7 @@ impl Hub {
         let _told = telling.send(Some(more as u64));
     }
 
-    /// Claims and counts what stands in the queues. Runs no user code.
+    /// Takes everything out of the queues, and claims and counts the tasks. Runs no user code.
     fn take_waiting(&self) -> Taken {
         let mut taken = Taken::default();
         for queue in self.queues() {
@@ -188,7 +187,7 @@ impl Hub {
 }
 
 impl Settler {
-    /// Waits until all are settled, or the time is over. Says how many tasks were cancelled.
+    /// Waits until all are settled or the time is up. Returns how many tasks were cancelled.
     pub(crate) fn wait(self, end: Instant) -> u64 {
         let _begun = self.told.recv();
         let left = end.saturating_duration_since(clock::now());
@@ -197,7 +196,7 @@ impl Settler {
     }
 }
 
-/// Unless that was done.
+/// Runs the job unless it was run before.
 fn do_once(job: &Mutex<Option<impl FnOnce()>>) {
     let job = job.lock().take();
     if let Some(job) = job {

@@ -1,10 +1,9 @@
-//! Keeps dead tasks from piling up in the queues: those that were cancelled, or run in place, where
-//! they stand.
+//! Keeps dead tasks (those cancelled or run in place while still queued) from piling up in queues.
 //!
-//! When they are more than half of all, a pass goes through the queues and frees them, a step at a
-//! time: whoever makes the next dead ones does the next step. So no cancel and no lock is held up
-//! for long, however much is queued, and a pass over all is done before there are an eighth as many
-//! new ones.
+//! When more than half of the queued tasks are dead, a pass goes through the queues and frees them,
+//! one step at a time. The thread that makes the next dead tasks does the next step. So no cancel
+//! and no lock is held up for long, however much is queued. A pass over all tasks is done before an
+//! eighth as many new dead ones have appeared.
 #![forbid(unsafe_code)]
 
 use super::Hub;
@@ -12,13 +11,12 @@ use crate::queue::{Cursor, Queue};
 use crate::sync::lock::Mutex;
 use crate::task::QueuedTask;
 
-/// Each time a thread has made so many more dead tasks it does a step, or asks whether it is time
-/// for a pass.
+/// After this many more dead tasks, a thread does a step, or checks whether it is time for a pass.
 const DEAD_ENOUGH: u64 = 64;
-/// So many tasks, or empty queues, are looked at in a step.
+/// How many tasks or empty queues a step looks at.
 const STEP: usize = 512;
 
-/// What the one who does the next step has to know.
+/// What the thread that does the next step must know.
 #[derive(Debug, Default)]
 pub(super) struct Sweeper {
     state: Mutex<State>,
@@ -26,16 +24,15 @@ pub(super) struct Sweeper {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The number of the queue that is swept, and where in it; none between two passes.
+    /// The number of the queue that is swept, and the position in it. `None` between two passes.
     at: Option<(usize, Option<Cursor>)>,
-    /// So often nobody asks whether it is time for a pass: to ask takes a look at each queue, and
+    /// How many checks for whether a pass is due are skipped. A check looks at each queue, and
     /// there may be a thousand.
     rest: usize,
 }
 
 impl Hub {
-    /// Notes a task that somebody claimed where it stands in its queue, and keeps dead ones from
-    /// piling up.
+    /// Counts a task that was claimed while still in its queue, and keeps dead ones from piling up.
     pub(crate) fn note_claimed_in_queue(&self) {
         if self.counters.claimed_in_queue.raise() % DEAD_ENOUGH == 0 {
             self.sweep_some();
@@ -44,7 +41,7 @@ impl Hub {
 
     #[cold]
     fn sweep_some(&self) {
-        // One step at a time; whoever comes meanwhile has done enough by making no more of them.
+        // One step at a time: a thread that arrives during another thread's step skips its own.
         let Some(mut state) = self.sweeper.state.try_lock() else { return };
         if state.at.is_none() && self.is_time_for_a_pass(&mut state) {
             state.at = Some((0, None));
@@ -63,7 +60,7 @@ impl Hub {
             return false;
         }
         state.rest = self.queues().count() / DEAD_ENOUGH as usize;
-        // Below nothing for a moment, as in `depth`.
+        // Below zero for a moment, as in `depth`.
         let dead = (self.counters.claimed_in_queue.get() as i64).max(0) as usize;
         dead > self.queued() / 2
     }

@@ -1,10 +1,9 @@
-//! Queues in which somebody stands between the two steps of a push.
+//! Tests with a queue in which a pusher stands between the two steps of its push.
 #![forbid(unsafe_code)]
 
 use super::pop_patiently;
 
-/// The pusher stands between its two steps, and has no other core than that of the one who
-/// waits for it.
+/// The pusher stands between its two steps, and has no core except that of the waiting thread.
 #[test]
 fn a_thread_that_goes_before_all_others_gets_what_is_half_pushed() {
     use std::sync::Arc;
@@ -45,6 +44,6 @@ fn a_thread_that_goes_before_all_others_gets_what_is_half_pushed() {
     });
     let took = took.join().unwrap();
     drop(pusher.join().unwrap());
-    // Who only yields is alone on the core until the kernel steps in, after 0.95 s if at all.
+    // A thread that only yields keeps the core until the kernel steps in, after 0.95 s if at all.
     assert!(took.is_none_or(|took| took < Duration::from_millis(400)), "{took:?}");
 }

@@ -1,16 +1,16 @@
-//! Waking many workers for many tasks.
+//! Wakes many workers for many tasks.
 #![forbid(unsafe_code)]
 
 use super::Hub;
 use crate::idle::Word;
 
-/// No more are woken while so many search, or are on their way to.
+/// No more workers are woken while this many search or are on their way to searching.
 const UNDER_WAY: u32 = 8;
 
 impl Hub {
-    /// Wakes two workers, if there are tasks for both. A worker that slept calls it when it has
-    /// found a task, so all are up after a few rounds; one that wakes the next is a chain, and
-    /// takes a wake-up's time for each worker. Says whether it did.
+    /// Wakes two workers if there are tasks for both. Returns whether it did. A worker that slept
+    /// calls this when it has found a task, so all are awake after a few rounds. If each worker
+    /// woke only the next, that chain would take one wake-up's time per worker.
     pub(crate) fn wake_two(&self, word: Word) -> bool {
         let is_wanted = word.free() > 1 && word.searching() < UNDER_WAY && self.has_more_tasks();
         if is_wanted {
@@ -20,7 +20,7 @@ impl Hub {
         is_wanted
     }
 
-    /// Whether there seem to be tasks for more workers than one.
+    /// Whether there seem to be tasks for more than one worker.
     fn has_more_tasks(&self) -> bool {
         self.shared.len() > 1 || self.used_slots().iter().any(|slot| slot.inbox.len() > 1)
     }

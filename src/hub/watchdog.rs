@@ -1,9 +1,9 @@
-//! The watchdog: tells of tasks that run for longer than a bound, and may put a spare worker in
-//! their worker's place.
+//! The watchdog: reports tasks that run longer than a bound, and may put a spare worker in the
+//! place of a stuck worker.
 //!
-//! It needs no thread of its own, and none of its clock's ticks while nothing runs: the first task
-//! that begins while it is off duty sets an alarm, and each alarm sets the next as long as some
-//! task is watched.
+//! It needs no thread of its own, and no timer ticks while nothing runs. The first task that begins
+//! while the watchdog is off duty sets an alarm. Each alarm sets the next as long as some task is
+//! watched.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
@@ -18,7 +18,7 @@ use crate::event::PoolEvent;
 use crate::sync::{AtomicBool, Ordering, handshake};
 use crate::timer::{self, Alarm, Errand};
 
-/// What a pool with a bound keeps for it.
+/// The watchdog state of a pool with a bound.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     bound: Duration,
@@ -37,7 +37,7 @@ pub(crate) struct Watched {
 struct Run {
     began: Option<Instant>,
     is_told: bool,
-    /// Its core is lent because of this.
+    /// Whether the worker's core is lent because it is stuck.
     is_replaced: bool,
 }
 
@@ -45,8 +45,8 @@ struct Run {
 struct Bell(Weak<Hub>);
 
 impl timer::Bell for Bell {
-    /// An errand: a spare worker's thread may be named by user code, and the hub that goes with its
-    /// last owner holds the user's hooks.
+    /// Returns an errand (a job that may call user code, which the timer's thread must not do).
+    /// User code may name a spare worker's thread, and dropping the hub drops the user's hooks.
     fn ring(self: Arc<Self>) -> Vec<Errand> {
         vec![Box::new(move || {
             if let Some(hub) = self.0.upgrade() {
@@ -63,7 +63,7 @@ impl Watchdog {
 }
 
 impl Hub {
-    /// A worker begins a task.
+    /// Notes that a worker begins a task.
     pub(crate) fn watch(&self, index: usize) {
         let Some(watchdog) = &self.watchdog else { return };
         let now = clock::now();
@@ -76,7 +76,7 @@ impl Hub {
         }
     }
 
-    /// It has ended it.
+    /// Notes that the worker has ended its task.
     pub(crate) fn watch_no_more(&self, index: usize) {
         if self.watchdog.is_some() {
             let run = std::mem::take(&mut *self.slots[index].watched.state.lock());
@@ -90,8 +90,8 @@ impl Hub {
         let Some(hub) = registry::find(self.id) else { return };
         let bell = Arc::new(Bell(Arc::downgrade(&hub)));
         let when = clock::later(oldest, watchdog.bound);
-        // Under the lock from before it is set: it may come at once, and the next one must not be
-        // replaced by this.
+        // Under the lock from before the alarm is set: the alarm may ring at once, and the next
+        // alarm must not be replaced by this one.
         let mut place = watchdog.alarm.lock();
         let before = place.replace(timer::at(when, bell));
         drop(place);
@@ -115,14 +115,14 @@ impl Hub {
         }
     }
 
-    /// Gives the beginning of the longest run that is not told of yet.
+    /// Reports the stuck tasks. Returns the start of the longest run that is not reported yet.
     fn tell_of_stuck_tasks(&self, watchdog: &Watchdog) -> Option<Instant> {
         let now = clock::now();
         let slots = self.used_slots().iter().enumerate();
         slots.filter_map(|(index, slot)| self.look_at_run(watchdog, index, slot, now)).min()
     }
 
-    /// Gives the run's beginning if it is still to be watched.
+    /// Returns the run's start if it must still be watched.
     fn look_at_run(
         &self,
         watchdog: &Watchdog,
@@ -139,7 +139,8 @@ impl Hub {
         run.is_told = true;
         let task = slot.running.get().unwrap_or_default();
         run.is_replaced = watchdog.when_stuck == WhenStuck::Replace;
-        // Before anybody can stand in for it: what a spare worker does comes after this.
+        // Before a spare worker can stand in for it, so that what the spare worker does comes after
+        // this.
         self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
         // Under the lock: the worker takes its core back only after it has seen that it was lent.
         let is_lent = run.is_replaced && self.mark_lent(index);

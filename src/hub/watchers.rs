@@ -1,15 +1,15 @@
-//! Who waits for the end of a pool without blocking: a waker each.
+//! Watchers: waiters for the end of a pool that do not block. Each one leaves a waker.
 #![forbid(unsafe_code)]
 
 use std::task::Waker;
 
 use crate::unwind;
 
-/// Names one who waits.
+/// Identifies one watcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watcher(u64);
 
-/// The wakers. Nothing here calls user code: what is given back is to be woken or dropped without a
+/// The wakers. Nothing here calls user code: the caller wakes or drops what is returned, without a
 /// lock.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
@@ -18,7 +18,7 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Leaves a waker in the place of the one from before, which is given back.
+    /// Stores a waker in place of the watcher's previous one, which is returned.
     #[must_use = "dropping a waker is user code"]
     pub(super) fn stand(&mut self, place: &mut Option<Watcher>, waker: Waker) -> Option<Waker> {
         let number = *place.get_or_insert_with(|| {
@@ -32,28 +32,28 @@ impl Watchers {
         None
     }
 
-    /// Gives the waker back if it was not woken.
+    /// Returns the waker if it was not woken.
     #[must_use = "dropping a waker is user code"]
     pub(super) fn step_out(&mut self, number: Watcher) -> Option<Waker> {
         let at = self.wakers.iter().position(|(other, _)| *other == number)?;
         Some(self.wakers.swap_remove(at).1)
     }
 
-    /// Takes out all, to be woken by [`wake_each`].
+    /// Takes out all wakers, to be woken by [`wake_each`].
     #[must_use = "they wait to be woken"]
     pub(super) fn take_all(&mut self) -> Vec<(Watcher, Waker)> {
         std::mem::take(&mut self.wakers)
     }
 }
 
-/// Wakes all, though one panics. Not under a lock.
+/// Wakes all, even if one panics. Not under a lock.
 pub(super) fn wake_each(wakers: Vec<(Watcher, Waker)>) {
     for (_, waker) in wakers {
         unwind::quietly(|| waker.wake());
     }
 }
 
-/// Drops a waker where its panic does no harm. Not under a lock.
+/// Drops a waker so that its panic does no harm. Not under a lock.
 pub(super) fn discard(waker: Option<Waker>) {
     unwind::quietly(|| drop(waker));
 }

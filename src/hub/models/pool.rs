@@ -1,4 +1,4 @@
-//! A pool of the smallest kind. Its methods are those of `lend.rs` and of `worker/spare.rs`, step
+//! A minimal pool for the lending models. Its methods follow `lend.rs` and `worker/spare.rs` step
 //! by step.
 #![forbid(unsafe_code)]
 
@@ -13,13 +13,13 @@ use crate::queue::models::Item;
 use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicBool, Mutex, Ordering, handshake};
 
-/// What a hub has, for numbers.
+/// What a hub has, with numbers as tasks.
 pub(super) struct Pool {
     workers: usize,
     shared: Queue<Box<Item>>,
     idle: IdleList,
     spares: Mutex<State>,
-    /// The workers, and behind them the spare ones.
+    /// The workers, followed by the spare workers.
     pub(super) slots: Vec<Slot>,
     /// Where each worker waits for its task to be run.
     pub(super) waits: Vec<Parker>,
@@ -53,7 +53,7 @@ enum Order {
     Leave,
 }
 
-/// Who runs a loop: its own slot, and whose own tasks it takes.
+/// The place of a thread that runs a loop: its own slot, and the worker whose own tasks it takes.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) slot: usize,
@@ -300,7 +300,7 @@ impl Pool {
         order
     }
 
-    /// `spare::live`, from a rest.
+    /// `spare::live`, starting from a rest.
     fn live(&self, slot: usize) {
         self.slots[slot].parker.park();
         loop {
@@ -312,7 +312,8 @@ impl Pool {
         }
     }
 
-    /// `Worker::stand_in` and `Worker::work`, until it is relieved or the pool closed and drained.
+    /// `Worker::stand_in` and `Worker::work`, until it is relieved, or the pool is closed and
+    /// drained.
     fn serve(&self, place: Place, counted: bool) {
         let mut found =
             if counted { self.search_on(place, Searching::Yes) } else { self.next(place) };
@@ -380,7 +381,7 @@ impl Pool {
         pop(&self.slots[home].own).or_else(|| pop(&self.shared))
     }
 
-    /// Does something on a thread of its own.
+    /// Runs something on a separate thread.
     pub(super) fn beside(
         self: &Arc<Self>,
         act: impl FnOnce(&Self) + 'static,
@@ -393,14 +394,14 @@ impl Pool {
         self.beside(move |pool| pool.live(slot))
     }
 
-    /// A worker's task that waits for the one of this number to be run.
+    /// Lends on behalf of a worker's task that waits until the task with this number has run.
     pub(super) fn lend_until_run(&self, index: usize) {
         self.lend_core(index);
         self.waits[index].park();
         self.take_core_back(index);
     }
 
-    /// Closes the pool, and sees that nobody is left free or searching.
+    /// Closes the pool, and checks that no worker is left free or searching.
     pub(super) fn end(&self, spares: Vec<thread::JoinHandle<()>>) {
         self.close();
         spares.into_iter().for_each(|spare| spare.join().unwrap());

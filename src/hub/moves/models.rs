@@ -1,4 +1,4 @@
-//! A model of moved tasks: nobody believes that all queues are empty while a task is between two of
+//! A model of moved tasks: no thread takes all queues for empty while a task is between two of
 //! them.
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,7 @@ use crate::queue::Queue;
 use crate::queue::models::Item;
 use crate::sync::explore;
 
-/// A closed pool of three workers, of whom the first moves tasks to its inbox.
+/// A closed pool of three workers. The first one moves tasks to its inbox.
 struct Pool {
     shared: Queue<Box<Item>>,
     inbox: Queue<Box<Item>>,
@@ -27,7 +27,7 @@ impl Pool {
         self.shared.is_empty() && self.inbox.is_empty()
     }
 
-    /// Does something on a thread of its own.
+    /// Runs something on a separate thread.
     fn beside<R: 'static>(
         self: &Arc<Self>,
         act: impl FnOnce(&Self) -> R + 'static,
@@ -37,8 +37,9 @@ impl Pool {
     }
 }
 
-/// One takes a task and carries another along, one takes the last, and one looks whether it may
-/// leave: not if there is a task, for who carries it may wait for it in the one that it has taken.
+/// One worker takes a task and moves another along, one takes the last task, and one checks whether
+/// it may leave. It may not while a task is left, because the worker that moves the task may wait
+/// for it inside the one that it has taken.
 #[test]
 fn a_worker_leaves_only_when_no_task_is_on_its_way() {
     explore(|| {

@@ -1,7 +1,7 @@
-//! Models of a drain: nobody believes that a pool is quiet while something is left to be done.
+//! Models of a drain: no thread takes a pool for quiet while something is left to do.
 //!
-//! In each, one thread takes the only task, and leaves another one behind that is in a queue, or
-//! runs, from then on. So whenever the drainer looks, the pool is not quiet.
+//! In all models except the last, one thread takes the only task and leaves another one, which from
+//! then on is in a queue or runs. So whenever the drainer looks, the pool is not quiet.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::queue::{Pop, Queue};
 use crate::sync::explore;
 use crate::task::Unsettled;
 
-/// Two workers that rest, and whoever else may take a task.
+/// Two workers that rest, and any other threads that may take a task.
 struct Pool {
     workers: [Rests; 2],
     /// The queues, in the order in which a drainer looks at them.
@@ -26,7 +26,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// A task stands in the second queue.
+    /// Makes a pool with one task, in the second queue.
     fn new() -> Arc<Self> {
         let workers = [Rests::new(), Rests::new()];
         workers.iter().for_each(Rests::begin);
@@ -41,7 +41,7 @@ impl Pool {
         Arc::new(pool)
     }
 
-    /// As `Hub::is_quiet` looks.
+    /// Looks like `Hub::is_quiet`.
     fn is_quiet(&self) -> bool {
         let resting = || {
             let others = self.guests.visits_if_empty()? + self.unsettled.begun_if_none()?;
@@ -50,7 +50,7 @@ impl Pool {
         rested_throughout(resting, || self.queues.iter().all(Queue::is_empty))
     }
 
-    /// Takes the task of a queue, if it is there.
+    /// Takes a queue's task, if there is one.
     fn take(&self, queue: usize) -> bool {
         matches!(self.queues[queue].pop(), Pop::Item(_))
     }
@@ -61,14 +61,14 @@ impl Pool {
         self.queues[0].push(Item::new(1));
     }
 
-    /// Does something on a thread of its own.
+    /// Runs something on a separate thread.
     fn beside(self: &Arc<Self>, act: impl FnOnce(&Self) + 'static) -> thread::JoinHandle<()> {
         let pool = Arc::clone(self);
         thread::spawn(move || act(&pool))
     }
 }
 
-/// The second task is for the other worker, who is about to be woken: it stays in its queue.
+/// The second task is for the other worker, which is about to be woken. It stays in its queue.
 #[test]
 fn a_worker_leaves_a_task_and_rests_again() {
     explore(|| {
@@ -83,7 +83,7 @@ fn a_worker_leaves_a_task_and_rests_again() {
     });
 }
 
-/// The second task goes to the other worker, and runs without an end.
+/// The second task goes to the other worker, and runs without end.
 #[test]
 fn a_worker_leaves_a_task_to_another() {
     explore(|| {
@@ -95,7 +95,7 @@ fn a_worker_leaves_a_task_to_another() {
         });
         let second = pool.beside(|pool| {
             pool.workers[1].end();
-            // In vain it rests again, and the task stays in its queue.
+            // If it comes too early it rests again, and the task stays in its queue.
             if !pool.take(0) {
                 pool.workers[1].begin();
             }
@@ -106,7 +106,7 @@ fn a_worker_leaves_a_task_to_another() {
     });
 }
 
-/// A thread that is none of the workers runs it in place.
+/// A thread that is none of the workers runs the task in place.
 #[test]
 fn a_guest_leaves_a_task() {
     explore(|| {
@@ -121,7 +121,7 @@ fn a_guest_leaves_a_task() {
     });
 }
 
-/// A thread takes it out of its queue to refuse it, and the drop of its closure spawns another one.
+/// A thread takes the task out of its queue to refuse it, and dropping its closure spawns another.
 #[test]
 fn who_settles_a_task_leaves_another() {
     explore(|| {
@@ -136,7 +136,7 @@ fn who_settles_a_task_leaves_another() {
     });
 }
 
-/// Who finds that there is something to do is called when that has changed, or finds it changed.
+/// A drainer that finds something left to do is called when that changes, or finds it changed.
 #[test]
 fn the_last_to_rest_calls_who_drains() {
     explore(|| {
