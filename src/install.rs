@@ -1,4 +1,4 @@
-//! Running a closure on a worker, and waiting for it there and then.
+//! `WorkerPool::install`: runs a closure on a worker while the caller waits for it.
 
 use std::cell::UnsafeCell;
 use std::panic;
@@ -14,23 +14,23 @@ use crate::unwind::{self, Payload};
 use crate::worker;
 
 impl WorkerPool {
-    /// Runs a closure on one of this pool's workers and waits for it. Inside, the free fork-join
-    /// functions use this pool.
+    /// Runs a closure on one of this pool's workers and waits for it. Inside the closure, the free
+    /// fork-join functions use this pool.
     ///
-    /// On a worker of this pool the closure runs at once, where it stands. **Blocks** any other
-    /// thread. A worker of another pool does not sleep for it: if no worker of this pool has
-    /// started the closure it runs it where it stands, so that pools which call one another do not
-    /// wait for ever. If the pool is closed, or displaces it as its oldest task
+    /// On a worker of this pool, the closure runs in place, at once. Any other thread **blocks**. A
+    /// worker of another pool does not sleep meanwhile: if no worker of this pool has started the
+    /// closure, the calling worker runs it itself, so that pools that call each other cannot
+    /// deadlock. If the pool is closed, or if it displaces the closure as its oldest task
     /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)), the closure runs on the calling
     /// thread.
     ///
-    /// Take it where it matters on which thread something runs: for a worker's stack size, name,
-    /// core or thread-locals. Else [`join`](Self::join), [`scope`](Self::scope) and
-    /// [`map`](Self::map) are cheaper called from outside as they are. The closure counts as a task
-    /// in [`metrics`](Self::metrics), but needs no room in a bounded queue.
+    /// Use it when the thread matters: for a worker's stack size, name, core or thread-locals.
+    /// Otherwise [`join`](Self::join), [`scope`](Self::scope) and [`map`](Self::map) are cheaper
+    /// when called directly from outside the pool. The closure counts as a task in
+    /// [`metrics`](Self::metrics), but needs no room in a bounded queue.
     ///
     /// # Panics
-    /// If the closure panics, with its payload.
+    /// Panics if the closure panics, with its payload.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::builder().workers(2).thread_name(|id| format!("calc-{id}")).build()?;
@@ -49,8 +49,8 @@ impl WorkerPool {
         F: FnOnce() -> R + Send,
         R: Send,
     {
-        // In a forked child no worker comes, but a task of the parent's that forked may go on as
-        // one: nothing may be left in a queue when this frame ends.
+        // A forked child has no workers, but a task of the parent that called `fork` may continue
+        // there as if it were on one. Nothing may be left in a queue when this frame ends.
         if worker::index_in(self.hub().id).is_some() || self.hub().is_copy() {
             return fork::with_stack_of(self.hub(), |_| op());
         }
@@ -64,28 +64,29 @@ impl WorkerPool {
     }
 }
 
-/// A closure on its way to a worker and back, in its caller's frame.
+/// A closure on its way to a worker, and its result on the way back. It lies in the caller's frame.
 struct Visit<F, R> {
     seat: UnsafeCell<Option<Seat<F, R>>>,
 }
 
 enum Seat<F, R> {
-    /// Nobody ran it.
+    /// No thread has run it.
     Waiting(F),
     Back(Result<R, Payload>),
 }
 
-/// What the worker gets: the address of a [`Visit`].
+/// What the worker receives: the address of a [`Visit`].
 struct Address<F, R>(NonNull<Visit<F, R>>);
 
-// SAFETY: whoever has it runs the closure and leaves the result, so both must be `Send`.
+// SAFETY: the thread that holds the address runs the closure and leaves the result, so both must be
+// `Send`.
 unsafe impl<F: Send, R: Send> Send for Address<F, R> {}
 
 impl<F, R> Address<F, R> {
     /// # Safety
-    /// - The visit is still there.
+    /// - The visit still exists.
     unsafe fn visit(&self) -> &Visit<F, R> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the visit still exists.
         unsafe { self.0.as_ref() }
     }
 }
@@ -99,16 +100,16 @@ where
         Self { seat: UnsafeCell::new(Some(Seat::Waiting(op))) }
     }
 
-    /// Waits until the closure was run, or never will be.
+    /// Waits until the closure has run, or is certain never to run.
     fn go(&self, hub: &Hub) {
         let address = Address(NonNull::from(self));
         let run = move || {
-            // SAFETY: the visit's frame waits for the end of the task that this is, below.
+            // SAFETY: the visit's frame waits below for the end of this task.
             unsafe { address.visit() }.run();
         };
-        // SAFETY: only the lifetime is left out. The task is settled before this frame is left:
-        // `join` returns only then, and does not unwind; what is settled was run, or its closure is
-        // never touched again except for a drop, which does nothing.
+        // SAFETY: only the lifetime is erased. The task is settled before this frame ends: `join`
+        // returns only then, and does not unwind. Once the task is settled, the closure has run, or
+        // it is never touched again except to be dropped, which does nothing.
         let run: Box<dyn FnOnce() + Send + 'static> = unsafe { forget_lifetime(Box::new(run)) };
         let (queued, held) =
             task::make::<F, _, ()>(hub.id, extra(hub), move |_: &TaskContext| run());
@@ -119,7 +120,7 @@ where
     }
 
     fn run(&self) {
-        // SAFETY: one thread runs the task, and the frame's own thread waits meanwhile.
+        // SAFETY: one thread runs the task, and the thread that owns the frame waits meanwhile.
         let seat = unsafe { &mut *self.seat.get() };
         if let Some(Seat::Waiting(op)) = seat.take() {
             *seat = Some(Seat::Back(unwind::catch(op)));
@@ -131,7 +132,8 @@ where
     }
 }
 
-/// What a task of a bounded or timed pool carries; but no place, for it takes none.
+/// What a task of a bounded or timed pool carries. It holds no place in the bounded queue, because
+/// `install` takes none.
 fn extra(hub: &Hub) -> Option<Extra> {
     let is_extended = hub.admission.is_some() || hub.measures_tasks();
     let accepted = hub.times.as_ref().map(|_| clock::now());
@@ -143,7 +145,8 @@ fn extra(hub: &Hub) -> Option<Extra> {
 unsafe fn forget_lifetime<'a>(
     closure: Box<dyn FnOnce() + Send + 'a>,
 ) -> Box<dyn FnOnce() + Send + 'static> {
-    // SAFETY: the types differ in the lifetime only; the caller sees to that.
+    // SAFETY: the types differ only in the lifetime, and the caller promises not to call the
+    // closure after what it borrows is gone.
     unsafe {
         std::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(closure)
     }

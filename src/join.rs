@@ -1,48 +1,51 @@
-//! Two closures at once, on borrowed data.
+//! Fork-join of two closures on borrowed data: `join` and `join_context`.
 #![forbid(unsafe_code)]
 
 use crate::fork;
 use crate::pool::WorkerPool;
 
-/// What a closure of [`join_context`] is told.
+/// Information passed to the closures of [`join_context`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JoinContext {
     has_moved: bool,
 }
 
 impl JoinContext {
-    /// Whether another thread than the caller of `join_context` runs the closure: an idle worker
-    /// took it.
+    /// Returns `true` if an idle worker took the closure, so that it does not run on the
+    /// thread that called `join_context`.
     ///
-    /// What splits its work by hand may take that as a sign to split more.
+    /// Code that decides by itself how far to split its work can take this as a hint to split
+    /// further.
     #[must_use]
     pub fn has_moved(&self) -> bool {
         self.has_moved
     }
 }
 
-/// Runs both closures, at once if a worker has nothing better to do, and gives both results.
+/// Runs both closures, in parallel if a worker is idle, and returns both results.
 ///
-/// Costs a few nanoseconds more than the two calls: nothing is allocated or queued, and nobody is
-/// woken. So there is no need to stop splitting at some size. An idle worker takes `b` by itself,
-/// within about 100 µs, whatever `a` does: it may compute for long, sleep, or wait for something
-/// that `b` does. `a` always runs on the calling thread; `b` does too, unless another thread took
-/// it while `a` ran. The call returns when both have ended.
+/// A call costs a few nanoseconds more than calling the two closures: it allocates nothing, queues
+/// nothing and wakes no thread. So there is no need to stop splitting at some size. An idle worker
+/// takes `b` by itself, within about 100 µs, whatever `a` does: `a` may compute for a long time,
+/// sleep, or wait for something that `b` does. `a` always runs on the calling thread. `b` runs
+/// there too, unless another thread took it while `a` ran. The call returns when both closures have
+/// ended.
 ///
-/// Inside a task, or a closure that another fork-join call runs, this uses the pool that runs it;
-/// elsewhere the [global](WorkerPool::global) one. A thread that is no worker takes part as a
-/// guest: it does the work, and workers take pieces from it. Only in a pool of one worker it does
-/// all by itself, for it counts as that worker: there an `a` that waits for something that `b` does
-/// waits for ever. Inside [`install`](WorkerPool::install), on the worker, a [spare
-/// worker](crate::Builder::spare_workers) takes `b` if `a` says by [`blocking`](crate::blocking())
-/// that it waits.
+/// Inside a task, or inside a closure that another fork-join call runs, this uses the pool that
+/// runs the caller; elsewhere it uses the [global](WorkerPool::global) pool. A thread that is not a
+/// worker takes part as a guest: it does the work itself, and workers take pieces from it. In a
+/// pool of one worker, a guest does all the work alone, because it counts as that worker. There, an
+/// `a` that waits for something that `b` does waits forever. Inside
+/// [`install`](WorkerPool::install), on the worker, a [spare worker](crate::Builder::spare_workers)
+/// takes `b` if `a` declares its wait with [`blocking`](crate::blocking()).
 ///
-/// While this waits for `b` it runs nothing but parts of `b`: it is safe to hold a lock across the
-/// call, as long as neither closure wants it.
+/// While this call waits for `b`, it runs nothing except parts of `b`. So it is safe to hold a lock
+/// across the call, as long as neither closure takes it.
 ///
 /// # Panics
-/// If a closure panics, with its payload, after both have ended; `b` does not start if `a` panicked
-/// first. If both panic, `a`'s payload comes out. Also as [`WorkerPool::global`].
+/// Panics if a closure panics, with that closure's payload, after both have ended. `b` does not
+/// start if `a` panicked first. If both panic, the payload is `a`'s. Also panics as
+/// [`WorkerPool::global`] does.
 ///
 /// ```
 /// fn fibonacci(n: u64) -> u64 {
@@ -74,10 +77,10 @@ where
     join_here(|_| a(), |_| b())
 }
 
-/// As [`join`], and tells each closure whether it moved to another thread.
+/// Like [`join`], and tells each closure whether it moved to another thread.
 ///
 /// # Panics
-/// As [`join`].
+/// Same as [`join`].
 ///
 /// ```
 /// let (a_moved, _b_moved) = corepool::join_context(|cx| cx.has_moved(), |cx| cx.has_moved());
@@ -118,12 +121,13 @@ where
 }
 
 impl WorkerPool {
-    /// As [`corepool::join`](crate::join()), with this pool's workers.
+    /// Like [`corepool::join`](crate::join()), with this pool's workers.
     ///
-    /// On one of them it is the same; any other thread takes part as a guest of this pool.
+    /// On a worker of this pool it is the same. Any other thread takes part as a guest of this
+    /// pool.
     ///
     /// # Panics
-    /// If a closure panics, with its payload, after both have ended.
+    /// Panics if a closure panics, with its payload, after both have ended.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -143,10 +147,10 @@ impl WorkerPool {
         self.join_as(|_| a(), |_| b())
     }
 
-    /// As [`corepool::join_context`](crate::join_context()), with this pool's workers.
+    /// Like [`corepool::join_context`](crate::join_context()), with this pool's workers.
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// Same as [`join`](Self::join).
     #[inline]
     pub fn join_context<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where

@@ -1,4 +1,4 @@
-//! A join: one half is run here, the other lies on the line meanwhile for whoever is idle.
+//! A join: one half runs here, while the other lies on the line, in reach of idle workers.
 
 use core::cell::UnsafeCell;
 use core::mem::ManuallyDrop;
@@ -9,7 +9,8 @@ use super::stack::{self, with_current};
 use crate::offer::{Job, JobTable, Line};
 use crate::unwind::{self, Payload};
 
-/// A join's frame: the second half before its run, its result after one elsewhere.
+/// A join's frame. It holds the second half before that has run, and its result if it ran
+/// elsewhere.
 #[repr(C)]
 struct Frame<B, RB>
 where
@@ -19,11 +20,11 @@ where
     half: UnsafeCell<Half<B, RB>>,
 }
 
-/// Both lie at its beginning, so a pointer to it is a pointer to either.
+/// Both variants lie at its beginning, so a pointer to it is a pointer to either.
 #[repr(C)]
 union Half<B, RB> {
     closure: ManuallyDrop<B>,
-    /// Never named: it stands for the room it needs.
+    /// Never named: it only reserves the space that the result needs.
     _result: ManuallyDrop<Result<RB, Payload>>,
 }
 
@@ -31,7 +32,7 @@ impl<B, RB> Frame<B, RB>
 where
     B: FnOnce(bool) -> RB,
 {
-    // SAFETY: `run` does not unwind; the frame waits until it was run, or takes the job back.
+    // SAFETY: `run` does not unwind. The frame waits until it has run, or takes the job back.
     const TABLE: JobTable = unsafe { JobTable::new(Self::run) };
 
     #[inline(always)]
@@ -42,31 +43,31 @@ where
     }
 
     /// # Safety
-    /// - `frame` is a `Frame<B, RB>` whose closure is there and is the caller's.
+    /// - `frame` is a `Frame<B, RB>` whose closure is there and belongs to the caller.
     unsafe fn run(frame: NonNull<()>) {
-        // SAFETY: the caller's promise. Only the half is touched: the job belongs to the frame's
-        // thread.
+        // SAFETY: the caller promises that `frame` is a `Frame<B, RB>`. Only the half is touched:
+        // the job belongs to the frame's thread.
         let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
         // SAFETY: the frame is there.
         let half = UnsafeCell::raw_get(half);
-        // SAFETY: the closure is the caller's, and moved out once.
+        // SAFETY: the closure belongs to the caller, and is moved out once.
         let closure = unsafe { half.cast::<B>().read() };
         let result = unwind::catch(|| closure(true));
-        // SAFETY: the place is the caller's, and the closure has left it.
+        // SAFETY: the place belongs to the caller, and the closure has been moved out of it.
         unsafe { half.cast::<Result<RB, Payload>>().write(result) };
     }
 
     /// # Safety
-    /// - The closure is there, and is the caller's.
+    /// - The closure is there, and belongs to the caller.
     unsafe fn take_closure(&self) -> B {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the closure is there and belongs to it.
         unsafe { self.half.get().cast::<B>().read() }
     }
 
     /// # Safety
     /// - The frame's offer is done, and the result was not taken.
     unsafe fn take_result(&self) -> Result<RB, Payload> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the offer is done and the result was not taken.
         unsafe { self.half.get().cast::<Result<RB, Payload>>().read() }
     }
 }
@@ -78,11 +79,11 @@ where
     /// Puts the job on the line.
     ///
     /// # Safety
-    /// - The frame stays where it is until it was [taken back](Self::take_back), and frames that
-    ///   were pushed later come first.
+    /// - The frame stays where it is until it is [taken back](Self::take_back), and frames that
+    ///   were pushed later are taken back first.
     #[inline(always)]
     unsafe fn push(&self, line: &Line) -> NonNull<Job> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the frame stays until it is taken back.
         let below = unsafe { line.push(NonNull::from(self).cast()) };
         if line.is_asked() {
             stack::attend();
@@ -90,7 +91,8 @@ where
         below
     }
 
-    /// Takes the job off the line. Says whether it is still here: if not, wait for it.
+    /// Takes the job off the line. Returns `true` if it is still here. If not, the caller must wait
+    /// for it.
     #[inline(always)]
     fn take_back(&self, line: &Line, below: NonNull<Job>) -> bool {
         line.pop(below);
@@ -101,8 +103,8 @@ where
     }
 }
 
-/// A frame that lies on its thread's line. It is dropped by a panic of the first half only: that
-/// gets the second out of the way. Nothing of it is kept in memory for this case.
+/// A frame that lies on its thread's line. It is dropped only by a panic of the first half. The
+/// drop takes the second half back, or waits for it. Nothing is kept in memory just for this case.
 struct Pushed<'f, B, RB>
 where
     B: FnOnce(bool) -> RB,
@@ -122,7 +124,8 @@ where
     }
 }
 
-/// The first half's panic goes on; what the second made of itself nobody will see.
+/// Takes back or waits for the second half while the first half's panic unwinds. The second half's
+/// closure or result is dropped unseen.
 #[cold]
 #[inline(never)]
 fn get_out_of_the_way<B, RB>(frame: &Frame<B, RB>, line: &Line, below: NonNull<Job>)
@@ -130,13 +133,13 @@ where
     B: FnOnce(bool) -> RB,
 {
     if frame.take_back(line, below) {
-        // SAFETY: nobody took it, and nobody can any more.
+        // SAFETY: no thread took it, and no thread can take it any more.
         let closure = unsafe { frame.take_closure() };
         unwind::quietly(|| drop(closure));
         return;
     }
     wait(line, &frame.job);
-    // SAFETY: it is done, and nobody else asks.
+    // SAFETY: it is done, and only this thread takes the result.
     match unsafe { frame.take_result() } {
         Ok(value) => {
             unwind::quietly(|| drop(value));
@@ -145,11 +148,11 @@ where
     }
 }
 
-/// Waits for whoever has taken the job.
+/// Waits for the thread that took the job.
 #[cold]
 #[inline(never)]
 fn wait(line: &Line, job: &Job) {
-    // The frame would end though somebody runs what lies in it.
+    // A panic here would end the frame while another thread runs what lies in it.
     let bomb = unwind::AbortOnPanic;
     line.retreat(NonNull::from(job));
     let offer = job.take_offer();
@@ -158,8 +161,8 @@ fn wait(line: &Line, job: &Job) {
     core::mem::forget(bomb);
 }
 
-/// Runs both closures, the second elsewhere if an idle worker takes it. Each is told whether it
-/// moved.
+/// Runs both closures, the second on another thread if an idle worker takes it. Each is told
+/// whether it moved.
 #[inline(always)]
 pub(crate) fn join<A, B, RA, RB>(line: &Line, a: A, b: B) -> (RA, RB)
 where
@@ -173,14 +176,14 @@ where
     let ra = a(false);
     core::mem::forget(pushed);
     if frame.take_back(line, below) {
-        // SAFETY: nobody took it, and nobody can any more.
+        // SAFETY: no thread took it, and no thread can take it any more.
         let b = unsafe { frame.take_closure() };
         (ra, b(false))
     } else {
         wait(line, &frame.job);
-        // SAFETY: it is done, and nobody else asks.
+        // SAFETY: it is done, and only this thread takes the result.
         let result = unsafe { frame.take_result() };
-        // The first half's result is dropped if the second has panicked.
+        // The first half's result is dropped if the second half panicked.
         (ra, result.unwrap_or_else(|payload| panic::resume_unwind(payload)))
     }
 }

@@ -1,7 +1,7 @@
-//! Fork-join on the lines of the threads that call it: a call costs next to nothing, and what it
-//! has left to be run is within reach of every idle worker.
+//! Fork-join on the calling thread's line, where every idle worker can take what is left to run.
 //!
-//! `README.md` beside this file says how, and why it is sound and lock-safe.
+//! A line is a thread's row of fork-join jobs. A call that is not disturbed costs next to nothing.
+//! `README.md` in this directory says how it works, and why it is sound and safe with locks.
 
 mod job;
 mod stack;

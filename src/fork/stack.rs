@@ -1,4 +1,4 @@
-//! The pool whose fork-join calls a thread makes, and the thread's line there.
+//! The pool that a thread's fork-join calls use, and the thread's line (row of jobs) in that pool.
 
 use core::cell::{Cell, RefCell};
 use core::ptr::{self, NonNull};
@@ -11,18 +11,18 @@ use crate::offer::{Asked, Job, Line, OuterSource, Source, SourceJob, Taken};
 use crate::parker;
 
 crate::sync::thread_local! {
-    /// By itself, because every fork-join call looks at it: a const without a destructor is one
-    /// load.
+    /// A separate thread-local, because every fork-join call reads it: a const one without a
+    /// destructor costs a single load.
     static LINE: Cell<*const Line> = const { Cell::new(ptr::null()) };
     static STACK: Cell<Option<NonNull<Stack<'static>>>> = const { Cell::new(None) };
-    /// The pool of [`STACK`], for a look at its address.
+    /// The pool of [`STACK`], to compare its address.
     static HUB: Cell<*const Hub> = const { Cell::new(ptr::null()) };
-    /// The lines of this thread as a guest. A pool keeps them as well; what no pool keeps is
-    /// forgotten.
+    /// This thread's lines as a guest. The pools hold them as well; a line that no pool holds is
+    /// removed.
     static GUEST: RefCell<Vec<(PoolId, Arc<Line>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a thread is to the pool that its fork-join calls use.
+/// The role of a thread in the pool that its fork-join calls use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One of the pool's workers, by its index.
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Guest,
 }
 
-/// A thread inside a pool's fork-join calls. It stands in a frame of that thread, and only that
+/// A thread inside a pool's fork-join calls. It lies in a frame of that thread, and only that
 /// thread reaches it.
 #[derive(Debug)]
 pub(crate) struct Stack<'h> {
@@ -59,7 +59,7 @@ impl<'h> Stack<'h> {
         self.line
     }
 
-    /// The worker that this thread is, if it is one of the pool's.
+    /// The index of this thread, if it is one of the pool's workers.
     pub(super) fn worker(&self) -> Option<usize> {
         match self.kind {
             Kind::Worker(index) => Some(index),
@@ -67,12 +67,13 @@ impl<'h> Stack<'h> {
         }
     }
 
-    /// Where this thread begins to look for others' lines.
+    /// Where this thread starts looking for other threads' lines.
     pub(super) fn first_look(&self) -> usize {
         self.worker().map_or(0, |index| index + 1)
     }
 
-    /// After something was added: a thief may be here, or a worker is to be called to watch.
+    /// Called after something was added, if a thief may be here or a worker must be called to
+    /// watch.
     #[cold]
     #[inline(never)]
     pub(crate) fn attend(&self) -> Asked {
@@ -86,9 +87,9 @@ impl<'h> Stack<'h> {
     /// Opens a source for the time of a call.
     #[inline]
     pub(crate) fn with_source<R>(&self, source: &dyn Source, body: impl FnOnce() -> R) -> R {
-        // SAFETY: the entry is popped before this frame ends, however it does.
+        // SAFETY: the entry is popped before this frame ends, also if it unwinds.
         let entry = unsafe { SourceJob::new(source) };
-        // SAFETY: as above; what is pushed above it is popped before.
+        // SAFETY: as above; everything pushed above it is popped before it.
         let below = unsafe { self.line.push(entry.job()) };
         let outer = self.line.note_source(entry.job(), below);
         let open = OpenSource { line: self.line, below, outer };
@@ -100,7 +101,7 @@ impl<'h> Stack<'h> {
         result
     }
 
-    /// As [`with_source`](Self::with_source), for one that its thread finds again.
+    /// Like [`with_source`](Self::with_source), for a source that its thread finds again by a tag.
     #[inline]
     pub(crate) fn with_tagged<S: Source, R>(
         &self,
@@ -117,7 +118,7 @@ impl<'h> Stack<'h> {
         result
     }
 
-    /// The innermost open source of this tag.
+    /// The innermost open source with this tag.
     #[inline]
     pub(crate) fn tagged(&self, tag: NonNull<()>) -> Option<NonNull<()>> {
         let mut next = self.tagged.get();
@@ -132,8 +133,8 @@ impl<'h> Stack<'h> {
         None
     }
 
-    /// Runs what was taken from another line, as a thing of its own: what this thread's frames hold
-    /// meanwhile is no part of it.
+    /// Runs what was taken from another line, on a stretch of its own: what this thread's frames
+    /// hold meanwhile is not part of it.
     pub(crate) fn run(&self, taken: Taken) {
         let visit = (self.kind == Kind::Guest).then(|| visit(self.hub.id));
         self.line.run(taken);
@@ -192,7 +193,7 @@ fn enter_line<R>(hub: &Arc<Hub>, line: &Line, kind: Kind, body: impl FnOnce(&Sta
     result
 }
 
-/// The calling thread has this stack while this lives.
+/// While this lives, the calling thread has this stack.
 struct Entered {
     outer: Option<NonNull<Stack<'static>>>,
 }
@@ -209,37 +210,37 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         STACK.set(self.outer);
-        // SAFETY: the outer stack stands in a frame further out, so it is still there.
+        // SAFETY: the outer stack lies in a frame further out, so it is still there.
         let outer = self.outer.map(|outer| unsafe { outer.as_ref() });
         LINE.set(outer.map_or(ptr::null(), |outer| ptr::from_ref(outer.line)));
         HUB.set(outer.map_or(ptr::null(), |outer| Arc::as_ptr(outer.hub)));
     }
 }
 
-/// The calling thread's line, if it is inside any pool's calls.
+/// The calling thread's line, if the thread is inside any pool's fork-join calls.
 #[inline(always)]
 pub(crate) fn current_line<'a>() -> Option<&'a Line> {
-    // SAFETY: set by `Entered`, and taken away before the line may go. The caller does not keep it
-    // for longer than the call that it is in.
+    // SAFETY: set by `Entered`, and reset before the line may go. The caller does not keep it for
+    // longer than the call that it is in.
     unsafe { LINE.get().as_ref() }
 }
 
-/// The pool of that line. Its count of owners is left alone: all threads would write it at each
-/// call.
+/// The pool of that line. This returns a reference, because a clone would write the pool's
+/// reference count: all threads would write it on each call.
 #[inline(always)]
 pub(crate) fn current_hub<'a>() -> Option<&'a Arc<Hub>> {
-    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool; the caller does
-    // not keep it for longer than the call that it is in.
+    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool, and the caller
+    // does not keep it for longer than the call that it is in.
     STACK.get().map(|stack| unsafe { stack.as_ref() }.hub)
 }
 
-/// As [`current_line`], if that is this pool's.
+/// Like [`current_line`], if the line belongs to this pool.
 #[inline(always)]
 pub(crate) fn current_line_of<'a>(hub: &Arc<Hub>) -> Option<&'a Line> {
     if HUB.get() == Arc::as_ptr(hub) { current_line() } else { None }
 }
 
-/// A thief is at the calling thread's line, or a worker is to be called.
+/// Called if a thief is at the calling thread's line, or a worker must be called.
 #[cold]
 #[inline(never)]
 pub(super) fn attend() {
@@ -249,20 +250,21 @@ pub(super) fn attend() {
 /// Runs `body` with the calling thread's stack, if it has one.
 ///
 /// # Errors
-/// Gives `body` back if not.
+/// Returns `body` if the thread has none.
 #[inline(always)]
 pub(crate) fn with_current<R, F>(body: F) -> Result<R, F>
 where
     F: FnOnce(&Stack<'_>) -> R,
 {
     match STACK.get() {
-        // SAFETY: set by `Entered`, and taken away before the stack's frame ends.
+        // SAFETY: set by `Entered`, and reset before the stack's frame ends.
         Some(stack) => Ok(body(unsafe { stack.as_ref() })),
         None => Err(body),
     }
 }
 
-/// Runs `body` with the calling thread's stack for this pool: the one it has, or else as a guest.
+/// Runs `body` with the calling thread's stack for this pool: the stack that it has, or else a new
+/// one as a guest.
 #[inline(always)]
 pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     match STACK.get() {
@@ -272,12 +274,13 @@ pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> 
     }
 }
 
-/// Also for a thread that is inside this pool's calls further out: it has one line there.
+/// Also used if the thread is inside this pool's calls further out: then it keeps its one line
+/// there.
 #[inline(never)]
 fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     let mut next = STACK.get();
     while let Some(stack) = next {
-        // SAFETY: as in `with_current`; outer stacks stand in frames further out.
+        // SAFETY: as in `with_current`; outer stacks lie in frames further out.
         let stack = unsafe { stack.as_ref() };
         if Arc::ptr_eq(stack.hub, hub) {
             return enter_line(hub, stack.line, stack.kind, body);
@@ -288,8 +291,7 @@ fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     enter_line(hub, &line, Kind::Guest, body)
 }
 
-/// The calling thread's line for this pool. It stays known to the pool, so that the next call finds
-/// it.
+/// The calling thread's line for this pool. The pool keeps it, so that the next call finds it.
 fn guest_line(hub: &Arc<Hub>) -> Arc<Line> {
     let known = GUEST.try_with(|lines| {
         let lines = lines.borrow();

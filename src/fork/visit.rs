@@ -1,8 +1,9 @@
-//! Whose work the calling thread does though it is no worker of theirs.
+//! Visits: the calling thread does a pool's work although it is not one of that pool's workers.
 //!
-//! A thread that does a pool's work, while one of that pool's workers waits for it, must not wait
-//! for that pool as a thread from outside may: the worker that is to come could be the one that
-//! waits. So it counts as inside, and runs in place what nobody has started.
+//! While a visitor does a pool's work, one of that pool's workers waits for it. So the visitor must
+//! not wait for that pool as a thread from outside may: the worker that it would wait for could be
+//! the one that waits. Therefore it counts as inside the pool, and runs in place what has not
+//! started.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -10,27 +11,27 @@ use std::cell::RefCell;
 use crate::id::PoolId;
 
 crate::sync::thread_local! {
-    /// The innermost last.
+    /// The innermost pool is the last.
     static VISITED: RefCell<Vec<PoolId>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether the calling thread does work of this pool as a visitor.
+/// Returns `true` if the calling thread does this pool's work as a visitor.
 pub(crate) fn visits(pool: PoolId) -> bool {
     VISITED.try_with(|visited| visited.borrow().contains(&pool)).unwrap_or(false)
 }
 
-/// Whether the calling thread does any pool's work as a visitor.
+/// Returns `true` if the calling thread does any pool's work as a visitor.
 pub(crate) fn is_visitor() -> bool {
     VISITED.try_with(|visited| !visited.borrow().is_empty()).unwrap_or(false)
 }
 
-/// The calling thread does work of this pool until the guard is dropped.
+/// Marks the calling thread as doing this pool's work until the guard is dropped.
 pub(crate) fn visit(pool: PoolId) -> Visit {
     let _noted = VISITED.try_with(|visited| visited.borrow_mut().push(pool));
     Visit(())
 }
 
-/// The calling thread does another's work while this lives. Visits nest.
+/// While this lives, the calling thread does another pool's work. Visits nest.
 #[derive(Debug)]
 pub(crate) struct Visit(());
 

@@ -1,4 +1,4 @@
-//! Waiting for what another thread runs: helping with parts of it, and with nothing else.
+//! Waiting for what another thread runs, and helping only with parts of it.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -17,18 +17,18 @@ crate::sync::thread_local! {
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
 }
 
-/// A sleep and the wake-up after it take about as long as this, so a pause is no dearer.
+/// A sleep and its wake-up take about this long, so a pause of this length costs no more.
 const LONGEST_PAUSE: Duration = Duration::from_micros(25);
-/// How long a thread that waits sleeps at least before it looks for parts again.
+/// The shortest sleep of a waiting thread before it looks for parts again.
 const SHORTEST_NAP: Duration = Duration::from_micros(100);
-/// A nap is this part of the time for which the thread has slept already.
+/// A nap lasts one `NAP_SHARE`-th of the time that the thread has slept so far.
 const NAP_SHARE: u32 = 10;
 
 impl Stack<'_> {
-    /// Waits until what somebody took is done.
+    /// Waits until an offer, which is work that another thread took, is done.
     ///
-    /// Meanwhile this thread runs parts of that very work, if some are left; the closure that waits
-    /// may hold locks, and a stranger's work could want them. Else it sleeps.
+    /// Meanwhile this thread runs parts of that same work, if some are left, and otherwise sleeps.
+    /// It runs nothing else: the waiting closure may hold locks that unrelated work takes.
     #[cold]
     pub(crate) fn wait_for(&self, offer: &Arc<Offer>) {
         while !offer.is_done() {
@@ -38,13 +38,13 @@ impl Stack<'_> {
         }
     }
 
-    /// Runs a part of the work, if one is left. Says whether it did.
+    /// Runs a part of the work, if one is left. Returns `true` if it did.
     fn help(&self, offer: &Arc<Offer>) -> bool {
         self.take_part_of(offer).map(|taken| self.run(taken)).is_some()
     }
 
-    /// None on a thread that unwinds: what it ran would find itself panicking, and guards of all
-    /// kinds ask for that when they are dropped.
+    /// Returns `None` on a thread that unwinds. Otherwise the part would find itself panicking, and
+    /// guards of all kinds check for that when they are dropped.
     fn take_part_of(&self, offer: &Arc<Offer>) -> Option<Taken> {
         if thread::panicking() {
             return None;
@@ -52,7 +52,7 @@ impl Stack<'_> {
         self.hub().take_part_of(offer, self.first_look(), self.line)
     }
 
-    /// Pauses before the sleep. Says whether something changed meanwhile.
+    /// Pauses before the sleep. Returns `true` if something changed meanwhile.
     fn look_again(&self, offer: &Arc<Offer>) -> bool {
         let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
         let mut pause = patience.pause_for(LONGEST_PAUSE);
@@ -60,7 +60,7 @@ impl Stack<'_> {
         let mut changed = false;
         while !changed && pause.turn() {
             turns += 1;
-            // Less and less often: each look in vain disturbs whoever runs the work.
+            // Looks less and less often: each look in vain disturbs the thread that runs the work.
             changed = offer.is_done() || turns.is_power_of_two() && self.help(offer);
         }
         patience.learn(changed);
@@ -68,11 +68,12 @@ impl Stack<'_> {
         changed
     }
 
-    /// Sleeps until the work is done, or has a part that this thread can run, and runs it.
+    /// Sleeps until the work is done, or until it has a part that this thread can run. Runs that
+    /// part.
     ///
-    /// A worker that sleeps for longer than a moment lends its core, also where it is a guest of
-    /// another pool: what is placed on it, and nobody else may run, may be just what the work waits
-    /// for.
+    /// A worker that sleeps for longer than a moment lends its core to a spare worker, also while
+    /// it is a guest of another pool. A task that is placed on this worker, and that no other
+    /// thread may run, may be what the work waits for.
     fn sleep(&self, offer: &Arc<Offer>) {
         let begin = clock::now();
         let mut nap = MOMENT;

@@ -1,11 +1,11 @@
-//! Memory for a thread's jobs: cut from chunks one after another, and given back a chunk at a time.
+//! Memory for a thread's jobs: cut one by one from chunks, and returned a whole chunk at a time.
 //!
-//! A scope makes many small jobs in a row and frees them in a row, which is hard work for an
-//! allocator and easy for a pointer. A chunk's thread counts the jobs that it cut and has not freed
-//! by a plain number. Other threads count those that they freed by an atomic one: the chunk is
-//! empty when the two are equal. A thread that ends takes the first number from the second; the
-//! thread that then brings it to 0 frees the chunk. Measured against a box for each job, over
-//! 10,000 of them: 20 ns each instead of 90.
+//! A scope makes many small jobs in a row and frees them in a row. That is hard work for an
+//! allocator and easy for a bump pointer. A chunk's thread counts the jobs that it cut and has not
+//! freed in a plain number. Other threads count the jobs that they freed in an atomic. The chunk is
+//! empty when the two are equal. A thread that ends subtracts the first number from the second; the
+//! thread that then brings the result to 0 frees the chunk. Measured over 10,000 jobs, this takes
+//! 20 ns per job, and a box per job takes 90 ns.
 
 use core::alloc::Layout;
 use core::cell::{Cell, RefCell};
@@ -19,18 +19,18 @@ use std::alloc::{alloc, dealloc};
 
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell, planted, prefetch_to_write};
 
-/// A chunk's size, and its alignment: so a job's address tells its chunk.
+/// The size of a chunk, and its alignment, so that a job's address yields its chunk.
 const CHUNK: usize = 32 << 10;
-/// What is larger or stricter gets a piece of memory of its own.
+/// A job that is larger, or needs a stricter alignment, gets an allocation of its own.
 const LARGEST: usize = 1 << 10;
 const ALIGN: usize = 16;
-/// So many empty chunks a thread keeps.
+/// The maximum number of empty chunks that a thread keeps.
 const SPARE: usize = 16;
-/// So many full chunks are asked whether they are empty whenever another one is full.
+/// How many full chunks are checked for being empty whenever another one becomes full.
 const ASKED: usize = 4;
 
-/// Memory so far behind a job is asked for: the jobs that lay there ran on other threads, and their
-/// lines are there.
+/// How far behind a new job memory is prefetched: jobs that lay there before ran on other threads,
+/// so those threads' caches hold its cache lines.
 const AHEAD: usize = 512;
 
 const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
@@ -38,31 +38,31 @@ const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
     Err(_) => unreachable!(),
 };
 
-/// What a chunk begins with.
+/// The header of a chunk.
 #[repr(C, align(16))]
 pub(super) struct Chunk {
-    /// Jobs that were cut, less those that the chunk's thread has freed.
+    /// Jobs that were cut, minus those that the chunk's thread has freed.
     cut: Cell<usize>,
-    /// Jobs that other threads have freed; less `cut`, once the chunk's thread has ended.
+    /// Jobs that other threads have freed; minus `cut`, once the chunk's thread has let go of it.
     freed: AtomicUsize,
     /// Where the next job begins.
     next: Cell<usize>,
-    /// Its place among the full ones.
+    /// Its index in the list of full chunks.
     place: Cell<usize>,
-    /// Entered by whoever has used a piece of the chunk, or frees it, so that a model sees two who
-    /// do so at once. Of no size in a real build.
+    /// Entered by a thread that has used a piece of the chunk, or frees the chunk, so that a model
+    /// detects two threads that do so at once. Zero-sized in a real build.
     memory: UnsafeCell<()>,
 }
 
 /// A thread's chunks.
 pub(super) struct Arena {
-    /// The one that jobs are cut from.
+    /// The chunk that jobs are cut from.
     current: Cell<Option<NonNull<Chunk>>>,
-    /// Those that were full, and are not known to be empty again.
+    /// Chunks that were full, and are not known to be empty again.
     full: RefCell<Vec<NonNull<Chunk>>>,
     spare: RefCell<Vec<NonNull<Chunk>>>,
-    /// How many ask for it that what is freed of others' chunks is gathered, and what was: jobs of
-    /// this chunk.
+    /// How many [`Gathering`] guards are alive, and the gathered count of freed jobs, all from one
+    /// chunk of another thread.
     gathering: Cell<u32>,
     gathered: Cell<Option<(NonNull<Chunk>, usize)>>,
 }
@@ -71,49 +71,51 @@ crate::sync::thread_local! {
     static ARENA: Arena = const { Arena::new() };
 }
 
-/// Whether jobs of this layout are cut from chunks. Not where a tool is to see every job by itself.
+/// Returns `true` if jobs of this layout are cut from chunks. They are not under tools that must
+/// see every job by itself.
 pub(super) const fn suits(layout: Layout) -> bool {
     layout.size() <= LARGEST
         && layout.align() <= ALIGN
         && !cfg!(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_tsan))
 }
 
-/// Room for a job that [`suits`]. `None` where thread-locals are gone.
+/// Room for a job that [`suits`]. `None` if the thread's thread-locals are gone.
 #[inline]
 pub(super) fn cut(layout: Layout) -> Option<NonNull<()>> {
     ARENA.try_with(|arena| arena.cut(layout.size().next_multiple_of(ALIGN))).ok()
 }
 
-/// Gives back the room of a job that stayed at home.
+/// Frees the room of a job that never left its thread.
 ///
 /// # Safety
-/// - `cut` gave it, on this thread; it was not sent away, and nobody uses it any more.
+/// - `cut` returned it, on this thread. It was not sent away, and is no longer used.
 #[inline]
 pub(super) unsafe fn free_at_home(job: NonNull<()>) {
     let chunk = Chunk::of(job);
-    // SAFETY: the chunk is there while one of its jobs is.
+    // SAFETY: a chunk exists as long as one of its jobs does.
     let is_empty = unsafe { chunk.as_ref() }.free_one();
     if is_empty && ARENA.try_with(|arena| arena.empty(chunk)).is_err() {
-        // The arena is gone: it has let go of the chunk but for this job.
+        // The arena is gone, and has let go of the chunk except for this job.
         // SAFETY: as above, and this was the job.
         unsafe { Chunk::release(chunk, 1) };
     }
 }
 
-/// Gives back the room of a job that was sent away.
+/// Frees the room of a job that was sent away.
 ///
 /// # Safety
 /// - As for [`free_at_home`], on any thread.
 pub(super) unsafe fn free_away(job: NonNull<()>) {
     let chunk = Chunk::of(job);
     if ARENA.try_with(|arena| arena.gather(chunk)) != Ok(true) {
-        // SAFETY: the chunk is there while one of its jobs is.
+        // SAFETY: a chunk exists as long as one of its jobs does.
         unsafe { Chunk::release(chunk, 1) };
     }
 }
 
-/// Until the guard is dropped the calling thread gathers what it frees of others' chunks: those who
-/// free jobs of one chunk would wait for one another at each.
+/// Until the guard is dropped, the calling thread gathers the jobs that it frees in other threads'
+/// chunks. Otherwise threads that free jobs of the same chunk would contend for its counter on each
+/// job.
 pub(super) fn gather() -> Gathering {
     let is_begun = ARENA.try_with(|arena| arena.gathering.set(arena.gathering.get() + 1)).is_ok();
     Gathering { is_begun }
@@ -138,14 +140,14 @@ impl Drop for Gathering {
 impl Chunk {
     pub(super) fn of(job: NonNull<()>) -> NonNull<Self> {
         job.map_addr(|addr| {
-            // A chunk is aligned to its size, and a job does not lie at its very beginning.
+            // A chunk is aligned to its size, and no job lies at its very beginning.
             core::num::NonZero::new(addr.get() & !(CHUNK - 1)).unwrap_or(addr)
         })
         .cast()
     }
 
     fn new() -> NonNull<Self> {
-        // SAFETY: the layout has a size.
+        // SAFETY: the layout is not zero-sized.
         let Some(chunk) = NonNull::new(unsafe { alloc(LAYOUT) }.cast::<Self>()) else {
             handle_alloc_error(LAYOUT)
         };
@@ -156,30 +158,31 @@ impl Chunk {
             place: Cell::new(0),
             memory: UnsafeCell::new(()),
         };
-        // SAFETY: fresh memory, large enough.
+        // SAFETY: the memory is fresh, and large enough.
         unsafe { chunk.write(head) };
         chunk
     }
 
-    /// The chunk's thread frees a job. Says whether that seems to be the last.
+    /// Frees a job on the chunk's thread. Returns `true` if that seems to be the last job.
     #[inline]
     pub(super) fn free_one(&self) -> bool {
         let left = self.cut.get() - 1;
         self.cut.set(left);
-        // ORDERING: a hint; `is_empty` asks again.
+        // ORDERING: a hint; `reset_if_empty` checks again.
         left == self.freed.load(Ordering::Relaxed)
     }
 
-    /// Another thread has freed so many jobs.
+    /// Notes that another thread has freed `jobs` jobs.
     ///
     /// # Safety
-    /// - They were cut from this chunk, and are freed once. The caller does not use the chunk
+    /// - The jobs were cut from this chunk, and are freed once. The caller does not use the chunk
     ///   again.
     unsafe fn release(chunk: NonNull<Self>, jobs: usize) {
-        // SAFETY: the chunk is there while one of its jobs is.
+        // SAFETY: a chunk exists as long as one of its jobs does.
         let head = unsafe { chunk.as_ref() };
         head.memory.with(|_| ());
-        // ORDERING: release what was done to the job; acquire, for the last, what the others did.
+        // ORDERING: release what was done to the job; acquire, for the last thread, what the others
+        // did.
         let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
         if head.freed.fetch_add(jobs, order) == 0_usize.wrapping_sub(jobs) {
@@ -188,41 +191,42 @@ impl Chunk {
         }
     }
 
-    /// The chunk's thread lets go of it.
+    /// Lets go of the chunk, on its thread.
     ///
     /// # Safety
-    /// - The caller is that thread, and does not use the chunk again.
+    /// - The caller is the chunk's thread, and does not use the chunk again.
     unsafe fn abandon(chunk: NonNull<Self>) {
-        // SAFETY: the chunk is there until its thread has let go of it.
+        // SAFETY: the chunk exists until its thread has let go of it.
         let head = unsafe { chunk.as_ref() };
         let cut = head.cut.get();
         // ORDERING: as in `release`.
         let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
         let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
         if head.freed.fetch_sub(cut, order) == cut {
-            // SAFETY: all jobs are freed, and their thread does not come back.
+            // SAFETY: all jobs are freed, and the chunk's thread does not come back to it.
             unsafe { Self::delete(chunk) };
         }
     }
 
     /// # Safety
-    /// - Nobody uses it any more.
+    /// - The chunk is no longer used by any thread.
     unsafe fn delete(chunk: NonNull<Self>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that no thread uses the chunk any more, so it still exists
+        // here.
         unsafe { chunk.as_ref() }.memory.with_mut(|_| ());
         // SAFETY: it came from `new`.
         unsafe { dealloc(chunk.as_ptr().cast(), LAYOUT) };
     }
 
-    /// Whether no job of it is left; then it begins anew.
+    /// Returns `true` if none of its jobs is left. Then it starts from the beginning.
     fn reset_if_empty(&self) -> bool {
-        // ORDERING: acquire, partner of `release`: what others did to its jobs is over.
+        // ORDERING: acquire, partner of `release`: other threads are done with its jobs.
         let order = planted(mutant!("chunk_empty_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         let is_empty = self.freed.load(order) == self.cut.get() || mutant!("chunk_away_unasked");
         if is_empty {
             self.memory.with_mut(|_| ());
             self.cut.set(0);
-            // ORDERING: nobody else has a job of it.
+            // ORDERING: no other thread has one of its jobs.
             self.freed.store(0, Ordering::Relaxed);
             self.next.set(size_of::<Self>());
         }
@@ -241,7 +245,8 @@ impl Arena {
         }
     }
 
-    /// Another thread's job was freed. Says whether this thread will tell of it later.
+    /// Called when a job in another thread's chunk was freed. Returns `true` if this thread will
+    /// add it to the chunk's counter later.
     fn gather(&self, chunk: NonNull<Chunk>) -> bool {
         if self.gathering.get() == 0 {
             return false;
@@ -259,7 +264,7 @@ impl Arena {
 
     fn tell_gathered(&self) {
         if let Some((chunk, jobs)) = self.gathered.take() {
-            // SAFETY: these jobs were freed, and not told of; so the chunk is there.
+            // SAFETY: these jobs were freed but not yet counted, so the chunk exists.
             unsafe { Chunk::release(chunk, jobs) };
         }
     }
@@ -267,7 +272,7 @@ impl Arena {
     #[inline]
     pub(super) fn cut(&self, size: usize) -> NonNull<()> {
         let chunk = match self.current.get() {
-            // SAFETY: the current chunk is there.
+            // SAFETY: the current chunk exists.
             Some(chunk) if unsafe { chunk.as_ref() }.next.get() + size <= CHUNK => chunk,
             _ => self.turn_over(),
         };
@@ -276,18 +281,18 @@ impl Arena {
         let at = head.next.get();
         head.next.set(at + size);
         head.cut.set(head.cut.get() + 1);
-        // SAFETY: `at + size` is no more than the chunk's size.
+        // SAFETY: `at + size` is at most the chunk's size.
         let job = unsafe { chunk.cast::<u8>().add(at) };
-        // Behind the last job this asks for memory that nobody wants, which does no harm.
+        // Past the last job this prefetches memory that is not used, which does no harm.
         prefetch_to_write(job.as_ptr().wrapping_add(AHEAD), 1);
         job.cast()
     }
 
-    /// Takes a new chunk for the current one, which is full.
+    /// Replaces the current chunk, which is full.
     #[cold]
     fn turn_over(&self) -> NonNull<Chunk> {
         if let Some(current) = self.current.get() {
-            // SAFETY: the current chunk is there.
+            // SAFETY: the current chunk exists.
             let head = unsafe { current.as_ref() };
             if head.reset_if_empty() {
                 return current;
@@ -296,28 +301,28 @@ impl Arena {
             head.place.set(full.len());
             full.push(current);
         }
-        // Others free jobs without a word: so a few chunks are asked each time.
+        // Other threads free jobs without telling this one, so a few chunks are checked each time.
         let asked: Vec<_> = self.full.borrow().iter().copied().take(ASKED).collect();
         asked.into_iter().for_each(|chunk| self.empty(chunk));
         let fresh = self.spare.borrow_mut().pop().unwrap_or_else(|| {
             let fresh = Chunk::new();
-            // SAFETY: a new chunk is there, and nobody else reaches it.
+            // SAFETY: a new chunk exists, and no other thread reaches it.
             unsafe { fresh.as_ref() }.next.set(size_of::<Chunk>());
             fresh
         });
         self.current.set(Some(fresh));
-        // What is asked for ahead lies behind this.
+        // The prefetch in `cut` starts behind this memory.
         prefetch_to_write(fresh.as_ptr().cast(), AHEAD);
         fresh
     }
 
-    /// A chunk may be empty.
+    /// Called if a chunk may be empty.
     #[cold]
     pub(super) fn empty(&self, chunk: NonNull<Chunk>) {
         // SAFETY: this thread has not let go of it.
         let head = unsafe { chunk.as_ref() };
         if self.current.get() == Some(chunk) {
-            // From the beginning again: that part of the memory is warm.
+            // Start from the beginning again: that part of the memory is warm.
             let _is_empty = head.reset_if_empty();
             return;
         }
@@ -327,7 +332,7 @@ impl Arena {
         if is_empty {
             full.swap_remove(place);
         } else {
-            // Not to be the next that is asked in vain.
+            // Move it to the end, so that it is not the next one to be checked in vain.
             let last = full.len() - 1;
             full.swap(place, last);
             head.place.set(last);
@@ -347,7 +352,7 @@ impl Arena {
         if spare.len() < SPARE {
             spare.push(chunk);
         } else {
-            // SAFETY: this thread forgets it.
+            // SAFETY: this thread no longer holds it.
             unsafe { Chunk::abandon(chunk) };
         }
     }
@@ -357,8 +362,8 @@ impl Drop for Arena {
     fn drop(&mut self) {
         self.tell_gathered();
         let kept = self.spare.take().into_iter().chain(self.full.take()).chain(self.current.take());
-        // A chunk with jobs of forgotten handles is forgotten with them.
-        // SAFETY: this thread ends, and forgets them.
+        // A chunk with jobs of forgotten handles is leaked with them.
+        // SAFETY: this thread ends, and no longer holds the chunks.
         kept.for_each(|chunk| unsafe { Chunk::abandon(chunk) });
     }
 }

@@ -1,4 +1,4 @@
-//! The closures that one thread has at hand for a scope, and what all threads in the scope share.
+//! Branches: one thread's jobs of a scope, and what all threads in the scope share.
 
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
@@ -22,18 +22,18 @@ use crate::unwind::{self, Payload};
 
 /// What all threads in a scope share.
 pub(super) struct Core {
-    /// Spawned by threads that have no branch: inside a join that moved, say.
+    /// Strays: jobs spawned by threads that have no branch, for example inside a join that moved.
     strays: Mutex<VecDeque<ListedJob>>,
-    /// Whether there may be some.
+    /// Whether there may be strays.
     has_strays: AtomicBool,
-    /// The line of the scope's own thread.
+    /// The line (row of fork-join jobs) of the scope's own thread.
     line: AtomicPtr<Line>,
     hub: AtomicPtr<Hub>,
-    /// The first panic that no handle told of.
+    /// The payload of the first panic that no handle reported.
     first: Mutex<Option<Payload>>,
-    /// Whether there may be one: small scopes would feel the lock.
+    /// Whether `first` may be set. Small scopes would notice the cost of the lock.
     has_first: AtomicBool,
-    /// Panics that a handle has still to tell of.
+    /// Panics that a handle may still report.
     untold: AtomicUsize,
     /// Threads that sleep until a job is done, by the job's number.
     sleepers: Mutex<Vec<(usize, Arc<Parker>)>>,
@@ -55,19 +55,19 @@ impl Core {
         }
     }
 
-    /// By this a thread finds its branch.
+    /// The tag by which a thread finds its branch.
     pub(super) fn tag(&self) -> NonNull<()> {
         NonNull::from(self).cast()
     }
 
-    /// Puts a closure where the calling thread, or else the scope's own, will find it. Gives the
-    /// calling thread's line if it lies there.
+    /// Puts a job on the calling thread's branch, or else among the strays, where the scope's own
+    /// thread finds it. Returns the calling thread's line if the job lies there.
     #[inline]
     pub(super) fn push(&self, job: ListedJob) -> Option<NonNull<Line>> {
         let job = Cell::new(Some(job));
         let near = fork::with_current(|stack| {
             let branch = stack.tagged(self.tag())?;
-            // SAFETY: only branches have a scope's tag, and an open source is still there.
+            // SAFETY: only branches have a scope's tag, and an open source still exists.
             let branch = unsafe { branch.cast::<Branch<'_>>().as_ref() };
             branch.push(stack, job.take()?);
             Some(NonNull::from(branch.line))
@@ -84,19 +84,19 @@ impl Core {
         job.send_away();
         let mut strays = self.strays.lock();
         if strays.len() == strays.capacity() {
-            // Those that their handles have run are of no use any more, and a scope may stay open
-            // for long.
-            // SAFETY: what is in the list has the list's half, and is left out once.
+            // Drop strays that their handles have already run: they are of no use, and a scope may
+            // stay open for a long time.
+            // SAFETY: the list owns the list's half of each stray, and drops each one once.
             strays.retain(|job| !unsafe { ListedJob::leave_if_claimed(job.raw()) });
             let left = strays.len();
             strays.reserve(left);
         }
         strays.push_back(job);
         drop(strays);
-        // ORDERING: whoever misses it finds it later: the scope's thread, once all others have left
-        // the roll.
+        // ORDERING: a thread that misses it finds it later: the scope's thread looks once all
+        // others have left the roll.
         self.has_strays.store(true, Ordering::Release);
-        // ORDERING: written before others could come here.
+        // ORDERING: written before other threads could come here.
         let line = NonNull::new(self.line.load(Ordering::Relaxed)).expect("a scope has a line");
         // SAFETY: the scope's own thread keeps its line until the scope has ended.
         let line = unsafe { line.as_ref() };
@@ -104,7 +104,7 @@ impl Core {
         if line.asks_for_a_call() {
             // ORDERING: as above.
             let hub = NonNull::new(self.hub.load(Ordering::Relaxed)).expect("a scope has a pool");
-            // SAFETY: as above, its pool.
+            // SAFETY: as above; this is the pool of that line.
             unsafe { hub.as_ref() }.answer_call(line);
         }
     }
@@ -117,7 +117,7 @@ impl Core {
         self.strays.lock().pop_front()
     }
 
-    /// The older half of the strays, for a thief.
+    /// Takes the older half of the strays, for a thief.
     fn take_strays(&self) -> Vec<ListedJob> {
         let mut strays = self.strays.lock();
         let half = strays.len().div_ceil(2);
@@ -125,7 +125,7 @@ impl Core {
     }
 
     fn run(&self, job: ListedJob) {
-        // ORDERING: read when every closure has ended, which orders it.
+        // ORDERING: read only when every closure has ended, which orders it.
         let panicked = || {
             self.untold.fetch_add(1, Ordering::Relaxed);
         };
@@ -134,7 +134,7 @@ impl Core {
         }
     }
 
-    /// The job of this number is done, and somebody sleeps until it is.
+    /// The job with this number is done, and a thread sleeps until it is.
     #[cold]
     fn wake(&self, number: usize) {
         for (_, parker) in self.sleepers.lock().iter().filter(|(other, _)| *other == number) {
@@ -143,10 +143,11 @@ impl Core {
     }
 
     /// Sleeps until the job is done. A worker lends its core meanwhile: the job may wait for a task
-    /// that is placed on it.
+    /// that is placed on this worker.
     pub(super) fn sleep_until<R>(&self, job: &HeldJob<R>) {
         let number = job.number();
-        // One for both: where thread-locals are gone each call gives another.
+        // One parker for both uses: where thread-locals are gone, each call returns a different
+        // one.
         let parker = parker::current();
         self.sleepers.lock().push((number, Arc::clone(&parker)));
         if job.lie_down() {
@@ -160,7 +161,7 @@ impl Core {
         }
     }
 
-    /// A panic that the scope is to end with.
+    /// Records a panic that the scope should end with.
     pub(super) fn tell(&self, payload: Payload) {
         self.told();
         let late = match &mut *self.first.lock() {
@@ -172,19 +173,19 @@ impl Core {
         };
         // ORDERING: as above.
         self.has_first.store(true, Ordering::Relaxed);
-        // Without the lock: its drop is user code.
+        // Dropped without the lock, because its drop is user code.
         if let Some(late) = late {
             unwind::drop_payload(late);
         }
     }
 
-    /// A handle told of a panic.
+    /// Notes that a panic is no longer left for a handle to report.
     pub(super) fn told(&self) {
         // ORDERING: as above.
         self.untold.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// What the scope ends with, after all closures have ended.
+    /// The payload that the scope panics with after all closures have ended, if any.
     pub(super) fn panic(&self) -> Option<Payload> {
         // ORDERING: as above.
         let forgotten = self.untold.load(Ordering::Relaxed) > 0;
@@ -198,21 +199,22 @@ impl Core {
     }
 }
 
-/// One thread's part of a scope: the scope's own thread has one, and whoever took some closures.
+/// One thread's part of a scope. The scope's own thread has one, and so has each thread that took
+/// some of the scope's jobs.
 pub(super) struct Branch<'c> {
     core: &'c Core,
     line: &'c Line,
     jobs: Deque<Head>,
     /// Whether a thief was given something.
     gave: AtomicBool,
-    /// What the scope's own thread waits for, once something was given. Touched with the line's
-    /// lock held.
+    /// The offer (record of taken work) that the scope's own thread waits for, once something was
+    /// given. Accessed with the line's lock held.
     group: UnsafeCell<Option<Arc<Offer>>>,
-    /// Whether it is the scope's own thread's.
+    /// Whether this is the branch of the scope's own thread.
     is_own: bool,
 }
 
-/// Closures that a thief has taken, in a box.
+/// Jobs that a thief has taken, in a box.
 struct Batch {
     core: NonNull<Core>,
     group: Arc<Offer>,
@@ -220,10 +222,10 @@ struct Batch {
 }
 
 impl<'c> Branch<'c> {
-    /// For the scope's own thread.
+    /// The branch of the scope's own thread.
     #[inline]
     pub(super) fn new(core: &'c Core, hub: &Hub, line: &'c Line) -> Self {
-        // ORDERING: others come by what is spawned.
+        // ORDERING: other threads arrive only through what is spawned.
         core.line.store(ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
         // ORDERING: as above.
         core.hub.store(ptr::from_ref(hub).cast_mut(), Ordering::Relaxed);
@@ -255,7 +257,7 @@ impl<'c> Branch<'c> {
 
     #[inline]
     fn push(&self, stack: &Stack<'_>, job: ListedJob) {
-        // SAFETY: what is in the deque has the list's half, and is left out once.
+        // SAFETY: the deque owns the list's half of each job, and drops each one once.
         let is_spent = |job| unsafe { ListedJob::leave_if_claimed(job) };
         self.jobs.push(self.line, job.into_raw(), is_spent);
         self.line.note_change();
@@ -264,11 +266,11 @@ impl<'c> Branch<'c> {
         }
     }
 
-    /// Runs everything, and waits for what others have taken. For the scope's own thread.
+    /// Runs all jobs, and waits for the jobs that others took. Called on the scope's own thread.
     #[inline]
     pub(super) fn finish(&self, stack: &Stack<'_>) {
-        // What is out there borrows from frames that a panic would leave. User code's is caught
-        // further in.
+        // Jobs on other threads borrow from frames that a panic would leave. User code's panics are
+        // caught further in.
         let bomb = unwind::AbortOnPanic;
         self.run_all();
         while self.has_given() {
@@ -278,7 +280,7 @@ impl<'c> Branch<'c> {
         core::mem::forget(bomb);
     }
 
-    /// Whether a thief was given something that was not waited for yet.
+    /// Returns `true` if a thief was given something that this thread has not waited for yet.
     #[inline]
     fn has_given(&self) -> bool {
         if self.line.is_asked() {
@@ -293,14 +295,15 @@ impl<'c> Branch<'c> {
         // SAFETY: the line's lock is held.
         let group = self.line.alone(|| unsafe { &*self.group.get() }.clone());
         let group = group.expect("a thief that is given something makes the group");
-        // SAFETY: this thread was counted, and the roll stays until it returns.
+        // SAFETY: this thread was counted, and the roll exists until it returns.
         let is_last = unsafe { Roll::leave(NonNull::from(&self.core.roll)) };
         if !is_last {
-            // It may help with parts of this meanwhile, and these may spawn here again.
+            // This thread may help with parts of the group meanwhile, and these may spawn here
+            // again.
             stack.wait_for(&group);
         }
-        // For another round a new one: this one is done for good. Thieves are given nothing while
-        // the roll is empty.
+        // The next round needs a new group, because this one is done for good. Thieves are given
+        // nothing while the roll is empty.
         self.line.alone(|| {
             // SAFETY: the line's lock is held.
             unsafe { *self.group.get() = None };
@@ -310,7 +313,7 @@ impl<'c> Branch<'c> {
         self.core.roll.reopen();
     }
 
-    /// Runs all that nobody else has taken.
+    /// Runs all jobs that no other thread has taken.
     #[inline]
     fn run_all(&self) {
         loop {
@@ -318,7 +321,8 @@ impl<'c> Branch<'c> {
                 // SAFETY: `push` or a thief put it there, and it was taken out once.
                 self.core.run(unsafe { ListedJob::from_raw(job) });
             }
-            // One at a time, and not by way of the list: a handle must find it unless it runs.
+            // Take one stray at a time, and not through the deque: a handle must be able to claim a
+            // stray until it runs.
             let Some(stray) = self.core.stray() else { return };
             self.core.run(stray);
         }
@@ -329,18 +333,19 @@ impl<'c> Branch<'c> {
         self.is_own && self.core.has_strays.load(Ordering::Acquire)
     }
 
-    /// What a thief may have: the older half of the jobs, or else of the strays.
+    /// Takes what a thief may have: the older half of the jobs, or else of the strays.
     ///
     /// # Safety
     /// - As for [`Source::give`].
     unsafe fn take_jobs(&self) -> Vec<NonNull<Head>> {
-        // What its handle is at just now stays.
+        // A job that its handle is changing right now stays.
         let is_free = |job: NonNull<Head>| !self.line.is_busy_with(job.cast());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the line is frozen and its lock is held (see
+        // [`Source::give`]).
         let jobs = unsafe { self.jobs.take_older(is_free) };
         for &job in &jobs {
-            // SAFETY: from `push`; the owner reaches it by its handle only, which is not at it just
-            // now.
+            // SAFETY: it comes from `push`. The owner reaches it only through its handle, which is
+            // not changing it right now.
             unsafe { ListedJob::mark_away(job) };
         }
         if jobs.is_empty() && self.may_give_strays() {
@@ -352,16 +357,17 @@ impl<'c> Branch<'c> {
 
 impl Source for Branch<'_> {
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
-        // The roll is written by all, so nobody comes there in vain.
+        // All threads write the roll, so a thief touches it only if there may be something to take.
         if self.jobs.looks_empty() && !self.may_give_strays() {
             return None;
         }
-        // Whoever takes it is on the roll from now on. An empty one means that the scope's thread
-        // is about to go on.
+        // From now on the taker is on the roll. An empty roll means that the scope's thread is
+        // about to go on.
         if !self.core.roll.enter() {
             return None;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the line is frozen and its lock is held (see
+        // [`Source::give`]).
         let jobs = unsafe { self.take_jobs() };
         if jobs.is_empty() {
             self.leave_for_nobody();
@@ -375,19 +381,20 @@ impl Source for Branch<'_> {
         let core = NonNull::from(self.core);
         let batch = Box::new(Batch { core, group: Arc::clone(&group), jobs });
         let batch = NonNull::from(Box::leak(batch));
-        // SAFETY: whoever takes the offer owns the batch. The core, and what the jobs borrow, stay
-        // for as long as somebody is on the roll, and the batch's taker is from now on.
+        // SAFETY: the thread that takes the offer owns the batch. The core, and what the jobs
+        // borrow, exist as long as a thread is on the roll, and the batch's taker is on it from now
+        // on.
         let work = unsafe { Work::new(batch.cast(), Batch::run) };
         Some(maker.offer_in(&group, work))
     }
 }
 
 impl Branch<'_> {
-    /// Nothing was given after all.
+    /// Leaves the roll after nothing was given.
     fn leave_for_nobody(&self) {
-        // SAFETY: counted just now.
+        // SAFETY: this thread was counted just now.
         if unsafe { Roll::leave(NonNull::from(&self.core.roll)) } {
-            // All others have left meanwhile, and counted on this one to say so.
+            // All others have left meanwhile, and relied on this thread to finish the group.
             // SAFETY: the line's lock is held.
             if let Some(group) = unsafe { &*self.group.get() } {
                 group.finish();
@@ -397,12 +404,14 @@ impl Branch<'_> {
 }
 
 impl Batch {
-    /// Waits for nothing: what thieves took of it they end, so a chain of batches needs no stack.
+    /// Runs the batch. It does not wait for jobs that thieves took from it; they finish those. So a
+    /// chain of batches needs no stack.
     ///
     /// # Safety
     /// - `batch` is a boxed `Batch` whose offer the calling thread has taken.
     unsafe fn run(batch: NonNull<()>) {
-        // SAFETY: the caller's promise; the giver leaves alone what was taken.
+        // SAFETY: the caller promises that `batch` is a boxed `Batch` whose offer it has taken; the
+        // giver no longer touches what was taken.
         let batch = unsafe { Box::from_raw(batch.cast::<Self>().as_ptr()) };
         let Self { core, group, jobs } = *batch;
         // SAFETY: this thread is on the roll.
@@ -417,9 +426,9 @@ impl Batch {
             core::mem::forget(bomb);
         };
         assert!(fork::with_current(run).is_ok(), "a thread that takes offers has a stack");
-        // SAFETY: the core is there until this thread has left.
+        // SAFETY: the core exists until this thread has left the roll.
         let roll = NonNull::from(unsafe { &core.as_ref().roll });
-        // SAFETY: nothing of the core is used after it.
+        // SAFETY: nothing of the core is used after this.
         if unsafe { Roll::leave(roll) } {
             group.finish();
         }

@@ -1,22 +1,22 @@
-//! The closures that a scope takes: without an argument, or with the scope as one that they ignore.
+//! The closures that a scope accepts: without an argument, or with an ignored one.
 #![forbid(unsafe_code)]
 
 use super::Scope;
 
-/// A closure for [`Scope::spawn`]: `|| ..`, or `|_| ..` as other crates' scopes write it.
+/// A closure for [`Scope::spawn`]: `|| ..`, or `|_| ..` as used with other crates' scopes.
 ///
-/// `M` says which of the two it is; the compiler finds it out. What it can't find out is the type
-/// of an argument that is used: to spawn more, let the closure capture the scope.
+/// `M` says which of the two it is, and is inferred. The type of an argument that is used cannot be
+/// inferred: to spawn more, let the closure capture the scope.
 #[diagnostic::on_unimplemented(
     message = "a scope can't spawn this",
     label = "expected a closure without an argument; to spawn more it can capture the scope",
     note = "write `|| ..`, or `|_| ..` as other crates' scopes do"
 )]
 pub trait ScopedClosure<'scope, 'env: 'scope, M> {
-    /// What it returns.
+    /// The closure's return type.
     type Output;
 
-    /// Calls it.
+    /// Calls the closure.
     fn call(self, scope: &'scope Scope<'scope, 'env>) -> Self::Output;
 }
 

@@ -1,8 +1,7 @@
-//! The jobs that one thread has at hand for a scope: it adds and takes at one end, and thieves take
-//! from the other.
+//! The deque of a branch's jobs: the owner adds and takes at one end, thieves take from the other.
 //!
-//! The owner's side is plain stores and a look at the line, as in `offer/README.md`. Thieves come
-//! with the line frozen and its lock held.
+//! The owner uses plain stores and a look at the line, as in `offer/README.md`. Thieves come with
+//! the line frozen and its lock held.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -11,19 +10,19 @@ use core::ptr::{self, NonNull};
 use crate::offer::Line;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
 
-/// So many items need no memory of their own. A power of two, as all capacities.
+/// This many items need no separate allocation. A power of two, like all capacities.
 const FEW: usize = 8;
-/// The most items that a thief takes at once.
+/// The maximum number of items that a thief takes at once.
 const MOST: usize = 64;
 
-/// Items are addresses.
+/// A deque of addresses.
 pub(super) struct Deque<T> {
-    /// Items put in, less those that the owner took. The owner writes it.
+    /// Items put in, minus those that the owner took. The owner writes it.
     bottom: AtomicUsize,
     /// Items that thieves took. They write it with the line frozen.
     top: AtomicUsize,
     few: [AtomicPtr<T>; FEW],
-    /// Where the items lie once they were more. Written with the line's lock held.
+    /// Where the items lie once `few` has become too small. Written with the line's lock held.
     many: UnsafeCell<Option<Box<[AtomicPtr<T>]>>>,
     items: PhantomData<NonNull<T>>,
 }
@@ -40,25 +39,25 @@ impl<T> Deque<T> {
         }
     }
 
-    /// With these items, the newest last.
+    /// Creates a deque with these items, the newest last.
     pub(super) fn with_items(items: &[NonNull<T>]) -> Self {
         let deque = Self::new();
         let len = items.len().next_power_of_two();
         if len > FEW {
-            // SAFETY: nobody else reaches it yet.
+            // SAFETY: no other thread reaches it yet.
             unsafe { *deque.many.get() = Some(slots(len)) };
         }
         for (number, item) in items.iter().enumerate() {
             deque.put(number, *item);
         }
-        // ORDERING: nobody else reaches it yet.
+        // ORDERING: no other thread reaches it yet.
         deque.bottom.store(items.len(), Ordering::Relaxed);
         deque
     }
 
     fn slots(&self) -> &[AtomicPtr<T>] {
-        // SAFETY: written by the owner's thread only, with the line's lock held: so neither the
-        // owner nor a thief, who holds that lock, comes here meanwhile.
+        // SAFETY: only the owner's thread writes it, with the line's lock held. So neither the
+        // owner nor a thief, which holds that lock, comes here meanwhile.
         let many = unsafe { &*self.many.get() };
         many.as_deref().unwrap_or(&self.few)
     }
@@ -81,8 +80,9 @@ impl<T> Deque<T> {
         NonNull::new(item).expect("an item was put there")
     }
 
-    /// Adds an item, for the owner. Ask the line afterwards. Where the items would need more room,
-    /// those that `is_spent` says so of are left out first, and never come out again.
+    /// Adds an item, for the owner. The caller must look at the line afterwards. If the items need
+    /// more room, those for which `is_spent` returns `true` are dropped first, and never come out
+    /// again.
     #[inline]
     pub(super) fn push(
         &self,
@@ -104,7 +104,7 @@ impl<T> Deque<T> {
         light_fence();
     }
 
-    /// Gives the new bottom. Half of the room is free afterwards.
+    /// Makes room and returns the new bottom. Half of the room is free afterwards.
     #[cold]
     fn make_room(
         &self,
@@ -124,7 +124,7 @@ impl<T> Deque<T> {
             }
             let bottom = top + left.len();
             (top..bottom).zip(left).for_each(|(number, item)| self.put(number, item));
-            // ORDERING: thieves come by the lock.
+            // ORDERING: thieves come by way of the lock.
             self.bottom.store(bottom, Ordering::Relaxed);
             bottom
         })
@@ -135,20 +135,21 @@ impl<T> Deque<T> {
     pub(super) fn pop(&self, line: &Line) -> Option<NonNull<T>> {
         // ORDERING: only the owner writes it.
         let bottom = self.bottom.load(Ordering::Relaxed);
-        // ORDERING: acquire, so that with the end of the items the thief is seen who took the last.
+        // ORDERING: acquire, so that an owner that finds no items left also sees what the thief
+        // that took the last one did.
         if bottom == self.top.load(Ordering::Acquire) {
             return None;
         }
         let newest = bottom - 1;
         // ORDERING: release, as in `Line::pop`.
         self.bottom.store(newest, Ordering::Release);
-        // ORDERING: for a hint; a thief may have taken that one, too.
+        // ORDERING: only for a hint; a thief may have taken that item, too.
         line.note_left(newest.saturating_sub(self.top.load(Ordering::Relaxed)));
         light_fence();
         if line.is_asked() {
             let _asked = line.attend();
         }
-        // ORDERING: no thief is here, or none that does not see the new bottom.
+        // ORDERING: no thief is here, or only one that sees the new bottom.
         if self.top.load(Ordering::Relaxed) > newest && !mutant!("deque_end_unseen") {
             // ORDERING: as in `push`.
             self.bottom.store(bottom, Ordering::Release);
@@ -157,15 +158,16 @@ impl<T> Deque<T> {
         Some(self.get(newest))
     }
 
-    /// Whether nothing seems to be left, for a thief.
+    /// Returns `true` if nothing seems to be left, for a thief.
     pub(super) fn looks_empty(&self) -> bool {
-        // ORDERING: a hint; `take_older` asks again.
+        // ORDERING: a hint; `take_older` checks again.
         let top = self.top.load(Ordering::Relaxed);
         // ORDERING: as above.
         self.bottom.load(Ordering::Relaxed) <= top
     }
 
-    /// Takes the older half, for a thief: `is_free` says of an item that it may be taken now.
+    /// Takes the older half, for a thief, up to the first item for which `is_free` returns `false`:
+    /// that item may not be taken now.
     ///
     /// # Safety
     /// - The line is frozen, and its lock is held.

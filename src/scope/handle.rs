@@ -1,4 +1,4 @@
-//! A scope's promise: join one closure before the scope ends.
+//! `ScopedHandle`: joins one closure of a scope before the scope ends.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -10,13 +10,15 @@ use crate::error::{PanicPayload, TaskError};
 use crate::spin::Patience;
 use crate::unwind::Payload;
 
-/// The handle of a closure that was spawned in a scope. It stays on the thread that spawned.
+/// The handle of a closure that was spawned in a scope. It stays on the thread that spawned the
+/// closure.
 ///
-/// **Dropped**, it lets the closure go on; the scope waits for it anyway.
+/// **Dropping** the handle detaches the closure; the scope still waits for it.
 pub struct ScopedHandle<'scope, R> {
     held: Option<HeldJob<R>>,
     core: &'scope Core,
-    /// The thread that spawned reaches its job without exchanges, so the handle stays there.
+    /// The spawning thread reaches its job without atomic exchanges, so the handle stays on that
+    /// thread.
     stays: PhantomData<*mut ()>,
 }
 
@@ -25,15 +27,15 @@ impl<'scope, R> ScopedHandle<'scope, R> {
         Self { held: Some(held), core, stays: PhantomData }
     }
 
-    /// Waits for the closure and gives its result. If nobody has started it, it is run here and
-    /// now.
+    /// Waits for the closure and returns its result. If the closure has not started, it runs right
+    /// here.
     ///
-    /// **May block**, while another thread runs the closure; runs nothing else meanwhile. A worker
-    /// lends its core for that time.
+    /// **May block** while another thread runs the closure. Nothing else runs on this thread
+    /// meanwhile; a worker lends its core for that time.
     ///
     /// # Errors
-    /// [`Panicked`](TaskError::Panicked), with what the closure threw; the scope then does not end
-    /// with it.
+    /// [`Panicked`](TaskError::Panicked) with the closure's panic payload. The scope then does not
+    /// panic with it.
     ///
     /// # Panics
     /// Never: a handle has its closure until it is joined or dropped.
@@ -69,7 +71,7 @@ impl<'scope, R> ScopedHandle<'scope, R> {
         }
     }
 
-    /// Tells whether the closure has ended, so that `join` would not wait.
+    /// Returns `true` if the closure has ended, so that `join` would not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.held.as_ref().is_none_or(HeldJob::is_done)

@@ -1,4 +1,4 @@
-//! The handle's half of a job: `job.rs` says who reaches it when.
+//! The handle's half of a job; `job.rs` says which thread reaches a job when.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -8,7 +8,7 @@ use crate::offer::Line;
 use crate::sync::{Ordering, planted};
 use crate::unwind::Payload;
 
-/// The handle's half.
+/// The handle's half of a job, the other half being the list's.
 pub(super) struct HeldJob<R> {
     job: NonNull<Head>,
     /// The line of the handle's thread on which the job was left. `None` if it went away at once.
@@ -16,9 +16,9 @@ pub(super) struct HeldJob<R> {
     value: PhantomData<R>,
 }
 
-/// What a handle's look came to.
+/// The result of a look at a job through its handle.
 pub(super) enum Look<R> {
-    /// Nobody had started it: it was run here.
+    /// No thread had started it: it ran here.
     RanHere(Result<R, Payload>),
     Done(Result<R, Payload>),
     /// Another thread runs it.
@@ -30,26 +30,26 @@ impl<R> HeldJob<R> {
         Self { job, line: None, value: PhantomData }
     }
 
-    /// Where the job was left.
+    /// Notes on which line the job was left.
     ///
     /// # Safety
-    /// - The line is there for as long as the handle.
+    /// - The line exists as long as the handle.
     pub(super) unsafe fn lies_on(&mut self, line: Option<NonNull<Line>>) {
         self.line = line;
     }
 
-    /// As [`change`], for the handle's side: a thief may be about to take the job.
+    /// Like [`change`], for the handle's side, where a thief may be about to take the job.
     #[inline]
     fn change(&self, change_to: impl Fn(u32) -> u32) -> u32 {
         let Some(line) = self.line else {
-            // SAFETY: the handle's half is one of the holders. The job is away, or nobody else
-            // reaches it.
+            // SAFETY: the handle's half is one of the holders. Either the job is away, or no other
+            // thread reaches it.
             return unsafe { change(self.job, change_to) };
         };
-        // SAFETY: `lies_on` was promised that it is there.
+        // SAFETY: the caller of `lies_on` promised that the line exists as long as the handle.
         let line = unsafe { line.as_ref() };
         line.announce(self.job.cast());
-        // SAFETY: as above; no thief takes the job before the end of this.
+        // SAFETY: as above; no thief takes the job before `conclude`.
         let before = unsafe { change(self.job, change_to) };
         line.conclude();
         before
@@ -62,24 +62,24 @@ impl<R> HeldJob<R> {
         unsafe { head(self.job) }.state.load(order) & DONE != 0
     }
 
-    /// Takes the result if it is there; runs the closure if nobody has.
+    /// Takes the result if it is there. Runs the closure if no thread has claimed it.
     pub(super) fn look(self) -> Look<R> {
         let job = self.job;
         if self.is_done() {
-            // SAFETY: it is done, so the result is the handle's.
+            // SAFETY: it is done, so the result belongs to the handle.
             let result = unsafe { take_result(job) };
-            // SAFETY: done, so no list reaches it; the result was taken.
+            // SAFETY: it is done, so no list reaches it; the result was taken.
             unsafe { free(job) };
             return Look::Done(result);
         }
         if self.change(|state| state | CLAIMED) & CLAIMED != 0 {
             return Look::Running(self);
         }
-        // SAFETY: as above.
+        // SAFETY: the handle's half keeps the job.
         let table = unsafe { head(job) }.table;
         // SAFETY: claimed just now.
         let _panicked = unsafe { (table.run)(job) };
-        // SAFETY: we have run it.
+        // SAFETY: it ran on this thread.
         let result = unsafe { take_result(job) };
         if self.change(|state| state & !HELD) & LISTED == 0 {
             // SAFETY: the list has let go of it, and the result was taken.
@@ -88,29 +88,29 @@ impl<R> HeldJob<R> {
         Look::RanHere(result)
     }
 
-    /// The job's number, for whoever has to be woken.
+    /// The job's number, by which its sleeping waiter is found.
     pub(super) fn number(&self) -> usize {
         self.job.addr().get()
     }
 
-    /// The handle's thread is about to sleep, and has said where. Says whether it may: not if the
-    /// job is done.
+    /// Marks the handle's thread as about to sleep; where it sleeps must be noted before. Returns
+    /// `true` if it may sleep, and `false` if the job is done.
     pub(super) fn lie_down(&self) -> bool {
         self.change(|state| state | ASLEEP) & DONE == 0
     }
 
-    /// Lets go of the job. Gives its panic, if it has had one that nobody will see.
+    /// Lets go of the job. Returns the payload if it panicked and nothing else will report that.
     #[inline]
     pub(super) fn let_go(self) -> Option<Payload> {
         let job = self.job;
         if self.change(|state| state & !HELD) & DONE == 0 {
             return None;
         }
-        // SAFETY: done, so no list reaches it.
+        // SAFETY: it is done, so no list reaches it.
         let table = unsafe { head(job) }.table;
-        // SAFETY: the result is the handle's.
+        // SAFETY: the result belongs to the handle.
         let payload = unsafe { (table.drop_result)(job) };
-        // SAFETY: nobody else reaches the job.
+        // SAFETY: no other thread reaches the job.
         unsafe { free(job) };
         payload
     }

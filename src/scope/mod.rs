@@ -1,4 +1,4 @@
-//! Any number of closures on borrowed data, all of which end before the scope does.
+//! Scopes: any number of closures on borrowed data, all of which end before the scope does.
 
 mod arena;
 mod branch;
@@ -25,33 +25,34 @@ use crate::hub::Hub;
 use crate::pool::WorkerPool;
 use crate::unwind;
 
-/// Where closures on borrowed data are spawned; see [`WorkerPool::scope`].
+/// A scope in which closures on borrowed data are spawned; see [`WorkerPool::scope`].
 ///
-/// `'scope` is the time of the scope itself, and `'env` that of what its closures borrow from
-/// around it.
+/// `'scope` is the lifetime of the scope itself. `'env` is the lifetime of what its closures borrow
+/// from the surrounding code.
 pub struct Scope<'scope, 'env: 'scope> {
     core: Core,
-    // Neither may be shortened or stretched, as in the standard library's scoped threads.
+    // Both lifetimes are invariant, as in the standard library's scoped threads.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
 impl WorkerPool {
-    /// Lets closures on borrowed data be spawned, and returns when all of them have ended.
+    /// Creates a scope in which closures on borrowed data can be spawned, and returns when all of
+    /// them have ended.
     ///
-    /// The body runs on the calling thread. Closures wait there until an idle worker takes the
-    /// oldest of them, which it does by itself, also while the body or a closure computes, sleeps
-    /// or waits. Those that nobody takes run on the calling thread when the body has ended, the
-    /// newest first. Closures may spawn more: they capture the scope. A spawn costs a small
-    /// allocation; nobody is woken for it.
+    /// The body runs on the calling thread. Spawned closures wait there until an idle worker takes
+    /// the oldest of them. Workers do that by themselves, even while the body or a closure
+    /// computes, sleeps or waits. Closures that no worker takes run on the calling thread after the
+    /// body has ended, the newest first. Closures can spawn more closures: they capture the scope.
+    /// A spawn costs a small allocation and wakes no thread.
     ///
-    /// A thread that is no worker of this pool takes part as a guest. Nothing but this scope's own
-    /// closures runs while it waits for them.
+    /// A thread that is not a worker of this pool takes part as a guest. While a thread waits for
+    /// the scope's closures, it runs only this scope's closures.
     ///
     /// # Panics
-    /// If the body or a closure panics, after all closures have ended: with the body's payload,
-    /// else the first closure's. The panic of a closure that was [joined](ScopedHandle::join) comes
-    /// out there instead.
+    /// Panics if the body or a closure panics, after all closures have ended. The payload is the
+    /// body's, or else that of the first closure that panicked. If the closure was
+    /// [joined](ScopedHandle::join), its panic comes out of that `join` instead.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -73,11 +74,11 @@ impl WorkerPool {
     }
 }
 
-/// As [`WorkerPool::scope`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::scope`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::scope`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::scope`] and [`WorkerPool::global`].
 ///
 /// ```
 /// let mut numbers = [1, 2, 3, 4];
@@ -104,7 +105,7 @@ where
     let result = fork::with_stack_of(hub, |stack| {
         let branch = Branch::new(&scope.core, hub, stack.line());
         stack.with_tagged(&branch, scope.core.tag(), || {
-            // Caught, so that the closures end before what they borrow does.
+            // The panic is caught, so that the closures end before what they borrow does.
             let result = unwind::catch(|| body(&scope));
             branch.finish(stack);
             result
@@ -128,12 +129,12 @@ where
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Spawns a closure that ends before the scope does.
     ///
-    /// It takes no argument; to spawn more, it captures the scope. (`|_| ..`, as other crates'
-    /// scopes write it, is taken as well.)
+    /// The closure takes no argument; to spawn more, it captures the scope. (`|_| ..`, as used with
+    /// other crates' scopes, works as well.)
     ///
-    /// Never runs the closure here and now, and never blocks: it is safe to hold a lock that the
-    /// closure wants. The handle may be dropped; it can be [joined](ScopedHandle::join) before the
-    /// scope ends.
+    /// `spawn` never runs the closure itself, and never blocks: it is safe to hold a lock that the
+    /// closure takes. The handle can be dropped, or [joined](ScopedHandle::join) before the scope
+    /// ends.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -154,8 +155,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     {
         let (listed, mut held) = job::make(move || closure.call(self));
         let line = self.core.push(listed);
-        // SAFETY: the thread is inside the scope, or in a closure of it, and keeps its line until
-        // that ends. The handle does not leave the thread, nor outlive the scope.
+        // SAFETY: the thread is inside the scope or inside one of its closures, and keeps its line
+        // until that ends. The handle neither leaves the thread nor outlives the scope.
         unsafe { held.lies_on(line) };
         ScopedHandle::new(held, &self.core)
     }

@@ -1,9 +1,9 @@
-//! Models of a job that went away: who runs it against the handle, in every way they can meet.
-//! `memory` has those of the counts by which a chunk of jobs is kept.
+//! Loom models of a job: the thread that runs it against the handle, in every way they can meet.
 //!
-//! Each job says how often its closure ran, and how often closure and result were dropped. Its
-//! cells say whether two threads touched it at once, and loom's allocator whether it was freed
-//! once.
+//! Each job records how often its closure ran, and how often its closure and its result were
+//! dropped. Its cells detect two threads that touch it at once, and loom's allocator detects
+//! whether it was freed exactly once. The submodule `memory` has the models of the counts by which
+//! a chunk of jobs is kept.
 
 mod memory;
 
@@ -23,11 +23,11 @@ use crate::parker::Parker;
 use crate::sync::{Mutex, UnsafeCell, explore};
 use crate::unwind::Payload;
 
-/// A closure's, a result's or a payload's contents.
+/// The contents of a closure, a result or a payload.
 struct Token {
     dropped: Arc<Count>,
     touched: UnsafeCell<()>,
-    /// Loom fails when this is leaked.
+    /// Loom fails if this is leaked.
     _track: Track<()>,
 }
 
@@ -53,13 +53,13 @@ enum Ends {
     ByPanic,
 }
 
-/// One job, and what was seen of it.
+/// One job, and what was observed of it.
 struct Seen {
     ends: Ends,
     closures_dropped: Arc<Count>,
     results_made: Arc<Count>,
     results_dropped: Arc<Count>,
-    /// Panics that nobody has told of so far.
+    /// Panics that have not been reported yet.
     untold: Arc<Count>,
     /// Where the handle's thread sleeps, by the job's number.
     sleeper: Mutex<Option<(usize, Arc<Parker>)>>,
@@ -95,19 +95,19 @@ impl Seen {
             let result = Token::new(&dropped);
             match ends {
                 Ends::Well => result,
-                // Without the hook, which would fail the model.
+                // `resume_unwind` does not call the panic hook, which would fail the model.
                 Ends::ByPanic => std::panic::resume_unwind(Box::new(result)),
             }
         })
     }
 
-    /// `Core::run`. Says whether this thread was to tell of a panic.
+    /// `Core::run`. Returns `true` if this thread had to report a panic.
     fn run(&self, listed: ListedJob) -> bool {
         let panicked = || {
             self.untold.fetch_add(1, Relaxed);
         };
         let wake = |number| {
-            // As `Core::wake`.
+            // Same as `Core::wake`.
             if let Some((other, parker)) = &*self.sleeper.lock() {
                 if *other == number {
                     parker.unpark();
@@ -126,18 +126,18 @@ impl Seen {
         true
     }
 
-    /// On a thread that took it.
+    /// Runs the job on a thread that took it.
     fn run_elsewhere(self: &Arc<Self>, listed: ListedJob) -> thread::JoinHandle<bool> {
         let seen = Arc::clone(self);
         thread::spawn(move || seen.run(listed))
     }
 
-    /// `ScopedHandle::drop`. Says whether this thread was to tell of a panic.
+    /// `ScopedHandle::drop`. Returns `true` if this thread had to report a panic.
     fn drop_handle(&self, held: HeldJob<Token>) -> bool {
         held.let_go().is_some_and(|payload| self.tell(payload))
     }
 
-    /// `ScopedHandle::join`. Says whether it gave a panic.
+    /// `ScopedHandle::join`. Returns `true` if it returned a panic.
     fn join(&self, mut held: HeldJob<Token>) -> bool {
         loop {
             match held.look() {
@@ -166,7 +166,7 @@ impl Seen {
         *self.sleeper.lock() = None;
     }
 
-    /// It ran once and nothing is left of it.
+    /// Asserts that the job ran once and that nothing is left of it.
     #[track_caller]
     fn assert_over(&self) {
         let counts = [&self.closures_dropped, &self.results_made, &self.results_dropped];
@@ -175,7 +175,8 @@ impl Seen {
         assert_eq!(self.untold.load(Relaxed), 0, "panics that nobody told of");
     }
 
-    /// As [`assert_over`](Self::assert_over), after so many of those who could told of a panic.
+    /// Like [`assert_over`](Self::assert_over). Each item of `told` says whether one of the parties
+    /// that could report a panic did so.
     #[track_caller]
     fn assert_told(&self, told: impl IntoIterator<Item = bool>) {
         let told = told.into_iter().filter(|told| *told).count();
@@ -211,8 +212,8 @@ fn a_run_against_a_join() {
     });
 }
 
-/// The handle lets go first; from then on there is one holder, whose changes are plain stores, but
-/// it may be one thread after another.
+/// The handle lets go first. From then on there is one holder at a time, which changes the state by
+/// plain stores. The holders may be several threads, one after another.
 #[test]
 fn a_job_without_a_handle_is_passed_on() {
     explore_both(|ends| {
@@ -249,7 +250,8 @@ impl Source for Listed {
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
         let is_free =
             |job: NonNull<Head>| mutant!("busy_unseen") || !self.line.is_busy_with(job.cast());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the line is frozen and its lock is held (see
+        // [`Source::give`]).
         let jobs = unsafe { self.jobs.take_older(is_free) };
         for &job in &jobs {
             // SAFETY: as in `Branch::take_jobs`.
@@ -260,16 +262,16 @@ impl Source for Listed {
         }
         let taken = Box::new(Taken { seen: Arc::clone(&self.seen), jobs });
         let taken = NonNull::from(Box::leak(taken));
-        // SAFETY: whoever takes the offer owns what was taken.
+        // SAFETY: the thread that takes the offer owns what was taken.
         Some(maker.offer(unsafe { Work::new(taken.cast(), Taken::run) }))
     }
 }
 
 impl Taken {
     /// # Safety
-    /// - `taken` is a boxed `Taken`, and the caller's.
+    /// - `taken` is a boxed `Taken`, and belongs to the caller.
     unsafe fn run(taken: NonNull<()>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `taken` is a boxed `Taken` that belongs to it.
         let taken = unsafe { Box::from_raw(taken.cast::<Self>().as_ptr()) };
         for job in taken.jobs {
             // SAFETY: it was taken once.
@@ -287,8 +289,8 @@ impl Listed {
         Self { line, jobs: Deque::new(), seen: Arc::clone(seen) }
     }
 
-    /// A scope with one job, while a thief comes: the handle is used, and then the scope's thread
-    /// runs what is left.
+    /// A scope with one job, while a thief comes. The handle is used up, and then the scope's
+    /// thread runs what is left.
     fn run(&self, use_up: impl FnOnce(&Seen, HeldJob<Token>)) {
         // SAFETY: this outlives the entry.
         let entry = unsafe { SourceJob::new(self) };
@@ -337,7 +339,7 @@ fn a_thief_comes_while_a_handle_is_joined() {
     });
 }
 
-/// The newest of two is taken back, and the older one by whoever is first.
+/// Of two jobs, the owner takes back the newest. The older one goes to the owner or to the thief.
 #[test]
 fn a_thief_comes_while_jobs_are_added_and_taken_back() {
     explore(|| {
@@ -354,7 +356,8 @@ fn a_thief_comes_while_jobs_are_added_and_taken_back() {
     });
 }
 
-/// Two jobs of one thread, each run by another one; their sleeper is one after the other.
+/// Two jobs of one thread, each run by another thread. The spawning thread sleeps for one after the
+/// other.
 #[test]
 fn two_runs_against_two_joins() {
     explore(|| {
@@ -374,7 +377,7 @@ fn two_runs_against_two_joins() {
     });
 }
 
-/// A scope whose closures write what they may.
+/// A scope whose closures each write to their own cell.
 struct Rolled {
     roll: Roll,
     group: Arc<Offer>,
@@ -386,13 +389,13 @@ impl Rolled {
     fn leave(self: &Arc<Self>, wrote: usize) {
         self.written[wrote].with_mut(|_| ());
         let group = Arc::clone(&self.group);
-        // SAFETY: a model keeps the roll.
+        // SAFETY: the model keeps the roll.
         if unsafe { Roll::leave(NonNull::from(&self.roll)) } {
             group.finish();
         }
     }
 
-    /// The end of a round of `Branch::finish`, without the help.
+    /// The end of a round of `Branch::finish`, without helping.
     fn finish(&self) {
         // SAFETY: as above.
         if !unsafe { Roll::leave(NonNull::from(&self.roll)) } {
@@ -410,7 +413,7 @@ impl Rolled {
     }
 }
 
-/// Whoever took some closures gives some on, and does not wait for them.
+/// A thread that took some closures gives some of them away, and does not wait for them.
 #[test]
 fn the_scopes_thread_waits_for_all_who_are_on_the_roll() {
     explore(|| {

@@ -1,40 +1,40 @@
-//! Items made of other items: slices by the chunk, and anything with its number beside it.
+//! Items made of other items: chunks of a slice, and items with their indices.
 
 use std::fmt;
 
 use super::items::sealed::Numbered;
 use super::items::{Exclusive, Items};
 
-/// The chunks of a slice, as [`chunks`] gives them to a loop.
+/// The chunks of a slice, made by [`chunks`].
 pub struct Chunks<'a, T> {
     items: &'a [T],
     size: usize,
 }
 
-/// The chunks of a slice that may be changed, as [`chunks_mut`] gives them to a loop.
+/// The mutable chunks of a slice, made by [`chunks_mut`].
 pub struct ChunksMut<'a, T> {
     items: Exclusive<'a, T>,
     size: usize,
 }
 
-/// Items with their numbers, as [`indexed`] gives them to a loop.
+/// Items with their indices, made by [`indexed`].
 #[derive(Debug, Clone)]
 pub struct Indexed<I> {
     items: I,
 }
 
-/// Makes chunks of `size` neighbouring items into the [`Items`] of a loop; the last chunk may be
-/// shorter.
+/// Makes the chunks of `size` neighbouring items into the [`Items`] of a loop. The last chunk may
+/// be shorter.
 ///
-/// It is for work that is done by the chunk: a block that is hashed, a row of an image, a page that
-/// is written. For work on single items it is not needed, however small they are:
-/// [`map`](crate::WorkerPool::map) and the other loops find out by themselves how many to take at
-/// once. A chunk is never split.
+/// Use it for work that is done by the chunk: hashing a block, computing a row of an image, writing
+/// a page. Work on single items does not need it, however small the items are:
+/// [`map`](crate::WorkerPool::map) and the other loops find out by themselves how many items to
+/// take at once. A chunk is never split.
 ///
-/// In rayon it is `par_chunks`. It does not block; the loop does.
+/// This is rayon's `par_chunks`. It does not block; the loop does.
 ///
 /// # Panics
-/// If `size` is zero.
+/// Panics if `size` is zero.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -51,12 +51,12 @@ pub fn chunks<T: Sync>(items: &[T], size: usize) -> Chunks<'_, T> {
     Chunks { items, size }
 }
 
-/// As [`chunks`], of items that the loop may change: each chunk comes as `&mut [T]`.
+/// Like [`chunks`], for items that the loop may modify: each chunk is passed as `&mut [T]`.
 ///
-/// In rayon it is `par_chunks_mut`.
+/// This is rayon's `par_chunks_mut`.
 ///
 /// # Panics
-/// If `size` is zero.
+/// Panics if `size` is zero.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -79,12 +79,12 @@ pub fn chunks_mut<T: Send>(items: &mut [T], size: usize) -> ChunksMut<'_, T> {
     ChunksMut { items: Exclusive::new(items), size }
 }
 
-/// Puts its number beside each of the [`Items`]: the loop's function gets `(number, item)`, and the
-/// first number is 0.
+/// Pairs each of the [`Items`] with its index: the loop's function gets `(index, item)`. The first
+/// index is 0.
 ///
-/// For items that are changed there is
-/// [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed). It does not block; the loop
-/// does.
+/// For a slice whose items are modified, use
+/// [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed). `indexed` does not block; the
+/// loop does.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -99,10 +99,11 @@ pub fn indexed<I: Items>(items: I) -> Indexed<I> {
     Indexed { items }
 }
 
-/// Where the chunks from number `from` to below `to` lie among `len` items.
+/// The item bounds of the chunks from index `from` up to, but not including, `to`, among `len`
+/// items.
 fn bounds(from: usize, to: usize, size: usize, len: usize) -> (usize, usize) {
-    // The last chunk may be shorter; and of items without a size there are so many that this could
-    // come round.
+    // The last chunk may be shorter. A slice of zero-sized items can be so long that a plain
+    // multiplication would overflow.
     (from.saturating_mul(size).min(len), to.saturating_mul(size).min(len))
 }
 
@@ -120,7 +121,7 @@ impl<'a, T: Sync> Numbered for Chunks<'a, T> {
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a [T]> {
         let (from, to) = bounds(from, to, self.size, self.items.len());
-        // A check of the bounds for each step is nothing beside a chunk.
+        // The bounds check on each step is cheap compared with a chunk.
         self.items[from..to].chunks(self.size)
     }
 }
@@ -139,8 +140,8 @@ impl<'a, T: Send> Numbered for ChunksMut<'a, T> {
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a mut [T]> {
         let (from, to) = bounds(from, to, self.size, self.items.len());
-        // SAFETY: both are no more than the length. No item is in two chunks, and the caller asks
-        // once for each chunk.
+        // SAFETY: both bounds are at most the length. No item is in two chunks, and the caller
+        // requests each chunk once.
         unsafe { self.items.slice(from, to) }.chunks_mut(self.size)
     }
 }
@@ -158,7 +159,8 @@ impl<I: Items> Numbered for Indexed<I> {
 
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, I::Item)> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `from..to` is within the items, and requests each index
+        // once if the items are exclusive.
         (from..to).zip(unsafe { self.items.part(from, to) })
     }
 }

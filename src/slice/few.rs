@@ -1,17 +1,16 @@
-//! A loop over a few items, by joins of halves: that costs less than a range on the line, and is
-//! worth as much.
+//! A loop over a few items, as a tree of joins. This costs less than a range on the line.
 //!
-//! What has not begun lies on the line as the second halves of joins, so it is in reach as what a
-//! range has left.
+//! The items that have not begun lie on the line (the thread's row of fork-join jobs) as the second
+//! halves of joins. So they are as much within reach of thieves as the rest of a range.
 
 use super::fold::{Fold, Whole};
 use crate::fork;
 use crate::offer::Line;
 
-/// So many items count as few.
+/// At most this many items count as few.
 pub(super) const FEW: usize = 8;
 
-/// Folds the numbers from `from` to below `to`, at least one of them.
+/// Folds the numbers from `from` up to, but not including, `to`; there is at least one.
 ///
 /// # Safety
 /// - As [`Fold::block`], for all of them.
@@ -23,16 +22,16 @@ pub(super) unsafe fn fold_few<F: Fold>(
     to: usize,
 ) -> F::Sum {
     if to - from > 1 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises the same for all of these numbers.
         unsafe { fold_halves(whole, line, from, to) }
     } else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises the same for this number.
         unsafe { fold_one(whole, from) }
     }
 }
 
 /// # Safety
-/// - As [`fold_few`]; there are two at least.
+/// - As [`fold_few`]; there are at least two numbers.
 unsafe fn fold_halves<F: Fold>(
     whole: &Whole<'_, F>,
     line: &Line,
@@ -40,7 +39,8 @@ unsafe fn fold_halves<F: Fold>(
     to: usize,
 ) -> F::Sum {
     let middle = from + (to - from) / 2;
-    // SAFETY: the caller's promise, here and below: these are its numbers, each in one half.
+    // SAFETY: here and below, the caller promises that no number is added twice; each is in one
+    // half.
     let left = |_moved| unsafe { fold_few(whole, line, from, middle) };
     let right = |has_moved| {
         let moved_to = if has_moved { fork::current_line() } else { Some(line) };
@@ -64,13 +64,13 @@ unsafe fn fold_one<F: Fold>(whole: &Whole<'_, F>, number: usize) -> F::Sum {
         return empty;
     }
     let bomb = StopOnPanic(whole);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the number is not added twice (see `# Safety`).
     let sum = unsafe { whole.fold.block(empty, number, number + 1) };
     core::mem::forget(bomb);
     sum
 }
 
-/// A panic passes through: the items that have not begun elsewhere need not.
+/// On a panic, stops the items that have not begun on other threads.
 struct StopOnPanic<'w, 'f, F>(&'w Whole<'f, F>);
 
 impl<F> Drop for StopOnPanic<'_, '_, F> {

@@ -1,5 +1,4 @@
-//! A map's results, written straight to their places; whoever has made some drops them if they are
-//! not wanted.
+//! The results of a map, written directly to their places, and dropped if they are not wanted.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ where
     results
 }
 
-/// As [`map`], until an item fails.
+/// Like [`map`], until an item fails.
 pub(super) fn try_map<I, F, R, E>(
     pool: Option<&Arc<Hub>>,
     items: &I,
@@ -56,7 +55,7 @@ struct Fill<'f, I, F, R> {
 // SAFETY: threads write results to different places, and results are `Send`.
 unsafe impl<I: Sync, F: Sync, R: Send> Sync for Fill<'_, I, F, R> {}
 
-/// Results that lie side by side. It owns them.
+/// A run of results that lie side by side. It owns them.
 struct Run<R> {
     first: *mut R,
     len: usize,
@@ -67,17 +66,18 @@ struct Run<R> {
 unsafe impl<R: Send> Send for Run<R> {}
 
 impl<R> Run<R> {
-    /// From here on the vector owns them: all that there are places for in its memory, where they
-    /// lie.
+    /// Makes the vector the owner of the results, which lie in its memory already and fill it.
     fn hand_over(self, results: &mut Vec<R>, len: usize) {
         assert_eq!(self.len, len, "every item has its result");
         core::mem::forget(self);
-        // SAFETY: the run said that all of them were written, and it no longer drops them.
+        // SAFETY: the run covers all `len` places, so all of them were written; the run no longer
+        // drops them.
         unsafe { results.set_len(len) };
     }
 
     fn join(mut self, right: Self) -> Self {
-        // Not neighbours if a panic or an error is on its way: then each drops its own.
+        // The two are not neighbours if a panic or an error is on its way. Then each drops its own
+        // results.
         if self.first.wrapping_add(self.len) == right.first {
             self.len += right.len;
             core::mem::forget(right);
@@ -89,10 +89,11 @@ impl<R> Run<R> {
 impl<R> Drop for Run<R> {
     fn drop(&mut self) {
         for number in 0..self.len {
-            // SAFETY: so many were written, side by side.
+            // SAFETY: `self.len` results were written, side by side.
             let result = unsafe { self.first.add(number) };
-            // One by one: a panic may be on its way, and a second one would end the process.
-            // SAFETY: nobody else owns them.
+            // Dropped one by one: a panic may be on its way, and a second one would abort the
+            // process.
+            // SAFETY: only this run owns the result, and drops it once.
             unwind::quietly(|| unsafe { result.drop_in_place() });
         }
     }
@@ -107,7 +108,7 @@ where
     type Sum = Run<R>;
 
     fn empty(&self, first: usize) -> Run<R> {
-        // SAFETY: there is a place for each number, and one behind the last.
+        // SAFETY: there is a place for each number, and one past the last.
         let first = unsafe { self.places.add(first) };
         Run { first, len: 0, owned: PhantomData }
     }
@@ -148,7 +149,7 @@ where
     type Sum = Result<Run<R>, E>;
 
     fn empty(&self, first: usize) -> Result<Run<R>, E> {
-        // SAFETY: there is a place for each number, and one behind the last.
+        // SAFETY: there is a place for each number, and one past the last.
         let first = unsafe { self.fill.places.add(first) };
         Ok(Run { first, len: 0, owned: PhantomData })
     }

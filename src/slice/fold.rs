@@ -1,4 +1,4 @@
-//! The loop under all of them: block by block through a range of numbers, whose rest can be split.
+//! The loop behind all others: a range of numbers, run block by block, which thieves can split.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ops::Range;
@@ -17,32 +17,32 @@ use crate::pool::WorkerPool;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, light_fence};
 use crate::unwind::{self, Payload};
 
-/// What is done with the numbers of a range, and what comes of it.
+/// What is done with the numbers of a range, and what the result is.
 pub(super) trait Fold: Sync {
-    /// What a run of neighbouring numbers comes to.
+    /// The result of a run of neighbouring numbers.
     type Sum: Send;
 
-    /// Of no numbers; the first would be this one.
+    /// The result of no numbers; `first` would be the first number.
     fn empty(&self, first: usize) -> Self::Sum;
 
-    /// Adds the numbers from `from` to below `to`, which come next.
+    /// Adds the numbers from `from` up to, but not including, `to`, which follow those in `sum`.
     ///
     /// # Safety
     /// - No number is added twice in one fold.
     unsafe fn block(&self, sum: Self::Sum, from: usize, to: usize) -> Self::Sum;
 
-    /// Of two neighbours.
+    /// Combines the results of two neighbouring runs.
     fn merge(&self, left: Self::Sum, right: Self::Sum) -> Self::Sum;
 
-    /// Whether nothing needs to be done from this number on. If so, then for ever, and for all
-    /// numbers behind it.
+    /// Returns `true` if nothing needs to be done from this number on. The answer then stays
+    /// `true`, and holds for all later numbers.
     #[inline(always)]
     fn is_over(&self, _from: usize) -> bool {
         false
     }
 }
 
-/// Nothing but the calls.
+/// Only calls the function on each item.
 pub(super) struct Each<'f, I, F> {
     pub(super) items: &'f I,
     pub(super) function: &'f F,
@@ -65,7 +65,7 @@ where
     fn merge(&self, _left: (), _right: ()) {}
 }
 
-/// One value for each item, brought together.
+/// Maps each item to one value, and reduces the values.
 pub(super) struct Reduce<'f, I, M, R> {
     pub(super) items: &'f I,
     pub(super) map: &'f M,
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// All items put into few values, and these brought together.
+/// Folds all items into a few values, and merges these.
 pub(super) struct Gather<'f, I, N, F, M> {
     pub(super) items: &'f I,
     pub(super) identity: &'f N,
@@ -139,8 +139,8 @@ where
     }
 }
 
-/// Folds the numbers from 0 to below `len`, with this pool. Without one: with the pool whose
-/// fork-join calls the calling thread makes, or else the global one.
+/// Folds the numbers from 0 up to, but not including, `len`, with this pool. Without a pool, it
+/// uses the pool of the calling thread's fork-join calls, or else the global one.
 #[inline]
 pub(super) fn fold<F: Fold>(pool: Option<&Arc<Hub>>, len: usize, fold: &F) -> F::Sum {
     if len == 0 {
@@ -169,43 +169,47 @@ fn fold_on<F: Fold>(hub: &Arc<Hub>, len: usize, whole: &Whole<'_, F>) -> F::Sum 
 }
 
 /// What the parts of one fold share. All threads read it before each step, so nothing that is
-/// written often may lie near it.
+/// written often may be close to it.
 #[repr(align(128))]
 pub(super) struct Whole<'f, F> {
     pub(super) fold: &'f F,
-    /// A part has panicked: the others need not go on.
+    /// A part has panicked, so the others need not go on.
     stop: AtomicBool,
 }
 
-/// A range on the line of the thread that runs it. What has not begun can be taken by halves.
+/// A range on the line (the row of fork-join jobs) of the thread that runs it, the owner. Thieves
+/// take halves of what has not begun.
 struct Part<'p, 'f, F: Fold> {
     whole: &'p Whole<'f, F>,
     first: usize,
-    /// Where the range ended before thieves came.
+    /// The end of the range before thieves took parts of it.
     last: usize,
-    /// The first number that no step has had. The owner writes it.
+    /// The first number that no step has taken. The owner writes it.
     next: AtomicUsize,
-    /// Thieves write it, while the line is frozen.
+    /// The current end of the range. Thieves write it, while the line is frozen.
     end: AtomicUsize,
-    /// How few items were found to be too few for a thief. The owner writes it.
+    /// Fewer items than this are too few for a thief. The owner writes it.
     least: AtomicUsize,
-    /// Where the owner was when a thief found it too little. Touched with the line's lock held.
+    /// The owner's position when a thief found too little to take. Accessed with the line's lock
+    /// held.
     seen_at: Cell<usize>,
-    /// What thieves have taken, the last on the left. Touched with the line's lock held.
+    /// What thieves have taken; the last one is the leftmost. Accessed with the line's lock held.
     given: UnsafeCell<Vec<Given<'p, 'f, F>>>,
 }
 
-/// A range that was split off.
+/// A range that was split off for a thief. Its offer records which thread runs it and which waits
+/// for it.
 struct Seed<'p, 'f, F: Fold> {
     whole: &'p Whole<'f, F>,
     range: Range<usize>,
-    /// What the part that it is from has learnt.
+    /// What the part that it was split off from has learnt about `least`.
     least: usize,
     sum: UnsafeCell<Option<Result<F::Sum, Payload>>>,
 }
 
 struct Given<'p, 'f, F: Fold> {
-    /// From a box. Not one itself: whoever took the offer reaches the seed as well.
+    /// Comes from a box. It is not a `Box` itself, because the taker of the offer reaches the seed
+    /// as well.
     seed: NonNull<Seed<'p, 'f, F>>,
     offer: Arc<Offer>,
 }
@@ -224,11 +228,11 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         }
     }
 
-    /// Runs what nobody takes, and brings everything together.
+    /// Runs what no thief takes, and merges all results.
     fn run(&self, stack: &Stack<'_>) -> F::Sum {
         let cleanup = Cleanup { part: self, stack };
         let mut sum = stack.with_source(self, || self.run_steps(stack));
-        // The last that was given lies next to what was run here.
+        // The range given away last is next to what was run here.
         while let Some(given) = self.last_given(stack) {
             match given.end(stack) {
                 Ok(next) => sum = self.whole.fold.merge(sum, next),
@@ -250,7 +254,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         loop {
             // ORDERING: only the owner writes it.
             let from = self.next.load(Ordering::Relaxed);
-            // ORDERING: a guess; it is asked again at each step.
+            // ORDERING: a guess; each step checks it again.
             let end = self.end.load(Ordering::Relaxed);
             if from >= end || self.whole.is_over(from) {
                 break;
@@ -265,7 +269,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    /// Tells thieves how few are too few for them, and whether there will be more.
+    /// Tells thieves how few items are too few for them, and whether there will be more.
     #[inline]
     fn tell(&self, stack: &Stack<'_>, left: usize, least: usize) {
         // ORDERING: a hint.
@@ -286,16 +290,16 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         let mut from = start;
         for _ in 0..row.steps {
             let to = from + row.step;
-            // ORDERING: release, as a pop of the line's.
+            // ORDERING: release, as in a pop of the line.
             self.next.store(to, Ordering::Release);
             light_fence();
-            // ORDERING: if no thief is here, what those that were here did is seen.
+            // ORDERING: if no thief is here, this thread sees what earlier thieves did.
             let is_alone = !stack.line().is_asked() && self.end.load(Ordering::Relaxed) == end;
             if !is_alone || self.whole.is_over(from) {
                 pace.ran(from - start);
                 return self.step_before_others(stack, sum, (from..to, end), pace);
             }
-            // SAFETY: `next` only grows, and what thieves take lies behind `end`.
+            // SAFETY: `next` only grows, and thieves take only what lies at or after `end`.
             sum = unsafe { self.whole.fold.block(sum, from, to) };
             from = to;
         }
@@ -303,8 +307,8 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    /// A thief is here, or was, and may have taken some of these; or somebody is to be called, or
-    /// the loop to be stopped.
+    /// Runs one step when a thief is here or was here and may have taken some of these items, when
+    /// a worker has to be called, or when the loop has to stop.
     #[cold]
     #[inline(never)]
     fn step_before_others(
@@ -318,7 +322,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         if self.whole.is_over(from) {
             return sum;
         }
-        // ORDERING: no thief is here; what those that were here did is seen.
+        // ORDERING: no thief is here, and this thread sees what earlier thieves did.
         let end = self.end.load(Ordering::Relaxed);
         if has_thief || end != end_before {
             pace.begin_anew();
@@ -338,8 +342,8 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
     }
 
     fn last_given(&self, stack: &Stack<'_>) -> Option<Given<'p, 'f, F>> {
-        // ORDERING: the source is off the line, so what thieves did before is seen, and none will
-        // come.
+        // ORDERING: the source is off the line. So what thieves did before is seen, and no more
+        // thieves come.
         if self.end.load(Ordering::Relaxed) == self.last {
             return None;
         }
@@ -351,7 +355,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
 }
 
 impl<F: Fold> Source for Part<'_, '_, F> {
-    /// Half of what is left.
+    /// Gives away the second half of what is left.
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
         // ORDERING: acquire, partner of the owner's release.
         let next = self.next.load(Ordering::Acquire);
@@ -363,7 +367,8 @@ impl<F: Fold> Source for Part<'_, '_, F> {
         // ORDERING: a hint.
         let least = self.least.load(Ordering::Relaxed);
         let is_little = end - next < least;
-        // Unless the owner is stuck in one item: what was measured is no promise.
+        // Give anyway if the owner has not moved since the last thief: it is stuck in one item, so
+        // what was measured does not hold.
         if is_little && self.seen_at.replace(next) != next {
             return None;
         }
@@ -372,7 +377,7 @@ impl<F: Fold> Source for Part<'_, '_, F> {
         let seed = Seed { whole: self.whole, range: middle..end, least, sum };
         let seed = NonNull::from(Box::leak(Box::new(seed)));
         // SAFETY: `end` or `Cleanup` waits for the offer's end before the seed is gone, and before
-        // the frame is that the whole lies in.
+        // the frame that holds the whole is gone.
         let work = unsafe { Work::new(seed.cast(), Seed::<F>::run) };
         let offer = maker.offer(work);
         // ORDERING: the owner reads it after it has seen that the thief is gone.
@@ -384,7 +389,7 @@ impl<F: Fold> Source for Part<'_, '_, F> {
 }
 
 impl<F> Whole<'_, F> {
-    /// Whether nothing needs to be done from this number on.
+    /// Returns `true` if nothing needs to be done from this number on.
     #[inline(always)]
     pub(super) fn is_over(&self, from: usize) -> bool
     where
@@ -404,7 +409,8 @@ impl<F: Fold> Seed<'_, '_, F> {
     /// # Safety
     /// - `seed` is a `Seed<F>` whose offer the calling thread has taken.
     unsafe fn run(seed: NonNull<()>) {
-        // SAFETY: the caller's promise; the seed stays until the offer is done.
+        // SAFETY: the caller promises that `seed` is a `Seed<F>` whose offer it has taken; the seed
+        // stays until the offer is done.
         let seed = unsafe { seed.cast::<Self>().as_ref() };
         let run = || {
             let here = |stack: &Stack<'_>| {
@@ -419,23 +425,23 @@ impl<F: Fold> Seed<'_, '_, F> {
         if sum.is_err() {
             seed.whole.stop();
         }
-        // SAFETY: only the thread that took the offer writes, and nobody reads before the offer is
-        // done.
+        // SAFETY: only the thread that took the offer writes it, and no thread reads it before the
+        // offer is done.
         unsafe { *seed.sum.get() = Some(sum) };
     }
 }
 
 impl<F: Fold> Given<'_, '_, F> {
-    /// Waits for it.
+    /// Waits for the thief to finish, and returns the result.
     fn end(self, stack: &Stack<'_>) -> Result<F::Sum, Payload> {
         stack.wait_for(&self.offer);
-        // SAFETY: from a box, and nobody else reaches it any more: its offer is done.
+        // SAFETY: it comes from a box. Its offer is done, so no other thread reaches it.
         let seed = unsafe { Box::from_raw(self.seed.as_ptr()) };
         seed.sum.into_inner().expect("a run leaves its sum")
     }
 }
 
-/// A panic passes through: what was given away is brought to its end first.
+/// On a panic, waits for what was given away before the frame unwinds.
 struct Cleanup<'c, 'p, 'f, 's, 'h, F: Fold> {
     part: &'c Part<'p, 'f, F>,
     stack: &'s Stack<'h>,
@@ -446,7 +452,8 @@ impl<F: Fold> Drop for Cleanup<'_, '_, '_, '_, '_, F> {
     fn drop(&mut self) {
         self.part.whole.stop();
         while let Some(given) = self.part.last_given(self.stack) {
-            // What it made is dropped, and a payload: the first panic is on its way.
+            // Its result is dropped, even if that is a payload: the first panic is already on its
+            // way.
             match given.end(self.stack) {
                 Ok(sum) => {
                     unwind::quietly(|| drop(sum));

@@ -1,4 +1,4 @@
-//! When a loop calls a sleeping worker, and when it looks what keeps that one.
+//! When a loop calls a sleeping worker, and when it checks why that worker does not come.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -6,24 +6,25 @@ use std::time::Duration;
 use super::pace::Pace;
 use crate::hub::{Hub, Looker};
 
-/// For so many times as much as is worth a thief's way a sleeping worker is called.
+/// A loop calls a sleeping worker if more than this many times the work that is worth a theft is
+/// left.
 const CALL: usize = 4;
-/// Whoever was called ought to be there after this time of measured work.
+/// A called worker should have arrived after this much measured work.
 const LATE: Duration = Duration::from_micros(150);
 
-/// What a loop has done to be helped.
+/// What a loop has done so far to get help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Help {
     #[default]
     Unasked,
-    /// A worker was called when the loop had been measured for so long.
+    /// A worker was called after the loop had been measured for this long.
     Called(Duration),
-    /// It was seen to that whoever was called gets a core.
+    /// The loop has made sure that the called worker gets a core.
     LookedAfter,
 }
 
 impl Help {
-    /// Whether there is something to be done about it, where so many items are left.
+    /// Returns `true` if the loop should ask for help now, with `left` items left.
     #[inline]
     pub(super) fn is_due(self, pace: &Pace, left: usize) -> bool {
         match self {

@@ -1,29 +1,28 @@
-//! What can be looped over: slices, and ranges of integers.
+//! `Items`: what a loop can go through, which is slices and ranges of integers.
 
 use std::marker::PhantomData;
 use std::ops::{Range, RangeInclusive};
 
 /// What [`WorkerPool::map`](crate::WorkerPool::map) and the other loops go through: items that can
-/// be reached by number.
+/// be reached by index.
 ///
 /// A loop accepts
-/// - `&items`, where `items` is a slice, a `Vec`, a boxed slice or an array: each item comes as
+/// - `&items`, where `items` is a slice, a `Vec`, a boxed slice or an array: each item is passed as
 ///   `&T`;
 /// - a range of integers, `0..n` or `0..=n`, of any type up to 64 bits;
-/// - [`chunks`](fn@crate::chunks) and [`chunks_mut`](fn@crate::chunks_mut) of a slice: each item
-///   comes as `&[T]` or `&mut [T]`;
-/// - [`indexed`](fn@crate::indexed) of any of these: each item comes with its number.
+/// - [`chunks`](fn@crate::chunks) and [`chunks_mut`](fn@crate::chunks_mut) of a slice: each item is
+///   passed as `&[T]` or `&mut [T]`;
+/// - [`indexed`](fn@crate::indexed) of any of these: each item is passed with its index.
 ///
-/// For what is not among them:
-/// - **Items that are to be changed:** [`for_each_mut`](crate::WorkerPool::for_each_mut) takes
-///   `&mut items`, and [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed) gives
-///   their numbers, too.
+/// For anything else:
+/// - **Items to modify:** [`for_each_mut`](crate::WorkerPool::for_each_mut) takes `&mut items`, and
+///   [`for_each_mut_indexed`](crate::WorkerPool::for_each_mut_indexed) passes their indices, too.
 /// - **Every n-th number:** loop over `0..count` and compute `start + n * step`.
-/// - **A map, a set, a list, or any iterator:** collect it into a `Vec`, of references if need be,
-///   and pass `&` of that. Or take [`map_ordered`](crate::WorkerPool::map_ordered), which goes
-///   through any iterator without collecting it.
+/// - **A map, a set, a list, or any iterator:** collect it into a `Vec`, of references if
+///   necessary, and pass `&` of that. Or use [`map_ordered`](crate::WorkerPool::map_ordered), which
+///   goes through any iterator without collecting it.
 ///
-/// It can't be implemented outside of this crate: the loops rely on it.
+/// The trait is sealed, because the loops rely on its methods for soundness.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -47,7 +46,7 @@ use std::ops::{Range, RangeInclusive};
             or call `WorkerPool::map_ordered`, which takes any iterator"
 )]
 pub trait Items: sealed::Numbered<Each = <Self as Items>::Item> {
-    /// What the function gets.
+    /// The type that the loop's function receives.
     type Item;
 }
 
@@ -55,22 +54,21 @@ pub(super) mod sealed {
     /// The methods behind [`Items`](super::Items).
     #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
     pub trait Numbered: Send + Sync {
-        /// The same as `Items::Item`. It has a name of its own, so that `I::Item` means one of
-        /// them.
+        /// The same type as `Items::Item`. It has its own name, so that `I::Item` is not ambiguous.
         type Each;
 
-        /// How many there are.
+        /// The number of items.
         fn len(&self) -> usize;
 
-        /// The items from number `from` to below `to`, in order.
+        /// The items from index `from` up to, but not including, `to`, in order.
         ///
         /// # Safety
-        /// - `from` is no more than `to`, and that no more than `len`.
-        /// - Where items are exclusive: each number is asked for once.
+        /// - `from` is at most `to`, and `to` is at most `len`.
+        /// - If the items are exclusive, each index is requested at most once.
         unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = Self::Each>;
     }
 
-    /// What ranges are made of.
+    /// The integer types of the ranges.
     #[diagnostic::on_unimplemented(
         message = "a loop can't go through a range of `{Self}`",
         label = "this loop takes ranges of integers: `u8` to `u64`, `usize`, `i8` to `i64`, `isize`",
@@ -79,11 +77,11 @@ pub(super) mod sealed {
     )]
     #[expect(unnameable_types, reason = "as above")]
     pub trait Integer: Copy + PartialOrd + Send + Sync {
-        /// The same number, of a type that has room for all of them.
+        /// The same number, in a type that can hold all of them.
         fn widen(self) -> i128;
 
-        /// The number that comes so many later. In a signed range `number` may not fit the type,
-        /// and the sum does: so it wraps around.
+        /// The integer `number` steps later. In a signed range, `number` may not fit the type
+        /// although the sum does, so the addition wraps around.
         fn plus(self, number: usize) -> Self;
     }
 }
@@ -103,13 +101,13 @@ impl<'a, T: Sync> Numbered for &'a [T] {
 
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `from..to` lies within the slice.
         let items: &'a [T] = unsafe { self.get_unchecked(from..to) };
         items.iter()
     }
 }
 
-/// Types that borrow as a slice.
+/// Types that can be borrowed as a slice.
 macro_rules! slice_like {
     ($([$($generics:tt)*] $type:ty,)*) => { $(
         impl<'a, T: Sync, $($generics)*> Items for &'a $type {
@@ -126,7 +124,7 @@ macro_rules! slice_like {
             #[inline(always)]
             unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a T> {
                 let items: &'a [T] = &(**self)[..];
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller promises that `from..to` lies within the slice.
                 unsafe { items.get_unchecked(from..to) }.iter()
             }
         }
@@ -139,7 +137,7 @@ slice_like! {
     [const N: usize] [T; N],
 }
 
-// One implementation for all integers, so that the type of `0..10` is found out from what the
+// One implementation covers all integers, so that the type of `0..10` is inferred from what the
 // function takes.
 impl<T: sealed::Integer> Items for Range<T> {
     type Item = T;
@@ -201,23 +199,23 @@ macro_rules! integers {
 integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
 /// # Panics
-/// If that is more than memory could hold.
+/// Panics if the range has more items than `usize::MAX`.
 fn count(start: i128, end: i128) -> usize {
     let count = end - start;
     usize::try_from(count)
         .unwrap_or_else(|_| panic!("a range of {count} items is longer than usize::MAX"))
 }
 
-/// The items of a slice, each to be changed by whoever asks for it.
+/// The items of a slice, each of which the thread that requests it may modify.
 pub(super) struct Exclusive<'a, T> {
     first: *mut T,
     len: usize,
     slice: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it hands out `&mut T`, one for each item; so an item may be changed on another thread.
+// SAFETY: it hands out one `&mut T` per item, so an item may be modified on another thread.
 unsafe impl<T: Send> Send for Exclusive<'_, T> {}
-// SAFETY: as above; `get` gives an item only once.
+// SAFETY: as above; each item is handed out only once.
 unsafe impl<T: Send> Sync for Exclusive<'_, T> {}
 
 impl<'a, T> Exclusive<'a, T> {
@@ -230,13 +228,13 @@ impl<'a, T> Exclusive<'a, T> {
     }
 
     /// # Safety
-    /// - `from` is no more than `to`, and that no more than `count`.
-    /// - Each item is asked for once.
+    /// - `from` is at most `to`, and `to` is at most `count`.
+    /// - Each item is requested at most once.
     #[inline(always)]
     pub(super) unsafe fn slice(&self, from: usize, to: usize) -> &'a mut [T] {
-        // SAFETY: the caller keeps to the length.
+        // SAFETY: the caller promises that `from` is at most the length.
         let first = unsafe { self.first.add(from) };
-        // SAFETY: the slice is borrowed for `'a`, and the caller asks once for each item.
+        // SAFETY: the slice is borrowed for `'a`, and the caller requests each item at most once.
         unsafe { std::slice::from_raw_parts_mut(first, to - from) }
     }
 }
@@ -254,7 +252,8 @@ impl<'a, T: Send> Numbered for Exclusive<'a, T> {
 
     #[inline(always)]
     unsafe fn part(&self, from: usize, to: usize) -> impl Iterator<Item = &'a mut T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `from..to` lies within the slice, and requests each item
+        // once.
         unsafe { self.slice(from, to) }.iter_mut()
     }
 }

@@ -1,4 +1,4 @@
-//! The same for every item of a slice or a range, split as far as a worker is idle and no further.
+//! Loops over slices and ranges of integers. They split only as far as workers are idle.
 
 mod chunks;
 mod few;
@@ -19,19 +19,19 @@ pub use items::Items;
 use items::sealed::Numbered;
 
 impl WorkerPool {
-    /// Calls a function on every item and collects the results, in order.
+    /// Calls a function on every item and collects the results in order.
     ///
     /// [`Items`] are a slice (`&items`, where `items` is a `Vec`, an array or a slice) or a range
-    /// of integers; its docs say what to do with a `HashMap`, an iterator and others. The calling
-    /// thread works through them; idle workers take halves of what has not begun. So small work
-    /// stays on one thread, a large one spreads, and one slow item holds nobody up. Results are
-    /// written straight to their places.
+    /// of integers. The documentation of [`Items`] says how to loop over a `HashMap`, an iterator
+    /// and other collections. The calling thread works through the items, and idle workers take
+    /// halves of what has not begun. So a small loop stays on one thread, a large loop spreads, and
+    /// a slow item does not hold up the others. Results are written directly to their places.
     ///
-    /// A thread that is no worker of this pool takes part as a guest.
+    /// A thread that is not a worker of this pool takes part as a guest.
     ///
     /// # Panics
-    /// If the function panics, with the first payload, after all that runs has ended; what was made
-    /// is dropped, and what has not begun does not begin.
+    /// Panics if the function panics, with the first payload, after everything that runs has ended.
+    /// The results made so far are dropped. Items that have not begun do not begin.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -49,11 +49,11 @@ impl WorkerPool {
         fill::map(Some(self.hub()), &items, &function)
     }
 
-    /// Calls a function on every one of the [`Items`]: `&items`, or a range of integers. Else as
-    /// [`map`](Self::map).
+    /// Calls a function on every one of the [`Items`]: `&items`, or a range of integers. Otherwise
+    /// like [`map`](Self::map).
     ///
     /// # Panics
-    /// As [`map`](Self::map).
+    /// Same as [`map`](Self::map).
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,11 +77,11 @@ impl WorkerPool {
         );
     }
 
-    /// Calls a function on every item of `&mut items`, which it may change: a slice, a `Vec`, an
-    /// array. Else as [`map`](Self::map).
+    /// Calls a function on a mutable reference to every item of `&mut items`: a slice, a `Vec` or
+    /// an array. Otherwise like [`map`](Self::map).
     ///
     /// # Panics
-    /// As [`map`](Self::map).
+    /// Same as [`map`](Self::map).
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -103,14 +103,14 @@ impl WorkerPool {
         );
     }
 
-    /// As [`for_each_mut`](Self::for_each_mut), and tells the function each item's number, from 0
-    /// on.
+    /// Like [`for_each_mut`](Self::for_each_mut), and passes each item's index to the function. The
+    /// first index is 0.
     ///
-    /// In rayon it is `par_iter_mut().enumerate()`. Chunks with their numbers: [`indexed`] of
-    /// [`chunks_mut`].
+    /// This is rayon's `par_iter_mut().enumerate()`. For chunks with their indices, use [`indexed`]
+    /// of [`chunks_mut`].
     ///
     /// # Panics
-    /// As [`map`](Self::map).
+    /// Same as [`map`](Self::map).
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -128,15 +128,15 @@ impl WorkerPool {
         each_indexed(Some(self.hub()), items, &function);
     }
 
-    /// Calls `map` on every one of the [`Items`], `&items` or a range of integers, and brings the
-    /// results together by `reduce`; `None` if there are no items.
+    /// Calls `map` on every one of the [`Items`] (`&items` or a range of integers), and combines
+    /// the results with `reduce`. Returns `None` if there are no items.
     ///
-    /// `reduce` gets neighbours, the earlier one first, but how they are grouped differs from call
-    /// to call: it should be associative. (Sums of floating-point numbers are so only nearly.) Else
-    /// as [`map`](Self::map).
+    /// `reduce` gets neighbouring results, the earlier one first. How they are grouped differs from
+    /// call to call, so `reduce` should be associative. (Sums of floating-point numbers are only
+    /// nearly associative.) Otherwise like [`map`](Self::map).
     ///
     /// # Panics
-    /// As [`map`](Self::map), for both functions.
+    /// Same as [`map`](Self::map), for both functions.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -156,20 +156,21 @@ impl WorkerPool {
         fold::fold(Some(self.hub()), items.len(), &fold)
     }
 
-    /// Puts the [`Items`] into few values by `fold`, and brings these together by `merge`.
+    /// Folds runs of neighbouring [`Items`] into a few values with `fold`, and combines these with
+    /// `merge`.
     ///
-    /// Take it where a value for each item costs more than to add the item to what is there: a
-    /// histogram, a map, a set, a long text. Each run of neighbouring items begins with what
-    /// `identity` makes, and there are as many runs as parts of the loop were taken by workers,
-    /// plus one; for up to eight items there may be one for each. Without items `identity` is the
-    /// result.
+    /// Use it where making a value for each item costs more than adding the item to an existing
+    /// value: for a histogram, a map, a set, or a long text. Each run of neighbouring items starts
+    /// with a value from `identity`. There is one run, plus one for each part of the loop that a
+    /// worker took; a loop over up to eight items may have one run per item. Without items, the
+    /// result is `identity()`.
     ///
-    /// `merge` gets neighbours, the earlier one first. How items are grouped differs from call to
-    /// call, so `identity` should add nothing, and `merge` be associative. Else as
-    /// [`map`](Self::map). (In rayon it is `fold` and then `reduce`.)
+    /// `merge` gets neighbouring values, the earlier one first. How items are grouped differs from
+    /// call to call, so `identity` should be neutral and `merge` should be associative. Otherwise
+    /// like [`map`](Self::map). (This is rayon's `fold` followed by `reduce`.)
     ///
     /// # Panics
-    /// As [`map`](Self::map), for all three functions.
+    /// Same as [`map`](Self::map), for all three functions.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -201,21 +202,20 @@ impl WorkerPool {
         fold::fold(Some(self.hub()), items.len(), &gather).unwrap_or_else(identity)
     }
 
-    /// Calls a function that may fail on every one of the [`Items`], and collects the results, in
-    /// order.
+    /// Calls a fallible function on every one of the [`Items`], and collects the results in order.
     ///
     /// The error is that of the earliest item that fails, as in a plain loop: it does not depend on
-    /// which thread ran what. So items before one that failed are still run; those after it that
-    /// have not begun do not begin. (Where the function costs some nanoseconds, up to 63 items
-    /// beyond it may run, which were taken at once.) What was made is dropped then; if that panics,
-    /// nobody hears of it. Else as [`map`](Self::map).
+    /// which thread ran what. So items before a failed one still run; later items that have not
+    /// begun do not begin. (Where the function costs a few nanoseconds, up to 63 later items may
+    /// run anyway, because they were taken in one step.) On failure, the results made so far are
+    /// dropped; a panic in such a drop is not reported. Otherwise like [`map`](Self::map).
     ///
     /// # Errors
-    /// What the function gave for the earliest item that failed.
+    /// The error that the function returned for the earliest item that failed.
     ///
     /// # Panics
-    /// As [`map`](Self::map). An item that panics counts, even if one before it fails, if it has
-    /// begun.
+    /// Same as [`map`](Self::map). A panic of an item that has begun counts, even if an earlier
+    /// item fails.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -234,17 +234,17 @@ impl WorkerPool {
         fill::try_map(Some(self.hub()), &items, &function)
     }
 
-    /// Calls a function that may fail on every one of the [`Items`]. Else as
+    /// Calls a fallible function on every one of the [`Items`]. Otherwise like
     /// [`try_map`](Self::try_map).
     ///
-    /// An early exit that is no failure is an error here as well: to find the first item of a kind,
-    /// give it as `Err`.
+    /// An early exit that is not a failure is an `Err` here as well: to find the first item of some
+    /// kind, return it as `Err`.
     ///
     /// # Errors
-    /// As [`try_map`](Self::try_map).
+    /// Same as [`try_map`](Self::try_map).
     ///
     /// # Panics
-    /// As [`try_map`](Self::try_map).
+    /// Same as [`try_map`](Self::try_map).
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -273,11 +273,11 @@ where
     fold::fold(pool, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::map`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::map`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// assert_eq!(corepool::map(&[1, 2, 3], |n| n + 1), [2, 3, 4]);
@@ -291,11 +291,11 @@ where
     fill::map(None, &items, &function)
 }
 
-/// As [`WorkerPool::for_each`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::for_each`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 pub fn for_each<I, F>(items: I, function: F)
 where
     I: Items,
@@ -304,11 +304,11 @@ where
     fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::for_each_mut`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 pub fn for_each_mut<T, F>(items: &mut [T], function: F)
 where
     T: Send,
@@ -318,11 +318,11 @@ where
     fold::fold(None, items.len(), &fold::Each { items: &items, function: &function });
 }
 
-/// As [`WorkerPool::map_reduce`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::map_reduce`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// assert_eq!(corepool::map_reduce(1..=10_u32, |n| n * n, |a, b| a + b), Some(385));
@@ -338,11 +338,11 @@ where
     fold::fold(None, items.len(), &fold)
 }
 
-/// As [`WorkerPool::for_each_mut_indexed`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::for_each_mut_indexed`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// let mut numbers = [0; 3];
@@ -357,11 +357,11 @@ where
     each_indexed(None, items, &function);
 }
 
-/// As [`WorkerPool::fold`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::fold`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// let push = |mut text: String, n: u32| {
@@ -382,14 +382,14 @@ where
     fold::fold(None, items.len(), &gather).unwrap_or_else(identity)
 }
 
-/// As [`WorkerPool::try_map`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::try_map`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Errors
-/// As [`WorkerPool::try_map`].
+/// Same as [`WorkerPool::try_map`].
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// let halves = corepool::try_map(&[2, 4, 5, 6], |n| if n % 2 == 0 { Ok(n / 2) } else { Err(*n) });
@@ -405,14 +405,14 @@ where
     fill::try_map(None, &items, &function)
 }
 
-/// As [`WorkerPool::try_for_each`], on the pool that runs the caller, or else the
-/// [global](WorkerPool::global) one.
+/// Like [`WorkerPool::try_for_each`], on the pool that runs the caller, or else on the
+/// [global](WorkerPool::global) pool.
 ///
 /// # Errors
-/// As [`WorkerPool::try_map`].
+/// Same as [`WorkerPool::try_map`].
 ///
 /// # Panics
-/// As [`WorkerPool::map`] and [`WorkerPool::global`].
+/// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
 ///
 /// ```
 /// assert_eq!(corepool::try_for_each(1..=9_u8, |n| if n * n > 50 { Err(n) } else { Ok(()) }), Err(8));

@@ -1,39 +1,41 @@
 //! How many items a loop takes at once.
 //!
-//! What is taken can't be given to a thief any more. So it is one item at a time, unless items are
-//! so cheap that taking them one by one would cost more than they do. That is measured: it is never
-//! assumed, and what was measured counts for nothing once a thief has come.
+//! Once taken, items can no longer be given to a thief. So the loop takes one item at a time,
+//! unless items are so cheap that taking them one by one would cost more than running them. This is
+//! measured, never assumed, and the measurement is discarded when a thief has come.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// The most items that are taken at once. So many may wait behind one that turns out to be dear.
+/// The maximum number of items taken at once. The others wait if one of them turns out to be
+/// expensive.
 const MOST: usize = 64;
-/// What is taken at once should take no longer than this.
+/// The items taken at once should run for no longer than this.
 const STEP: Duration = Duration::from_nanos(100);
-/// How many items are run before the clock is read first.
+/// The number of items that run before the first reading of the clock.
 const FIRST_SAMPLE: usize = 8;
-/// About so much time lies between two looks at the clock, and no more than so many items.
+/// Between two readings of the clock about `BETWEEN_LOOKS` passes, and at most `LONGEST_SAMPLE`
+/// items run.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(10);
 const LONGEST_SAMPLE: usize = 1 << 16;
-/// Towards the end steps are shorter: no longer than one of so many that are left.
+/// Towards the end steps are shorter: at most one `TAIL`-th of the items that are left.
 const TAIL: usize = 4;
-/// What takes less than this is not worth a thief's way.
+/// Less work than this is not worth a theft.
 const WORTH: Duration = Duration::from_micros(8);
 
 /// The pace of one thread through a range.
 #[derive(Debug)]
 pub(super) struct Pace {
     step: usize,
-    /// Items since the clock was read last, and after how many it is read again.
+    /// Items since the last reading of the clock, and the count at which it is read again.
     count: usize,
     sample: usize,
     last: Option<Instant>,
-    /// For how long it has been measured.
+    /// How much time has been measured.
     known_for: Duration,
-    /// How few items are too few for a thief.
+    /// Fewer items than this are too few for a thief.
     least: usize,
 }
 
@@ -45,7 +47,8 @@ pub(super) struct Row {
 }
 
 impl Pace {
-    /// `least` is what others have found to be too few for a thief.
+    /// `least` is the number of items below which other threads found a range too small for a
+    /// thief.
     pub(super) fn new(least: usize) -> Self {
         Self {
             step: 1,
@@ -57,7 +60,7 @@ impl Pace {
         }
     }
 
-    /// How to take the next of so many items.
+    /// Returns how to take the next items, with `left` items left.
     #[inline]
     pub(super) fn row(&mut self, left: usize) -> Row {
         if self.count >= self.sample {
@@ -66,36 +69,36 @@ impl Pace {
         let until_look = self.sample - self.count;
         let step = self.step.min(left.div_ceil(TAIL));
         if step == 1 {
-            // Most loops are small, and a division takes as long as all the rest.
+            // Most loops are small, and a division would take as long as all the rest.
             return Row { step, steps: until_look.min(left) };
         }
         let until_tail = left.saturating_sub(step * TAIL) / step;
         Row { step, steps: until_look.div_ceil(step).min(until_tail).max(1) }
     }
 
-    /// So many items were run.
+    /// Notes that this many items have run.
     #[inline]
     pub(super) fn ran(&mut self, items: usize) {
         self.count += items;
     }
 
-    /// A thief has come: it may be because items have become dear.
+    /// Starts measuring again. A thief has come, maybe because items have become expensive.
     #[cold]
     pub(super) fn begin_anew(&mut self) {
         *self = Self::new(self.least);
     }
 
-    /// Whether it was measured for long enough how long items take.
+    /// Returns `true` if the time per item has been measured for long enough.
     pub(super) fn is_known(&self) -> bool {
         self.known_for >= BETWEEN_LOOKS
     }
 
-    /// For how long it was measured.
+    /// How much time has been measured.
     pub(super) fn known_for(&self) -> Duration {
         self.known_for
     }
 
-    /// How few items are too few for a thief.
+    /// Fewer items than this are too few for a thief.
     pub(super) fn least(&self) -> usize {
         self.least
     }

@@ -1,5 +1,4 @@
-//! Where a loop stops that may fail: at the earliest item that failed, which is where a plain loop
-//! would have stopped.
+//! Where a fallible loop stops: at the earliest item that failed, as a plain loop would.
 
 use std::sync::Arc;
 
@@ -24,8 +23,8 @@ where
 
 /// The number of the earliest item that has failed so far.
 ///
-/// Items before it are still run, for one of them may fail as well; so the error does not depend on
-/// who ran what.
+/// Items before it still run, because one of them may fail as well. So the error does not depend on
+/// which thread ran what.
 #[derive(Debug)]
 pub(super) struct Earliest(AtomicUsize);
 
@@ -40,7 +39,7 @@ impl Earliest {
         self.0.fetch_min(number, Ordering::Relaxed);
     }
 
-    /// Whether an item before this one has failed.
+    /// Returns `true` if an item before this one has failed.
     #[inline]
     pub(super) fn is_before(&self, number: usize) -> bool {
         // ORDERING: a hint, as above.
@@ -48,7 +47,7 @@ impl Earliest {
     }
 }
 
-/// The calls, and the earliest error.
+/// Calls the function on each item, and keeps the earliest error.
 struct TryEach<'f, I, F> {
     items: &'f I,
     function: &'f F,

@@ -1,4 +1,4 @@
-//! Models of the counts by which a chunk of jobs is kept.
+//! Loom models of the counts by which a chunk of jobs is kept.
 
 use core::ptr::NonNull;
 
@@ -10,7 +10,7 @@ use crate::sync::explore;
 /// A piece of a chunk, on its way to another thread.
 struct Piece(NonNull<()>);
 
-// SAFETY: its chunk counts it as away.
+// SAFETY: its chunk counts it until it is freed, so the chunk exists.
 unsafe impl Send for Piece {}
 
 /// `ListedJob::send_away` does nothing to a chunk.
@@ -21,7 +21,7 @@ fn send_away(pieces: &[NonNull<()>]) -> Vec<Piece> {
 /// `arena::free_at_home`, on this arena.
 fn free_at_home(arena: &Arena, piece: NonNull<()>) {
     let chunk = Chunk::of(piece);
-    // SAFETY: it has this piece.
+    // SAFETY: the chunk exists, because it still has this piece.
     if unsafe { chunk.as_ref() }.free_one() {
         arena.empty(chunk);
     }
@@ -38,7 +38,7 @@ fn free_elsewhere(pieces: Vec<Piece>) -> thread::JoinHandle<()> {
 
 const SIZE: usize = 64;
 
-/// Fills the current chunk, so that the next piece is cut from another one.
+/// Fills the current chunk, so that the last piece is cut from another chunk.
 fn fill(arena: &Arena, first: NonNull<()>) -> Vec<NonNull<()>> {
     let mut pieces = Vec::new();
     loop {
@@ -50,7 +50,7 @@ fn fill(arena: &Arena, first: NonNull<()>) -> Vec<NonNull<()>> {
     }
 }
 
-/// Whoever is the last frees the chunk: another thread, or the one that ends.
+/// The last thread frees the chunk: one of the others, or the one that ends.
 #[test]
 fn a_thread_ends_while_jobs_of_its_are_away() {
     explore(|| {
@@ -63,7 +63,8 @@ fn a_thread_ends_while_jobs_of_its_are_away() {
     });
 }
 
-/// One stays at home; the chunk begins anew only if the one that went away is back.
+/// One piece stays on its thread. The chunk starts from the beginning only if the piece that went
+/// away has been freed.
 #[test]
 fn a_chunk_begins_anew_when_the_last_is_back() {
     explore(|| {
@@ -78,8 +79,8 @@ fn a_chunk_begins_anew_when_the_last_is_back() {
     });
 }
 
-/// The last job of a full chunk goes away while others come back: its thread has nothing to do with
-/// it any more.
+/// The last job of a full chunk goes away while others are freed: its own thread has nothing to do
+/// with the chunk any more.
 #[test]
 fn the_last_job_at_home_goes_away() {
     explore(|| {
@@ -94,7 +95,7 @@ fn the_last_job_at_home_goes_away() {
     });
 }
 
-/// A full chunk, whose last job at home is freed while the others come back.
+/// The last job that stayed in a full chunk is freed while the other threads free the rest.
 #[test]
 fn a_full_chunk_is_kept_or_let_go() {
     explore(|| {
@@ -105,7 +106,7 @@ fn a_full_chunk_is_kept_or_let_go() {
         let other = free_elsewhere(send_away(&rest));
         free_at_home(&arena, first);
         free_at_home(&arena, elsewhere);
-        // From the chunk that was kept, if it was.
+        // These pieces come from the chunk that was kept, if it was kept.
         let again = fill(&arena, elsewhere);
         again.into_iter().for_each(|piece| free_at_home(&arena, piece));
         drop(arena);
