@@ -1,7 +1,8 @@
-//! The free-worker list: who sleeps, who searches, and whom a submitter wakes.
+//! The free-worker list: which workers sleep, which ones search, and which one a submitter wakes.
 //!
-//! `README.md` beside this file has the protocol as steps and the argument why nobody sleeps while
-//! work waits. Workers are numbers here; this module knows nothing of queues, tasks or threads.
+//! `README.md` beside this file has the protocol as steps, and the argument why no worker sleeps
+//! while work waits. Workers are numbers here; this module knows nothing of queues, tasks or
+//! threads.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -18,7 +19,8 @@ pub(crate) use word::{MAX_WORKERS, Word};
 /// The workers of one pool that have nothing to do.
 #[derive(Debug)]
 pub(crate) struct IdleList {
-    /// What a submitter looks at: how many are free, how many search, whether the pool is closed.
+    /// What a submitter looks at: how many workers are free, how many search, and whether the pool
+    /// is closed.
     word: CachePadded<AtomicU32>,
     free: Mutex<Free>,
 }
@@ -26,20 +28,20 @@ pub(crate) struct IdleList {
 /// The list itself.
 #[derive(Debug, Default)]
 struct Free {
-    /// Who is free; the most recently freed stands last.
+    /// The free workers. The most recently freed one is last.
     workers: Vec<usize>,
-    /// So many takers that wait for the lock will find that the worker promised to them was woken
+    /// How many takers that wait for the lock will find that the worker promised to them was woken
     /// already.
     forestalled: usize,
 }
 
-/// What became of a worker's wish to be active again without being woken.
+/// The result of [`IdleList::retract`]: whether a worker is active again without being woken.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Retract {
-    /// It is off the list, and counts as searching.
+    /// The worker is off the list, and counts as searching.
     Done,
-    /// Somebody has taken it from the list: its wake-up is on the way.
+    /// Another thread has taken the worker from the list: its wake-up is on the way.
     WakeIsComing,
 }
 
@@ -51,7 +53,7 @@ impl IdleList {
         }
     }
 
-    /// A look at the counts, from the submitter's half of the handshake: call it after a push.
+    /// Loads the counts, as the submitter's half of the handshake. Call it after a push.
     #[inline]
     pub(crate) fn look(&self) -> Word {
         if !mutant!("submitter_handshake") {
@@ -62,9 +64,10 @@ impl IdleList {
 
     /// Takes one free worker off the list if one should be woken; the caller unparks it.
     ///
-    /// None should be when nobody is free, or when somebody searches already and will find what
-    /// there is. `fits` lets the caller pass over a worker whose core is busy with the caller
-    /// itself; the most recently freed that fits is taken, or the most recently freed if none does.
+    /// No worker should be woken if none is free, or if one is searching already and will find the
+    /// work. With `fits` the caller can skip a worker whose core is busy with the caller itself.
+    /// This takes the most recently freed worker that fits, or the most recently freed one if none
+    /// fits.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let is_wanted = |word: Word| {
@@ -74,15 +77,15 @@ impl IdleList {
         self.remove_fitting(fits)
     }
 
-    /// As [`take_one`](Self::take_one), whoever searches.
+    /// As [`take_one`](Self::take_one), even if a worker is searching.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_some(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         self.reserve(Word::has_free)?;
         self.remove_fitting(fits)
     }
 
-    /// Only after a reservation: so the list has a worker to spare, or one was woken in the
-    /// caller's stead.
+    /// Only after a reservation, so the list has a worker to spare, or one was woken in the
+    /// caller's place.
     fn remove_fitting(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let mut free = self.free.lock();
         if free.spend_forestalled() {
@@ -93,8 +96,8 @@ impl IdleList {
         Some(workers.remove(place))
     }
 
-    /// Takes any free worker off the list, whoever searches; the caller unparks it. `None` means
-    /// that nobody is left.
+    /// Takes any free worker off the list, even if one is searching; the caller unparks it. `None`
+    /// means that no worker is left.
     pub(crate) fn take_any(&self) -> Option<usize> {
         loop {
             self.reserve(Word::has_free)?;
@@ -105,20 +108,21 @@ impl IdleList {
         }
     }
 
-    /// Whether this worker is on the list just now.
+    /// Whether this worker is on the list right now.
     pub(crate) fn lists(&self, worker: usize) -> bool {
         self.free.lock().workers.contains(&worker)
     }
 
-    /// Takes this worker off the list if it is on it; the caller unparks it.
+    /// Takes this worker off the list if it is there; the caller unparks it.
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mut free = self.free.lock();
         let entry = free.workers.iter().rposition(|&other| other == worker);
         let Some(place) = entry else { return false };
         if self.reserve(Word::has_free).is_none() {
-            // Every entry is promised to a taker that waits for this lock. To leave this one to
-            // them is not enough: another worker may enter before they come, and they would take
-            // that one. So one of them comes too late, and its reservation counts for this worker.
+            // Every entry is promised to a taker that waits for this lock. Leaving this worker to
+            // them is not enough: another worker may enter before they get the lock, and they would
+            // take that one. So one of them comes too late, and its reservation counts for this
+            // worker.
             if mutant!("take_left_to_others") {
                 return false;
             }
@@ -130,15 +134,15 @@ impl IdleList {
         true
     }
 
-    /// Puts a worker on the list. It then takes its last look at the queues, and either
+    /// Puts a worker on the list. The worker then takes its last look at the queues, and either
     /// [retracts](Self::retract) or sleeps.
     pub(crate) fn enter(&self, worker: usize, searching: Searching) {
-        // The count goes up under the lock, so that whoever holds the lock finds on the list
+        // The count goes up under the lock. So a thread that holds the lock finds on the list
         // exactly the workers counted as free and those promised to takers that wait for the lock.
         let mut free = self.free.lock();
         free.workers.push(worker);
         // SeqCst: the sleeper's half of the handshake, before the last look.
-        // ORDERING: relaxed as a planted bug only.
+        // ORDERING: relaxed only as a planted bug.
         let order = planted(mutant!("idle_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         match searching {
             Searching::Yes => self.word.fetch_add(Word::SEARCHER_TO_FREE, order),
@@ -150,7 +154,7 @@ impl IdleList {
         }
     }
 
-    /// As [`enter`](Self::enter), for one that is to be taken only when nobody else is free.
+    /// As [`enter`](Self::enter), for a worker that should be taken only when no other is free.
     pub(crate) fn enter_last(&self, worker: usize) {
         let mut free = self.free.lock();
         free.workers.insert(0, worker);
@@ -160,7 +164,7 @@ impl IdleList {
         handshake();
     }
 
-    /// The last look found work: the worker takes itself off the list.
+    /// Takes the worker off the list, because its last look found work.
     pub(crate) fn retract(&self, worker: usize) -> Retract {
         if mutant!("retract_stays") || self.take(worker) {
             Retract::Done
@@ -169,14 +173,15 @@ impl IdleList {
         }
     }
 
-    /// Starts a search if fewer than so many search.
+    /// Starts a search if fewer than `most` workers are searching.
     pub(crate) fn start_search(&self, most: u32) -> Searching {
         let now = self.look();
         let next = now.with_searcher();
         if now.searching() >= most && !mutant!("search_started_twice") || now.is_closed() {
             return Searching::No;
         }
-        // ORDERING: the count takes part in the handshake only where it goes down again.
+        // ORDERING: a failed exchange may be relaxed. The count takes part in the handshake only
+        // where it goes down again.
         match self.word.compare_exchange(
             now.bits(),
             next.bits(),
@@ -188,8 +193,8 @@ impl IdleList {
         }
     }
 
-    /// Ends a search that found work. Gives the counts afterwards: the last searcher that leaves
-    /// while others sleep has to look whether there is more, and wake the next one for it.
+    /// Ends a search that found work. Returns the counts afterwards: the last searcher that leaves
+    /// while others sleep must look whether there is more work, and wake the next worker for it.
     #[must_use]
     pub(crate) fn end_search(&self) -> Word {
         let before = Word::from_bits(self.word.fetch_sub(Word::ONE_SEARCHING, Ordering::SeqCst));
@@ -199,7 +204,7 @@ impl IdleList {
         before.without_searcher()
     }
 
-    /// Marks the pool closed. Says whether this call did it.
+    /// Marks the pool closed. Returns whether this call did it.
     pub(crate) fn close(&self) -> bool {
         let before = Word::from_bits(self.word.fetch_or(Word::CLOSED, Ordering::SeqCst));
         handshake();
@@ -235,7 +240,7 @@ impl IdleList {
 
 impl Free {
     /// For a taker with a reservation: whether the worker that it would have got was woken already,
-    /// for another reason. It searches, so there is nothing more to do.
+    /// for another reason. That worker searches, so the taker has nothing more to do.
     fn spend_forestalled(&mut self) -> bool {
         let is_forestalled = self.forestalled > 0;
         self.forestalled -= usize::from(is_forestalled);

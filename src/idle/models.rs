@@ -1,7 +1,7 @@
-//! Models of the free-worker list, alone and together with a queue: nobody sleeps while work waits.
+//! Loom models of the free-worker list, alone and with a queue: no worker sleeps while work waits.
 //!
 //! [`Pool`] is a pool of the smallest kind. Its methods are those of the hub and of the worker,
-//! step by step; a lost wake-up shows as a deadlock, which loom reports.
+//! step by step. A lost wake-up shows as a deadlock, which loom reports.
 #![forbid(unsafe_code)]
 
 mod lanes;
@@ -17,12 +17,12 @@ use crate::queue::models::Item;
 use crate::queue::{Pop, Queue};
 use crate::sync::{AtomicBool, Ordering, explore, explore_shallow, handshake};
 
-/// What a hub has, for numbers.
+/// What a hub has, for numbers instead of tasks.
 struct Pool {
     shared: Queue<Box<Item>>,
     idle: IdleList,
     slots: Vec<Slot>,
-    /// Only in models of lanes, to spare the others the steps.
+    /// Only in models of lanes, to spare the other models the steps.
     lanes: Option<lanes::Lanes>,
 }
 
@@ -142,8 +142,8 @@ impl Pool {
     }
 
     fn wind_up(&self, index: usize, searching: Searching) -> Option<u32> {
-        // "Closed" was read with `SeqCst`, and the queues are now: a submitter that saw the gate
-        // open has pushed before. Loom knows that only by a fence.
+        // "Closed" was read with `SeqCst`, and the queues are read with it now: a submitter that
+        // saw the gate open has pushed before. Loom needs a fence to know that.
         if !mutant!("wind_up_handshake") {
             handshake();
         }
@@ -165,7 +165,7 @@ impl Pool {
         lanes_are && self.shared.is_empty() && self.slots[index].dealt.is_empty()
     }
 
-    /// Takes so many tasks, one after the other, and then leaves.
+    /// Takes `tasks` tasks, one after the other, and then leaves.
     fn start_worker(self: &Arc<Self>, index: usize, tasks: usize) -> thread::JoinHandle<Vec<u32>> {
         let pool = Arc::clone(self);
         thread::spawn(move || (0..tasks).filter_map(|_| pool.next(index)).collect())
@@ -176,7 +176,7 @@ impl Pool {
         thread::spawn(move || pool.submit(number))
     }
 
-    /// When all workers have left nobody is free, nobody searches and nothing waits.
+    /// When all workers have left, no worker is free, none is searching, and nothing waits.
     fn assert_at_rest(&self) {
         let word = self.idle.look();
         assert_eq!((word.free(), word.searching()), (0, 0));
@@ -233,8 +233,8 @@ fn two_submitters_one_worker() {
     });
 }
 
-/// Each worker leaves with the first task it gets, as one does that runs it for ever: so the first
-/// to find something has to wake the second if there is more.
+/// Each worker leaves with the first task that it gets, like a worker that runs the task forever.
+/// So the first one to find a task must wake the second if there is more.
 #[test]
 fn a_searcher_that_finds_wakes_the_next() {
     explore(|| {
@@ -316,9 +316,9 @@ fn a_dealer_and_a_submitter() {
     });
 }
 
-/// A submitter has reserved a worker and waits for the lock when a task is dealt to the only one on
-/// the list; another enters before the submitter comes. Each worker that was counted on must be
-/// woken, the one with the task above all.
+/// A submitter has reserved a worker and waits for the lock when a task is dealt to the only worker
+/// on the list. Another worker enters before the submitter gets the lock. Each worker that a thread
+/// relies on must be woken, above all the one with the task.
 #[test]
 fn a_task_dealt_to_a_worker_that_is_promised_already() {
     explore_shallow(|| {
@@ -392,7 +392,7 @@ fn a_pool_is_closed_once_and_what_it_accepted_is_run() {
     });
 }
 
-/// Who saw the gate open after its push can be sure that a worker takes the task.
+/// A submitter that saw the gate open after its push can rely on a worker to take the task.
 #[test]
 fn a_task_pushed_before_the_close_is_run() {
     explore(|| {

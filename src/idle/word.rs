@@ -7,14 +7,14 @@
 //! | 30 | the pool is closed |
 #![forbid(unsafe_code)]
 
-/// The most workers a pool may have; each of the two counts has room for it.
+/// The most workers that a pool may have. Each of the two counts has room for them.
 pub(crate) const MAX_WORKERS: usize = 4096;
 
 const WIDTH: u32 = 15;
 const MASK: u32 = (1 << WIDTH) - 1;
 
-// Spare workers come on top, at most as many again, and the cores of all of them may be on the list
-// too.
+// A pool may have up to as many spare workers on top, and the cores of all of them may be on the
+// list too.
 const _: () = assert!(4 * MAX_WORKERS < MASK as usize, "the counts must hold every worker");
 
 /// One reading of the word.
@@ -26,7 +26,7 @@ impl Word {
     pub(crate) const ONE_FREE: u32 = 1;
     pub(crate) const ONE_SEARCHING: u32 = 1 << WIDTH;
     pub(crate) const CLOSED: u32 = 1 << (2 * WIDTH);
-    /// Added, it turns a searcher into a free worker; the wrap-around is meant.
+    /// Adding this turns a searcher into a free worker; the wrap-around is intended.
     pub(crate) const SEARCHER_TO_FREE: u32 = Self::ONE_FREE.wrapping_sub(Self::ONE_SEARCHING);
 
     pub(crate) const fn from_bits(bits: u32) -> Self {
@@ -54,7 +54,7 @@ impl Word {
         self.free() > 0
     }
 
-    /// Somebody is free, and nobody searches: a submitter has to wake one.
+    /// A worker is free, and none is searching: a submitter must wake one.
     #[inline]
     pub(crate) const fn wants_a_searcher(self) -> bool {
         self.free() > 0 && self.searching() == 0

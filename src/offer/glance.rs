@@ -1,8 +1,10 @@
-//! What can be seen of a line from afar: glances without a fence, so that thieves seldom come in
-//! vain, and disturb nobody by looking.
+//! Hints about a line that thieves read from afar, without a fence. They save most visits that
+//! would find nothing, and looking at them disturbs no owner.
 //!
-//! All of it may be out of date. Nothing is sound because of it, and nothing stays hidden: the
-//! lookout asks for none of it but whether a line is bare, and that is wrong for a moment only.
+//! A line is a thread's row of fork-join work (see `README.md`). All hints may be out of date.
+//! Soundness does not depend on them, and they hide no work for good: the lookout, the worker that
+//! naps and checks all lines, uses only the hint that a line is bare, and that one is wrong for a
+//! moment at most.
 
 use core::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -13,14 +15,15 @@ use super::line::Line;
 use super::stretch::Stretch;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-/// For so long after a visit in vain a line counts as poor.
+/// How long a line counts as poor after a visit that found nothing.
 const POOR_FOR: Duration = Duration::from_millis(1);
 
-/// What thieves look at from afar. On a cache line of its own that is seldom written: looks at what
-/// the owner writes all the time would hold it up.
+/// What thieves look at from afar. It has a cache line of its own that is seldom written: looks at
+/// data that the owner writes all the time would slow the owner down.
 #[derive(Debug)]
 pub(super) struct Sign {
-    /// How many stretches lie on the first one.
+    /// How many stretches (the entries that belong to one thing the thread runs) lie on the first
+    /// one.
     pub(super) runs: AtomicU32,
     /// How much the only source has left, as a [`Plenty`].
     pub(super) plenty: AtomicU32,
@@ -32,18 +35,18 @@ impl Sign {
     }
 }
 
-/// What a thief leaves for the next one, so that nobody comes in vain. Glances, without a fence.
+/// What a thief leaves for the next one, to save it a useless visit. Hints, read without a fence.
 #[derive(Debug)]
 pub(super) struct Hints {
     /// If this is the newest entry, nothing is left.
     pub(super) bare: AtomicPtr<Job>,
-    /// The newest entry when a thief found that none had anything to give, and the owner's changes
-    /// then.
+    /// The newest entry when a thief found that none had anything to give, and the number of the
+    /// owner's changes then (`poor_since`).
     pub(super) poor: AtomicPtr<Job>,
     pub(super) poor_since: AtomicUsize,
-    /// When a thief was here last, in nanoseconds since some time.
+    /// When a thief last visited, in nanoseconds since an arbitrary time.
     pub(super) visited: AtomicUsize,
-    /// Whether the owner left the last thief without an answer.
+    /// Whether the owner gave the last thief no answer.
     pub(super) stuck: AtomicBool,
 }
 
@@ -59,11 +62,11 @@ impl Hints {
     }
 }
 
-/// What [`Line::note_source`] found.
+/// What [`Line::note_source`] found before it changed it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OuterSource(*mut Job, bool);
 
-/// How much is left to be taken.
+/// How much is left to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub(crate) enum Plenty {
@@ -71,7 +74,7 @@ pub(crate) enum Plenty {
     Little,
     Some,
     Much,
-    /// It does not say.
+    /// The line does not say.
     Unknown,
 }
 
@@ -101,9 +104,9 @@ pub(super) fn ticks(time: Instant) -> usize {
 }
 
 impl Line {
-    /// Whether the owner is inside a call, and which.
+    /// The number of the call that the owner is inside, if any.
     pub(crate) fn call(&self) -> Option<usize> {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         let top = self.owned.top.load(Ordering::Relaxed);
         if top.is_null() || self.is_first_root(top) { None } else { Some(self.calls()) }
     }
@@ -115,47 +118,47 @@ impl Line {
 
     /// How many calls the owner has begun.
     pub(crate) fn calls(&self) -> usize {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.owned.calls.load(Ordering::Relaxed)
     }
 
     /// Whether the owner runs something that it took from another line.
     pub(crate) fn is_helping(&self) -> bool {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.sign.runs.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a thief was here so short a time before now.
+    /// Whether a thief visited less than `time` before `now`.
     pub(crate) fn was_visited(&self, now: Instant, time: Duration) -> bool {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         let visited = self.hints.visited.load(Ordering::Relaxed);
         (ticks(now).wrapping_sub(visited) as u128) < time.as_nanos()
     }
 
-    /// Whether the owner was in something long when a thief came last: it may wait for what it has
-    /// left.
+    /// Whether the owner did not answer the last thief. The owner may be waiting for work that it
+    /// has left on the line.
     pub(crate) fn was_stuck(&self) -> bool {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.hints.stuck.load(Ordering::Relaxed)
     }
 
     pub(super) fn note_stuck(&self, is_stuck: bool) {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.hints.stuck.store(is_stuck, Ordering::Relaxed);
     }
 
-    /// A glance: what was added just now may be missed.
+    /// Whether nothing seems to be left. A hint: it may miss what was added just now.
     pub(super) fn is_bare(&self) -> bool {
-        // ORDERING: hints, both of them.
+        // ORDERING: relaxed, both are hints.
         self.owned.top.load(Ordering::Relaxed) == self.hints.bare.load(Ordering::Relaxed)
     }
 
     /// How much seems to be left.
     pub(crate) fn plenty(&self) -> Plenty {
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         let plenty = Plenty::from_bits(self.sign.plenty.load(Ordering::Relaxed));
-        // Something else may lie above a source that has nothing.
-        // ORDERING: hints, both of them.
+        // Something else may lie above a source that has nothing left.
+        // ORDERING: relaxed, both are hints.
         if plenty == Plenty::Nothing
             && self.owned.top.load(Ordering::Relaxed) != self.owned.source.load(Ordering::Relaxed)
         {
@@ -164,10 +167,10 @@ impl Line {
         plenty
     }
 
-    /// The newest source has so many things left. Only for the owner.
+    /// Notes that the newest source has `left` items left. Only for the owner.
     #[inline]
     pub(crate) fn note_left(&self, left: usize) {
-        // ORDERING: only the owner writes it.
+        // ORDERING: relaxed, only the owner writes it.
         if self.owned.is_only.load(Ordering::Relaxed) {
             self.say(Plenty::of(left));
         }
@@ -175,7 +178,7 @@ impl Line {
 
     #[inline]
     fn say(&self, plenty: Plenty) {
-        // ORDERING: only the owner writes it.
+        // ORDERING: relaxed, only the owner writes it.
         let before = self.owned.plenty.load(Ordering::Relaxed);
         if before != plenty as u32 {
             if before < plenty as u32 {
@@ -183,19 +186,20 @@ impl Line {
             }
             // ORDERING: as above.
             self.owned.plenty.store(plenty as u32, Ordering::Relaxed);
-            // ORDERING: a hint.
+            // ORDERING: relaxed, a hint.
             self.sign.plenty.store(plenty as u32, Ordering::Relaxed);
         }
     }
 
-    /// A source was opened. Gives what to [forget](Self::forget_source) it by.
+    /// Notes that a source was opened. Returns the value for
+    /// [`forget_source`](Self::forget_source).
     #[inline]
     pub(crate) fn note_source(&self, source: NonNull<Job>, below: NonNull<Job>) -> OuterSource {
         let owned = &*self.owned;
-        // ORDERING: only the owner writes them.
+        // ORDERING: relaxed, only the owner writes them.
         let outer = owned.source.load(Ordering::Relaxed);
         let outer = OuterSource(outer, owned.is_only.load(Ordering::Relaxed));
-        // ORDERING: hints, all of them.
+        // ORDERING: relaxed, all of them are hints.
         let is_only = self.hints.bare.load(Ordering::Relaxed) == below.as_ptr();
         owned.is_only.store(is_only, Ordering::Relaxed);
         owned.source.store(source.as_ptr(), Ordering::Relaxed);
@@ -204,27 +208,27 @@ impl Line {
         outer
     }
 
-    /// The source was closed.
+    /// Notes that the source was closed.
     #[inline]
     pub(crate) fn forget_source(&self, OuterSource(source, is_only): OuterSource) {
-        // ORDERING: hints.
+        // ORDERING: relaxed, hints.
         self.owned.source.store(source, Ordering::Relaxed);
         self.owned.is_only.store(is_only, Ordering::Relaxed);
         self.say(Plenty::Unknown);
         self.note_change();
     }
 
-    /// Another thread has added something to a source of this line.
+    /// Notes that another thread has added something to a source of this line.
     pub(crate) fn note_stray(&self) {
-        // ORDERING: hints, both of them.
+        // ORDERING: relaxed, both are hints.
         self.sign.plenty.store(Plenty::Unknown as u32, Ordering::Relaxed);
         self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Whether a thief found lately that nothing here could be given, and nothing is known to have
-    /// been added since. That may be wrong: the lookout does not ask.
+    /// Whether a thief recently found nothing to take here, and nothing is known to have been added
+    /// since. This may be wrong; the lookout does not use it.
     pub(crate) fn looks_poor(&self, now: Instant) -> bool {
-        // ORDERING: hints, all of them.
+        // ORDERING: relaxed, all of them are hints.
         let is_same =
             self.hints.poor.load(Ordering::Relaxed) == self.owned.top.load(Ordering::Relaxed);
         let is_unchanged = is_same
@@ -233,22 +237,22 @@ impl Line {
         is_unchanged && self.was_visited(now, POOR_FOR)
     }
 
-    /// A source was opened or closed, or has more to give. Only for the owner.
+    /// Notes that a source was opened or closed, or has more to give. Only for the owner.
     #[inline]
     pub(crate) fn note_change(&self) {
-        // ORDERING: a hint, and only the owner writes it.
+        // ORDERING: relaxed, a hint that only the owner writes.
         let changes = self.owned.changes.load(Ordering::Relaxed);
         self.owned.changes.store(changes.wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Notes by which newest entry the line can be known to be bare. With the lock held.
+    /// Notes the newest entry by which the line can be known to be bare. The lock is held.
     pub(super) fn note_bare(&self, innermost: NonNull<Stretch>) {
-        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
         // SAFETY: as above.
         let is_only = unsafe { stretch.is_alone() };
         let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.hints.bare.store(bare, Ordering::Relaxed);
     }
 }

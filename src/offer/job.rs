@@ -1,4 +1,4 @@
-//! The entries of a line: jobs that are run once, and sources that give again and again.
+//! The entries of a line: jobs, which run once, and sources, which give parts away again and again.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -9,15 +9,15 @@ use super::{Offer, Work};
 use crate::parker::Parker;
 use crate::sync::{AtomicPtr, Ordering};
 
-/// What every entry of a line begins with. It lies in a frame of the owner's.
+/// The header of every entry of a line. It lies in a frame of the owner.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Job {
-    /// The job's table, or its offer with the lowest bit set once a thief has taken it.
+    /// The job's table; or, once a thief has taken it, its offer with the lowest bit set.
     word: AtomicPtr<()>,
-    /// The entry above. Written once there is one.
+    /// The entry above. Written when there is one.
     newer: MaybeUninit<AtomicPtr<Self>>,
-    /// The entry below. Written by who takes it.
+    /// The entry below. Written by the thread that takes this one.
     below: UnsafeCell<MaybeUninit<NonNull<Self>>>,
 }
 
@@ -29,35 +29,35 @@ pub(crate) struct JobTable {
 
 #[derive(Debug)]
 enum Kind {
-    /// It is run once, by whoever has it.
+    /// It runs once, on the thread that has it.
     Once(unsafe fn(NonNull<()>)),
-    /// It heads a [`SourceJob`], and gives again and again.
+    /// It is the header of a [`SourceJob`], and gives parts away again and again.
     Source,
-    /// Below all others.
+    /// The root, which lies below all others.
     Root,
 }
 
-/// Where the offer's address has its mark.
+/// The mark in the address of the offer.
 const TAKEN: usize = 1;
 
 impl JobTable {
     /// # Safety
     /// - `run` may be called once with a pointer to any job of this table, on any thread, from when
-    ///   it was pushed until it was taken back or the offer made of it is done.
+    ///   the job was pushed until it was taken back or the offer made of it is done.
     /// - It does not unwind.
     pub(crate) const unsafe fn new(run: unsafe fn(NonNull<()>)) -> Self {
         Self { kind: Kind::Once(run) }
     }
 }
 
-/// Nothing is written: a store would be a part of each call's price.
+/// Writes nothing, because a store would add to the price of each call.
 #[cfg(not(corepool_loom))]
 #[inline(always)]
 fn no_newer() -> MaybeUninit<AtomicPtr<Job>> {
     MaybeUninit::uninit()
 }
 
-/// Loom's atomics have to be made.
+/// Loom's atomics must be created.
 #[cfg(corepool_loom)]
 fn no_newer() -> MaybeUninit<AtomicPtr<Job>> {
     MaybeUninit::new(AtomicPtr::new(ptr::null_mut()))
@@ -79,55 +79,55 @@ impl Job {
     /// The place for the entry above.
     ///
     /// # Safety
-    /// - The caller writes it; or there is an entry above.
+    /// - The caller writes to it, or there is an entry above.
     #[inline(always)]
     pub(super) unsafe fn newer(&self) -> &AtomicPtr<Self> {
-        // SAFETY: a place that was never written may be written by an atomic store: any bytes are
-        // an atomic pointer that nobody reads.
+        // SAFETY: an atomic store may write to a place that was never written. Any bytes are a
+        // valid atomic pointer, and no thread reads it before the store.
         unsafe { self.newer.assume_init_ref() }
     }
 
     /// The entry below.
     ///
     /// # Safety
-    /// - It was taken, and the line's lock is held.
+    /// - This entry was taken, and the line's lock is held.
     pub(super) unsafe fn below(&self) -> NonNull<Self> {
-        // SAFETY: written by `lies_on` with the lock held, and never again.
+        // SAFETY: `lies_on` wrote it with the lock held, and it is never written again.
         let below = unsafe { *self.below.get() };
         // SAFETY: as above.
         unsafe { below.assume_init() }
     }
 
-    /// Notes the entry below, for who finds this one taken.
+    /// Notes the entry below, for a thread that finds this one taken.
     ///
     /// # Safety
-    /// - The caller takes it, and the line's lock is held.
+    /// - The caller takes this entry, and the line's lock is held.
     pub(super) unsafe fn lies_on(&self, below: NonNull<Self>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that it takes this entry and that the lock is held.
         unsafe { *self.below.get() = MaybeUninit::new(below) };
     }
 
     /// Whether a thief has taken it. Only for the owner, after [`Line::pop`](super::Line::pop).
     #[inline(always)]
     pub(crate) fn was_taken(&self) -> bool {
-        // ORDERING: `Line::pop` has read with acquire that no thief is here, or has waited for its
-        // lock.
+        // ORDERING: relaxed, because `Line::pop` has read with acquire that no thief is here, or
+        // has waited for its lock.
         self.word.load(Ordering::Relaxed).addr() & TAKEN != 0
     }
 
-    /// The offer that a thief has made of it. Only for the owner, after `was_taken`, and once.
+    /// The offer that a thief has made of it. Only for the owner, after `was_taken`, and only once.
     pub(crate) fn take_offer(&self) -> Arc<Offer> {
         // ORDERING: as above.
         let offer = self.word.load(Ordering::Relaxed).map_addr(|addr| addr & !TAKEN);
         debug_assert!(self.was_taken(), "only a thief makes an offer");
-        // SAFETY: `offer_this` left it there for the owner.
+        // SAFETY: `give_of` left it there for the owner.
         unsafe { Arc::from_raw(offer.cast::<Offer>()) }
     }
 }
 
-/// Something on the line that can give parts of itself away again and again: a scope, or a range.
+/// An entry of the line that can give parts of itself away again and again: a scope, or a range.
 pub(crate) trait Source {
-    /// Splits something off, if there is something, and makes an offer of it.
+    /// Splits off a part, if there is one, and makes an offer of it.
     ///
     /// # Safety
     /// - The caller has frozen the line on which the source lies, and holds its lock.
@@ -146,7 +146,8 @@ impl SourceJob {
     /// - The source outlives the entry.
     pub(crate) unsafe fn new(source: &dyn Source) -> Self {
         let source: NonNull<dyn Source + '_> = NonNull::from(source);
-        // SAFETY: the types differ in the lifetime only, and the caller sees to that.
+        // SAFETY: the types differ only in the lifetime, and the caller promises that the source
+        // outlives the entry.
         let source = unsafe {
             core::mem::transmute::<NonNull<dyn Source + '_>, NonNull<dyn Source>>(source)
         };
@@ -174,12 +175,12 @@ impl<'a> Maker<'a> {
         Offer::new(work, self.parent.cloned(), Arc::clone(self.owner))
     }
 
-    /// As a part of what the group stands for.
+    /// An offer that is part of what the group stands for.
     pub(crate) fn offer_in(&self, group: &Arc<Offer>, work: Work) -> Arc<Offer> {
         Offer::new(work, Some(Arc::clone(group)), Arc::clone(self.owner))
     }
 
-    /// Something for the line's thread to wait for, of which offers may be parts.
+    /// An offer for the line's thread to wait for, which other offers may be parts of.
     pub(crate) fn group(&self) -> Arc<Offer> {
         Offer::group(self.parent.cloned(), Arc::clone(self.owner))
     }
@@ -193,35 +194,38 @@ pub(super) enum Given {
     Taken(Arc<Offer>),
     /// Nothing now.
     Nothing,
-    /// It is somebody's already.
+    /// A thread has taken it already.
     Gone,
 }
 
 /// # Safety
-/// - The job's line is frozen, and its lock is held; the job is on it.
+/// - The job's line is frozen, its lock is held, and the job is on the line.
 pub(super) unsafe fn give_of(job: NonNull<Job>, maker: &Maker<'_>) -> Given {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the job is on the line.
     let entry = unsafe { job.as_ref() };
-    // ORDERING: the job was found with acquire; only thieves change the word, under the lock.
+    // ORDERING: relaxed, because the job was found with acquire, and only thieves change the word,
+    // under the lock.
     let word = entry.word.load(Ordering::Relaxed);
     if word.addr() & TAKEN != 0 {
         return Given::Gone;
     }
-    // SAFETY: the word is the address of a table if it is not marked.
+    // SAFETY: a word without a mark is the address of a table.
     match unsafe { &*word.cast::<JobTable>() }.kind {
         Kind::Once(run) => {
-            // SAFETY: the table's promise. The job's frame waits for the offer's end, and the owner
-            // runs it only if it finds no offer.
+            // SAFETY: the table promises this. The job's frame waits for the offer's end, and the
+            // owner runs the job only if it finds no offer.
             let offer = maker.offer(unsafe { Work::new(job.cast(), run) });
             let kept = Arc::into_raw(Arc::clone(&offer)).cast_mut().cast::<()>();
-            // ORDERING: the owner reads it after it has seen that the thief is gone.
+            // ORDERING: relaxed, because the owner reads it after it has seen that the thief is
+            // gone.
             entry.word.store(kept.map_addr(|addr| addr | TAKEN), Ordering::Relaxed);
             Given::Taken(offer)
         }
         Kind::Source => {
-            // SAFETY: a job of this kind heads a source's entry, which is there as the job is.
+            // SAFETY: a job of this kind is the header of a source's entry, which exists as long as
+            // the job.
             let source = unsafe { job.cast::<SourceJob>().as_ref() }.source;
-            // SAFETY: the source outlives its entry; the line is frozen.
+            // SAFETY: the source outlives its entry, and the line is frozen.
             let source = unsafe { source.as_ref() };
             // SAFETY: as above.
             let given = unsafe { source.give(maker) };

@@ -1,10 +1,10 @@
-//! One thread's line: what it has left to be run in its fork-join calls, within reach of every
-//! thief.
+//! One thread's line: the row of everything that its fork-join calls have left to run, within reach
+//! of every thief.
 //!
-//! `README.md` beside this file has the protocol and the argument. In short: the owner adds and
-//! takes back by plain stores, and looks after each whether a thief is there. A thief locks the
-//! line, and asks the owner first, who gives when it looks. If it does not look, the thief freezes
-//! the line, and pays for the fence of both sides.
+//! `README.md` beside this file has the protocol and the argument. In short: the owner adds entries
+//! and takes them back with plain stores, and after each checks whether a thief is there. A thief
+//! locks the line and asks the owner first; the owner gives when it checks. If the owner does not
+//! check, the thief freezes the line, and pays for the fence of both sides.
 
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{self, NonNull};
@@ -25,53 +25,54 @@ use crate::sync::{
     is_asymmetric, light_fence,
 };
 
-/// A thief was here, or is: what the owner has taken back may be a thief's. Set until the owner
-/// comes by.
+/// A thief is or was here, so an entry that the owner takes back may belong to a thief. Set until
+/// the owner checks the line.
 const FROZEN: u32 = 1;
-/// No worker watches: whoever adds something calls one.
+/// No worker watches the lines: an owner that adds something calls one.
 const CALL: u32 = 2;
-/// The kernel has no fence for both sides, so the owner has to run its own.
+/// The kernel has no fence for both sides, so the owner must run its own.
 const FENCED: u32 = 4;
 /// A thief waits for the owner to give it something.
 const WISH: u32 = 8;
 
-/// What only the line's owner writes, and thieves look at.
+/// What only the line's owner writes, and thieves read.
 #[derive(Debug)]
 pub(super) struct Owned {
-    /// The newest entry; a root if there is none.
+    /// The newest entry, or a root if there is none.
     pub(super) top: AtomicPtr<Job>,
     pub(super) asked: AtomicU32,
-    /// Calls begun on the first stretch.
+    /// How many calls have begun on the first stretch.
     pub(super) calls: AtomicUsize,
-    /// What the owner changes by plain loads and stores just now, though a source could give it.
+    /// The thing that the owner changes with plain loads and stores right now, though a source
+    /// could give it away.
     pub(super) busy_with: AtomicPtr<()>,
     /// How often a source was opened or closed, or got more to give.
     pub(super) changes: AtomicUsize,
     /// The newest source.
     pub(super) source: AtomicPtr<Job>,
-    /// Whether it says how much is left: if it is the only thing on the line but for what lies
-    /// above it.
+    /// Whether the newest source reports how much is left. It does if it is the only thing on the
+    /// line, except for what lies above it.
     pub(super) is_only: AtomicBool,
     /// What [`Sign::plenty`] says.
     pub(super) plenty: AtomicU32,
 }
 
-/// What the lock guards. While a thief waits for the owner's answer, with the lock held, the owner
-/// uses it.
+/// What the lock guards. While a thief that holds the lock waits for the owner's answer, the owner
+/// uses this.
 #[derive(Debug)]
 pub(super) struct Guarded {
     pub(super) innermost: Option<NonNull<Stretch>>,
     pub(super) owner: Option<Arc<Parker>>,
     clock: Option<ThreadClock>,
-    /// Whether the line was frozen, and the owner has not come by since.
+    /// Whether the line was frozen, and the owner has not checked it since.
     is_frozen: Cell<bool>,
 }
 
-// SAFETY: stretches lie in frames of the owner or in the line itself, and are reached under the
-// lock only.
+// SAFETY: stretches lie in frames of the owner or in the line itself, and threads reach them only
+// under the lock.
 unsafe impl Send for Guarded {}
 
-/// Who asked an owner for something.
+/// What an owner was asked for: a call of a worker, or something for a thief.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a worker may have to be called"]
 pub(crate) struct Asked {
@@ -79,12 +80,12 @@ pub(crate) struct Asked {
     pub(crate) has_thief: bool,
 }
 
-/// What a thief's look came to.
+/// The result of a thief's look.
 pub(crate) enum Look {
     Taken(Taken),
-    /// What lies there has nothing to give now.
+    /// There are entries, but they have nothing to give now.
     Nothing,
-    /// Nothing lies there.
+    /// The line has nothing left.
     Bare,
     /// Another thief is there.
     Busy,
@@ -95,16 +96,16 @@ pub(crate) enum Look {
 pub(crate) struct Line {
     pub(super) owned: CachePadded<Owned>,
     pub(super) sign: CachePadded<Sign>,
-    /// What the thief that holds the lock would take.
+    /// What the thief that holds the lock wants to take.
     wish: AtomicPtr<Wish>,
     pub(super) hints: Hints,
     guarded: Mutex<Guarded>,
     first: UnsafeCell<Stretch>,
 }
 
-// SAFETY: `first` is a stretch as any other; the rest is shared by way of atomics and the lock.
+// SAFETY: `first` is a stretch like any other; the rest is shared through atomics and the lock.
 unsafe impl Sync for Line {}
-// SAFETY: as above; a line is attached to its thread only after it has come to its place.
+// SAFETY: as above; a line is attached to its thread only once it is in its final place.
 unsafe impl Send for Line {}
 
 impl Line {
@@ -135,11 +136,11 @@ impl Line {
     }
 
     fn first(&self) -> NonNull<Stretch> {
-        // SAFETY: the line is there, and nobody makes an exclusive reference of it.
+        // SAFETY: the line exists, and no code makes an exclusive reference to `first`.
         NonNull::from(unsafe { &*self.first.get() })
     }
 
-    /// From now on the line is the calling thread's. It stays where it is from here on.
+    /// Makes the calling thread the owner of the line. From here on the line must not move.
     pub(crate) fn attach(&self, owner: Arc<Parker>) {
         let mut guarded = self.guarded.lock();
         let first = self.first();
@@ -149,40 +150,40 @@ impl Line {
         guarded.innermost = Some(first);
         guarded.owner = Some(owner);
         guarded.clock = Some(metrics::of_thread());
-        // ORDERING: thieves come by the lock.
+        // ORDERING: relaxed, because thieves come through the lock.
         self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
         self.note_bare(first);
     }
 
     #[inline(always)]
     pub(super) fn is_first_root(&self, job: *mut Job) -> bool {
-        // The root is a stretch's first field, and the stretch does not move.
+        // The root is the first field of a stretch, and the stretch does not move.
         ptr::eq(job, self.first.get().cast())
     }
 
-    /// Adds an entry. Gives the one below, for [`pop`](Self::pop). Ask [`is_asked`](Self::is_asked)
-    /// after it.
+    /// Adds an entry. Returns the entry below, for [`pop`](Self::pop). Check
+    /// [`is_asked`](Self::is_asked) afterwards.
     ///
     /// # Safety
-    /// - Only the owner calls this; the line is attached.
-    /// - The job stays where it is until it was popped, and jobs are popped in the reverse order.
+    /// - Only the owner calls this, and the line is attached.
+    /// - The job does not move until it was popped, and jobs are popped in reverse order.
     #[inline(always)]
     pub(crate) unsafe fn push(&self, job: NonNull<Job>) -> NonNull<Job> {
         let owned = &*self.owned;
-        // ORDERING: only the owner writes it.
+        // ORDERING: relaxed, because only the owner writes it.
         let below = owned.top.load(Ordering::Relaxed);
-        // SAFETY: an attached line has a top, and that is there until it was popped.
+        // SAFETY: an attached line has a top, which exists until it was popped.
         let below = unsafe { NonNull::new_unchecked(below) };
-        // ORDERING: release, partner of the acquire in `give`: a thief that comes by this finds the
-        // job whole.
-        // SAFETY: it lies on the line.
+        // ORDERING: release, partner of the acquire in `give`: a thief that arrives through this
+        // link sees the complete job.
+        // SAFETY: the entry below lies on the line.
         let entry_below = unsafe { below.as_ref() };
-        // SAFETY: this writes it.
+        // SAFETY: this writes the place.
         unsafe { entry_below.newer() }.store(job.as_ptr(), Ordering::Release);
-        // ORDERING: as above, for a thief that comes by the top.
+        // ORDERING: as above, for a thief that arrives through `top`.
         owned.top.store(job.as_ptr(), Ordering::Release);
         if self.is_first_root(below.as_ptr()) {
-            // ORDERING: only the owner writes; thieves take it for a hint.
+            // ORDERING: relaxed, because only the owner writes it; for thieves it is a hint.
             let calls = owned.calls.load(Ordering::Relaxed);
             owned.calls.store(calls.wrapping_add(1), Ordering::Relaxed);
         }
@@ -190,25 +191,26 @@ impl Line {
         below
     }
 
-    /// Takes the newest entry back. Afterwards it is the owner's, unless a thief has it: so wait if
-    /// the line [is asked](Self::is_asked), and look whether the job [was taken](Job::was_taken).
+    /// Takes the newest entry back. It then belongs to the owner, unless a thief has it. So wait if
+    /// the line [is asked](Self::is_asked), and check whether the job [was taken](Job::was_taken).
     #[inline(always)]
     pub(crate) fn pop(&self, below: NonNull<Job>) {
-        // ORDERING: release, so that a thief that sees this sees all that the owner did before.
+        // ORDERING: release, so that a thief that sees this sees everything that the owner did
+        // before.
         self.owned.top.store(below.as_ptr(), Ordering::Release);
         light_fence();
     }
 
-    /// Whether the owner has to [attend](Self::attend) before it goes on.
+    /// Whether the owner must [attend](Self::attend) to the line before it goes on.
     #[inline(always)]
     pub(crate) fn is_asked(&self) -> bool {
-        // ORDERING: what thieves did is seen by way of the lock, in `attend`; only the owner ends a
-        // freeze.
+        // ORDERING: relaxed, because the owner sees what thieves did through the lock, in `attend`;
+        // only the owner ends a freeze.
         self.owned.asked.load(Ordering::Relaxed) != 0
     }
 
-    /// Gives what a thief asks for, and ends a freeze: waits until no thief is at the line. Says
-    /// whether a worker is to be called to watch, and whether a thief was there.
+    /// Gives a thief what it asks for, and ends a freeze: waits until no thief is at the line.
+    /// Returns whether a worker must be called to watch, and whether a thief was there.
     #[cold]
     #[inline(never)]
     pub(crate) fn attend(&self) -> Asked {
@@ -216,7 +218,7 @@ impl Line {
         let mut asked = self.owned.asked.load(Ordering::Relaxed);
         if asked & FENCED != 0 {
             fence(Ordering::SeqCst);
-            // ORDERING: as above; the fence stands between the owner's store and this.
+            // ORDERING: as above; the fence stands between the owner's store and this load.
             asked = self.owned.asked.load(Ordering::Relaxed);
         }
         if asked & WISH != 0 {
@@ -234,7 +236,7 @@ impl Line {
             return;
         }
         let guarded = self.guarded.lock();
-        // ORDERING: thieves freeze the line with the lock held.
+        // ORDERING: relaxed, because thieves freeze the line with the lock held.
         self.owned.asked.fetch_and(!FROZEN, Ordering::Relaxed);
         if mutant!("thawed_for_good") {
             return;
@@ -243,34 +245,35 @@ impl Line {
         drop(guarded);
     }
 
-    /// Whether the line asks for a call. For other threads than the owner.
+    /// Whether the line asks for a call. For threads other than the owner.
     pub(crate) fn asks_for_a_call(&self) -> bool {
         fence(Ordering::SeqCst);
         self.owned.asked.load(Ordering::SeqCst) & CALL != 0
     }
 
-    /// Does in a thief's name what it would do, if it still waits for that. Only for the owner.
+    /// Does on behalf of a thief what the thief would do, if it still waits for that. Only for the
+    /// owner.
     fn grant(&self) {
         // ORDERING: acquire, partner of `ask`. Release keeps the chain from an earlier thief's
         // release.
         if self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH == 0 {
             return;
         }
-        // ORDERING: seen with the bit.
+        // ORDERING: relaxed, because the wish was seen with the bit.
         let wish = NonNull::new(self.wish.load(Ordering::Relaxed)).expect("a thief waits");
         // SAFETY: the bit was cleared here, so the thief waits for the answer.
         let wished = unsafe { wish.as_ref() };
         // SAFETY: as above.
         let (guarded, part_of) = unsafe { wished.about() };
-        // ORDERING: only the owner writes it.
+        // ORDERING: relaxed, because only the owner writes it.
         let top = NonNull::new(self.owned.top.load(Ordering::Relaxed));
-        // SAFETY: the thief holds the lock for the owner, who pops nothing meanwhile.
+        // SAFETY: the thief holds the lock for the owner, and the owner pops nothing meanwhile.
         let given = unsafe { give_oldest(guarded, top, part_of) };
         // SAFETY: as above.
         unsafe { Wish::answer(wish, given) };
     }
 
-    /// The lock, for the owner: a thief that holds it may be waiting for the owner.
+    /// Locks for the owner. A thief that holds the lock may be waiting for the owner.
     fn lock_as_owner(&self) -> MutexGuard<'_, Guarded> {
         if let Some(guarded) = self.guarded.try_lock() {
             return guarded;
@@ -279,12 +282,12 @@ impl Line {
         self.guarded.lock()
     }
 
-    /// The owner is about to change a thing by plain loads and stores that a source of this line
-    /// could give. Until [`conclude`](Self::conclude) thieves pass over it; what was given before
-    /// has been marked.
+    /// Announces that the owner is about to change a thing with plain loads and stores, though a
+    /// source of this line could give it away. Thieves skip the thing until
+    /// [`conclude`](Self::conclude). A thing that was given before is marked already.
     #[inline]
     pub(crate) fn announce(&self, thing: NonNull<()>) {
-        // ORDERING: the fence orders it before the look at who asks.
+        // ORDERING: relaxed, because the fence orders it before the check of `asked`.
         self.owned.busy_with.store(thing.as_ptr(), Ordering::Relaxed);
         light_fence();
         if self.is_asked() {
@@ -292,7 +295,7 @@ impl Line {
         }
     }
 
-    /// The change was made.
+    /// Ends an announcement, once the change was made.
     #[inline]
     pub(crate) fn conclude(&self) {
         // ORDERING: release, partner of `is_busy_with`: a thief that sees this sees the change.
@@ -305,32 +308,33 @@ impl Line {
         self.owned.busy_with.load(Ordering::Acquire) == thing.as_ptr()
     }
 
-    /// No worker watches any more: whoever adds something is to call one.
+    /// Asks the owner to call a worker when it adds something, because no worker watches any more.
     pub(crate) fn ask_for_a_call(&self) {
         self.owned.asked.fetch_or(CALL, Ordering::SeqCst);
     }
 
-    /// The owner is about to call one.
+    /// Clears the request, because the owner is about to call a worker.
     pub(crate) fn answer_call(&self) {
         self.owned.asked.fetch_and(!CALL, Ordering::SeqCst);
     }
 
-    /// The owner has popped a job that a thief took: thieves must not begin their walk there.
+    /// Moves the base below a popped job that a thief took: thieves must not begin their walk
+    /// there.
     pub(crate) fn retreat(&self, job: NonNull<Job>) {
         let guarded = self.lock_as_owner();
         let innermost = guarded.innermost.expect("the line is attached");
-        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
         if stretch.base.get() == job && !mutant!("no_retreat") {
             // SAFETY: the owner is in the frame of this job.
             let entry = unsafe { job.as_ref() };
-            // SAFETY: it was taken, as all that become a base.
+            // SAFETY: the job was taken, as every job that becomes a base.
             stretch.base.set(unsafe { entry.below() });
             self.note_bare(innermost);
         }
     }
 
-    /// Runs something that only this thread may do to its line: no thief is there meanwhile.
+    /// Runs a closure that only this thread may run on its line. No thief is there meanwhile.
     pub(crate) fn alone<R>(&self, body: impl FnOnce() -> R) -> R {
         let guarded = self.lock_as_owner();
         let result = body();
@@ -338,12 +342,12 @@ impl Line {
         result
     }
 
-    /// By this the owner's time on a core is known.
+    /// The clock that shows how much time the owner has spent on a core.
     pub(crate) fn clock(&self) -> Option<ThreadClock> {
         self.guarded.lock().clock
     }
 
-    /// Takes the oldest piece, which is the biggest, unless another thief is here just now.
+    /// Takes the oldest piece, which is the biggest, unless another thief is here right now.
     pub(crate) fn try_take(&self) -> Look {
         if self.is_bare() {
             return Look::Bare;
@@ -352,18 +356,18 @@ impl Line {
         if self.is_bare() {
             return Look::Bare;
         }
-        // ORDERING: hints, both of them.
+        // ORDERING: relaxed, both are hints.
         let top = self.owned.top.load(Ordering::Relaxed);
         let changes = self.owned.changes.load(Ordering::Relaxed);
         let taken = self.take_from(&guarded, None);
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.hints.visited.store(ticks(clock::now()), Ordering::Relaxed);
         if taken.is_some() {
             // ORDERING: as above.
             self.hints.poor.store(ptr::null_mut(), Ordering::Relaxed);
         }
-        // Jobs come and go at one place, so only of sources it is known whether it is still the
-        // same.
+        // Jobs come and go at one address, so only a source at the same address is known to be the
+        // same entry.
         // ORDERING: as above.
         if taken.is_none() && top == self.owned.source.load(Ordering::Relaxed) {
             // ORDERING: as above.
@@ -374,7 +378,8 @@ impl Line {
         taken.map_or(Look::Nothing, Look::Taken)
     }
 
-    /// The same; of a certain work only, if one is given. Waits for other thieves.
+    /// As [`try_take`](Self::try_take), but waits for other thieves. If `part_of` is given, takes
+    /// only parts of that work.
     pub(crate) fn take(&self, part_of: Option<&Arc<Offer>>) -> Option<Taken> {
         if self.is_bare() {
             return None;
@@ -405,10 +410,10 @@ impl Line {
         given.map(Taken)
     }
 
-    /// Asks the owner. `None` if it does not answer.
+    /// Asks the owner. Returns `None` if it does not answer.
     fn ask(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Option<Arc<Offer>>> {
         let wish = Wish::new(guarded, part_of);
-        // ORDERING: the bit tells of it.
+        // ORDERING: relaxed, because the bit publishes it.
         self.wish.store(ptr::from_ref(&wish).cast_mut(), Ordering::Relaxed);
         // ORDERING: release, partner of `grant`.
         self.owned.asked.fetch_or(WISH, Ordering::Release);
@@ -416,14 +421,14 @@ impl Line {
         if answer.is_some() {
             return answer;
         }
-        // ORDERING: acquire, as the owner may have begun.
+        // ORDERING: acquire, because the owner may have begun.
         let is_withdrawn = self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH != 0;
         if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
     }
 
-    /// From here on the owner does no more than one thing to the line before it waits for the lock.
-    /// It stays so until the owner has come by: so only the first of many thieves that find it
-    /// stuck pays for the fence.
+    /// Freezes the line. From here on the owner makes at most one change to the line before it
+    /// waits for the lock. The line stays frozen until the owner checks it. So of many thieves that
+    /// find the owner stuck, only the first pays for the fence.
     fn freeze(&self, guarded: &Guarded) {
         if !guarded.is_frozen.replace(true) {
             self.owned.asked.fetch_or(FROZEN, Ordering::SeqCst);
@@ -431,7 +436,7 @@ impl Line {
         }
     }
 
-    /// Takes something without the owner's help. With the line frozen.
+    /// Takes something without the owner's help. The line is frozen.
     fn take_frozen(&self, guarded: &Guarded, part_of: Option<&Arc<Offer>>) -> Option<Arc<Offer>> {
         // ORDERING: acquire, partner of `push`.
         let top = NonNull::new(self.owned.top.load(Ordering::Acquire));
@@ -439,8 +444,8 @@ impl Line {
         unsafe { give_oldest(guarded, top, part_of) }
     }
 
-    /// Runs what was taken from a line, as a stretch of its own: what this thread has left further
-    /// out is no part of it, and stays within reach.
+    /// Runs what was taken from a line, on a new stretch. What this thread has left on outer
+    /// stretches is no part of that work, and stays within reach.
     pub(crate) fn run(&self, taken: Taken) {
         let stretch = Stretch::new(Some(Arc::clone(taken.offer())));
         stretch.base.set(stretch.root());
@@ -451,15 +456,15 @@ impl Line {
 
     fn open(&self, stretch: &Stretch) -> NonNull<Job> {
         let mut guarded = self.lock_as_owner();
-        // ORDERING: only the owner writes it.
+        // ORDERING: relaxed, because only the owner writes it.
         let below = NonNull::new(self.owned.top.load(Ordering::Relaxed));
         let below = below.expect("the line is attached");
         let outer = guarded.innermost.expect("the line is attached");
         stretch.outer.set(Some((outer, below)));
         guarded.innermost = Some(NonNull::from(stretch));
-        // ORDERING: thieves come by the lock.
+        // ORDERING: relaxed, because thieves come through the lock.
         self.owned.top.store(stretch.root().as_ptr(), Ordering::Relaxed);
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.sign.runs.fetch_add(1, Ordering::Relaxed);
         self.note_bare(NonNull::from(stretch));
         drop(guarded);
@@ -469,9 +474,9 @@ impl Line {
     fn close(&self, stretch: &Stretch, below: NonNull<Job>) {
         let mut guarded = self.lock_as_owner();
         guarded.innermost = stretch.outer.get().map(|(outer, _)| outer);
-        // ORDERING: thieves come by the lock.
+        // ORDERING: relaxed, because thieves come through the lock.
         self.owned.top.store(below.as_ptr(), Ordering::Relaxed);
-        // ORDERING: a hint.
+        // ORDERING: relaxed, a hint.
         self.sign.runs.fetch_sub(1, Ordering::Relaxed);
         if let Some(innermost) = guarded.innermost {
             self.note_bare(innermost);

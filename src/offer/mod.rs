@@ -1,9 +1,10 @@
-//! Work that one thread offers to the others of its pool, and takes back if nobody came for it.
+//! Offers: work that one thread offers to the others of its pool, and takes back if none came for
+//! it.
 //!
-//! A fork-join call never depends on an offer being taken: whoever made it takes it back when it
-//! has nothing else to do. So an offer that nobody sees costs time, never progress. `README.md`
-//! beside this file has the states and the argument; this module knows nothing of tasks, workers or
-//! pools.
+//! A fork-join call never depends on a thief taking its offer: the thread that made the offer takes
+//! it back when it has nothing else to do. So an offer that no thread sees costs time, but the call
+//! still makes progress. `README.md` beside this file has the protocol and the argument. This
+//! module knows nothing of tasks, workers or pools.
 
 mod glance;
 mod job;
@@ -27,22 +28,22 @@ pub(crate) use glance::{OuterSource, Plenty};
 pub(crate) use job::{Job, JobTable, Maker, Source, SourceJob};
 pub(crate) use line::{Asked, Line, Look};
 
-/// Somebody runs it.
+/// A thread runs it, or will.
 const RUNNING: u32 = 0;
 /// Its owner sleeps until it is done.
 const ASLEEP: u32 = 1;
-/// It was run.
+/// Its run has ended.
 const DONE: u32 = 2;
 
-/// What an offer is about: a piece of somebody's work, in that thread's memory.
+/// What an offer is about: a piece of a thread's work, in that thread's memory.
 pub(crate) struct Work {
     data: NonNull<()>,
     run: unsafe fn(NonNull<()>),
 }
 
-// SAFETY: see `Work::new`: the pair may be used on any thread.
+// SAFETY: the pair may be used on any thread, see `Work::new`.
 unsafe impl Send for Work {}
-// SAFETY: a shared `Work` can only be looked at; `Taken::run` is what uses it, once.
+// SAFETY: a shared `Work` can only be looked at. Only `Taken::run` uses it, once.
 unsafe impl Sync for Work {}
 
 impl Work {
@@ -55,15 +56,15 @@ impl Work {
     }
 }
 
-/// One piece of work on offer, or taken, or done.
+/// One piece of work that a thief has taken, running or done.
 pub(crate) struct Offer {
     work: Work,
-    /// The offer in whose run this one was made: it is part of that one's work.
+    /// The offer that was running when this one was made. This one is part of its work.
     parent: Option<Arc<Self>>,
-    /// How many it is part of.
+    /// How many offers this one is part of.
     depth: u32,
     state: AtomicU32,
-    /// The place where the thread that made the offer sleeps.
+    /// The parker of the thread whose work this is.
     owner: Arc<Parker>,
 }
 
@@ -73,40 +74,40 @@ impl Offer {
         Arc::new(Self { work, parent, depth, state: AtomicU32::new(RUNNING), owner })
     }
 
-    /// What hangs on no board, and nobody takes: it stands for all offers that are made as parts of
-    /// it. Whoever finds that they are done [finishes](Self::finish) it.
+    /// An offer that no thread takes: it stands for all offers that are made as parts of it. The
+    /// thread that finds them done [finishes](Self::finish) it.
     pub(crate) fn group(parent: Option<Arc<Self>>, owner: Arc<Parker>) -> Arc<Self> {
         unsafe fn nothing(_: NonNull<()>) {}
-        // SAFETY: it may be called at any time, and does not unwind.
+        // SAFETY: `nothing` may be called at any time, and does not unwind.
         let work = unsafe { Work::new(NonNull::dangling(), nothing) };
         Self::new(work, parent, owner)
     }
 
-    /// Whether the work was run; then what it did is seen.
+    /// Whether the work was run. If so, its effects are visible.
     pub(crate) fn is_done(&self) -> bool {
         // ORDERING: acquire, partner of the exchange in `finish`.
         let order = planted(mutant!("offer_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         self.state.load(order) == DONE
     }
 
-    /// Before the owner's sleep. Says whether it may sleep: not if the work is done.
+    /// Prepares the owner's sleep. Returns whether it may sleep; it may not if the work is done.
     pub(crate) fn lie_down(&self) -> bool {
         self.change(RUNNING, ASLEEP)
     }
 
-    /// Sleeps until somebody calls the owner, or spuriously. Only for the owner's thread.
+    /// Sleeps until another thread wakes the owner, or spuriously. Only for the owner's thread.
     #[cfg(all(test, corepool_loom))]
     pub(crate) fn park(&self) {
         self.owner.park();
     }
 
-    /// Sleeps until somebody calls the owner, spuriously, or until `end`. Says whether somebody
-    /// called. Only for the owner's thread.
+    /// Sleeps until another thread wakes the owner, until `end`, or spuriously. Returns whether the
+    /// owner was woken. Only for the owner's thread.
     pub(crate) fn park_until(&self, end: Instant) -> bool {
         self.owner.park_until(end)
     }
 
-    /// After the sleep.
+    /// Ends the owner's sleep.
     pub(crate) fn get_up(&self) {
         let _done = self.change(ASLEEP, RUNNING);
     }
@@ -121,15 +122,15 @@ impl Offer {
     /// Whether this is part of the other's work.
     pub(crate) fn is_part_of(&self, whole: &Arc<Self>) -> bool {
         let parents = std::iter::successors(self.parent.as_ref(), |offer| offer.parent.as_ref());
-        // What is as deep as the whole is not below it.
+        // An offer as deep as the whole is not below it.
         let mut above = parents.take_while(|offer| offer.depth >= whole.depth);
         above.any(|offer| Arc::ptr_eq(offer, whole))
     }
 
-    /// All of it was done: tells the owner.
+    /// Marks the work as done, and tells the owner.
     pub(crate) fn finish(&self) {
-        // ORDERING: release, partner of `is_done`: the owner's frame is gone soon after, so nothing
-        // of it is touched from here on; the sleeping place belongs to this offer as well.
+        // ORDERING: release, partner of `is_done`. The owner's frame may go away right after, so
+        // nothing in it is touched from here on; the parker belongs to this offer as well.
         let order = planted(mutant!("offer_finish_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
         if self.state.swap(DONE, order) == ASLEEP && !mutant!("offer_no_wake") {
             self.owner.unpark();
@@ -138,8 +139,8 @@ impl Offer {
 }
 
 impl Drop for Offer {
-    /// One after another: along a list that is cut again and again the line of parents is as long
-    /// as the list.
+    /// Drops the parents one after another, not recursively. If a list is split again and again,
+    /// the chain of parents is as long as the list.
     fn drop(&mut self) {
         let mut next = self.parent.take();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
@@ -154,7 +155,7 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// An offer that this thread took from the board.
+/// An offer that this thread has taken.
 #[derive(Debug)]
 #[must_use = "the owner waits until it was run"]
 pub(crate) struct Taken(Arc<Offer>);
@@ -168,9 +169,9 @@ impl Taken {
     /// Runs the work, and tells the owner.
     pub(crate) fn run(self) {
         let Work { data, run } = self.0.work;
-        // SAFETY: whoever made the offer promised that this may be called until it is withdrawn or
-        // done. It was taken from the board, so it can't be withdrawn; and this value is used up,
-        // so it is called once.
+        // SAFETY: the thread that made the offer promised that this may be called until the offer
+        // is withdrawn or done. The offer was taken, so it cannot be withdrawn. This consumes
+        // `self`, so the call happens once.
         unsafe { run(data) };
         self.0.finish();
     }

@@ -1,8 +1,8 @@
-//! Models of a line: its owner adds and takes back while thieves come, and waits for what they
-//! took.
+//! Loom models of a line: its owner adds entries and takes them back while thieves come, and waits
+//! for what they took.
 //!
-//! Both fences are full ones here. Each piece counts its runs in a cell, so that loom sees who
-//! touches it too late: an owner that goes on "leaves the frame" by touching the cell once more.
+//! Both fences are full fences here. Each piece counts its runs in a cell, so that loom sees a
+//! thread that touches it too late. An owner "leaves the frame" by touching the cell once more.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ struct Piece {
     runs: UnsafeCell<u32>,
 }
 
-// SAFETY: a line's protocol sees to it that one thread touches a piece at a time, and loom checks
-// it.
+// SAFETY: a line's protocol ensures that one thread at a time touches a piece, and loom checks
+// that.
 unsafe impl Sync for Piece {}
 // SAFETY: as above.
 unsafe impl Send for Piece {}
 
-// SAFETY: `run` is meant for a piece, and does not unwind.
+// SAFETY: `run` takes a piece, and does not unwind.
 static TABLE: JobTable = unsafe { JobTable::new(Piece::run) };
 
 impl Piece {
@@ -41,16 +41,16 @@ impl Piece {
     /// # Safety
     /// - `piece` is a `Piece`, and it is the caller's turn.
     unsafe fn run(piece: NonNull<()>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that this is a `Piece` and that it is the caller's turn.
         unsafe { piece.cast::<Self>().as_ref() }.run_here();
     }
 
     fn run_here(&self) {
-        // SAFETY: it is this thread's turn; loom checks it.
+        // SAFETY: it is this thread's turn; loom checks that.
         self.runs.with_mut(|runs| unsafe { *runs += 1 });
     }
 
-    /// The owner leaves the frame. Gives how often the piece was run.
+    /// The owner leaves the frame. Returns how often the piece was run.
     fn end(&self) -> u32 {
         // SAFETY: as above.
         self.runs.with_mut(|runs| unsafe { *runs })
@@ -73,9 +73,9 @@ impl Owner {
 
     /// `Frame::push`, after the owner has written what the frame holds.
     fn push(&mut self, piece: &Arc<Piece>) {
-        // SAFETY: nobody else reaches it yet; loom checks it.
+        // SAFETY: no other thread reaches it yet; loom checks that.
         piece.runs.with_mut(|runs| unsafe { *runs = 0 });
-        // SAFETY: `settle` pops it, in the reverse order; the model keeps the piece.
+        // SAFETY: `settle` pops the pieces in reverse order, and the model keeps them.
         let below = unsafe { self.line.push(piece.job()) };
         if self.line.is_asked() {
             let _asked = self.line.attend();
@@ -83,7 +83,7 @@ impl Owner {
         self.left.push((Arc::clone(piece), below));
     }
 
-    /// `Frame::take_back`, `wait`, and the run of what nobody took.
+    /// `Frame::take_back`, `wait`, and the run of what no thief took.
     fn settle(&mut self) {
         let (piece, below) = self.left.pop().expect("something was pushed");
         self.line.pop(below);
@@ -143,7 +143,7 @@ fn two_thieves_come_for_one_piece() {
     });
 }
 
-/// The owner looks often, so some thieves are given what they ask for, and the others take it.
+/// The owner checks often, so it gives some thieves what they ask for; the others take it.
 #[test]
 fn an_owner_that_looks_gives_what_a_thief_asks_for() {
     explore(|| {
@@ -187,7 +187,8 @@ fn a_thief_comes_between_two_calls() {
     });
 }
 
-/// The older piece is taken, and then perhaps the newer one; the owner takes back from above.
+/// A thief takes the older piece, and then perhaps one takes the newer one. The owner takes back
+/// from the top.
 #[test]
 fn two_thieves_come_for_two_pieces() {
     explore(|| {
@@ -202,7 +203,7 @@ fn two_thieves_come_for_two_pieces() {
     });
 }
 
-/// What was taken is popped while another thief begins its walk there.
+/// The owner pops what was taken while another thief begins its walk there.
 #[test]
 fn a_thief_comes_while_the_owner_pops_what_was_taken() {
     explore(|| {
@@ -218,8 +219,8 @@ fn a_thief_comes_while_the_owner_pops_what_was_taken() {
     });
 }
 
-/// `Hub::ask_for_calls` and the look after it, against a push: either the owner is asked, or what
-/// it added is seen.
+/// `Hub::ask_for_calls` and the look after it, against a push: either the owner is asked, or the
+/// sleeper sees what it added.
 #[test]
 fn whoever_adds_something_calls_or_is_seen() {
     explore(|| {
@@ -231,7 +232,7 @@ fn whoever_adds_something_calls_or_is_seen() {
             heavy_fence();
             line.call().is_some()
         });
-        // SAFETY: popped below; the model keeps the piece.
+        // SAFETY: it is popped below, and the model keeps the piece.
         let below = unsafe { owner.line.push(piece.job()) };
         let is_called = owner.line.is_asked() && owner.line.attend().is_called;
         let is_seen = sleeper.join().unwrap();
@@ -241,13 +242,13 @@ fn whoever_adds_something_calls_or_is_seen() {
     });
 }
 
-/// The owner sleeps until whoever has taken its work is done.
+/// The owner sleeps until the thread that has taken its work is done.
 #[test]
 fn the_end_wakes_an_owner_that_lies_down() {
     explore(|| {
         let piece = Piece::new();
         let owner = Arc::new(Parker::new());
-        // SAFETY: `run` is meant for a piece.
+        // SAFETY: `run` takes a piece.
         let work = unsafe { Work::new(NonNull::from(&*piece).cast(), Piece::run) };
         let offer = Offer::new(work, None, owner);
         let other = {

@@ -1,4 +1,5 @@
-//! A stretch of a line, and what a thief does there.
+//! A stretch of a line, that is, the entries that belong to one thing that the thread runs, and
+//! what a thief does there.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -14,16 +15,16 @@ use crate::sync::Ordering;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Stretch {
-    /// Below its first entry.
+    /// Lies below the first entry.
     root: Job,
-    /// From here on down nothing is left to be taken.
+    /// Nothing is left to take at this entry or below.
     pub(super) base: Cell<NonNull<Job>>,
-    /// What the thread runs: what it adds is part of that.
+    /// What the thread runs. What the thread adds is part of that.
     offer: Option<Arc<Offer>>,
-    /// The stretch further out, and its newest entry.
+    /// The next outer stretch, and its newest entry.
     pub(super) outer: Cell<Option<(NonNull<Stretch>, NonNull<Job>)>>,
-    /// Whether nothing is left further out. That stays so: nothing is added there while this
-    /// stretch lies on it.
+    /// Whether nothing is left on the outer stretches. Once true, this stays true, because nothing
+    /// is added there while this stretch lies on them.
     is_alone: Cell<bool>,
 }
 
@@ -38,12 +39,12 @@ impl Stretch {
         }
     }
 
-    /// Whether nothing is left in the stretches further out.
+    /// Whether nothing is left on the outer stretches.
     ///
     /// # Safety
     /// - The line names the stretch, and its lock is held.
     pub(super) unsafe fn is_alone(&self) -> bool {
-        // SAFETY: a stretch is there while the line names it, and the lock is held.
+        // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch_at = |at: NonNull<Self>| unsafe { at.as_ref() };
         let outer_of = |at: NonNull<Self>| {
             let stretch = stretch_at(at);
@@ -56,7 +57,7 @@ impl Stretch {
             }
             last = outer;
         }
-        // Found out once for each, however deep they lie.
+        // Record the result in each stretch, so that the walk happens once however deep they lie.
         let mut at = NonNull::from(self);
         while let Some((outer, _)) = outer_of(at) {
             stretch_at(at).is_alone.set(true);
@@ -77,10 +78,10 @@ impl Stretch {
 }
 
 /// # Safety
-/// - The line's lock is held, by the caller or by a thief that waits for it; so the line names the
-///   stretch.
+/// - The line's lock is held, by the caller or by a thief that waits for the caller; so the line
+///   names the stretch.
 pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<Offer>>) -> bool {
-    // SAFETY: a stretch is there while the line names it.
+    // SAFETY: a stretch exists while the line names it.
     part_of.is_none_or(|whole| unsafe { stretch.as_ref() }.is_part_of(whole))
 }
 
@@ -88,7 +89,7 @@ pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<O
 ///
 /// # Safety
 /// - The line is frozen, or the caller is its owner. Its lock is held by the caller, or by a thief
-///   that waits for it. `top` is the line's newest entry.
+///   that waits for the caller. `top` is the line's newest entry.
 pub(super) unsafe fn give_oldest(
     guarded: &Guarded,
     top: Option<NonNull<Job>>,
@@ -97,14 +98,14 @@ pub(super) unsafe fn give_oldest(
     let innermost = guarded.innermost?;
     let owner = guarded.owner.as_ref()?;
     let top = top.expect("the line is attached");
-    // What runs in a stretch is part of what runs in those further out: so the wanted ones are the
-    // inner ones.
+    // What runs on a stretch is part of what runs on the outer ones. So the wanted stretches are
+    // the inner ones.
     let mut outer = Vec::new();
-    // SAFETY: a stretch is there while the line names it.
+    // SAFETY: a stretch exists while the line names it.
     let outer_of = |stretch: NonNull<Stretch>| unsafe { stretch.as_ref() }.outer.get();
     let mut next = outer_of(innermost);
     while let Some((stretch, top)) = next {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the line's lock is held.
         if !unsafe { is_wanted(stretch, part_of) } {
             break;
         }
@@ -115,7 +116,8 @@ pub(super) unsafe fn give_oldest(
     oldest_first.find_map(|(stretch, top)| {
         // SAFETY: as above.
         let stretch = unsafe { stretch.as_ref() };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the line is frozen or its own, and that the lock is
+        // held.
         unsafe { give(stretch, top, owner) }
     })
 }
@@ -127,32 +129,34 @@ pub(super) unsafe fn give_oldest(
 unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Option<Arc<Offer>> {
     let maker = Maker::new(stretch.offer.as_ref(), owner);
     let mut at = stretch.base.get();
-    // SAFETY: the root is there as the stretch is. Else only jobs that were taken become the base,
-    // and they are there until `retreat`.
+    // SAFETY: the root exists as long as the stretch. Otherwise the base is a job that was taken,
+    // and that exists until `retreat`.
     let base = unsafe { at.as_ref() };
-    // SAFETY: such a job was taken.
+    // SAFETY: a base that is not the root was taken.
     let is_popped = at != stretch.root() && unsafe { base.below() } == top;
     if is_popped && !mutant!("base_popped") {
-        // The owner has popped it, and has yet to say so. All below it is gone.
+        // The owner has popped the base, but has not called `retreat` yet. Everything below is
+        // gone.
         return None;
     }
     let mut nothing_left = true;
     while at != top {
         // ORDERING: acquire, partner of `Line::push`.
-        // SAFETY: it lies below the top, and the owner pops nothing while the line is frozen.
+        // SAFETY: the entry lies below the top, and the owner pops nothing while the line is
+        // frozen.
         let entry = unsafe { at.as_ref() };
         // SAFETY: there is an entry above.
         let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
         let next = newer.expect("an entry below the top has one above");
-        // SAFETY: as above, or the top itself.
+        // SAFETY: as above, or it is the top itself.
         let given = unsafe { give_of(next, &maker) };
         match given {
             Given::Offer(offer) => return Some(offer),
             Given::Taken(offer) => {
-                // SAFETY: it was on the line, so it is there until the owner has seen that it was
+                // SAFETY: it was on the line, so it exists until the owner has seen that it was
                 // taken.
                 let entry = unsafe { next.as_ref() };
-                // SAFETY: it was taken just now; the caller's promise about the lock.
+                // SAFETY: it was taken just now, and the caller promises that the lock is held.
                 unsafe { entry.lies_on(at) };
                 if nothing_left {
                     stretch.base.set(next);

@@ -1,5 +1,5 @@
-//! Two lines in turn, each of which runs what was taken from the other, as threads do that wait for
-//! one another.
+//! Tests of two lines, each of which in turn runs what was taken from the other, as two threads do
+//! that wait for each other.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Job, JobTable, Line};
 use crate::parker::Parker;
 
-/// So deep two threads that wait run parts of what they wait for.
+/// How deep two waiting threads run parts of what they wait for.
 const DEPTH: usize = 6;
 
 struct Pair {
@@ -16,21 +16,21 @@ struct Pair {
     depth: Cell<usize>,
 }
 
-/// A job that goes on with the pair.
+/// A job that continues with the pair.
 #[repr(C)]
 struct Step<'p> {
     job: Job,
     pair: &'p Pair,
 }
 
-// SAFETY: `run` is meant for a step, and a failed assertion ends the test process.
+// SAFETY: `run` takes a step, and a failed assertion ends the test process.
 static TABLE: JobTable = unsafe { JobTable::new(run) };
 
 /// # Safety
 /// - `step` is a `Step`.
 unsafe fn run(step: NonNull<()>) {
     let bomb = crate::unwind::AbortOnPanic;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that this is a `Step`.
     unsafe { step.cast::<Step<'_>>().as_ref() }.pair.go_deeper();
     core::mem::forget(bomb);
 }
@@ -60,7 +60,7 @@ impl Pair {
     }
 }
 
-/// A thread that waits looks at such lines after each of its naps. One that is not known to be bare
+/// A waiting thread looks at such lines after each of its naps. A line that is not known to be bare
 /// costs a fence each time.
 #[test]
 fn a_line_with_nothing_left_is_known_to_be_bare_however_deep_its_stretches_lie() {

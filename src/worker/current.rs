@@ -1,4 +1,4 @@
-//! Which worker the calling thread is, if it is one.
+//! Identifies the worker that the calling thread is, if it is one.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -12,7 +12,7 @@ use crate::parker;
 use crate::task::Settling;
 
 crate::sync::thread_local! {
-    /// What a spawn has to know, small enough to be copied.
+    /// What a spawn must know, small enough to copy.
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
     /// What only the free functions and waiting need.
     static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
@@ -28,7 +28,7 @@ pub(crate) struct Place {
 /// The calling thread's place, if it is a worker of any pool.
 #[inline]
 pub(crate) fn place() -> Option<Place> {
-    // A thread whose thread-locals are gone is no worker any more.
+    // A thread whose thread-locals are gone is no longer a worker.
     PLACE.try_with(Cell::get).unwrap_or(None)
 }
 
@@ -38,8 +38,8 @@ pub(crate) fn index_in(pool: PoolId) -> Option<usize> {
     place().filter(|place| place.pool == pool).map(|place| place.index)
 }
 
-/// Runs `look` with the pool whose worker the calling thread is. Only for a thread that has a
-/// [`place`].
+/// Runs `look` with the hub of the pool whose worker the calling thread is. Only for a thread that
+/// has a [`place`].
 #[inline]
 pub(crate) fn with_hub<R>(look: impl FnOnce(&Arc<Hub>) -> R) -> R {
     HUB.with(|hub| match hub.borrow().as_ref() {
@@ -48,19 +48,21 @@ pub(crate) fn with_hub<R>(look: impl FnOnce(&Arc<Hub>) -> R) -> R {
     })
 }
 
-/// Whether the calling thread does work of this pool: as its worker, or for one that waits.
+/// Whether the calling thread does work of this pool: as its worker, or as a guest, a thread that
+/// runs what it waits for.
 pub(crate) fn is_inside(pool: PoolId) -> bool {
     index_in(pool).is_some() || fork::visits(pool)
 }
 
-/// Before the calling thread claims a task of this pool, to settle it: the end of the pool, and who
-/// drains it, wait for that. They wait for a worker anyway; and a forked child for nobody.
+/// Called before the calling thread claims a task of this pool to settle it. The end of the pool
+/// and a thread that drains it wait for that. They wait for the pool's workers anyway; a forked
+/// child waits for no thread.
 pub(crate) fn begin_settling(hub: &Hub) -> Option<Settling> {
     let counts = index_in(hub.id).is_none() && !hub.is_copy();
     counts.then(|| hub.lives.unsettled.begin())
 }
 
-/// Whether the calling thread runs in place what it waits for and nobody has started.
+/// Whether the calling thread runs in place what it waits for if that has not started yet.
 pub(crate) fn runs_in_place() -> bool {
     place().is_some() || fork::is_visitor()
 }
@@ -73,7 +75,7 @@ pub(super) fn enter(hub: &Arc<Hub>, index: usize) -> Entered {
     Entered(())
 }
 
-/// The calling thread is a worker while this lives.
+/// While this lives, the calling thread is a worker.
 #[derive(Debug)]
 pub(super) struct Entered(());
 

@@ -1,11 +1,11 @@
-//! Chains of waits that are longer than a stack: what is run in place goes on on a new one.
+//! Chains of waits that are longer than a stack: what runs in place continues on a new stack.
 //!
-//! A task that joins a task that joins a task runs them one inside the other, and each level takes
-//! some hundred bytes, or some thousand in a build without optimisation. When a stack comes near
-//! its end the next level runs on a thread that is made for it, with a stack of the same size,
-//! while this one waits. So a chain ends where memory or the system's threads do, not at a few
-//! thousand levels. Measuring the room costs an address and a thread-local; counting levels would
-//! not say how large the user's frames are.
+//! If a task joins a task that joins a task, they run one inside the other, and each level takes
+//! some hundred bytes, or some thousand in a build without optimisation. When a stack is nearly
+//! used up, the next level runs on a new thread with a stack of the same size, while this thread
+//! waits. So the limit of a chain is memory or the number of threads that the system allows, not a
+//! few thousand levels. Measuring the space left costs an address and a thread-local; counting
+//! levels would not tell how large the user's frames are.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -19,7 +19,7 @@ use crate::unwind::AbortOnPanic;
 
 /// The standard library's own default.
 const DEFAULT_STACK: usize = 2 << 20;
-/// This part of the stack is for the frames of one more level.
+/// The part of the stack (one in this many) that is for the frames of one more level.
 const RESERVE: usize = 4;
 
 /// Where the stack is, as far as that is known.
@@ -27,7 +27,7 @@ const RESERVE: usize = 4;
 struct Stack {
     /// Its end; stacks grow downwards.
     end: usize,
-    /// Below this it is short.
+    /// Below this address the stack is short.
     reserve: usize,
 }
 
@@ -35,29 +35,29 @@ crate::sync::thread_local! {
     static STACK: Cell<Stack> = const { Cell::new(Stack { end: 0, reserve: 0 }) };
 }
 
-/// The calling thread has just begun, with a stack of the size that the pool asks for.
+/// Called when the calling thread has just begun, with a stack of the size that the pool asks for.
 pub(super) fn note_stack(config: &Config) {
     let size = stack_size(config);
     let end = here().saturating_sub(size);
     STACK.set(Stack { end, reserve: end + size / RESERVE });
 }
 
-/// Whether the calling thread's stack comes to its end. Of a thread that is not the crate's own
-/// nothing is known.
+/// Whether the calling thread's stack is nearly used up. Nothing is known of a thread that the
+/// crate did not start.
 #[inline]
 pub(super) fn is_short() -> bool {
     let stack = STACK.try_with(Cell::get).unwrap_or(Stack { end: 0, reserve: 0 });
-    // Schedules run on stacks of their own. Not below the end either: a sanitizer may keep locals
-    // elsewhere.
+    // Shuttle schedules run on stacks of their own. An address below the end does not count either,
+    // because a sanitizer may keep locals elsewhere.
     let is_known = !cfg!(any(corepool_shuttle, corepool_virtual, miri));
     is_known && (stack.end..stack.reserve).contains(&here())
 }
 
-/// Calls this on a thread with a fresh stack, and waits for it; or on this one, if the system gives
-/// no thread.
+/// Calls `run` on a thread with a fresh stack, and waits for it. Calls it on this thread if the
+/// system refuses to start one.
 #[cold]
 pub(super) fn on_a_new_stack(config: &Config, run: &mut (dyn FnMut() + Send)) {
-    // What is run there may wait for a task that only this worker may run.
+    // What runs there may wait for a task that only this worker may run.
     let _lent = spare::lend();
     let handed_on = affinity::handed_on();
     let is_done = thread::scope(|scope| {

@@ -1,12 +1,12 @@
 //! Where a worker looks for its next task, and in which order.
 //!
-//! Own queues come first, because what lies there is warm and nobody else is likely to come for it.
-//! Now and then the shared queue comes first all the same: else two tasks that spawn one another
-//! for ever would starve a third. The bound: a task at the head of the shared queue is taken by a
-//! worker after at most [`FAIRNESS`] tasks that this worker finds in its own inbox. At every
-//! [`CHARITY`]th task a worker takes from the inbox of another one, of each in turn. So for each
-//! other worker it starts that many tasks at most before it comes to a certain inbox. Priorities
-//! are served by [`NORMAL_TURN`] and [`LOW_TURN`]; the type [`Priority`] says what that promises.
+//! Own queues come first, because what lies there is warm and other workers are unlikely to come
+//! for it. Now and then the shared queue comes first anyway; otherwise two tasks that spawn each
+//! other forever would starve a third. The bound: a worker takes a task at the head of the shared
+//! queue after at most [`FAIRNESS`] tasks that it finds in its own inbox. At every [`CHARITY`]th
+//! task a worker takes from the inbox of another worker, of each in turn. So for each other worker
+//! it starts that many tasks at most before it gets to a certain inbox. [`NORMAL_TURN`] and
+//! [`LOW_TURN`] serve the priorities; the type [`Priority`] says what they promise.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -21,39 +21,40 @@ use crate::task::QueuedTask;
 
 /// How many tasks of its own a worker runs before it looks at the shared queue first.
 const FAIRNESS: u32 = 61;
-/// And before it looks at another's inbox, though it has work of its own: their owners may be
-/// stuck in a task, and all other workers as busy as this one.
+/// How many tasks it runs before it looks at another worker's inbox, though it has work of its own.
+/// The owner of that inbox may be stuck in a task, and all other workers as busy as this one.
 const CHARITY: u32 = 251;
-/// Each so many looks begin with the normal tasks, and each so many with the low ones, though
-/// urgent ones may wait.
+/// At every `NORMAL_TURN`th look the normal tasks come first, and at every `LOW_TURN`th the low
+/// ones, even if urgent tasks wait.
 const NORMAL_TURN: u32 = 16;
 const LOW_TURN: u32 = 64;
-/// The low ones' turn stands between two of the normal ones.
+/// The low ones' turn falls between two turns of the normal ones.
 const LOW_PLACE: u32 = 8;
 /// How many tasks a worker takes at once from the shared queue or from another worker.
 const BATCH: usize = 32;
-/// So many tasks moved from another worker's inbox are no branch of a tree, but a row that its
-/// spawner joins one by one.
+/// If a batch from another worker's inbox has this many tasks, it is not a branch of a tree, but a
+/// row that the spawner joins one by one.
 const LONG: usize = 16;
-/// A call that is over sooner is left to its thread.
+/// A call that ends sooner than this is left to its thread.
 const YOUTH: Duration = Duration::from_micros(3);
 
-/// Threads with less are left alone as long as others have more.
+/// Threads that have less left are left alone while others have more.
 const ENOUGH: [Plenty; 3] = [Plenty::Much, Plenty::Some, Plenty::Little];
 
-/// A thread that has not much left is visited no more often: it has to come to something, too.
+/// How often a thread that has not much left is visited at most, because it must get its own work
+/// done too.
 const BETWEEN_VISITS: Duration = Duration::from_micros(10);
-/// A thief that comes in vain disturbs the line's owner: so it stays away for a while, and longer
+/// A thief that finds nothing disturbs the line's owner. So it stays away for a while, and longer
 /// each time.
 const FIRST_LEAVE: Duration = Duration::from_micros(2);
 const LONGEST_LEAVE: Duration = Duration::from_micros(40);
 
-/// What a worker has seen of a line.
+/// What a worker has seen of a line, a thread's row of fork-join jobs.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// None where the line's owner works for another one.
+    /// `None` if the line's owner works for another thread's call.
     call: Option<usize>,
-    /// When that call was seen first.
+    /// When that call was first seen.
     since: Instant,
     leave: Duration,
     leave_until: Option<Instant>,
@@ -85,24 +86,24 @@ struct Thief<'w> {
 }
 
 impl Thief<'_> {
-    /// Takes something from a line that has enough left, so far as that is known.
+    /// Takes something from a line that has enough left, as far as that is known.
     fn take_part(&mut self, number: usize, line: &Line, enough: Plenty) -> Option<Taken> {
         if number == self.own {
             return None;
         }
         let is_helping = line.is_helping();
         let call = if is_helping { None } else { Some(line.call()?) };
-        // The lookout believes no hint.
+        // The lookout ignores these hints.
         let now = self.now;
         if !self.is_lookout && (line.plenty() < enough || line.looks_poor(now)) {
             return None;
         }
         let seen = self.seen_of(number, call);
-        // Whoever was in something long may be in the same thing again, and wait for what it has
+        // An owner that did not answer may be in the same thing again, and wait for what it has
         // left.
         let is_stuck = line.was_stuck();
         let is_young = !is_stuck && now.saturating_duration_since(seen.since) < YOUTH;
-        // A schedule knows no time.
+        // A shuttle schedule knows no time.
         if !is_helping && is_young && !cfg!(corepool_shuttle) {
             *self.sees_young_call = true;
             return None;
@@ -110,7 +111,7 @@ impl Thief<'_> {
         if seen.leave_until.is_some_and(|until| now < until) {
             return None;
         }
-        // An owner in something long is not disturbed.
+        // A visit does not disturb an owner that is stuck in something long.
         let is_sparing = !is_stuck && line.plenty() < Plenty::Much;
         if is_sparing && line.was_visited(now, BETWEEN_VISITS) {
             return None;
@@ -121,7 +122,7 @@ impl Thief<'_> {
                 Some(taken)
             }
             Look::Nothing => {
-                // The visit took its time.
+                // Read the clock again, because the visit took time.
                 seen.learn(false, clock::now());
                 None
             }
@@ -143,7 +144,7 @@ impl Thief<'_> {
 }
 
 impl Worker {
-    /// A task from where nobody has to be disturbed: its own queues and the shared one.
+    /// A task from where the worker disturbs no other thread: its own queues and the shared one.
     #[inline]
     pub(super) fn find_near(&mut self) -> Option<QueuedTask> {
         if self.hub.has_lanes() {
@@ -183,8 +184,8 @@ impl Worker {
     }
 
     fn find_of(&mut self, priority: Priority) -> Option<QueuedTask> {
-        // By turns, or tasks of this worker's own that spawn one another would starve the others of
-        // their priority.
+        // By turns. Otherwise this worker's own tasks that spawn each other would starve the other
+        // tasks of their priority.
         if self.turns / LOW_TURN % 2 == 0 {
             pop(self.home().own.of(priority)).or_else(|| self.find_common(priority))
         } else {
@@ -199,21 +200,22 @@ impl Worker {
         }
     }
 
-    /// A task from another worker's inbox; more of them move to this one's.
+    /// A task from another worker's inbox. More of its tasks move to this worker's inbox.
     ///
-    /// Of many the youngest is run first. Whoever spawned them tends to join them from the oldest
-    /// on, and may run only the task that it waits for. A thief that starts with the oldest too is
-    /// always at the very task that the joiner wants next, so the joiner waits for each of them;
-    /// from both ends they meet once a batch. Of few the oldest is run first: in a tree of tasks
-    /// that is the largest part.
+    /// Of many tasks the youngest runs first. The thread that spawned them tends to join them from
+    /// the oldest on, and may run only the task that it waits for. A thief that also starts with
+    /// the oldest is always at the very task that the joiner wants next, so the joiner waits for
+    /// each of them. From both ends they meet once per batch. Of few tasks the oldest runs first:
+    /// in a tree of tasks that is the largest part.
     pub(super) fn find_far(&mut self) -> Option<QueuedTask> {
         let steal = |other: &Queue<_>, own: &_| other.steal_batch(BATCH, LONG, own);
         self.find_in_inboxes(self.index + 1, steal).map(|(task, _)| task)
     }
 
-    /// All tasks but one of another worker's inbox: that worker may be stuck in a task, and all
-    /// others as busy as this one. The others have their turns one after another; otherwise one
-    /// that goes on, and always has tasks, would hide those behind it.
+    /// A task from another worker's inbox. All others there except the last move to this worker's
+    /// inbox, because the inbox's owner may be stuck in a task, and all other workers as busy as
+    /// this one. The inboxes take turns. Otherwise a worker that is not stuck, and always has
+    /// tasks, would hide those behind it.
     fn relieve_another(&mut self) -> Option<QueuedTask> {
         let clear = |other: &Queue<_>, own: &_| other.clear_batch(BATCH, own);
         let (task, at) = self.find_in_inboxes(self.next_relieved, clear)?;
@@ -221,8 +223,8 @@ impl Worker {
         Some(task)
     }
 
-    /// Takes what `steal` does from the first inbox with tasks, beginning with that of worker
-    /// `start`. Says whose it was.
+    /// Takes what `steal` takes from the first inbox that has tasks, beginning with that of worker
+    /// `start`. Also returns the index of the inbox's worker.
     #[inline]
     fn find_in_inboxes(
         &mut self,
@@ -247,21 +249,21 @@ impl Worker {
         None
     }
 
-    /// Something that a thread has left in a fork-join call.
+    /// A part that a thread has left in a fork-join call.
     ///
-    /// Not from a call that has just begun: it may be over before a thief is there, which costs
-    /// both.
+    /// Not from a call that has just begun: it may be over before a thief arrives, and the visit
+    /// costs both threads time.
     pub(super) fn find_part(&mut self) -> Option<Found> {
         self.sees_young_call = false;
         if self.is_one_too_many() {
             return None;
         }
-        // From anywhere, or all who search would meet at the same lines.
+        // Begin at a random line; otherwise all searching workers would meet at the same lines.
         let first = self.random() as usize;
         let Self { hub, seen, sees_young_call, index, is_listed, .. } = self;
         let (is_lookout, now) = (*is_listed, clock::now());
         let mut thief = Thief { own: *index, is_lookout, now, seen, sees_young_call };
-        // The lookout does not ask how much is left, so once is enough.
+        // The lookout does not ask how much is left, so one round is enough.
         let rounds = if is_lookout { &ENOUGH[2..] } else { &ENOUGH[..] };
         let taken = rounds.iter().find_map(|&enough| {
             hub.find_on_lines(first, |number, line| thief.take_part(number, line, enough))
@@ -270,31 +272,32 @@ impl Worker {
         Some(Found::Part(taken))
     }
 
-    /// A number that says nothing about the next one.
+    /// A pseudo-random number.
     fn random(&mut self) -> u32 {
         self.chance = self.chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.chance >> 16
     }
 
-    /// Whether the cores of all workers that have nothing to do are those of guests: then this
-    /// one's is, too.
+    /// Whether guests have the cores of all workers that have nothing to do. Then a guest has this
+    /// worker's core too. A guest is a thread that is no worker of the pool and takes part in its
+    /// fork-join calls.
     pub(super) fn is_one_too_many(&self) -> bool {
         if self.is_sure_of_its_core {
             return false;
         }
-        // Asked first: the word is written by whoever goes to sleep or wakes up, and most pools
-        // have no guests.
+        // Checked first, because each worker that goes to sleep or wakes up writes to the word, and
+        // most pools have no guests.
         let guests = self.hub.busy_guests();
         guests > 0 && {
             let word = self.hub.idle.look();
-            // This one is counted as either.
+            // This worker is counted as one or the other.
             let others = (word.free() + word.searching()).saturating_sub(1);
             (others as usize) < guests
         }
     }
 
-    /// After the pool was closed tasks dealt to others count as anybody's: their worker may be
-    /// gone.
+    /// Once the pool is closed, any worker may take tasks dealt to others, because their worker may
+    /// be gone.
     pub(super) fn find_left_behind(&self) -> Option<QueuedTask> {
         self.hub.used_slots().iter().find_map(|slot| pop(&slot.dealt))
     }
@@ -303,20 +306,20 @@ impl Worker {
         pop(&self.slot().inbox)
     }
 
-    /// One by one, where order is promised: what was moved to an inbox would be overtaken by what
-    /// is found first elsewhere.
+    /// One task at a time, where an order is promised: tasks moved to an inbox would be overtaken
+    /// by tasks that are found elsewhere first.
     fn find_in_its_line(&self) -> Option<QueuedTask> {
         let line = match self.hub.way {
             Way::Dealt => &self.home().dealt,
             Way::OneLine | Way::Inboxes => &self.hub.shared,
         };
-        // Several workers would take the front's lock of an empty line by turns.
+        // Several workers would take turns at locking the front of an empty queue.
         let is_shared = self.hub.way == Way::OneLine && self.hub.worker_count() > 1;
         if is_shared && line.looks_empty() {
             return None;
         }
-        // One worker does not look first: there is more, as a rule, and the look would fetch the
-        // line that pushers write to, for each task.
+        // A single worker does not look first. There usually is more, and for each task the look
+        // would fetch the cache line that pushers write to.
         match line.pop() {
             Pop::Item(task) => Some(task),
             Pop::Empty | Pop::Gap => None,
@@ -338,8 +341,8 @@ impl Worker {
         }
     }
 
-    /// Between the one queue and the other the tasks stood in none, and a worker may have gone to
-    /// sleep because it saw nothing: moving is a push, and ends with a push's look.
+    /// Between the two queues the tasks were in neither, and a worker may have gone to sleep
+    /// because it saw nothing. So a move is a push, and ends with a push's look.
     fn tell_of_moved(&self, moved: usize) {
         if moved > 0 {
             let _gate = self.hub.wake_one();

@@ -1,4 +1,5 @@
-//! A continuation whose turn has come: on its way to a worker, or settled where it is.
+//! A continuation (a link of a chain) whose turn has come: on its way to a worker, or settled where
+//! it is.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -11,38 +12,39 @@ use crate::in_turn;
 use crate::task::{Outcome, QueuedTask, Turn};
 use crate::unwind;
 
-/// Links go to the pool that their chain began in.
+/// Links go to the pool in which their chain began.
 #[derive(Debug)]
 pub(crate) struct ByPool;
 
 crate::sync::thread_local! {
-    /// Where a worker that has just settled a task catches the link behind it.
+    /// Where a worker that has just settled a task catches the next link.
     static CAUGHT: Cell<Catch> = const { Cell::new(Catch::Closed) };
 
-    /// Links that are to be settled on this thread, while one is being settled: a chain of a
-    /// million links that fails must not need a million frames.
+    /// Links to settle on this thread, while it is settling one. A chain of a million links that
+    /// fails must not need a million frames.
     static TO_SETTLE: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 
-    /// Links of pools that are closed, while one of them is seen to: it may be run here, and so
-    /// make the next one's turn come.
+    /// Links of closed pools, while this thread handles one of them. Handling a link may run it
+    /// here, and so make the next one's turn come.
     static TO_END: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
 }
 
-/// What stands ready for a link.
+/// How the thread is prepared for a link.
 #[derive(Debug, Default)]
 enum Catch {
-    /// The thread is at something else: links go to the pool's queues.
+    /// The thread is doing something else: links go to the pool's queues.
     #[default]
     Closed,
-    /// It is a worker of this pool, and would run the link next.
+    /// The thread is a worker of this pool, and will run the link next.
     Open(PoolId),
     Link(QueuedTask),
 }
 
-/// Wakes whoever waits for a task that the calling worker has just settled; gives the link if it
-/// was one whose turn came.
+/// Wakes the thread that waits for a task that the calling worker has just settled. If the waiter
+/// was a link whose turn came, returns the link.
 pub(super) fn catch(hub: &Hub, wake: impl FnOnce()) -> Option<QueuedTask> {
-    // More urgent tasks come first, and where tasks are dealt in turn links are too.
+    // Not if lanes are in use, because more urgent tasks come first; and not if tasks are dealt in
+    // turn, because then links are too.
     if !hub.has_lanes() && hub.config.dispatch == Dispatch::FreeWorker {
         CAUGHT.set(Catch::Open(hub.id));
     }
@@ -53,7 +55,8 @@ pub(super) fn catch(hub: &Hub, wake: impl FnOnce()) -> Option<QueuedTask> {
     }
 }
 
-/// Leaves the link to the worker's loop that is on this thread, if it stands ready.
+/// Leaves the link to the worker loop on this thread, if the loop is ready for it. Otherwise
+/// returns it.
 fn try_throw(link: QueuedTask) -> Option<QueuedTask> {
     let stands_ready = CAUGHT.try_with(|caught| match caught.take() {
         Catch::Open(pool) if pool == link.pool() => true,
@@ -69,7 +72,7 @@ fn try_throw(link: QueuedTask) -> Option<QueuedTask> {
     None
 }
 
-/// A link was cancelled between its turn and its run, and counted as if it had reached a queue.
+/// Counts a link that was cancelled between its turn and its run as if it had reached a queue.
 pub(super) fn note_cancelled(hub: &Hub) {
     hub.counters.claimed_in_queue.lower();
     hub.count_unqueued();
@@ -82,8 +85,8 @@ impl Turn for ByPool {
         }
         let Some(link) = try_throw(link) else { return };
         if let Some(index) = current::index_in(link.pool()) {
-            // This worker is there as long as the task that it is running; it will find the link
-            // itself, though the pool was closed.
+            // This worker stays as long as the task that it runs. It will find the link itself,
+            // even if the pool was closed.
             current::with_hub(|hub| {
                 let _gate = hub.push(link, Some(index));
             });
@@ -98,7 +101,7 @@ fn push_from_outside(link: QueuedTask) {
     match hub.filter(|hub| !hub.is_closed()) {
         Some(hub) => push_to(&hub, link),
         None => {
-            // Where thread-locals are gone each link needs a frame.
+            // Where thread-locals are gone, each link needs a frame.
             if let Err(link) = in_turn::run(&TO_END, link, end) {
                 end(link);
             }
@@ -106,12 +109,12 @@ fn push_from_outside(link: QueuedTask) {
     }
 }
 
-/// The pool of this link is closed, and may have ended.
+/// Handles a link whose pool is closed, and may have ended.
 fn end(link: QueuedTask) {
-    // Dropped without a run it is refused, or run here if it was promised to run.
+    // Dropping the link without a run refuses it, or runs it here if it was promised to run.
     let Some(hub) = hub::find(link.pool()) else { return drop(link) };
     if hub.lives.was_given_up() {
-        // What waited was settled already, and a worker may never come back to look again.
+        // Waiting tasks were settled already, and a worker may never come back to look again.
         if let Some(outcome) = link.settle_unrun(Outcome::Closed) {
             hub.count_unqueued();
             hub.count_settled(outcome);
@@ -125,7 +128,7 @@ fn end(link: QueuedTask) {
 
 fn push_to(hub: &Hub, link: QueuedTask) {
     if hub.push(link, None) == Gate::Closed {
-        // The last worker may be gone; then nobody else settles what waits.
+        // The last worker may be gone, and then no other thread settles what waits.
         hub.lives.begin_serving();
         hub.lives.end_serving(|| {
             hub.settle_waiting(Outcome::Closed);
@@ -133,16 +136,16 @@ fn push_to(hub: &Hub, link: QueuedTask) {
     }
 }
 
-/// Settles a link that needs no worker; those behind it follow, one after another.
+/// Settles a link that needs no worker. The links behind it follow, one after another.
 fn settle_here(link: QueuedTask) {
-    // Where thread-locals are gone there is no line, and each link would need a frame: a worker
-    // settles them.
+    // Where thread-locals are gone there is no row to wait in, and each link would need a frame. So
+    // a worker settles them.
     if let Err(link) = in_turn::run(&TO_SETTLE, link, settle) {
         push_from_outside(link);
     }
 }
 
-/// Settles the links that wait for that on this thread, before it sleeps for one of them.
+/// Settles the links that wait to be settled on this thread, before it sleeps for one of them.
 pub(crate) fn settle_waiting_links() {
     in_turn::run_what_waits(&TO_SETTLE, settle);
     in_turn::run_what_waits(&TO_END, end);

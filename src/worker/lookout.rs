@@ -1,10 +1,10 @@
-//! The lookout: of the workers that have nothing to do one naps instead of sleeping, while there
-//! are fork-join calls.
+//! The lookout: while there are fork-join calls, one of the workers that have nothing to do naps
+//! instead of sleeping.
 //!
-//! What a call leaves on its thread's line wakes nobody, because most calls are over before anybody
-//! could come. So somebody has to look, whatever that thread does. Naps are short while calls come
-//! and go, and grow with the time for which nothing has changed; while they are long, whoever adds
-//! something to a line calls the lookout.
+//! What a call leaves on its thread's line (its row of fork-join jobs) wakes no worker, because
+//! most calls are over before one could arrive. So a worker must look, whatever that thread does.
+//! Naps are short while calls come and go, and grow with the time for which nothing has changed.
+//! While naps are long, a thread that adds something to its line calls the lookout.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -14,20 +14,21 @@ use crate::clock;
 use crate::hub::Looker;
 use crate::idle::Retract;
 
-/// What is left is seen within this time, while naps are short.
+/// Work left on a line is seen within this time, while naps are short.
 const SHORT_NAP: Duration = Duration::from_micros(80);
-/// A nap is this part of the time for which nothing has changed.
+/// A nap is this part (one in this many) of the time for which nothing has changed.
 const NAP_SHARE: u32 = 10;
-/// Beside guests that compute the lookout only stands in the way: so long may its naps become.
+/// How long the naps may become while the lookout only stands in the way of guests that compute. A
+/// guest is a thread that is no worker of the pool and takes part in its fork-join calls.
 const LONGEST_NAP_IN_THE_WAY: Duration = Duration::from_millis(5);
-/// But what a guest has left may be what it waits for, by a loop of its own: after so long the
-/// lookout takes something.
+/// A guest may be waiting, in a loop of its own, for what it has left. So the lookout takes
+/// something after this time.
 const LONGEST_STAND_BACK: Duration = Duration::from_millis(10);
-/// In calls that last for longer than this, a worker that does not get its core is let loose. In a
-/// series of small ones it would only get into the way of the thread that makes them, which is what
-/// has its core.
+/// In calls that last longer than this, a worker that does not get its core is let loose: its pin
+/// is lifted, so that the kernel can move it. In a series of short calls it would only get in the
+/// way of the thread that makes them, which is what has its core.
 const LONG_CALL: Duration = Duration::from_micros(250);
-/// The lookout sleeps after so many naps in which there was no call.
+/// The lookout sleeps after this many naps in which there was no call.
 const QUIET_NAPS: u32 = 10;
 
 /// What the lookout saw last.
@@ -36,13 +37,13 @@ struct Watch {
     /// Since when nothing has changed.
     since: Instant,
     nap: Duration,
-    /// How many naps there was no call.
+    /// For how many naps there was no call.
     quiet: u32,
     guests_ran: Duration,
 }
 
 impl Worker {
-    /// Sleeps until the worker is off the free list, and counts as searching. Gives what it has
+    /// Sleeps until the worker is off the free list, and counts as searching. Returns what it has
     /// found on a line meanwhile.
     pub(super) fn sleep(&mut self) -> Option<Found> {
         self.slot().counters.parks.raise();
@@ -55,7 +56,7 @@ impl Worker {
             None
         };
         if found.is_none() {
-            // The token has come, or nobody needs a lookout.
+            // The token has come, or no lookout is needed.
             self.slot().parker.park();
         }
         // A spare worker may be woken once too often, at the end of the pool.
@@ -65,8 +66,8 @@ impl Worker {
         found
     }
 
-    /// Says whether this worker is to watch. If not it may sleep: somebody else watches, or there
-    /// are no calls and whoever begins one calls a worker.
+    /// Returns whether this worker must watch. If not, it may sleep: another worker watches, or
+    /// there are no calls and a thread that begins one calls a worker.
     fn begin_lookout(&self) -> bool {
         if !self.hub.has_calls() {
             let _asked = self.hub.ask_for_calls();
@@ -77,8 +78,8 @@ impl Worker {
         self.hub.lookout.begin(self.index)
     }
 
-    /// Naps and looks. `None` if the worker's token is there or on its way, or if there is nothing
-    /// to watch any more.
+    /// Naps and looks. Returns `None` if the worker's token is there or on its way, or if there is
+    /// nothing left to watch.
     fn watch(&mut self) -> Option<Found> {
         let now = clock::now();
         let mut watch = Watch {
@@ -90,13 +91,13 @@ impl Worker {
         };
         loop {
             if self.slot().parker.park_until(clock::after(watch.nap)) {
-                // Kept for `sleep`.
+                // Keep the token for `sleep`.
                 self.slot().parker.unpark();
                 self.hub.end_lookout(self.index);
                 return None;
             }
             if !self.hub.lookout.is(self.index) {
-                // Somebody else was called in its place. It stays on the list.
+                // Another worker was called in its place. This one stays on the list.
                 return None;
             }
             if let Some(found) = self.look_out(&mut watch) {
@@ -133,8 +134,8 @@ impl Worker {
         }
         if has_calls {
             if self.is_in_the_way(watch, now) {
-                // No line asks for a call: its naps are short enough, and each call would only
-                // bring it back here.
+                // No line asks for a call: the naps are short enough, and each call would only
+                // bring this worker back here.
                 return None;
             }
             self.is_sure_of_its_core = true;
@@ -147,19 +148,19 @@ impl Worker {
             watch.nap = SHORT_NAP.max(quiet / NAP_SHARE);
         }
         if watch.nap > 2 * SHORT_NAP && self.hub.ask_for_calls() {
-            // What was added before the lines were asked called nobody.
+            // What was added before the lines were asked called no worker.
             watch.nap = SHORT_NAP;
         }
         None
     }
 
-    /// A call that had just begun may go on.
+    /// Waits if a call has just begun, because it may continue.
     fn wait_for_part_if_young(&mut self) -> Option<Found> {
         if self.sees_young_call { self.wait_for_part() } else { None }
     }
 
-    /// Whether there are as many guests as free workers, and they compute: then this worker has no
-    /// core. It stands back for a while.
+    /// Whether there are as many guests as free workers, and they compute. Then this worker has no
+    /// core, and stands back for a while.
     fn is_in_the_way(&self, watch: &mut Watch, now: Instant) -> bool {
         if !self.is_one_too_many() {
             self.hub.lookout.stand_back(None);

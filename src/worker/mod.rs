@@ -1,4 +1,4 @@
-//! A worker: find, run, rest, until the pool is closed and nothing is left.
+//! A worker: finds a task, runs it, rests, until the pool is closed and nothing is left.
 #![forbid(unsafe_code)]
 
 mod current;
@@ -35,22 +35,22 @@ use shyness::Shyness;
 pub(crate) use spare::{lend, start_spare};
 pub(crate) use start::start;
 
-/// How long a worker looks again and again while there are calls; longer than a call counts as one
-/// that has just begun.
+/// How long a worker keeps looking while there are fork-join calls. It is longer than the time for
+/// which a call counts as just begun.
 const GROWING_UP: Duration = Duration::from_micros(30);
-/// So many turns of a pause lie between two looks at the clock, and so often it is looked at.
+/// How many turns of a pause lie between two looks at the clock, and how many such looks there are.
 const A_FEW_TURNS: u32 = 8;
 const MOST_LOOKS: u32 = 32;
-/// A part that takes less has not been worth the way of a second worker.
+/// A part of a call that takes less than this was not worth waking a second worker.
 const WORTH_A_HELPER: Duration = Duration::from_micros(10);
-/// Who sleeps longer did not just miss something.
+/// A worker that sleeps longer than this did not just miss something.
 const LONG_SLEEP: Duration = Duration::from_micros(200);
-/// While so many search, a worker that has not slept for long wakes nobody for what is left in
-/// fork-join calls. They come in one another's way at one line, so one that searches is not enough,
-/// and half of the cores are too many.
+/// While this many workers search, a worker that has not slept for long wakes none for what is left
+/// in fork-join calls. Workers get in each other's way at one line (a thread's row of fork-join
+/// jobs). So one searcher is not enough, and searchers on half of the cores are too many.
 const FEW_SEARCHERS: u32 = 8;
-/// Each so many times a worker searches though it sees tasks of others, so that parts of fork-join
-/// calls have their turn.
+/// At every `PARTS_TURN`th look a worker searches even if it sees tasks of others, so that parts of
+/// fork-join calls have their turn.
 const PARTS_TURN: u32 = 16;
 
 /// One worker, on its thread.
@@ -58,34 +58,38 @@ const PARTS_TURN: u32 = 16;
 struct Worker {
     hub: Arc<Hub>,
     index: usize,
-    /// Whose own tasks it takes: a spare worker's are those of the one it stands in for.
+    /// The worker whose own tasks it takes. A spare worker, which stands in for one that waits,
+    /// takes those of that worker.
     home: usize,
-    /// The number that its tasks are told of: that of the same worker.
+    /// The worker number that its tasks are told: that of `home`.
     home_id: WorkerId,
     is_spare: bool,
     /// Counts looks for normal tasks, for fairness among the queues that hold them.
     looks: u32,
-    /// Whose inbox has its turn when this worker relieves another one.
+    /// The worker whose inbox is next when this worker relieves another one.
     next_relieved: usize,
-    /// Counts looks into lanes, for the turns of the less urgent.
+    /// Counts looks into lanes (the queues for urgent, low and placed tasks), for the turns of the
+    /// less urgent.
     turns: u32,
     patience: Patience,
-    /// How long it waits already for one who pushes into the closed pool.
+    /// How long it has been waiting for a thread that is pushing into the closed pool.
     gap: Gap,
     shyness: Shyness,
-    /// What was seen of each line last.
+    /// What it last saw of each line.
     seen: Vec<Seen>,
     /// Where the next look at the lines begins.
     chance: u32,
-    /// Whether it has slept for long since it ran something.
+    /// Whether it has slept for long since it last ran something.
     has_slept_long: bool,
     /// Whether the last part of a call that it ran was over at once.
     had_a_trifle: bool,
     /// Whether the last look at the lines left a call alone because it had just begun.
     sees_young_call: bool,
-    /// Whether it is on the free list, as the lookout.
+    /// Whether it is on the free list, as the lookout (the one that naps and checks the lines).
     is_listed: bool,
-    /// Whether guests that have the cores of workers were seen not to use them.
+    /// Whether it ignores that guests may have its core. A guest is a thread that is no worker of
+    /// the pool and takes part in its fork-join calls. Set while the lookout takes a part: the
+    /// guests were seen not to use the cores, or the lookout has stood back for long enough.
     is_sure_of_its_core: bool,
 }
 
@@ -94,18 +98,18 @@ struct Worker {
 enum Ended {
     Closed,
     ByTask,
-    /// A spare worker is not needed any more.
+    /// A spare worker is no longer needed.
     Relieved,
 }
 
 /// Something to run.
 enum Found {
     Task(QueuedTask),
-    /// A part of somebody's fork-join call.
+    /// A part of another thread's fork-join call.
     Part(Taken),
 }
 
-/// What a search or a rest came to.
+/// The result of a search or a rest.
 enum Next {
     Run(Found),
     SearchOn(Searching),
@@ -135,7 +139,7 @@ impl Worker {
         }
     }
 
-    /// Says if that was the last.
+    /// Returns why the loop must end, if it must.
     #[cold]
     fn run_found(&mut self, stack: &Stack<'_>, found: Found) -> Option<Ended> {
         let outcome = match found {
@@ -154,7 +158,8 @@ impl Worker {
         self.is_relieved().then_some(Ended::Relieved)
     }
 
-    /// Nothing was near: searches, and sleeps between searches. `None` when it is time to leave.
+    /// Called when nothing was near: searches, and sleeps between searches. Returns `None` when it
+    /// is time to leave.
     fn find_or_rest(&mut self) -> Option<Found> {
         let is_turn_of_parts = self.looks % PARTS_TURN == 0;
         let unsought = if is_turn_of_parts { None } else { self.find_unsought() };
@@ -196,9 +201,10 @@ impl Worker {
         self.rest(searching)
     }
 
-    /// Takes another worker's task without a search. Beginning and ending one changes the word of
-    /// the free list twice, which all workers share; and where enough workers search already, going
-    /// on the list, only to see the task in the last look, costs two locks besides.
+    /// Takes another worker's task without a search. Starting and ending a search changes the word
+    /// of the free list twice, and all workers share that word. And if enough workers search
+    /// already, entering the list only to see the task in the last look costs two locks in
+    /// addition.
     fn find_unsought(&mut self) -> Option<Found> {
         let is_worth_it = self.may_steal() && self.looks_promising();
         if is_worth_it { self.find_task_far() } else { None }
@@ -209,7 +215,7 @@ impl Worker {
         if let Some(found) = self.find_anywhere() {
             return Some(found);
         }
-        // Beside a guest on its core it would only be in the way.
+        // Next to a guest on its core it would only be in the way.
         if self.is_hurried() || self.is_one_too_many() {
             return None;
         }
@@ -218,12 +224,13 @@ impl Worker {
         if found.is_none() && self.hub.has_calls() { self.wait_for_part() } else { found }
     }
 
-    /// While there are fork-join calls there is soon something to be taken, or nothing more for
-    /// long: a call that has just begun is left alone at first, and whoever works for one shares
-    /// what it has.
+    /// While there are fork-join calls, there will soon be something to take, or nothing more for a
+    /// long time. A call that has just begun is left alone at first, and each thread that works for
+    /// a call shares what it has.
     fn wait_for_part(&mut self) -> Option<Found> {
         let end = clock::after(GROWING_UP);
-        // A schedule knows no time, and each look is a step. Elsewhere the clock may stand still.
+        // A shuttle schedule knows no time, and each look is a step. Elsewhere the clock may stand
+        // still.
         let looks = if cfg!(corepool_shuttle) { 1 } else { MOST_LOOKS };
         (0..looks).find_map(|_| {
             let is_over = clock::now() > end;
@@ -243,8 +250,8 @@ impl Worker {
         None
     }
 
-    /// Parts of fork-join calls and other workers' tasks come first by turns: neither waits for
-    /// ever.
+    /// Parts of fork-join calls and other workers' tasks take turns at coming first, so neither
+    /// waits forever.
     fn find_anywhere(&mut self) -> Option<Found> {
         if let Some(task) = self.find_near() {
             return Some(Found::Task(task));
@@ -263,12 +270,12 @@ impl Worker {
         self.hold_back().or_else(|| self.find_far()).map(Found::Task)
     }
 
-    /// Waits a little where taking from others has been in vain; comes back early with a task that
+    /// Waits a little if taking from others has not been worthwhile. Returns early with a task that
     /// turned up near.
     fn hold_back(&mut self) -> Option<QueuedTask> {
         let mut pause = Spin::of_turns(self.shyness.hold_back());
         while pause.turn() {
-            // What is urgent, or this worker's own, stands in a lane.
+            // A task that is urgent, or meant for this worker, is in a lane.
             let has_near = !self.hub.shared.looks_empty() || self.sees_lanes();
             if has_near || self.hub.is_closed() {
                 return self.find_near();
@@ -277,12 +284,12 @@ impl Worker {
         None
     }
 
-    /// A glance: whether some task stands in a lane that this worker takes from.
+    /// A hint: whether there is a task in a lane that this worker takes from.
     fn sees_lanes(&self) -> bool {
         self.hub.has_lanes() && !(self.hub.lanes.look_empty() && self.home().own.look_empty())
     }
 
-    /// A glance without locks: whether it is worth looking properly.
+    /// A hint, without locks: whether it is worth looking properly.
     fn looks_promising(&self) -> bool {
         let hub = &self.hub;
         if self.sees_young_call || hub.has_calls() {
@@ -301,7 +308,8 @@ impl Worker {
         }
     }
 
-    /// The search found something. Who leaves nobody searching wakes the next one if there is more.
+    /// Ends a search that found something. If no worker is left searching and there is more work,
+    /// wakes another worker.
     fn stop_searching(&mut self) {
         let has_slept_long = std::mem::take(&mut self.has_slept_long);
         let had_a_trifle = std::mem::take(&mut self.had_a_trifle);
@@ -316,7 +324,7 @@ impl Worker {
         {
             self.hub.wake_helper();
             if has_slept_long && word.free() as usize > self.hub.busy_guests() + 1 {
-                // So all are up after a few rounds of something new.
+                // So all workers are up after a few rounds of something new.
                 self.hub.wake_helper();
             }
         }
@@ -328,14 +336,14 @@ impl Worker {
         word.searching() < most && self.hub.wants_helpers(word)
     }
 
-    /// Goes on the free list, takes a last look, and sleeps until somebody has work.
+    /// Enters the free list, takes a last look, and sleeps until there is work.
     fn rest(&mut self, searching: Searching) -> Next {
         self.slot().arrival.expect_wake();
         self.slot().rests.begin();
         let early = mutant!("look_before_enter") && self.sees_work();
         self.hub.idle.enter(self.index, searching);
-        // In this order: a spare worker that was relieved and hired again in between sees what was
-        // pushed before that.
+        // In this order, so that a spare worker that was relieved and hired again in between sees
+        // what was pushed before that.
         let sees_work = if mutant!("look_before_enter") { early } else { self.sees_work() };
         let stay_up = self.is_relieved()
             || sees_work
@@ -344,7 +352,7 @@ impl Worker {
         let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
         let found = if is_up { None } else { self.sleep_and_tell() };
         self.slot().rests.end();
-        // Whoever took this worker off the list, it counts as searching now.
+        // This worker counts as searching now, whichever thread took it off the list.
         match found {
             None => Next::SearchOn(Searching::Yes),
             Some(found) => {
@@ -354,7 +362,7 @@ impl Worker {
         }
     }
 
-    /// As [`sleep`](Self::sleep), and notes whether it was for long.
+    /// As [`sleep`](Self::sleep), and notes whether the sleep was long.
     fn sleep_and_tell(&mut self) -> Option<Found> {
         self.hub.call_drainers();
         let start = clock::now();
@@ -364,8 +372,8 @@ impl Worker {
         found
     }
 
-    /// The last look: every queue that this worker may take from. What is left in fork-join calls
-    /// the lookout sees.
+    /// The last look: at every queue that this worker may take from. The lookout covers what is
+    /// left in fork-join calls.
     fn sees_work(&self) -> bool {
         if self.home().own.has_item() {
             return true;
@@ -376,7 +384,7 @@ impl Worker {
         }
     }
 
-    /// The pool is closed: what is left is run, by whoever comes first, and then it is over.
+    /// The pool is closed: runs what is left, together with the other workers, and then leaves.
     fn wind_up(&mut self, searching: Searching) -> Next {
         let left = self.find_anywhere();
         let behind = || self.find_left_behind().map(Found::Task);
@@ -393,7 +401,7 @@ impl Worker {
             }
             return Next::Leave;
         }
-        // A pusher stands between its two steps: look again when it had a chance to go on.
+        // A pusher is between its two steps. Look again when it has had a chance to continue.
         self.gap.wait();
         Next::SearchOn(searching)
     }
@@ -402,9 +410,9 @@ impl Worker {
         self.hub.way == Way::Inboxes
     }
 
-    /// Whether somebody waits for this worker's core; told once.
+    /// Whether another thread waits for this worker's core. Reported once.
     fn is_hurried(&self) -> bool {
-        // ORDERING: a hint, see `Hub::wake_best`; only this worker clears it.
+        // ORDERING: relaxed, a hint, see `Hub::wake_best`; only this worker clears it.
         let hurried = self.slot().hurried.load(Ordering::Relaxed);
         if hurried {
             self.slot().hurried.store(false, Ordering::Relaxed);
@@ -414,7 +422,7 @@ impl Worker {
 
     #[inline]
     fn is_ending(&self) -> bool {
-        // ORDERING: written and read by this worker's own thread.
+        // ORDERING: relaxed, because only this worker's own thread writes and reads it.
         self.slot().ending.load(Ordering::Relaxed)
     }
 
@@ -423,7 +431,7 @@ impl Worker {
         &self.hub.slots[self.index]
     }
 
-    /// The place of the worker whose own tasks it takes.
+    /// The slot of the worker whose own tasks it takes.
     #[inline]
     fn home(&self) -> &Slot {
         &self.hub.slots[self.home]
@@ -439,8 +447,8 @@ mod tests {
     use crate::spin::Spin;
     use crate::task::{TaskContext, make};
 
-    /// It holds back from other workers' tasks only. For each place where a task may come that it
-    /// is to run at once.
+    /// It holds back only from other workers' tasks. This checks each place to which a task may
+    /// come that it must run at once.
     #[test]
     fn a_worker_that_holds_back_takes_what_comes_to_a_lane_at_once() {
         if !Spin::of_turns(1).turn() {

@@ -1,4 +1,5 @@
-//! A worker and its core: pinned at the start, and again after it was let loose.
+//! A worker and its core: pinned at the start, and again after it was let loose (its pin lifted, so
+//! that the kernel could move it).
 #![forbid(unsafe_code)]
 
 use std::time::Instant;
@@ -11,9 +12,10 @@ use crate::metrics;
 use crate::sync::Ordering;
 
 impl Worker {
-    /// Goes to its core, and notes where the kernel really put it.
+    /// Moves to its core, and notes where the kernel really put it.
     pub(super) fn settle_in(&self) {
-        // ORDERING: written and read by this worker's own threads, one after another.
+        // ORDERING: relaxed, because only this worker's own threads write and read it, one after
+        // another.
         self.slot().ending.store(false, Ordering::Relaxed);
         let mut facts = self.slot().thread.lock();
         let refusal = self.pin(&mut facts);
@@ -23,9 +25,9 @@ impl Worker {
         self.tell_refusal(refusal);
     }
 
-    /// It is about to sleep. If it was let loose a while ago, it goes back to its core. If the
-    /// kernel has moved it, as a kernel does where a set of cores shrinks or a core is switched
-    /// off, it looks for another one.
+    /// Called when the worker is about to sleep. If it was let loose a while ago, it returns to its
+    /// core. If the kernel has moved it, which happens where a set of cores shrinks or a core is
+    /// switched off, it looks for another core.
     pub(super) fn pin_again_if_time(&self, now: Instant) {
         if self.hub.may_pin_again(self.index, now) || self.slot().arrival.is_elsewhere() {
             self.pin_again(now);
@@ -34,8 +36,8 @@ impl Worker {
 
     #[cold]
     fn pin_again(&self, now: Instant) {
-        // It is on the free list already, so it does not wait for somebody who looks at the facts,
-        // or lets it loose just now.
+        // The worker is on the free list already. So it does not wait for a thread that reads the
+        // facts, or lets the worker loose right now.
         let Some(mut facts) = self.slot().thread.try_lock() else { return };
         if facts.core.is_none() && !self.hub.may_pin_again(self.index, now) {
             return;
@@ -46,7 +48,8 @@ impl Worker {
         self.tell_refusal(refusal);
     }
 
-    /// With the facts locked: nobody lets the thread loose between the pin and what is said of it.
+    /// The caller holds the lock of the facts, so no thread lets this one loose between the pin and
+    /// the note of it.
     fn pin(&self, facts: &mut ThreadFacts) -> Option<PoolEvent> {
         facts.set_core(None, None);
         let before = facts.moved_to.take();
@@ -62,12 +65,12 @@ impl Worker {
                 },
             );
         self.slot().arrival.note_pinned(facts.core);
-        // Only now: what it gives back is not taken again at once.
+        // Only now, so that the core it gives back is not taken again at once.
         drop(before);
         told
     }
 
-    /// The core that it should have is not to be had: it takes another one that the pool may use.
+    /// The core that it should have is not available: takes another one that the pool may use.
     fn pin_elsewhere(
         &self,
         facts: &mut ThreadFacts,

@@ -1,15 +1,16 @@
-//! How the builder waits for its workers: a count and a place for bad news.
+//! How the builder waits for its workers: a count, and a place for the first failure.
 //!
-//! Not a channel: those wait on the standard library's park token, and that one is the user's.
+//! This is not a channel, because channels wait on the standard library's park token, and that
+//! token is the user's.
 #![forbid(unsafe_code)]
 
 use crate::id::WorkerId;
 use crate::sync::lock::{Condvar, Mutex};
 
-/// A new worker's word: it serves, or its start hook panicked.
+/// What a new worker reports: it serves, or its start hook panicked.
 pub(super) type Word = Result<(), (WorkerId, String)>;
 
-/// What the workers of a new pool have said so far.
+/// What the workers of a new pool have reported so far.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     said: Mutex<Said>,
@@ -32,10 +33,10 @@ impl Readiness {
         self.changed.notify_one();
     }
 
-    /// Waits until so many workers have said their word.
+    /// Waits until `workers` workers have reported.
     ///
     /// # Errors
-    /// The first bad news.
+    /// The first failure.
     pub(crate) fn wait_for(&self, workers: usize) -> Result<(), (WorkerId, String)> {
         let mut said = self.said.lock();
         self.changed.wait_while(&mut said, |said| said.workers < workers);

@@ -19,20 +19,21 @@ use crate::task::{
 };
 use crate::unwind;
 
-/// So many tasks at most are run in a full pool's caller, one inside the other: a chain of tasks
-/// that spawn one another would overflow its stack, and overtake all that waits.
+/// How many tasks may run in a full pool's caller, one inside the other. A longer chain of tasks
+/// that spawn each other would overflow the caller's stack, and overtake all waiting tasks.
 const MOST_INSIDE: u32 = 8;
 
 crate::sync::thread_local! {
-    /// How many tasks the calling thread runs so.
+    /// How many tasks the calling thread runs that way.
     static INSIDE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// So many continuations are run one after another before others that wait have their turn.
+/// How many continuations run one after another before other waiting tasks have their turn.
 const ROW: u32 = 16;
 
 impl Worker {
-    /// Runs a task that this worker took from a queue. `None` if somebody else had claimed it.
+    /// Runs a task that this worker took from a queue. Returns `None` if another thread had claimed
+    /// it.
     #[inline]
     pub(super) fn run(&self, task: QueuedTask) -> Option<Outcome> {
         let Some(claimed) = task.claim() else {
@@ -45,7 +46,7 @@ impl Worker {
         }
     }
 
-    /// Also gives the waker of who waits for it.
+    /// Also returns the waker of the thread or continuation that waits for it.
     #[inline]
     fn run_claimed(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         if claimed.is_extended() {
@@ -63,8 +64,8 @@ impl Worker {
         (outcome, ran.settle_but_wake())
     }
 
-    /// A task with the optional part: it may have a name, a place to give back, a time to be
-    /// measured or kept.
+    /// Runs a task that has the optional part: it may have a name, a place in a bounded queue to
+    /// give back, a time to be measured or kept.
     #[cold]
     fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         let slot = self.slot();
@@ -78,7 +79,7 @@ impl Worker {
         self.hub.watch_no_more(self.index);
         self.hub.note_end(started);
         if let Some(extra) = ran.claimed().extra() {
-            // Before the handle knows: who joins and spawns again finds the room.
+            // Before the handle knows, so that a thread that joins and spawns again finds room.
             extra.give_place_back();
         }
         if outcome == Outcome::Panicked {
@@ -87,8 +88,8 @@ impl Worker {
         (outcome, ran.settle_but_wake())
     }
 
-    /// Wakes who waits. If that is a continuation it is run next, here, where its value is warm; so
-    /// is the one behind it, some in a row.
+    /// Wakes the waiter. If that is a continuation, it runs next, here, where its value is warm; so
+    /// does the one behind it, up to `ROW` in a row.
     #[cold]
     fn wake_and_follow(&self, mut outcome: Outcome, waker: Waker) -> Outcome {
         let mut waker = Some(waker);
@@ -116,10 +117,10 @@ impl Worker {
         ran.with_panic(|task, message| self.hub.tell_panic(Some(self.home_id), task, message));
     }
 
-    /// Runs a part of a fork-join call. Its panic goes to whoever made that call.
+    /// Runs a part of a fork-join call. Its panic goes to the thread that made the call.
     pub(super) fn run_part(&self, stack: &Stack<'_>, taken: Taken) {
         let helping = &self.slot().helping;
-        // ORDERING: a hint for people.
+        // ORDERING: relaxed, because the flag is only information for people.
         helping.store(true, Ordering::Relaxed);
         stack.run(taken);
         // ORDERING: as above.
@@ -128,7 +129,7 @@ impl Worker {
 }
 
 impl Hub {
-    /// Records how long a task waited; gives the time if run times are recorded.
+    /// Records how long a task waited. Returns the time if run times are recorded.
     fn note_start(&self, extra: &Extra) -> Option<Instant> {
         let times = self.times.as_ref()?;
         let now = clock::now();
@@ -145,11 +146,11 @@ impl Hub {
     }
 }
 
-/// A thread that [runs in place](super::runs_in_place) waits for this task, and nobody has started
-/// it: the thread runs it where it stands.
+/// Runs a task that has not started on the calling thread, which waits for it and
+/// [runs in place](super::runs_in_place).
 ///
 /// # Errors
-/// Gives the task back if somebody else has claimed it.
+/// Returns the task if another thread has claimed it.
 pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>, HeldTask<T>> {
     if deep::is_short() && task.only_on().is_none() {
         return run_on_a_new_stack(task);
@@ -157,8 +158,9 @@ pub(crate) fn run_in_place<T>(task: HeldTask<T>) -> Result<Result<T, TaskError>,
     if let Some(index) = super::index_in(task.pool()) {
         current::with_hub(|hub| run_where_it_stands(hub, Some(index), task))
     } else {
-        // No worker of the task's pool. Its workers may all be waiting for this very thread, so it
-        // is run here: else two pools that wait for one another would do so for ever.
+        // The thread is no worker of the task's pool. That pool's workers may all be waiting for
+        // this very thread, so the task runs here. Otherwise two pools that wait for each other
+        // would do so forever.
         match hub::find(task.pool()) {
             Some(hub) => {
                 let name = task.name();
@@ -200,8 +202,8 @@ fn run_where_it_stands<T>(
     }
 }
 
-/// Runs the task at the bottom of a chain, and then each link whose turn that makes it, up to the
-/// end that somebody waits for. Nothing else waits for any of them, so none is a stranger's.
+/// Runs the task at the bottom of a chain, and then each link whose turn comes, up to the end that
+/// a thread waits for. Nothing else waits for any of them, so none of them is unrelated work.
 #[cold]
 fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     let worker = index.map(|index| hub.worker_at(index));
@@ -230,8 +232,9 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     }
 }
 
-/// As [`run_in_place`], for what is no task with a handle of its own: `run` is told the pool, and
-/// which of its workers this is. `None` if the pool is gone.
+/// As [`run_in_place`], for work that is not a task with a handle of its own. `run` receives the
+/// pool's hub, and the index of the worker that this thread is, if it is one. Returns `None` if the
+/// pool is gone.
 pub(crate) fn beside<R: Send>(
     pool: PoolId,
     name: fn() -> &'static str,
@@ -263,9 +266,9 @@ fn beside_on_a_new_stack<R: Send>(
     result
 }
 
-/// Runs something on a thread that is none of the pool's workers.
+/// Runs something as a guest, that is, on a thread that is not one of the pool's workers.
 fn as_guest<R>(hub: &Arc<Hub>, name: String, run: impl FnOnce() -> R) -> R {
-    // As good as one of its workers: its shutdown waits for this run.
+    // The thread counts as one of the pool's workers: the shutdown waits for this run.
     hub.lives.begin_serving();
     let visit = hub.guests.come(name);
     let guest = fork::visit(hub.id);
@@ -284,22 +287,22 @@ fn run_beside_queue<T>(
     index: Option<usize>,
     task: HeldTask<T>,
 ) -> Result<Result<T, TaskError>, HeldTask<T>> {
-    // The oldest task of one's own inbox is the likeliest to be waited for; taken out, it leaves
-    // nothing behind in the queue.
+    // The oldest task of the thread's own inbox is the most likely one to be waited for. Taking it
+    // out leaves nothing behind in the queue.
     let link = task.link();
     let queued = index.and_then(|index| hub.queue_of(index).pop_if(link));
     let mut started = None;
     let on_start = |extra: Option<&Extra>| {
         if let Some(extra) = extra {
             started = hub.note_start(extra);
-            // This worker's own place is taken by the task that waits.
+            // The task that waits holds this worker's own place.
             extra.give_place_back();
         }
     };
     let worker = index.map(|index| hub.worker_at(index));
     let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
     let ran = match queued {
-        // A token can reach the task as well, so it has to be claimed.
+        // A token can reach the task as well, so it must be claimed.
         Some(queued) if task.may_be_tied() => {
             let ran = task.try_run_here(worker, on_start, on_panic);
             drop(queued);
@@ -322,14 +325,15 @@ fn run_beside_queue<T>(
     Ok(result)
 }
 
-/// Counts a task that ran in place, on the worker of this index or on a thread that is none.
+/// Counts a task that ran in place, on the worker of this index or on another thread.
 fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
     match index {
         Some(index) => {
             let slot = &hub.slots[index];
             count(hub, slot, outcome, true);
             if outcome == Outcome::Lost {
-                // ORDERING: read by this very thread, when the task that waits has ended.
+                // ORDERING: relaxed, because this very thread reads it, when the waiting task has
+                // ended.
                 slot.ending.store(true, Ordering::Relaxed);
             }
         }
@@ -337,13 +341,13 @@ fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
     }
 }
 
-/// Whether the calling thread may run one more task that a full pool has no room for. Where
-/// thread-locals are gone it must not.
+/// Whether the calling thread may run one more task that a full pool has no room for. It must not
+/// where thread-locals are gone.
 pub(crate) fn may_run_in_caller() -> bool {
     INSIDE.try_with(Cell::get).is_ok_and(|inside| inside < MOST_INSIDE)
 }
 
-/// A task runs in its caller while this lives.
+/// While this lives, a task runs in its caller.
 struct RunsInside(());
 
 impl RunsInside {
@@ -359,8 +363,8 @@ impl Drop for RunsInside {
     }
 }
 
-/// Runs a task at once in the thread that wanted to spawn it, because the queue is full, and it
-/// [may](may_run_in_caller).
+/// Runs a task at once in the thread that wanted to spawn it, because the queue is full and the
+/// thread [may](may_run_in_caller).
 pub(crate) fn run_in_caller(hub: &Hub, claimed: ClaimedTask) {
     let worker = super::index_in(hub.id).map(|index| hub.worker_at(index));
     let started = hub.times.as_ref().map(|_| clock::now());
@@ -374,7 +378,8 @@ pub(crate) fn run_in_caller(hub: &Hub, claimed: ClaimedTask) {
     ran.settle();
 }
 
-/// Counts what a worker ran. An errand ends as `Cancelled`, and is no task.
+/// Counts what a worker ran. An errand, a queue entry that runs like a task but is none, ends as
+/// `Cancelled` and is not counted.
 #[inline]
 pub(crate) fn count(hub: &Hub, slot: &Slot, outcome: Outcome, passed_on: bool) {
     match outcome {

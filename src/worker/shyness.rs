@@ -1,30 +1,30 @@
-//! How often a thief takes from another worker, by how well it went before.
+//! How often a thief takes from another worker, depending on how well it went before.
 //!
 //! Taking a task to another core costs both cores some cache misses, some hundred nanoseconds in
-//! all. For a task of a microsecond that is well spent. A worker that spawns tasks of a few
+//! total. For a task of a microsecond that is well spent. A worker that spawns tasks of a few
 //! nanoseconds and joins them does best when it is left alone: every visit of a thief slows it down
-//! by more than the thief gets done (measured: 85 ns a task instead of 42). So a thief looks at the
-//! clock once a catch, and while what it catches is small change it comes rarely. It comes at once
-//! again as soon as a catch was worth it.
+//! by more than the thief gets done (measured: 85 ns per task instead of 42). So a thief reads the
+//! clock once per catch (the tasks that it takes at once). While its catches are cheap, it rarely
+//! visits. As soon as a catch was worth it, it visits at once again.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// Tasks that take less than this on average are small change.
+/// Tasks that take less than this on average are cheap.
 const SMALL: Duration = Duration::from_nanos(300);
 /// How long to stay away, in turns of a [`Spin`](crate::spin::Spin): from about 3 µs to about 100
 /// µs.
 const FIRST_REST: u32 = 8;
 const LONGEST_REST: u32 = 256;
 
-/// What a thief has learnt.
+/// What a thief has learned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shyness {
-    /// When the last catch was made, and of how many tasks it was.
+    /// When the last catch was made, and how many tasks it had.
     last: Option<(Instant, usize)>,
-    /// For how many turns to stay away before the next.
+    /// How many turns to stay away before the next catch.
     rest: u32,
 }
 
@@ -39,12 +39,13 @@ impl Shyness {
         Self { last: None, rest: LONGEST_REST }
     }
 
-    /// So many tasks were taken from another worker.
+    /// Notes that `tasks` tasks were taken from another worker.
     pub(super) fn caught(&mut self, tasks: usize) {
         self.last = Some((clock::now(), tasks));
     }
 
-    /// The catch is worked off: how many turns to stay away before the next. None most of the time.
+    /// Called when the last catch is done. Returns how many turns to stay away before the next;
+    /// most of the time 0.
     pub(super) fn hold_back(&mut self) -> u32 {
         if let Some((when, tasks)) = self.last.take() {
             self.judge(clock::now().saturating_duration_since(when), tasks);

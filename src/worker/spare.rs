@@ -1,4 +1,5 @@
-//! Spare workers: they do the work of one that waits, on its core, and rest when it goes on.
+//! Spare workers: each does the work of a worker that waits, on its core, and rests when that
+//! worker continues.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -16,18 +17,17 @@ use crate::sync::Ordering;
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
 
-/// A spare worker ends when nobody has needed it for so long.
+/// A spare worker ends when it was not needed for this long.
 const REST: Duration = Duration::from_secs(5);
 
-/// The calling worker's core is lent while this lives.
+/// While this lives, the calling worker's core is lent to a spare worker.
 #[derive(Debug)]
 pub(crate) struct Lent {
     hub: Arc<Hub>,
     index: usize,
 }
 
-/// Lends the core of the worker that the calling thread is, if it is one, because it is about to
-/// wait.
+/// Lends the core of the calling thread, if it is a worker, because the thread is about to wait.
 pub(crate) fn lend() -> Option<Lent> {
     let index = current::place()?.index;
     let hub = current::with_hub(Arc::clone);
@@ -35,7 +35,7 @@ pub(crate) fn lend() -> Option<Lent> {
     Some(Lent { hub, index })
 }
 
-/// What a worker tells the floors below: how it lends its core, and takes it back.
+/// How a worker lends its core, and takes it back, for use by lower modules.
 pub(super) const LENDING: Lending = Lending {
     lend: || with_own_core(Hub::lend_core),
     take_back: || with_own_core(Hub::take_core_back),
@@ -43,8 +43,8 @@ pub(super) const LENDING: Lending = Lending {
 
 fn with_own_core(act: fn(&Hub, usize)) {
     if let Some(place) = current::place() {
-        // Not borrowed meanwhile: a spare worker's thread may have to be started, and user code
-        // names it.
+        // The hub is not borrowed meanwhile: this may start a spare worker's thread, and user code
+        // names that thread.
         let hub = current::with_hub(Arc::clone);
         act(&hub, place.index);
     }
@@ -56,23 +56,23 @@ impl Drop for Lent {
     }
 }
 
-/// Starts the thread of a spare worker. It counts as searching.
+/// Starts the thread of a spare worker. The worker counts as searching.
 ///
 /// # Errors
-/// What the system said when it refused the thread.
+/// The system's error when it refuses the thread.
 pub(crate) fn start_spare(hub: &Arc<Hub>, index: usize) -> io::Result<()> {
     name(hub, index);
     start::start_thread(hub, index, live)
 }
 
-/// The naming closure is the user's, and was not called for this worker when the pool was built.
+/// Calls the user's naming closure, which was not called for this worker when the pool was built.
 fn name(hub: &Hub, index: usize) {
     let slot = &hub.slots[index];
     let is_named = !slot.thread.lock().name.is_empty();
     if !is_named {
         let named = unwind::catch(|| (hub.config.name_thread)(slot.id));
-        // It may have waited, and taken the token that this thread, which is about to sleep, has to
-        // find.
+        // The closure may have waited, and taken the token that this thread needs, because the
+        // thread is about to sleep.
         parker::current().unpark();
         slot.thread.lock().name = named.unwrap_or_else(|payload| {
             unwind::drop_payload(payload);
@@ -96,7 +96,8 @@ fn live(mut worker: Worker) {
                 Order::Serve { home, mut counted } => {
                     is_patient = true;
                     if counted && !is_online && hub.config.on_worker_start.is_some() {
-                        // The hook may take its time: meanwhile nobody is to count on this search.
+                        // The hook may take its time. Other threads must not rely on this search
+                        // meanwhile.
                         hub.stop_search();
                         counted = false;
                     }
@@ -121,25 +122,25 @@ fn live(mut worker: Worker) {
 }
 
 impl Worker {
-    /// Whether it is to rest.
+    /// Whether this is a spare worker that must rest.
     #[inline]
     pub(super) fn is_relieved(&self) -> bool {
         self.is_spare && self.slot().relieved.load(Ordering::SeqCst)
     }
 
     pub(super) fn why_it_stops(&self) -> Ended {
-        // Relieved for a moment and hired again also ends here.
+        // A spare worker that was relieved for a moment and hired again also ends here.
         let goes_on = self.is_spare && !self.hub.is_closed();
         if goes_on || self.is_relieved() { Ended::Relieved } else { Ended::Closed }
     }
 
-    /// Goes to the core of the worker that it stands in for.
+    /// Moves to the core of the worker that it stands in for.
     fn go_to(&mut self, lender: usize, is_online: &mut bool) {
         let home = self.hub.home_of(lender);
         let is_there = *is_online && self.home == home;
         self.home = home;
         self.home_id = self.hub.slots[home].id;
-        // ORDERING: read by those whom this thread wakes or hires later.
+        // ORDERING: relaxed, because threads that this one wakes or hires later read it.
         self.slot().home.store(home, Ordering::Relaxed);
         if !is_there {
             self.settle_in();
@@ -162,7 +163,7 @@ impl Worker {
         self.work(stack)
     }
 
-    /// What it had taken for itself is for others to take now.
+    /// Leaves what it had taken for itself to other workers.
     fn leave_nothing_behind(&self) {
         if self.slot().inbox.has_item() {
             let _gate = self.hub.wake_one();

@@ -21,7 +21,7 @@ use crate::sync::thread;
 use crate::task::Outcome;
 use crate::unwind::{self, AbortOnPanic};
 
-/// A thread that lived this long is not one that keeps dying.
+/// A thread that lived at least this long does not count as one that keeps dying.
 const LONG_LIFE: Duration = Duration::from_secs(1);
 const FIRST_REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Starts the thread of a worker.
 ///
 /// # Errors
-/// What the system said when it refused the thread.
+/// The system's error when it refuses the thread.
 pub(crate) fn start(
     hub: &Arc<Hub>,
     index: usize,
@@ -39,7 +39,8 @@ pub(crate) fn start(
     start_thread(hub, index, move |worker| live(worker, ready, quick_deaths))
 }
 
-/// Starts a thread for a worker of this index, as the pool's threads are to be.
+/// Starts a thread for the worker of this index, with the name and stack size that the pool's
+/// threads get.
 pub(super) fn start_thread(
     hub: &Arc<Hub>,
     index: usize,
@@ -58,8 +59,8 @@ pub(super) fn start_thread(
         builder = builder.stack_size(size);
     }
     let worker = Worker::new(hub, index);
-    // Whoever starts it: a worker that is replaced, one that needs a spare one, or the builder of a
-    // pool in a task.
+    // The starting thread may be a worker that is replaced, one that needs a spare worker, or the
+    // builder of a pool in a task.
     let handed_on = affinity::handed_on();
     let live = move || {
         handed_on.undo();
@@ -129,11 +130,11 @@ impl Worker {
         let _told_by_event = self.call_hook(self.hub.config.on_worker_exit.as_ref());
     }
 
-    /// A hook's panic goes no further than here.
+    /// Calls a hook, and catches its panic.
     fn call_hook(&self, hook: Option<&Hook>) -> Word {
         let Some(hook) = hook else { return Ok(()) };
         let info = self.slot().info();
-        // Threads that it starts are not to inherit the pin.
+        // Threads that the hook starts must not inherit the pin.
         let call = || affinity::unpinned(|| hook(&info));
         unwind::catch(call).map_err(|payload| {
             let message = panic_message(&*payload).into_owned();
@@ -155,7 +156,7 @@ impl Worker {
         self.hub.events.tell(PoolEvent::WorkerOnline { worker: slot.id, generation, core });
     }
 
-    /// Tells why it ends, and sees to it that somebody takes its place if the pool goes on.
+    /// Reports why the thread ends, and has it replaced if the pool continues.
     fn leave(&self, ended: Ended, born: Instant, quick_deaths: u32) {
         let slot = self.slot();
         let generation = {
@@ -178,8 +179,8 @@ impl Worker {
         });
     }
 
-    /// Starts the next thread of this worker, sooner or later. Says whether it did: not if the pool
-    /// is closed and the system still refuses.
+    /// Starts the next thread of this worker, sooner or later. Returns whether it did. It does not
+    /// if the pool is closed and the system still refuses.
     fn replace(&self, born: Instant, quick_deaths: u32) -> bool {
         let quick = clock::now().saturating_duration_since(born) < LONG_LIFE;
         let deaths = if quick { quick_deaths + 1 } else { 0 };
@@ -202,8 +203,8 @@ impl Worker {
         }
     }
 
-    /// Rests until the next thread is due. A task that waits, and for which no other worker is
-    /// free, ends the rest; but not the first part of it, or a worker whose tasks all end it would
+    /// Rests until the next thread is due. A waiting task for which no other worker is free ends
+    /// the rest, but not the first part of it; otherwise a worker whose tasks all end it would
     /// never rest.
     fn rest_before_next(&self, rest: Duration, deaths: u32) {
         let end = clock::after(rest);
@@ -211,8 +212,8 @@ impl Worker {
         if self.hub.lives.rest_unless_closed(rest.min(FIRST_REST)) || rest <= FIRST_REST {
             return;
         }
-        // As a worker sleeps, so that whoever pushes a task finds it; but behind those that have a
-        // thread.
+        // Sleeps like a worker, so that a thread that pushes a task finds it, but behind the
+        // workers that have a thread.
         self.slot().arrival.expect_wake();
         self.slot().rests.begin();
         self.hub.idle.enter_last(self.index);
@@ -222,12 +223,12 @@ impl Worker {
             self.slot().parker.park();
         }
         self.slot().rests.end();
-        // Off the list it counts as searching. The next thread looks as soon as it is there; until
-        // then others may.
+        // Off the list, the worker counts as searching. The next thread looks as soon as it has
+        // started. Until then other workers may search.
         self.hub.stop_search();
     }
 
-    /// Says whether the pool was closed meanwhile.
+    /// Returns whether the pool was closed meanwhile.
     fn wait_to_retry(&self, refusals: u32, refusal: &io::Error) -> bool {
         let retry_in = rest_after(refusals);
         let why = refusal.to_string();
@@ -237,7 +238,7 @@ impl Worker {
     }
 }
 
-/// 10 ms, doubled each time, a second at most.
+/// 10 ms, doubled each time, at most one second.
 fn rest_after(times: u32) -> Duration {
     FIRST_REST.saturating_mul(1 << (times - 1).min(10)).min(LONGEST_REST)
 }

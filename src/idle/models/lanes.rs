@@ -1,5 +1,5 @@
-//! Models of lanes: tasks that are not like the rest stand in queues of their own, into which
-//! workers look only once there was such a task; nobody sleeps while one waits there either.
+//! Loom models of lanes: queues of their own for tasks that are not like the rest. Workers look
+//! into them only once such a task was pushed; no worker sleeps while a task waits there either.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Lanes {
         Self { used: AtomicBool::new(false), common: Queue::new(), own: Queue::new() }
     }
 
-    /// `Worker::find_near`: the hint spares a look into queues that nobody uses.
+    /// `Worker::find_near`: the hint saves a look into queues that are not in use.
     pub(super) fn find(&self) -> Option<u32> {
         if !self.used.load(Ordering::Relaxed) {
             return None;
@@ -55,7 +55,7 @@ impl Pool {
         lanes
     }
 
-    /// `Hub::push_to`, for whichever worker comes.
+    /// `Hub::push_to`, for any worker.
     fn submit_urgent(&self, number: u32) -> Gate {
         self.used_lanes().common.push(Item::new(number));
         self.wake_one()
@@ -94,7 +94,7 @@ fn an_urgent_task_of_its_own_comes_while_a_worker_lies_down() {
     });
 }
 
-/// The worker that is woken for the one finds the other too, before it sleeps again.
+/// The worker that is woken for one task finds the other too, before it sleeps again.
 #[test]
 fn an_urgent_task_and_one_like_the_rest() {
     explore_shallow(|| {
@@ -110,8 +110,8 @@ fn an_urgent_task_and_one_like_the_rest() {
     });
 }
 
-/// It may stand behind another one that is still on its way in, and cannot be taken before that has
-/// come.
+/// The task may stand behind another one whose push is not complete, and cannot be taken before
+/// that push ends.
 #[test]
 fn an_urgent_task_pushed_before_the_close_is_run() {
     explore_shallow(|| {

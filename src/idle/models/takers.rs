@@ -1,5 +1,5 @@
-//! Models of the list alone: those who take a worker from it, whichever or a certain one, against
-//! one another.
+//! Loom models of the list alone: threads that take a worker from it, any worker or a certain one,
+//! against each other.
 #![forbid(unsafe_code)]
 
 use std::ops::RangeInclusive;
@@ -11,8 +11,8 @@ use super::Pool;
 use crate::idle::{IdleList, Retract, Searching};
 use crate::sync::explore;
 
-/// Whoever is on the list leaves it once, whichever of these takes it. They take so many at least
-/// and at most.
+/// Each worker on the list leaves it once, whichever of these threads takes it. The numbers are the
+/// least and the most workers that they take.
 fn two_takers(
     taken_in_all: RangeInclusive<usize>,
     first: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
@@ -90,7 +90,7 @@ fn taking_any_twice_against_retracting() {
     });
 }
 
-/// A worker that is alone on the list either takes itself off or is woken, never both, never
+/// A worker that is alone on the list either takes itself off or is woken: never both, never
 /// neither.
 #[test]
 fn a_retreat_against_two_takers() {
