@@ -1,19 +1,21 @@
-//! Saying that a task is about to wait, so that its core is not idle meanwhile.
+//! Announcing that a task is about to wait, so that its core is not idle meanwhile.
 #![forbid(unsafe_code)]
 
 use crate::worker;
 
-/// Runs a closure that will wait, for a file, a lock, a channel or another process, and lends the
+/// Runs a closure that waits for a file, a lock, a channel or another process, and lends the
 /// worker's core meanwhile.
 ///
-/// If the pool has work, a spare worker takes the core over for that time; there is a bound on
-/// their number, see [`Builder::spare_workers`](crate::Builder::spare_workers). When the closure
-/// returns, the task goes on at once, and the spare worker rests as soon as it has run the task
-/// that it is at. Whatever waits in this crate lends the core without this: handles of tasks and
-/// scopes, promises, sets of tasks, fork-join calls whose parts run elsewhere, tokens, cells, a
-/// full pool, the end of another pool.
+/// If the pool has work, a spare worker takes over the core for that time. Their number is limited,
+/// see [`Builder::spare_workers`](crate::Builder::spare_workers). When the closure returns, the
+/// task goes on immediately, and the spare worker rests as soon as it has finished its current
+/// task.
 ///
-/// On a thread that is no worker it only calls the closure.
+/// All waits in this crate lend the core without this call: handles of tasks and scopes, promises,
+/// sets of tasks, fork-join calls whose parts run elsewhere, tokens, cells, a full pool, the end of
+/// another pool.
+///
+/// On a thread that is not a worker, this only calls the closure.
 ///
 /// # Panics
 /// If the closure does.

@@ -1,4 +1,4 @@
-//! The choices before a pool is made.
+//! The builder: the choices that are made before a pool exists.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -16,17 +16,17 @@ use crate::pool::WorkerPool;
 use crate::unwind;
 use crate::worker::{self, Readiness};
 
-/// Room for our own frames, a panic's machinery and a small task.
+/// Room for our own frames, the panic machinery and a small task.
 const LEAST_STACK: usize = 64 << 10;
-/// As many spare workers as others, within these bounds.
+/// The default number of spare workers is the number of workers, clamped to this range.
 const SPARES: (usize, usize) = (4, 64);
-/// More than any machine maps for a thread; larger numbers are slips, and overflow inside the
-/// system.
+/// More than any machine can map for a thread. Larger values are mistakes, and they overflow inside
+/// the operating system.
 const MOST_STACK: usize = usize::MAX >> 16;
 
-/// Describes a pool; made by [`WorkerPool::builder`].
+/// Configures a pool. Created by [`WorkerPool::builder`].
 ///
-/// Setters only store; [`build`](Self::build) checks.
+/// Setters only store values. [`build`](Self::build) checks them.
 ///
 /// ```
 /// use corepool::{WhenFull, WorkerPool};
@@ -57,7 +57,7 @@ pub struct Builder {
     on_worker_exit: Option<Hook>,
 }
 
-/// How the number of workers is found.
+/// How to determine the number of workers.
 #[derive(Debug, Clone, Copy)]
 enum Workers {
     PerUsableCore,
@@ -85,48 +85,48 @@ impl Builder {
         }
     }
 
-    /// Sets the number of workers. By default there is one for each core that the process may use,
-    /// by its affinity mask and its cgroup quota.
+    /// Sets the number of workers. The default is one for each core that the process may use,
+    /// according to its affinity mask and its cgroup quota.
     ///
-    /// One worker is no lock: while its task waits, a [spare worker](Self::spare_workers) may run
-    /// the next one, unless there are none.
+    /// A pool of one worker is not a lock. While its task waits, a [spare
+    /// worker](Self::spare_workers) may run the next task, unless spare workers are disabled.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Workers::Exactly(count);
         self
     }
 
-    /// Makes one worker for each physical core, where two hardware threads share one: for work that
-    /// keeps a core's arithmetic units or caches busy by itself.
+    /// Creates one worker for each physical core, even where two hardware threads share the core.
+    /// Use it for work whose tasks each keep the arithmetic units or the caches of a core busy.
     pub fn workers_per_physical_core(mut self) -> Self {
         self.workers = Workers::PerPhysicalCore;
         self
     }
 
-    /// Says where workers run. Default: [`Pinning::PerCore`].
+    /// Sets where workers run. Default: [`Pinning::PerCore`].
     ///
-    /// Threads and child processes that a task starts on a pinned worker inherit its one core,
+    /// Threads and child processes that a task starts on a pinned worker inherit its single core,
     /// unless they are started inside [`unpinned`](fn@crate::unpinned).
     pub fn pinning(mut self, pinning: Pinning) -> Self {
         self.pinning = pinning;
         self
     }
 
-    /// Says which cores pinned workers take, where there are more than workers. Default:
+    /// Sets which cores pinned workers take if there are more cores than workers. Default:
     /// [`Placement::Spread`].
     ///
-    /// Cores that other pools of this process have come last, and before them those to which
-    /// threads of other processes are pinned, as far as a look of at most 2 ms shows them. With
-    /// [`Pinning::Cores`] and [`Pinning::None`] there is nothing to choose.
+    /// Cores that other pools of this process use are taken last. Just before those come the cores
+    /// to which threads of other processes are pinned, as far as a scan of at most 2 ms finds them.
+    /// The setting has no effect with [`Pinning::Cores`] and [`Pinning::None`].
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
     }
 
-    /// Names the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows 15 bytes of
-    /// it.
+    /// Sets the names of the workers' threads. Default: `corepool-0`, `corepool-1`, … Linux shows
+    /// the first 15 bytes.
     ///
-    /// Spare workers get names, too. The closure is called by whoever starts a thread: besides
-    /// [`build`](Self::build) that may be a worker, or a thread that submits a task.
+    /// Spare workers get names too. The closure is called by the thread that starts the worker: the
+    /// thread that calls [`build`](Self::build), a worker, or a thread that submits a task.
     pub fn thread_name(
         mut self,
         name: impl Fn(WorkerId) -> String + Send + Sync + 'static,
@@ -135,122 +135,125 @@ impl Builder {
         self
     }
 
-    /// Sets the size of the workers' stacks in bytes. Default: the standard library's, 2 MiB.
+    /// Sets the stack size of the workers in bytes. Default: that of the standard library, 2 MiB.
     ///
-    /// A task's own recursion has to fit, and that of [`join`](fn@crate::join) and
-    /// [`scope`](fn@crate::scope) in it. A chain of tasks that spawn and join one another need not:
-    /// see [`TaskHandle`](crate::TaskHandle).
+    /// The recursion of a task must fit, including that of [`join`](fn@crate::join) and
+    /// [`scope`](fn@crate::scope) inside it. A chain of tasks that spawn and join one another need
+    /// not fit: see [`TaskHandle`](crate::TaskHandle).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Bounds the number of tasks that may wait. Default: no bound.
+    /// Limits the number of tasks that may wait. Default: no limit.
     ///
-    /// Tasks that run, or that a free worker is about to take, do not count. 0 means: accepted only
-    /// while a worker is free for it.
+    /// Tasks that run, or that a free worker is about to take, do not count. With 0, a task is
+    /// accepted only while a worker is free for it.
     ///
-    /// The bound is exact while all workers are busy with tasks that had to have room. Some need
+    /// The limit is exact while all workers are busy with tasks that needed room. Some tasks need
     /// none: those [placed on a worker](crate::TaskBuilder::on_worker),
     /// [broadcasts](WorkerPool::broadcast), [`install`](WorkerPool::install), continuations, and
     /// the tasks of [`map_ordered`](WorkerPool::map_ordered) and
-    /// [`map_unordered`](WorkerPool::map_unordered), which have a window. For each worker that is
-    /// busy with one of these, one more task may wait: at most `tasks` and the number of workers.
-    /// (To be exact, each of them would have to take somebody's room at its start, and wait for it
-    /// where there is none.)
+    /// [`map_unordered`](WorkerPool::map_unordered), which have a window of their own. For each
+    /// worker that is busy with such a task, one more task may wait. So at most `tasks` plus the
+    /// number of workers wait. (An exact limit would require each such task to take up room when it
+    /// starts, and to wait if there is none.)
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
     }
 
-    /// Says what happens to a task that finds no room. Default: [`WhenFull::Block`]. Without
-    /// [`queue_capacity`](Self::queue_capacity) there always is room.
+    /// Sets what happens to a task that finds no room. Default: [`WhenFull::Block`]. Without
+    /// [`queue_capacity`](Self::queue_capacity) there is always room.
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         self.when_full = policy;
         self
     }
 
-    /// Says how tasks find a worker. Default: [`Dispatch::FreeWorker`].
+    /// Sets how tasks are assigned to workers. Default: [`Dispatch::FreeWorker`].
     pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
         self.dispatch = dispatch;
         self
     }
 
-    /// Bounds the number of spare workers. Default: as many as there are workers, but at least 4
-    /// and at most 64.
-    ///
-    /// Spare workers are like the workers: they have the niceness, the scheduling policy and the
-    /// blocked signals of the thread that built the pool, whichever thread starts them, as far as
-    /// the system lets them. (Only a privileged process can take niceness back.)
+    /// Limits the number of spare workers. Default: the number of workers, but at least 4 and at
+    /// most 64.
     ///
     /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task, lends
-    /// its core: if there is work a spare worker does it meanwhile, on that core. Spare workers are
-    /// numbered behind the others, get the same hooks, and end when nobody has needed them for some
-    /// seconds.
+    /// its core: if there is work, a spare worker runs it on that core in the meantime. The numbers
+    /// of spare workers follow those of the workers. Spare workers run the same hooks, and they
+    /// exit after being unused for some seconds.
     ///
-    /// So there may be more tasks begun than workers, on a pool of one worker too, though only
-    /// those that do not wait compute: what a task of the worker holds while it waits, another one
-    /// of the same worker may come upon. And a spare worker that was sent home still ends the task
-    /// that it runs: for so long two compute, on one core if no other worker sleeps.
+    /// Like the workers, spare workers get the niceness, the scheduling policy and the blocked
+    /// signals of the thread that built the pool, regardless of which thread starts them, as far as
+    /// the system permits it. (Only a privileged process can lower its niceness again.)
     ///
-    /// **With 0** there are none, and a worker that waits keeps its core: what is meant for it
-    /// ([`on_worker`](crate::TaskBuilder::on_worker), a broadcast, a dealt task) waits too, and
-    /// runs on its one thread. A pool of one worker then has one task at a time on its thread, but
-    /// for those that the task waits for itself, which run in place. Other threads may still run
-    /// tasks: those that wait for one on another pool's worker, and callers under
-    /// [`CallerRuns`](crate::WhenFull::CallerRuns). The price: a core idles while its task waits,
-    /// and placed tasks that wait for one another in a circle never end.
+    /// So more tasks than workers can be in progress, even in a pool of one worker, although only
+    /// those that do not wait compute. A task can therefore find a resource held by a waiting task
+    /// of the same worker. And when the waiting task continues, the spare worker still finishes the
+    /// task that it runs. Until then both compute, on one core unless another worker sleeps.
+    ///
+    /// **With 0** there are no spare workers, and a worker that waits keeps its core. Tasks that
+    /// are meant for this worker ([`on_worker`](crate::TaskBuilder::on_worker), a broadcast, a
+    /// dealt task) wait too, and run on its one thread. A pool of one worker then has only one task
+    /// at a time on its thread, except for the tasks that this task itself waits for, which run in
+    /// place. Other threads may still run tasks: a worker of another pool that waits for a task of
+    /// this one, and callers under [`CallerRuns`](crate::WhenFull::CallerRuns). The price is that a
+    /// core idles while its task waits, and that placed tasks that wait for one another in a circle
+    /// never finish.
     pub fn spare_workers(mut self, most: usize) -> Self {
         self.spares = Some(most);
         self
     }
 
     /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because
-    /// it reads the clock three times a task.
+    /// it reads the clock three times per task.
     pub fn record_timing(mut self, record: bool) -> Self {
         self.record_timing = record;
         self
     }
 
-    /// Tells by [`PoolEvent::TaskStuck`](crate::PoolEvent::TaskStuck) of each task that runs for
-    /// longer than this. Default: off, because it reads the clock once a task.
+    /// Reports each task that runs for longer than `bound` with
+    /// [`PoolEvent::TaskStuck`](crate::PoolEvent::TaskStuck). Default: off, because it reads the
+    /// clock once per task.
     pub fn watchdog(mut self, bound: Duration) -> Self {
         self.watchdog = Some(bound);
         self
     }
 
-    /// Says what else happens then. Default: [`WhenStuck::Report`].
+    /// Sets what else happens to a task that exceeds the [`watchdog`](Self::watchdog) bound.
+    /// Default: [`WhenStuck::Report`].
     pub fn when_stuck(mut self, policy: WhenStuck) -> Self {
         self.when_stuck = policy;
         self
     }
 
-    /// Runs a hook on each worker's thread before its first task, also when the thread is a
-    /// replacement.
+    /// Runs a hook on each worker's thread before its first task. This includes replacement
+    /// threads.
     ///
-    /// The hook runs [without the worker's pin](fn@crate::unpinned), so threads that it starts have
-    /// all cores. The pin comes back after it, also where the hook has set the thread's mask: a
-    /// pool that pins its workers by hooks wants [`Pinning::None`].
+    /// The hook runs [without the worker's pin](fn@crate::unpinned), so threads that it starts may
+    /// use all cores. The pin is restored afterwards, even if the hook has set the thread's mask. A
+    /// pool whose hooks pin its workers should use [`Pinning::None`].
     ///
-    /// `build` waits for the hooks. If one panics, `build` fails; on a replacement the panic is
-    /// told by an event and the worker serves all the same.
+    /// `build` waits for the hooks. If one panics, `build` fails. On a replacement thread the panic
+    /// is reported by an event, and the worker serves anyway.
     pub fn on_worker_start(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
         self.on_worker_start = Some(Arc::new(hook));
         self
     }
 
-    /// Runs a hook on each worker's thread after its last task. A panic in it is told by an event.
+    /// Runs a hook on each worker's thread after its last task. A panic in the hook is reported by
+    /// an event.
     pub fn on_worker_exit(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
         self.on_worker_exit = Some(Arc::new(hook));
         self
     }
 
-    /// Makes the pool, starts its threads, and waits until each is on its core. **Blocks** for that
-    /// long.
+    /// Creates the pool, starts its threads, and **blocks** until each thread is on its core.
     ///
     /// # Errors
-    /// What cannot be had, with what was asked for and what is possible: see [`BuildError`].
-    /// Nothing is left behind then.
+    /// If a request cannot be met. The [`BuildError`] says what was asked for and what is possible.
+    /// Everything that was already started is cleaned up.
     pub fn build(self) -> Result<WorkerPool, BuildError> {
         let (config, lease) = self.check()?;
         let hub = Hub::new(config, lease, worker::start_spare);
@@ -307,7 +310,7 @@ impl Builder {
         Ok((config, lease))
     }
 
-    /// The core of each worker, taken in the process-wide table; empty where workers are not
+    /// The core of each worker, reserved in the process-wide table. Empty if workers are not
     /// pinned.
     fn lease_cores(
         &self,
@@ -317,8 +320,8 @@ impl Builder {
     ) -> Result<Lease, BuildError> {
         match &self.pinning {
             Pinning::None => Ok(affinity::no_lease()),
-            // Pinned threads under a quota would wait for one another's cores while the quota has
-            // time left.
+            // Under a quota, pinned threads would wait for one another's cores while the quota
+            // still has time left.
             Pinning::PerCore if usable.quota_limited => Ok(affinity::no_lease()),
             Pinning::PerCore => {
                 let cores = match self.workers {
@@ -361,26 +364,26 @@ impl fmt::Debug for Builder {
 }
 
 impl WorkerPool {
-    /// Makes a pool with one pinned worker for each core that the process may use.
+    /// Creates a pool with one pinned worker for each core that the process may use.
     ///
     /// # Errors
-    /// If the system refuses a thread.
+    /// If the system refuses to start a thread.
     pub fn new() -> Result<Self, BuildError> {
         Self::builder().build()
     }
 
-    /// Makes a pool with this many workers.
+    /// Creates a pool with `count` workers.
     ///
-    /// With one worker tasks do not exclude one another: while one waits, a [spare
+    /// With one worker, tasks do not exclude one another: while one waits, a [spare
     /// worker](Builder::spare_workers) may run the next. With `spare_workers(0)` they do.
     ///
     /// # Errors
-    /// If the number is none or beyond reason, or the system refuses a thread.
+    /// If `count` is zero or too large, or if the system refuses to start a thread.
     pub fn with_workers(count: usize) -> Result<Self, BuildError> {
         Self::builder().workers(count).build()
     }
 
-    /// Describes a pool before it is made.
+    /// Returns a [`Builder`], which configures a pool before it is created.
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -409,7 +412,7 @@ fn start_workers(hub: &Arc<Hub>) -> Result<(), BuildError> {
             return Err(BuildError::Thread { worker: WorkerId::from(index), workers, source });
         }
     }
-    // In a task of another pool: the hooks may wait for its worker.
+    // If the caller runs in a task of another pool, the hooks may wait for that pool's worker.
     let _lent = worker::lend();
     ready.wait_for(workers).map_err(|(worker, message)| BuildError::Hook { worker, message })
 }

@@ -1,4 +1,4 @@
-//! What a pool is asked to be: the choices a builder makes.
+//! What a pool is asked to be: the choices of its builder.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -13,53 +13,61 @@ use crate::metrics::WorkerInfo;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Pinning {
-    /// Each worker is pinned to a core of its own, as far as there are enough. The default.
+    /// Each worker is pinned to a core of its own, as far as there are enough cores. This is the
+    /// default.
     ///
-    /// A pin yields. A worker that does not get its core, because others have it, is let loose to
-    /// all cores of the pool by whoever waits for it, after 100 µs or so; it pins itself again when
-    /// it next goes to sleep and some time has passed.
-    /// [`Metrics::let_loose`](crate::Metrics::let_loose) counts that, and
-    /// [`PoolEvent::WorkerLetLoose`](crate::PoolEvent::WorkerLetLoose) tells it. Nobody waits, in
-    /// this sense, for a future that is awaited.
+    /// A pin can yield. If a worker does not get its core because other threads occupy it, a thread
+    /// that waits for the worker lets it loose: after about 100 µs the worker may run on all cores
+    /// of the pool. The worker pins itself again when it next goes to sleep, once some time has
+    /// passed. [`Metrics::let_loose`](crate::Metrics::let_loose) counts this, and
+    /// [`PoolEvent::WorkerLetLoose`](crate::PoolEvent::WorkerLetLoose) reports it. Awaiting a
+    /// future does not count as waiting here.
     ///
-    /// **What a task starts inherits the pin:** a thread, or a pool of another library that is made
-    /// when it is first used, stays on that one core, a child process has one core, and
-    /// [`available_parallelism`](std::thread::available_parallelism) is 1. Start them inside
+    /// **Everything that a task starts inherits the pin.** A thread stays on that one core, and so
+    /// does another library's pool that is created on first use. A child process has one core, and
+    /// [`available_parallelism`](std::thread::available_parallelism) is 1. Start such things inside
     /// [`unpinned`](fn@crate::unpinned).
     ///
-    /// Pools of one process spread over the cores before they share one, and
-    /// [`Placement`](crate::Placement) says which they take first. Where a cgroup quota allows
-    /// fewer cores than the process sees, or pinning is impossible, workers run unpinned.
+    /// The pools of one process spread over the cores before they share any, and
+    /// [`Placement`](crate::Placement) says which cores they take first. Where a cgroup quota
+    /// allows fewer cores than the process sees, or where pinning is impossible, workers run
+    /// unpinned.
     #[default]
     PerCore,
-    /// The system moves workers as it likes, on the cores of the thread that builds the pool. Masks
-    /// are left alone: none is set, so a mask that grows later is followed. But what a pinned
-    /// worker of another pool hands on, who builds this pool in one of its tasks, is undone.
+    /// The system moves workers as it likes, on the cores of the thread that builds the pool. The
+    /// pool sets no masks, so it follows a mask that grows later. There is one exception: if a task
+    /// of another pool builds this pool on a pinned worker, this pool's workers do not inherit that
+    /// pin.
     None,
-    /// Workers are pinned to these cores in turn. They yield as with [`PerCore`](Self::PerCore),
-    /// but to one another's cores only; so a pool of one named core stays there.
+    /// Workers are pinned to these cores in turn. The pins yield as with
+    /// [`PerCore`](Self::PerCore), but only to the cores in this list, so a pool with one named
+    /// core stays there.
     Cores(Vec<usize>),
 }
 
-/// What happens to a task when as many wait as [`queue_capacity`](crate::Builder::queue_capacity)
-/// allows.
+/// What happens to a new task when [`queue_capacity`](crate::Builder::queue_capacity) tasks already
+/// wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// `spawn` blocks until there is room; those who wait are served in order. A worker of the pool
-    /// never waits for its own pool: it runs the task in place. If that task spawns into the full
-    /// pool in turn it runs the next one inside, up to 8 of them; what is spawned deeper in is
-    /// queued over capacity, so that a chain of tasks needs no stack and cannot overtake what waits
-    /// for long. It does wait for another pool, and a task keeps its room until it ends, also while
-    /// it waits. So two full pools whose tasks spawn into one another can wait for ever, and so can
-    /// a task that waits for a part of its work in another pool which spawns into the full one. The
+    /// `spawn` blocks until there is room. Waiting submitters are served in order. This is the
     /// default.
+    ///
+    /// A worker never waits for room in its own pool: it runs the task in place. If that task also
+    /// spawns into the full pool, the worker runs the new task nested inside, up to 8 levels deep.
+    /// Tasks spawned deeper are queued over capacity, so that a chain of tasks does not exhaust the
+    /// stack and cannot overtake queued tasks for long.
+    ///
+    /// A worker does wait for room in another pool, and a task keeps its room until it ends, even
+    /// while it waits. So two full pools whose tasks spawn into one another can deadlock. So can a
+    /// task that waits for a part of its work in another pool, if that part spawns into the first,
+    /// full pool.
     #[default]
     Block,
     /// The task is refused: its handle settles as [`Rejected`](crate::TaskError::Rejected).
     Reject,
-    /// The caller runs the task itself, in `spawn`. With up to 8 of them inside one another, as
-    /// with [`Block`](Self::Block).
+    /// The caller runs the task itself, in `spawn`. Such calls nest up to 8 levels deep, as with
+    /// [`Block`](Self::Block).
     CallerRuns,
     /// The task that has waited longest is refused, and the new one takes its place.
     DropOldest,
@@ -69,52 +77,56 @@ pub enum WhenFull {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenStuck {
-    /// An event tells of it. The default.
+    /// An event reports it. This is the default.
     #[default]
     Report,
-    /// An event tells of it, and a [spare worker](crate::Builder::spare_workers) serves in its
-    /// worker's place until the task ends. Both share that worker's core.
+    /// An event reports it, and a [spare worker](crate::Builder::spare_workers) takes the worker's
+    /// place until the task ends. Both share that worker's core.
     Replace,
 }
 
-/// How tasks find a worker.
+/// How tasks are assigned to workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dispatch {
-    /// A free worker takes the task; if none is free, the next that is. The default.
+    /// A free worker takes the task. If no worker is free, the next one to become free takes it.
+    /// This is the default.
     #[default]
     FreeWorker,
-    /// Tasks are dealt to the workers in turn, and each worker keeps its own: a free worker takes
-    /// none from another. Predictable, and the right thing where workers hold state; slower when
-    /// tasks differ. Two exceptions: a task that another task waits for may run in place, on the
-    /// worker that waits; and once the pool is closed whoever is free takes what is left.
+    /// Tasks are dealt to the workers in turn. Each worker keeps its own tasks, and a free worker
+    /// takes none from another. This is predictable, and it suits workers that hold state, but it
+    /// is slower when tasks differ in length. There are two exceptions: a task that another task
+    /// waits for may run in place, on the worker that waits; and once the pool is closed, any free
+    /// worker takes what is left.
     RoundRobin,
 }
 
 /// How urgent a task is.
 ///
-/// A worker takes the more urgent task first, of those that it may run. Less urgent ones move all
-/// the same: a worker that always finds a [`High`](Self::High) task starts each 16th time with the
-/// [`Normal`](Self::Normal) ones, and each 64th time with the [`Low`](Self::Low) ones. So the first
-/// task of the low lane waits for at most 63 other tasks of each worker, and the first normal one
-/// for at most 15 urgent ones. A running task is never interrupted.
+/// Of the tasks that it may run, a worker takes the most urgent one first. Less urgent tasks still
+/// make progress: a worker that always finds a [`High`](Self::High) task starts each 16th search
+/// with the [`Normal`](Self::Normal) tasks, and each 64th with the [`Low`](Self::Low) ones. So the
+/// first low task waits for at most 63 other tasks of each worker, and the first normal one for at
+/// most 15 high ones. A running task is never interrupted.
 ///
 /// # Order
-/// Of one priority, tasks start in the order in which they came:
-/// - In a pool of one worker exactly, whoever spawned them and however; but a task that another
-///   waits for runs when that one waits, a [continuation](crate::TaskHandle::then) runs right
-///   behind the task in front of it (up to 16 in a row), and a large
-///   [batch](crate::WorkerPool::spawn_batch) gives others their turn between its items. A [spare
-///   worker](crate::Builder::spare_workers) that stands in for the worker keeps to it as well.
-/// - With several workers, high and low tasks exactly, but for those that are
-///   [placed](crate::TaskBuilder::on_worker).
-/// - Normal ones of several workers about so. A worker takes up to 32 at once, and what is spawned
-///   inside a task stays with its worker, until other workers come for it. They do when they find
-///   nothing else. And at every 251st task that it starts each worker takes what waits behind
-///   another one, of each in turn. So in a pool of `n` workers, what waits behind a worker that is
-///   stuck is overtaken by at most `300 * n` tasks of each worker that goes on. Of more than 16
-///   tasks that one worker takes from another the youngest starts first. And
-///   [dealt](Dispatch::RoundRobin) tasks keep the order of their worker, whatever others do.
+/// Tasks of equal priority start in the order in which they were submitted:
+/// - With one worker, exactly, regardless of how they were spawned and by which thread. There are
+///   three exceptions: a task that another task waits for runs at that moment, a
+///   [continuation](crate::TaskHandle::then) runs directly after its predecessor (up to 16 in a
+///   row), and a large [batch](crate::WorkerPool::spawn_batch) lets other tasks run between its
+///   items. A [spare worker](crate::Builder::spare_workers) that stands in for the worker keeps the
+///   order too.
+/// - With several workers, exactly for high and low tasks, except for
+///   [placed](crate::TaskBuilder::on_worker) ones.
+/// - With several workers, approximately for normal tasks. A worker takes up to 32 tasks at once,
+///   and tasks spawned inside a task stay with its worker until other workers steal them. Other
+///   workers do so when they find nothing else. In addition, at every 251st task that it starts,
+///   each worker takes what waits behind one of the other workers, each of them in turn. So in a
+///   pool of `n` workers, a task that waits behind a stuck worker is overtaken by at most `300 * n`
+///   tasks of each worker that goes on. If a worker steals more than 16 tasks at once, the youngest
+///   of them starts first. [Dealt](Dispatch::RoundRobin) tasks always keep the order of their
+///   worker, whatever the other workers do.
 ///
 /// ```
 /// use corepool::{Priority, WorkerPool};
@@ -125,7 +137,7 @@ pub enum Dispatch {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The more urgent one is the greater one.
+/// A more urgent priority compares as greater.
 ///
 /// ```
 /// use corepool::Priority;
@@ -133,12 +145,12 @@ pub enum Dispatch {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
-    /// When nothing else is there: nobody is in a hurry for it.
+    /// Runs when nothing else is left: the result is not urgent.
     Low,
     /// The default.
     #[default]
     Normal,
-    /// Before everything else: somebody waits for it.
+    /// Runs before everything else: something waits for the result.
     High,
 }
 
@@ -148,17 +160,17 @@ pub(crate) type Hook = Arc<dyn Fn(&WorkerInfo) + Send + Sync>;
 /// The choices, validated and complete.
 pub(crate) struct Config {
     pub(crate) workers: usize,
-    /// How many spare workers there may be at once.
+    /// The largest number of spare workers at a time.
     pub(crate) spares: usize,
-    /// The core of each worker; none where workers are not pinned.
+    /// The core of each worker. Empty if workers are not pinned.
     pub(crate) cores: Vec<usize>,
-    /// All cores the process may use: what a pinned worker has without its pin.
+    /// All cores the process may use: those of a pinned worker without its pin.
     pub(crate) usable_cores: Vec<usize>,
     /// Whether the user has named the cores.
     pub(crate) has_named_cores: bool,
-    /// Where a worker may run that is let loose from its core.
+    /// The cores of a worker that was let loose, which means that its pin was widened.
     pub(crate) loose_cores: Vec<usize>,
-    /// What is known of them.
+    /// What is known about the cores.
     pub(crate) topology: Arc<Topology>,
     pub(crate) name_thread: NameThread,
     pub(crate) stack_size: Option<usize>,
@@ -166,7 +178,7 @@ pub(crate) struct Config {
     pub(crate) when_full: WhenFull,
     pub(crate) dispatch: Dispatch,
     pub(crate) record_timing: bool,
-    /// How long a task may run unnoticed, and what happens then.
+    /// How long a task may run before it is reported, and what happens then.
     pub(crate) watchdog: Option<(Duration, WhenStuck)>,
     pub(crate) on_worker_start: Option<Hook>,
     pub(crate) on_worker_exit: Option<Hook>,
@@ -174,7 +186,7 @@ pub(crate) struct Config {
 
 #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 impl Config {
-    /// As simple as can be, for tests of a floor below the builder's.
+    /// The simplest configuration, for tests of the layers below the builder.
     pub(crate) fn of_workers(workers: usize) -> Self {
         Self {
             workers,

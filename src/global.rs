@@ -1,4 +1,4 @@
-//! The pool behind the free functions: the one that runs the caller, or the process's own.
+//! The pool behind the free functions: the caller's pool, or the global one of the process.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -12,15 +12,15 @@ use crate::worker;
 static GLOBAL: OnceLock<WorkerPool> = OnceLock::new();
 
 impl WorkerPool {
-    /// Gives the process's own pool, made on first use with the defaults.
+    /// Returns the global pool of the process, which is created on first use with the defaults.
     ///
-    /// It is never dropped: when `main` returns the process ends with whatever it still runs. Join
-    /// what has to be finished, or call `WorkerPool::global().shutdown()` as the last thing; it is
-    /// closed from then on.
+    /// It is never dropped: when `main` returns, the process ends together with whatever the pool
+    /// still runs. Join what must be finished, or call `WorkerPool::global().shutdown()` as the
+    /// last thing. The pool is closed from then on.
     ///
     /// # Panics
-    /// If the system refuses a thread at its first use. Programs that want to handle this make
-    /// their own pool by [`WorkerPool::new`].
+    /// If the system refuses to start a thread on first use. Programs that want to handle this
+    /// create their own pool with [`WorkerPool::new`].
     ///
     /// ```
     /// let task = corepool::WorkerPool::global().spawn(|| 1 + 1);
@@ -35,12 +35,14 @@ impl WorkerPool {
     }
 }
 
-/// Runs a closure on the pool that runs the caller: inside a task, or a closure that a fork-join
-/// call runs, that one's pool, on whatever thread it runs; elsewhere the
-/// [global](WorkerPool::global) one. Else as [`WorkerPool::spawn`].
+/// Runs a closure on the current pool, like [`WorkerPool::spawn`].
+///
+/// Inside a task, or inside a closure that a fork-join call runs, the current pool is the one that
+/// the task or the call belongs to, on whatever thread it runs. Elsewhere it is the
+/// [global](WorkerPool::global) one.
 ///
 /// # Panics
-/// As [`WorkerPool::global`], outside of tasks.
+/// Outside of tasks, as [`WorkerPool::global`].
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -59,7 +61,7 @@ where
     if let Some(hub) = fork::current_hub() {
         pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure())
     } else if worker::place().is_some() {
-        // A worker outside of its work: in a hook.
+        // A worker that runs no task: in a hook.
         worker::with_hub(|hub| pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure()))
     } else {
         WorkerPool::global().spawn(closure)

@@ -1,4 +1,4 @@
-//! A closure that runs without its worker's pin, for what would inherit it.
+//! Running a closure without its worker's pin, for things that would inherit the pin.
 #![forbid(unsafe_code)]
 
 use crate::affinity;
@@ -6,17 +6,17 @@ use crate::affinity;
 /// Runs a closure without its worker's pin, so that threads and child processes made inside do not
 /// inherit it.
 ///
-/// A pinned worker may run on one core, and **whatever a task starts inherits that**: a thread, or
-/// another library's pool that is made when it is first used, stays on that core for good; a child
-/// process has one core, and `nproc` in it says 1; and
+/// A pinned worker may run on one core only, and **everything that a task starts inherits that**. A
+/// thread stays on that core for good, and so does another library's pool that is created on first
+/// use. A child process has one core, and `nproc` in it says 1.
 /// [`available_parallelism`](std::thread::available_parallelism) is 1. Inside this closure the
-/// calling thread has all cores that the pool may use. Its pin comes back when the closure ends,
-/// also by a panic.
+/// calling thread may run on all cores of the pool. Its pin is restored when the closure ends, even
+/// if it panics.
 ///
-/// Elsewhere than on a pinned worker the closure is just called. Where the system refuses to change
-/// masks it runs with the pin. [Hooks](crate::Builder::on_worker_start) run like this by
-/// themselves, and so does all that the crate starts. It costs four system calls, so start what is
-/// to be started inside, and compute outside.
+/// Outside a pinned worker the closure is just called. Where the system refuses to change masks,
+/// the closure runs with the pin. [Hooks](crate::Builder::on_worker_start) and everything that the
+/// crate starts run unpinned anyway. The call costs four system calls, so start threads and
+/// processes inside it, and compute outside.
 ///
 /// ```
 /// use std::process::Command;
@@ -29,9 +29,9 @@ use crate::affinity;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There is no helper for [`Command`](std::process::Command): it would have to run code between
-/// `fork` and `exec`, for which the standard library gives up its quick way to start a process, and
-/// the closure does the same without.
+/// There is no helper for [`Command`](std::process::Command). A helper would have to run code
+/// between `fork` and `exec`, which makes the standard library give up its fast way to start a
+/// process. The closure achieves the same without that.
 pub fn unpinned<R>(run: impl FnOnce() -> R) -> R {
     affinity::unpinned(run)
 }

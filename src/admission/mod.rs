@@ -1,14 +1,14 @@
-//! Room in a bounded pool: a counter of places, and a line of those who wait for one.
+//! Room in a bounded pool: a counter of places, and a line of submitters that wait for one.
 //!
-//! A place is held from the moment a task is accepted until its worker is done with it, so with
-//! room for `capacity + workers` tasks at most `capacity` of them wait while all workers are busy
-//! with tasks that have one; for each worker that is busy with a task without a place one more may
-//! wait. Places are handed to the first in line directly: nobody who comes later can take one from
-//! under it.
+//! A task holds a place from the moment it is accepted until its worker is done with it. The room
+//! is for `capacity + workers` tasks. So at most `capacity` of them wait while all workers are busy
+//! with tasks that have a place. For each worker that is busy with a task without a place, one more
+//! may wait. A freed place is handed directly to the first waiter in line, so a later submitter
+//! cannot take it.
 //!
-//! The word holds the free places and, in its lowest bit, whether anybody stands in line. While the
-//! bit is set no place is free, so the quick path of taking one fails by itself; while it is clear
-//! the quick path of giving one back needs no lock.
+//! The word holds the number of free places and, in its lowest bit, whether any submitter waits in
+//! line. While the bit is set no place is free, so the fast path that takes a place fails by
+//! itself. While the bit is clear, the fast path that gives one back needs no lock.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -24,10 +24,10 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, handshake};
 const LINE: usize = 1;
 const ONE: usize = 2;
 
-/// What the pool wants to hear about its room.
+/// What the pool is told about its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edge {
-    /// Somebody found no room.
+    /// A submitter found no room.
     Full,
     /// At least half of the room is free again.
     Drained,
@@ -40,9 +40,9 @@ pub(crate) struct Admission {
     places: usize,
     word: AtomicUsize,
     line: Mutex<Line>,
-    /// Whether `Full` was told and `Drained` not yet.
+    /// Whether `Full` was reported and `Drained` not yet.
     told_full: AtomicBool,
-    /// Held while an edge is told, so that the two kinds come in turn.
+    /// Held while an edge is reported, so that the two kinds alternate.
     telling: Mutex<()>,
     observer: Observer,
     /// How many places were given back, where that is counted.
@@ -50,14 +50,14 @@ pub(crate) struct Admission {
 }
 
 struct Line {
-    /// By number, in the order in which they came: whoever steps out is found without a search.
+    /// By number, in order of arrival, so that a waiter that leaves is found without a search.
     waiting: BTreeMap<u64, Arc<Ticket>>,
-    /// The number of the next one.
+    /// The number of the next waiter.
     next: u64,
     closed: bool,
 }
 
-/// One who waits.
+/// One waiter.
 struct Ticket {
     state: Mutex<TicketState>,
 }
@@ -68,12 +68,12 @@ enum TicketState {
     Closed,
 }
 
-/// A place; dropping it gives it back.
+/// A place. Dropping it gives it back.
 pub(crate) struct Permit {
     admission: Arc<Admission>,
 }
 
-/// A stand in the line; dropping it steps out.
+/// A waiter's position in the line. Dropping it leaves the line.
 pub(crate) struct InLine {
     admission: Arc<Admission>,
     ticket: Arc<Ticket>,
@@ -81,7 +81,7 @@ pub(crate) struct InLine {
     number: u64,
 }
 
-/// What one who asks for a place gets.
+/// The answer to a request for a place.
 #[derive(Debug)]
 pub(crate) enum Entry {
     Permit(Permit),
@@ -103,7 +103,7 @@ impl Admission {
         })
     }
 
-    /// As [`new`](Self::new), for one who asks what was [given back](Self::given_back).
+    /// Like [`new`](Self::new), for a caller that uses [`given_back`](Self::given_back).
     pub(crate) fn that_counts(places: usize, observer: Observer) -> Arc<Self> {
         let mut admission = Self::new(places, observer);
         let inside = Arc::get_mut(&mut admission).expect("nobody else has it yet");
@@ -111,9 +111,10 @@ impl Admission {
         admission
     }
 
-    /// A number that has changed if a place was given back since it was asked before.
+    /// A number that changes whenever a place is given back.
     ///
-    /// Who finds no place, and then sees what somebody did after giving one back, sees it changed.
+    /// Suppose that a thread reads this number, then finds no place, and then sees what another
+    /// thread did after it gave a place back. Then it also sees that the number has changed.
     pub(crate) fn given_back(&self) -> usize {
         self.given_back.as_ref().map_or(0, |given| given.load(Ordering::SeqCst))
     }
@@ -127,7 +128,7 @@ impl Admission {
         None
     }
 
-    /// Takes a place, or a stand in the line.
+    /// Takes a place, or a position in the line.
     pub(crate) fn enter(self: &Arc<Self>, waker: &Waker) -> Entry {
         let waker = waker.clone();
         let mut line = self.line.lock();
@@ -138,13 +139,14 @@ impl Admission {
             if self.try_take_place() {
                 return Entry::Permit(Permit { admission: Arc::clone(self) });
             }
-            // ORDERING: the word is only a count; what the tasks did is ordered by their own
+            // ORDERING: the word is only a count. The effects of tasks are ordered by their own
             // states.
             let word = self.word.load(Ordering::Relaxed);
             if word >= ONE {
                 continue;
             }
-            // ORDERING: acquire and release, so that who gives a place back sees the line's state.
+            // ORDERING: acquire and release, so that a thread that gives a place back sees the
+            // line's state.
             if mutant!("line_unmarked") {
                 break;
             }
@@ -163,7 +165,7 @@ impl Admission {
         Entry::Wait(InLine { admission: Arc::clone(self), ticket, number })
     }
 
-    /// Sends everybody in line away; later ones too.
+    /// Sends all waiters away, including later ones.
     pub(crate) fn close(&self) {
         let mut line = self.line.lock();
         line.closed = !mutant!("close_unmarked");
@@ -175,7 +177,7 @@ impl Admission {
         }
     }
 
-    /// How many stand in line.
+    /// How many waiters are in line.
     pub(crate) fn waiting(&self) -> usize {
         self.line.lock().waiting.len()
     }
@@ -193,14 +195,14 @@ impl Admission {
         false
     }
 
-    /// Gives a place to the first in line, or back to the count.
+    /// Gives a place to the first waiter in line, or back to the count.
     fn give_back(&self) {
         if mutant!("given_counted_early") {
             self.count_given_back();
         }
         self.let_go_of_place();
-        // Only now: a thread that reads the number before this and then finds no place must see it
-        // change.
+        // Counted only now: a thread that reads the number before this and then finds no place must
+        // see it change.
         if !mutant!("given_counted_early") {
             self.count_given_back();
         }
@@ -222,7 +224,7 @@ impl Admission {
                 }
                 continue;
             }
-            // SeqCst: one half of a handshake with `tell_full`, which tells and then looks at the
+            // SeqCst: one half of a handshake with `tell_full`, which reports and then looks at the
             // word.
             // ORDERING: relaxed on failure, because it is tried again.
             let given =
@@ -235,7 +237,7 @@ impl Admission {
         }
     }
 
-    /// Says whether somebody took the place.
+    /// Returns whether a waiter took the place.
     fn hand_to_first(&self) -> bool {
         let mut line = self.line.lock();
         let Some((_, first)) = line.waiting.pop_first() else {
@@ -245,8 +247,8 @@ impl Admission {
         if line.waiting.is_empty() || mutant!("line_cleared_early") {
             self.clear_line_bit();
         }
-        // Decided while the line is locked, so that one who steps out finds itself either in the
-        // line or with a decision; woken after it, because a waker is user code.
+        // Decided while the line is locked, so that a waiter that leaves finds itself either in the
+        // line or with a decision. Woken after that, because a waker is user code.
         let waker = first.settle(TicketState::Granted);
         drop(line);
         wake(waker);
@@ -261,8 +263,8 @@ impl Admission {
     fn tell_full(&self) {
         self.tell(false, Edge::Full);
         handshake();
-        // Room may have come since the look that found none, before it was told; then nobody else
-        // tells of it.
+        // After the look that found no room, and before `Full` was reported, room may have become
+        // free. No other thread reports that.
         if !mutant!("drained_untold") {
             self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
         }
@@ -274,9 +276,9 @@ impl Admission {
         }
     }
 
-    /// Tells an edge if the other one was told last.
+    /// Reports an edge if the other one was reported last.
     fn tell(&self, told_full_before: bool, edge: Edge) {
-        // A glance that saves the lock; who gets the lock looks again. SeqCst: see `give_back`.
+        // A look that saves the lock. It is repeated under the lock. SeqCst: see `let_go_of_place`.
         if self.told_full.load(Ordering::SeqCst) != told_full_before {
             return;
         }
@@ -291,7 +293,7 @@ impl Admission {
 }
 
 impl Ticket {
-    /// Decides what the waiter gets; gives the waker that has to be told.
+    /// Decides what the waiter gets. Returns the waker to wake.
     fn settle(&self, decision: TicketState) -> Option<Waker> {
         match std::mem::replace(&mut *self.state.lock(), decision) {
             TicketState::Waiting(waker) => Some(waker),
@@ -311,7 +313,7 @@ fn wake(waker: Option<Waker>) {
 }
 
 impl InLine {
-    /// Looks whether it is decided; else the waker replaces the one from before.
+    /// Returns the decision if there is one. Otherwise `waker` replaces the previous one.
     pub(crate) fn check(self, waker: &Waker) -> Entry {
         let waker = waker.clone();
         let mut state = self.ticket.state.lock();
@@ -328,7 +330,8 @@ impl InLine {
             }
             TicketState::Closed => Entry::Closed,
             TicketState::Granted => {
-                // The place is taken over: stepping out must not give it back a second time.
+                // The place now belongs to the permit, so dropping `self` must not give it back a
+                // second time.
                 if !mutant!("grant_taken_twice") {
                     *state = TicketState::Closed;
                 }
@@ -349,7 +352,7 @@ impl Drop for InLine {
         drop(line);
         let state = std::mem::replace(&mut *self.ticket.state.lock(), TicketState::Closed);
         match state {
-            // A place came at the moment of stepping out: it goes to the next.
+            // A place was granted while the waiter was leaving. It goes to the next waiter.
             TicketState::Granted if mutant!("grant_lost") => {}
             TicketState::Granted => self.admission.give_back(),
             TicketState::Waiting(waker) => {

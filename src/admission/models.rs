@@ -1,4 +1,4 @@
-//! Models of the room: no place is lost, none is given twice, and the line is kept.
+//! Models of the room: no place is lost or given twice, and waiters are served in order.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn stand_in_line(room: &Arc<Admission>, waker: &Waker) -> InLine {
     }
 }
 
-/// Waits for a place as a blocking spawn does; `None` if the room was closed.
+/// Waits for a place as a blocking spawn does. Returns `None` if the room was closed.
 fn wait(room: &Arc<Admission>) -> Option<Permit> {
     let parker = Arc::new(Parker::new());
     let waker = Waker::from(Arc::clone(&parker));
@@ -51,7 +51,7 @@ fn waits(room: &Arc<Admission>) -> thread::JoinHandle<Option<Permit>> {
     thread::spawn(move || wait(&room))
 }
 
-/// With all permits given back all places are free, and no more than there are.
+/// Checks that, with all permits given back, all places are free and there are no more of them.
 #[track_caller]
 fn assert_free(room: &Arc<Admission>, places: usize) {
     assert_eq!(room.waiting(), 0);
@@ -59,7 +59,7 @@ fn assert_free(room: &Arc<Admission>, places: usize) {
     assert_eq!(permits.len(), places);
 }
 
-/// Holds how many are inside at once.
+/// Counts how many threads are inside at once.
 #[derive(Default)]
 struct Crowd(Count);
 
@@ -290,7 +290,8 @@ fn a_room_that_has_drained_is_not_left_as_full() {
     });
 }
 
-/// What a full pool that drops its oldest asks: nothing waits any more, so was a place given back?
+/// The question of a full pool that drops its oldest task: no task waits any more, so was a place
+/// given back?
 #[test]
 fn who_sees_what_came_after_a_place_sees_that_it_was_given() {
     explore(|| {

@@ -1,9 +1,9 @@
 //! Which cores a pool takes when it has a choice.
 //!
-//! One after another, each time the best by the first of these that makes a difference: not taken
-//! by this pool yet; leased least by this process's pools; fewest threads of other processes pinned
-//! to it; then what [`Placement`] says. Physical cores come before second hardware threads, and
-//! fast cores before slow ones.
+//! Cores are chosen one by one. Each time the best core wins by the first of these criteria that
+//! makes a difference: not yet taken by this pool; leased least by this process's pools; fewest
+//! threads of other processes pinned to it; then what [`Placement`] says. Physical cores come
+//! before second hardware threads, and fast cores before slow ones.
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
@@ -11,10 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::topology::{CoreKind, Place, Topology};
 
-/// Which cores a pool takes that has fewer workers than there are cores.
+/// Which cores a pool takes if it has fewer workers than there are cores.
 ///
-/// Either way its workers have physical cores of their own before two share one, and [performance
-/// cores](CoreKind::Performance) first.
+/// With either value, the workers have physical cores of their own before two share one, and
+/// [performance cores](CoreKind::Performance) come first.
 ///
 /// ```
 /// use corepool::{Placement, WorkerPool};
@@ -25,17 +25,17 @@ use super::topology::{CoreKind, Place, Topology};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Placement {
-    /// As far apart as possible: spread over the memory nodes, and in these over the last-level
-    /// caches. Each worker has more cache and more of the way to memory for itself: right for tasks
-    /// that have nothing to do with one another. The default.
+    /// As far apart as possible: spread over the memory nodes, and inside these over the last-level
+    /// caches. Each worker has more cache and more memory bandwidth for itself, which suits tasks
+    /// that have nothing to do with one another. This is the default.
     #[default]
     Spread,
-    /// As close as possible: one last-level cache is filled before the next one, and one node
-    /// before the next one. Right for fork-join over data that all workers share.
+    /// As close as possible: one last-level cache is filled before the next one, and one memory
+    /// node before the next one. This suits fork-join over data that all workers share.
     Compact,
 }
 
-/// What a pool would like.
+/// A wish: what a pool asks for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish<'a> {
     pub(super) candidates: &'a [usize],
@@ -44,13 +44,13 @@ pub(super) struct Wish<'a> {
     pub(super) topology: &'a Topology,
     /// How many threads of other processes are pinned to each core.
     pub(super) others: &'a HashMap<usize, usize>,
-    /// Of cores that are alike the first has this number, counted round. Processes that choose at
-    /// the same moment differ in it.
+    /// An offset that rotates the order of cores that are alike. It differs between processes that
+    /// choose at the same moment.
     pub(super) start: usize,
 }
 
-/// The core of each worker. More workers than candidates wrap round. `leased` says how many workers
-/// of this process sit on a core.
+/// Returns the core of each worker. If there are more workers than candidates, the cores repeat.
+/// `leased` says how many workers of this process are on a core.
 pub(super) fn choose(wish: Wish<'_>, leased: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut left = Candidate::all(wish, leased);
     let mut crowd = Crowd::of(&left);
@@ -72,7 +72,7 @@ struct Candidate {
     place: Place,
     leased: usize,
     others: usize,
-    /// Where it stands among those that are alike.
+    /// Its position among the candidates that are alike.
     position: (usize, usize),
 }
 
@@ -107,16 +107,16 @@ impl Candidate {
     }
 }
 
-/// What is going on in each group of cores.
+/// The load of each group of cores.
 #[derive(Debug, Default)]
 struct Crowd {
-    /// How many workers, and threads of others, each physical core, cache and node has.
+    /// How many workers and threads of other processes each physical core, cache and node has.
     physical: HashMap<usize, usize>,
     cache: HashMap<usize, usize>,
     node: HashMap<usize, usize>,
-    /// How many cores of each cache nobody has.
+    /// How many unused cores each cache has.
     idle: HashMap<usize, usize>,
-    /// Where this pool is already.
+    /// The caches and nodes on which this pool already has a core.
     own_caches: HashSet<usize>,
     own_nodes: HashSet<usize>,
 }
@@ -144,7 +144,7 @@ impl Crowd {
         self.own_nodes.insert(chosen.place.node);
     }
 
-    /// The least is the best.
+    /// The smallest key is the best.
     fn key(&self, candidate: &Candidate, placement: Placement) -> impl Ord + use<> {
         let place = candidate.place;
         let physical = self.physical[&place.physical];
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Two sockets with two caches each, four cores a cache.
+    /// Two sockets with two caches each, and four cores for each cache.
     fn two_sockets() -> Machine {
         let machine = Machine::of_cores(16);
         machine.caches(|core| format!("{}-{}", core / 4 * 4, core / 4 * 4 + 3));
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(beside(&[], 0, &[]), [0, 2, 1, 3]);
         assert_eq!(beside(&[(0, 1)], 0, &[]), [2, 1, 3, 0], "and their siblings behind the free");
         assert_eq!(beside(&[(0, 2), (2, 1)], 0, &[]), [3, 1, 2, 0]);
-        // What is known for certain, that this process has it, counts more.
+        // The leases of this process count more, because they are known for certain.
         assert_eq!(beside(&[(0, 9)], 0, &[1, 2, 3]), [0, 2, 3, 1]);
     }
 

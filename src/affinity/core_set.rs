@@ -1,8 +1,8 @@
-//! A set of cores small enough for a thread-local without a destructor.
+//! A set of cores that is small enough for a thread-local without a destructor.
 #![forbid(unsafe_code)]
 
 const WORDS: usize = 16;
-/// The set holds the cores below this number, as a mask of the kernel's does; others are left out.
+/// The set holds the cores below this number, like a kernel mask. Others are left out.
 const END: usize = WORDS * u64::BITS as usize;
 
 /// Some cores of the machine.

@@ -1,9 +1,9 @@
 //! Affinity on systems without masks that we can set and read back: every answer is "not
 //! supported".
 //!
-//! The functions mirror those of `linux.rs`, so that nothing above has to ask which system it runs
-//! on. The BSDs do have masks; they take this way until somebody can run the read-back tests there.
-//! Only `std` is used, so that the crate compiles wherever `std` does.
+//! The functions mirror those of `linux.rs`, so that no code above has to ask which system it runs
+//! on. The BSDs do have masks. They take this path until the read-back tests can be run there. Only
+//! `std` is used, so that the crate compiles wherever `std` does.
 #![forbid(unsafe_code)]
 
 /// Not readable here.
@@ -16,12 +16,12 @@ pub(super) fn process_mask() -> Option<Vec<usize>> {
     None
 }
 
-/// Always refused, with the name of the system for the one who reads the report.
+/// Always refused. The message names the system for the reader of the report.
 pub(super) fn set_thread_mask(_cores: &[usize]) -> Result<(), String> {
     Err(format!("pinning is not supported on {}", std::env::consts::OS))
 }
 
-/// Not done here.
+/// Not supported here.
 pub(super) fn set_mask_of(_thread: i32, _cores: &[usize]) -> Result<(), String> {
     Err("other threads' masks are left alone on this system".to_owned())
 }

@@ -1,9 +1,9 @@
-//! The process-wide table of leased cores: it spreads pools before they have to share.
+//! The process-wide table of leased cores: it spreads pools over the cores before they share any.
 //!
 //! The kernel balances free threads but leaves pinned ones where they are. Two pools that each pin
-//! their workers to "cores 0 to n" would therefore fight for the first cores while the last stand
-//! idle. The table counts how many workers sit on each core, and a new pool takes the emptiest;
-//! which of those says `choice.rs`.
+//! their workers to "cores 0 to n" would therefore compete for the first cores while the last ones
+//! are idle. The table counts how many workers are on each core, and a new pool takes the emptiest
+//! ones. `choice.rs` decides between equals.
 #![forbid(unsafe_code)]
 
 use super::choice::{Placement, Wish, choose};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 static TABLE: Mutex<Table> = Mutex::new(Table::new());
 
-/// Cores a pool has taken; dropping the lease gives them back.
+/// The cores that a pool has taken. Dropping the lease gives them back.
 #[derive(Debug)]
 #[must_use = "dropping the lease gives the cores back at once"]
 pub(crate) struct Lease {
@@ -22,7 +22,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The cores, one entry for each worker; a core that several workers share comes several times.
+    /// The cores, one entry for each worker. A core that several workers share appears several
+    /// times.
     pub(crate) fn cores(&self) -> &[usize] {
         &self.cores
     }
@@ -34,17 +35,18 @@ impl Drop for Lease {
     }
 }
 
-/// Takes `count` of the `candidates`: the least leased first, of equals as the placement says.
+/// Takes `count` of the `candidates`: the least leased first, and between equals as `placement`
+/// says.
 ///
-/// More workers than candidates wrap round, so that no core gets two more than another from one
-/// lease. Without candidates the lease is empty.
+/// If there are more workers than candidates, the cores repeat, so that no core gets two more
+/// workers than another from one lease. Without candidates the lease is empty.
 pub(crate) fn lease(
     candidates: &[usize],
     count: usize,
     placement: Placement,
     topology: &Topology,
 ) -> Lease {
-    // Who takes each core as often as the others has no choice.
+    // A pool that takes every core the same number of times has no choice.
     let has_choice = !candidates.is_empty() && count % candidates.len() != 0;
     let others = if has_choice { others::pinned_threads() } else { HashMap::new() };
     let mut table = TABLE.lock();
@@ -59,15 +61,15 @@ pub(crate) fn no_lease() -> Lease {
     Lease { cores: Vec::new() }
 }
 
-/// Takes just these cores, however much they are leased: somebody named them. They count in the
-/// table all the same, so that pools which do have a choice keep away from them.
+/// Takes exactly these cores, however much they are leased, because the user named them. They count
+/// in the table anyway, so that pools that do have a choice avoid them.
 pub(crate) fn lease_exactly(cores: &[usize]) -> Lease {
     TABLE.lock().take(cores);
     Lease { cores: cores.to_vec() }
 }
 
-/// How many workers sit on each core; a core without any has no entry, so the table stays as small
-/// as the pools that are alive, whatever numbers were named.
+/// How many workers are on each core. A core without workers has no entry, so the size of the table
+/// depends only on the live pools, whatever numbers were named.
 #[derive(Debug)]
 struct Table {
     leased: BTreeMap<usize, usize>,
@@ -78,9 +80,9 @@ impl Table {
         Self { leased: BTreeMap::new() }
     }
 
-    /// Each candidate is taken once before any is taken twice. To fill up the emptiest core again
-    /// and again would level the table better, but could put two workers of one pool on the same
-    /// core while its other core lies under a pool that happens to be idle.
+    /// Each candidate is taken once before any is taken twice. Filling up the emptiest core
+    /// repeatedly would level the table better. But it could put two workers of one pool on the
+    /// same core while its other core belongs to a pool that happens to be idle.
     fn take_best(&mut self, wish: Wish<'_>) -> Vec<usize> {
         let taken = choose(wish, |core| self.load(core));
         self.take(&taken);
@@ -188,7 +190,7 @@ mod tests {
         assert_eq!(table.load(6), 0);
     }
 
-    /// The global table is shared with every other test, hence numbers that no machine has.
+    /// The global table is shared with every other test, so this uses numbers that no machine has.
     #[test]
     fn a_dropped_lease_frees_its_cores() {
         let named = lease_exactly(&[70_000, 70_000]);

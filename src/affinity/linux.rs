@@ -1,58 +1,58 @@
 //! Affinity masks on Linux, as plain lists of core numbers.
 //!
-//! These are the only lines that talk to the kernel about masks; what to make of the answers is
-//! decided in `usable.rs` and `pin.rs`. `fallback.rs` has the same functions for all other
-//! systems, so a change of a signature here is a change there.
+//! This is the only code that talks to the kernel about masks. `usable.rs` and `pin.rs` decide what
+//! to make of the answers. `fallback.rs` has the same functions for other systems, so a signature
+//! that changes here must change there too.
 //!
-//! A mask holds [`CpuSet::MAX_CPU`] (1024) cores. A kernel configured for more refuses to
-//! write its mask into so small a set; that reads as "not readable", and the pool runs unpinned.
-//! The set's own methods index an array and would panic beyond its end, so every number is compared
-//! with the limit before it reaches them.
+//! A mask holds [`CpuSet::MAX_CPU`] (1024) cores. A kernel that is configured for more refuses to
+//! write its mask into such a small set. That counts as "not readable", and the pool runs unpinned.
+//! The methods of the set index an array and would panic beyond its end, so every number is
+//! compared with the limit before it reaches them.
 #![forbid(unsafe_code)]
 
 use super::mask::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// The cores the calling thread may run on, in ascending order; `None` where the kernel will not
-/// say.
+/// The cores the calling thread may run on, in ascending order. `None` if the kernel does not say.
 pub(super) fn thread_mask() -> Option<Vec<usize>> {
     read_mask(None)
 }
 
-/// The cores of the process: on Linux every thread has a mask of its own, and the main thread's is
+/// The cores of the process. On Linux every thread has its own mask, and that of the main thread is
 /// the one that `taskset`, a container or a service manager has set from outside.
 pub(super) fn process_mask() -> Option<Vec<usize>> {
     read_mask(i32::try_from(std::process::id()).ok())
 }
 
-/// The only core that another thread may run on, by the thread's number; `None` if there are more,
-/// or the thread is gone.
+/// The only core that another thread may run on, given the thread's number. `None` if it has more
+/// than one, or if the thread is gone.
 pub(super) fn only_core_of(thread: i32) -> Option<usize> {
     sched_getaffinity(Some(thread)).ok()?.only()
 }
 
-/// Confines the calling thread to `cores`; the error says what the kernel objected to.
+/// Confines the calling thread to `cores`. The error says what the kernel objected to.
 ///
-/// Success means that the kernel kept *some* of the cores: it drops those outside the cpuset
-/// without a word. Who needs to know reads the mask back.
+/// Success means that the kernel kept *some* of the cores: it silently drops those outside the
+/// cpuset. A caller that needs to know reads the mask back.
 pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     sched_setaffinity(None, &set_of(cores)?).map_err(|refusal| refusal.to_string())
 }
 
-/// As [`set_thread_mask`], for another thread, by its number.
+/// Like [`set_thread_mask`], for another thread, given its number.
 pub(super) fn set_mask_of(thread: i32, cores: &[usize]) -> Result<(), String> {
     sched_setaffinity(Some(thread), &set_of(cores)?).map_err(|refusal| refusal.to_string())
 }
 
-/// The core on which the calling thread is at this moment; it may be stale as soon as it is read.
+/// The core on which the calling thread runs at this moment. It may be stale as soon as it is read.
 ///
-/// The vDSO answers without entering the kernel on the common architectures, so this is cheap
-/// enough for a hint on a warm path.
+/// On common architectures the vDSO answers without entering the kernel, so this is cheap enough
+/// for a hint on a warm path.
 #[inline]
 pub(super) fn current_core() -> Option<usize> {
     sched_getcpu()
 }
 
-/// An empty mask is no answer: no thread can run without a core, so something filtered the call.
+/// An empty mask does not count as an answer: no thread can run without a core, so something
+/// filtered the call.
 fn read_mask(of: Option<i32>) -> Option<Vec<usize>> {
     let cores = cores_of(&sched_getaffinity(of).ok()?);
     (!cores.is_empty()).then_some(cores)

@@ -1,13 +1,14 @@
-//! Another thread's mask: lets a pinned thread loose that does not get its core.
+//! Setting another thread's mask: lets a pinned thread loose if it does not get its core.
 #![forbid(unsafe_code)]
 
 use super::system;
 
-/// Lets a thread of this process, by its number, run on all of these cores. `toward` is the one of
-/// them that it goes to at once: a kernel moves nobody who waits for a core just because the mask
-/// allows others. Says whether the mask was set.
+/// Lets a thread of this process loose: given its number, allows it to run on all of these cores.
+/// It moves to `toward`, one of these cores, immediately. Otherwise it might stay, because a kernel
+/// does not move a thread that waits for a core just because its mask allows others. Returns
+/// whether the mask was set.
 ///
-/// The caller knows that the number is still that thread's.
+/// The caller knows that the number still belongs to that thread.
 pub(crate) fn let_loose(thread: i32, cores: &[usize], toward: Option<usize>) -> bool {
     if let Some(core) = toward.filter(|core| cores.contains(core)) {
         // If that is refused, the thread stays where it is for now.
@@ -16,8 +17,8 @@ pub(crate) fn let_loose(thread: i32, cores: &[usize], toward: Option<usize>) -> 
     system::set_mask_of(thread, cores).is_ok()
 }
 
-/// Whether this thread of this process runs, or would if it had a core; `false` if it sleeps, is no
-/// thread of this process, or the system does not tell.
+/// Whether this thread of this process runs, or would run if it had a core. `false` if it sleeps,
+/// is not a thread of this process, or the system does not tell.
 pub(crate) fn is_runnable(thread: i32) -> bool {
     state(thread) == Some('R')
 }
@@ -25,7 +26,7 @@ pub(crate) fn is_runnable(thread: i32) -> bool {
 #[cfg(all(target_os = "linux", not(any(miri, corepool_virtual))))]
 fn state(thread: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // It stands behind the name, which is in parentheses.
+    // The state follows the name, which is in parentheses.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
@@ -72,7 +73,7 @@ mod tests {
             goes.recv().unwrap();
         });
         let thread = told.recv().unwrap();
-        // It is on its way to sleep.
+        // The thread is on its way to sleep.
         while is_runnable(thread) {
             thread::yield_now();
         }

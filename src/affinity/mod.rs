@@ -1,23 +1,23 @@
-//! Where threads may run, and where they really do: the machine as this process is allowed to see
+//! Where threads may run and where they really do: the machine as this process is allowed to see
 //! it.
 //!
-//! Guarantee 6, honest placement, lives here. Three questions are kept apart, because each can have
-//! the answer "not possible" while the others still stand:
+//! This module owns guarantee 6, honest placement. It keeps three questions apart, because each can
+//! have the answer "not possible" while the others still have one:
 //!
-//! - *What may we use?* [`usable()`] reads the affinity mask and the quota; [`Topology`] which of
-//!   those cores are two faces of one, share a cache, are slow.
-//! - *Who has what already?* [`lease()`] and [`lease_exactly`] keep the process-wide table that
-//!   stops two pools from piling onto the same core while others are free. `others.rs` looks who
-//!   else is there.
+//! - *What may we use?* [`usable()`] reads the affinity mask and the quota. [`Topology`] says which
+//!   of those cores are hardware threads of one physical core, share a cache, or are slow.
+//! - *Which cores are taken already?* [`lease()`] and [`lease_exactly`] keep the process-wide table
+//!   that stops two pools from piling onto the same core while others are free. `others.rs` looks
+//!   for the pinned threads of other processes.
 //! - *What did the kernel give?* [`pin_current_thread`] asks, then reads the answer back.
 //!
-//! A mask is touched only to pin a thread that is to be pinned, and to undo just that:
-//! [`handed_on`] for threads that a pinned one starts, [`unpinned`] for what must not inherit a
-//! pin. Whatever else set a mask is left alone.
+//! A mask is changed only to pin a thread, and to undo exactly that: [`handed_on`] for threads that
+//! a pinned one starts, [`unpinned`] for things that must not inherit a pin. Masks that were set by
+//! anything else are left alone.
 //!
 //! Nothing here fails or panics. A pool must work where masks cannot be read, where a sandbox
-//! forbids to set them, and on systems that have no such thing; "not possible" is an ordinary value
-//! and the caller goes on unpinned.
+//! forbids setting them, and on systems without masks. "Not possible" is an ordinary value, and the
+//! caller goes on unpinned.
 
 mod choice;
 mod core_set;
@@ -29,8 +29,8 @@ mod quota;
 mod topology;
 mod usable;
 
-// Miri interprets the program and has no cores to hand out. It takes the way of the other systems,
-// so that a pool under Miri is simply an unpinned one.
+// Miri interprets the program and has no cores to hand out. It takes the path of the other systems,
+// so that a pool under Miri is just an unpinned one.
 #[cfg(all(
     any(not(any(target_os = "linux", target_os = "macos", windows)), miri),
     not(corepool_virtual)

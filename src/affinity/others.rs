@@ -1,19 +1,20 @@
 //! Which cores the threads of other processes are pinned to.
 //!
-//! Pools of one process know of one another by the table of leases. Pools of several processes,
-//! each smaller than the machine, would all begin at the first core. So whoever chooses among cores
-//! looks who is there: a thread whose mask holds one core is pinned to it. (`/proc/*/task/*/status`
-//! tells the same, but the kernel makes up the whole file for it.)
+//! Pools of one process know of one another through the table of leases. Pools of several
+//! processes, each smaller than the machine, would all start at the first core. So a pool that
+//! chooses among cores looks for the threads of other processes: a thread whose mask holds one core
+//! is pinned to it. (`/proc/*/task/*/status` has the same information, but the kernel generates the
+//! whole file for it.)
 //!
-//! It is a look and no lock. Processes that choose at the same moment do not see one another; they
-//! begin at different cores by their numbers (`choice.rs`).
+//! It is only a look, not a lock. Processes that choose at the same moment do not see one another.
+//! They start at different cores according to their process numbers (`choice.rs`).
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The look is given up after this time; what was seen by then counts. It takes some 12 µs a
-/// process: 89 processes of 141 threads took 1.3 ms.
+/// The look ends after this time, and what was seen until then counts. It takes about 12 µs for
+/// each process: 89 processes with 141 threads took 1.3 ms.
 const LIMIT: Duration = Duration::from_millis(2);
 
 /// How many threads of other processes are pinned to each core, as far as they could be seen in
@@ -47,8 +48,8 @@ mod linux {
         let own = std::process::id();
         let mut processes: Vec<u32> =
             numbers(Path::new("/proc")).into_iter().filter(|&process| process != own).collect();
-        // The kernel's own threads have low numbers, and what was started last is most like this
-        // process.
+        // The kernel's own threads have low numbers, and the processes started last are most
+        // similar to this one.
         processes.sort_unstable_by(|one, other| other.cmp(one));
         let mut pinned = HashMap::new();
         for process in processes {
@@ -72,17 +73,17 @@ mod linux {
         if cores.is_empty() || is_of_the_kernel(process) { Vec::new() } else { cores }
     }
 
-    /// The kernel has some threads for each core.
+    /// Tells the kernel's own processes apart. The kernel has some threads for each core.
     fn is_of_the_kernel(process: u32) -> bool {
         let flags = || {
             let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-            // The fields behind the name are the third and so on.
+            // The fields after the name start with the third.
             stat.rsplit_once(')')?.1.split_whitespace().nth(9 - 3)?.parse::<u64>().ok()
         };
         flags().is_none_or(|flags| flags & OF_THE_KERNEL != 0)
     }
 
-    /// What in this folder has a number for a name.
+    /// The entries of this folder whose names are numbers.
     fn numbers(folder: &Path) -> Vec<u32> {
         let entries = fs::read_dir(folder).into_iter().flatten();
         entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
@@ -97,7 +98,8 @@ mod linux {
         #[test]
         fn the_kernels_threads_are_known_from_others() {
             assert!(!is_of_the_kernel(std::process::id()));
-            // The first of them; in a container it is not to be seen, or somebody else.
+            // The first kernel thread. In a container it is not visible, or the number belongs to
+            // another process.
             let name = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
             assert!(name.trim() != "kthreadd" || is_of_the_kernel(2));
         }

@@ -1,4 +1,4 @@
-//! Pinning a thread to one core, and believing only what the kernel says afterwards.
+//! Pinning a thread to one core, and trusting only what the kernel reports afterwards.
 #![forbid(unsafe_code)]
 
 use super::core_set::CoreSet;
@@ -6,25 +6,25 @@ use super::system;
 use std::cell::Cell;
 
 thread_local! {
-    /// Set while this thread's mask is our doing, so it says nothing about what the process may
-    /// use: the cores that the thread has when it is not pinned.
+    /// The cores that the thread has when it is not pinned. Set while this module has narrowed the
+    /// thread's mask, so that the mask says nothing about what the process may use.
     ///
-    /// Constant and without a destructor: it can be read at any moment of a thread's life, also
+    /// Constant and without a destructor: it can be read at any moment of a thread's life, even
     /// while other thread-locals are being dropped.
     static NARROWED_FROM: Cell<Option<CoreSet>> = const { Cell::new(None) };
 }
 
-/// What became of a wish to pin a thread.
+/// The result of a request to pin a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pinned {
     /// Read back from the kernel: the thread's mask holds this core and no other.
     To(usize),
-    /// The thread is not on that core alone; the text says what was asked and what stood against
-    /// it.
+    /// The thread is not confined to that core. The text says what was asked and what prevented it.
     Refused(String),
 }
 
-/// What a thread gets into its mask from the one that starts it, and should not: that one's pin.
+/// What a new thread inherits in its mask from the thread that starts it, but should not: that
+/// thread's pin.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "the new thread inherits the mask all the same"]
 pub(crate) struct HandedOn {
@@ -32,45 +32,47 @@ pub(crate) struct HandedOn {
 }
 
 impl HandedOn {
-    /// For a thread of its own: gives the calling thread, which is new, the cores that the one
-    /// which started it would have unpinned. Calls the kernel only where that one was pinned.
+    /// For an independent thread. Gives the calling thread, which is new, the cores that the thread
+    /// which started it would have if it were unpinned. Calls the kernel only if that thread was
+    /// pinned.
     pub(crate) fn undo(self) {
         self.keep();
         unpin_current_thread();
     }
 
-    /// For a thread that works in place of the one which started it: it keeps the pin, and knows
-    /// whose doing that is.
+    /// For a thread that works in place of the one that started it. It keeps the pin, and records
+    /// that the pin is ours.
     pub(crate) fn keep(self) {
         NARROWED_FROM.set(self.narrowed_from);
     }
 }
 
-/// What a thread inherits that the calling one starts now.
+/// What a thread inherits if the calling thread starts it now.
 pub(crate) fn handed_on() -> HandedOn {
     HandedOn { narrowed_from: NARROWED_FROM.get() }
 }
 
 /// Pins the calling thread to `core` and reads the mask back, so that the answer is what the kernel
-/// really gave and not what was asked for. Unpinned again it has the cores `wide`.
+/// really gave and not what was asked for. When the thread is unpinned again it gets the cores
+/// `wide`.
 ///
-/// After [`Pinned::Refused`] the thread usually keeps the mask it had, which for a fresh thread is
-/// its creator's; see [`unpin_current_thread`].
+/// After [`Pinned::Refused`] the thread usually keeps the mask it had, which for a new thread is
+/// that of its creator; see [`unpin_current_thread`].
 pub(crate) fn pin_current_thread(core: usize, wide: &[usize]) -> Pinned {
     if let Err(why) = system::set_thread_mask(&[core]) {
         return Pinned::Refused(format!("core {core} was refused: {why}"));
     }
-    // Marked before the look at the result: the mask is ours now, even if it is not as we wished.
+    // Marked before the result is checked: the mask is ours now, even if it is not as requested.
     NARROWED_FROM.set(Some(CoreSet::of(wide)));
     verdict(core, system::thread_mask().as_deref())
 }
 
-/// Gives the calling thread back the mask that we narrowed, as far as the kernel allows. Does
-/// nothing if we did not: a mask that somebody else has set is none of our business.
+/// Gives the calling thread back the mask that this module narrowed, as far as the kernel allows.
+/// Does nothing if it was not narrowed here: a mask that other code has set is left alone.
 pub(crate) fn unpin_current_thread() {
     let Some(wide) = NARROWED_FROM.get() else { return };
     let mut cores = wide.to_vec();
-    // It may have got more since.
+    // The process may have got more cores since then.
     cores.extend(system::process_mask().unwrap_or_default());
     if system::set_thread_mask(&cores).is_ok() {
         NARROWED_FROM.set(None);
@@ -78,7 +80,7 @@ pub(crate) fn unpin_current_thread() {
 }
 
 /// Runs this without the calling thread's pin, if it has one, so that threads and child processes
-/// made meanwhile do not inherit it. The pin comes back afterwards, also if this panics.
+/// created meanwhile do not inherit it. The pin is restored afterwards, even after a panic.
 pub(crate) fn unpinned<R>(run: impl FnOnce() -> R) -> R {
     let _again = unpin_for_now();
     run()
@@ -91,7 +93,7 @@ fn unpin_for_now() -> Option<PinAgain> {
     (!is_narrowed()).then_some(PinAgain { mask, narrowed_from })
 }
 
-/// Gives the calling thread its pin back when it is dropped.
+/// Gives the calling thread its pin back when dropped.
 struct PinAgain {
     mask: Vec<usize>,
     narrowed_from: CoreSet,
@@ -105,8 +107,8 @@ impl Drop for PinAgain {
     }
 }
 
-/// For a thread that serves the whole process: its mask becomes that of the process's first thread,
-/// if it is another.
+/// For a thread that serves the whole process: gives it the mask of the process's first thread, if
+/// its own differs.
 pub(crate) fn take_after_process() {
     let wanted = system::process_mask();
     if let Some(wanted) = wanted.filter(|wanted| system::thread_mask().as_ref() != Some(wanted)) {
@@ -115,16 +117,16 @@ pub(crate) fn take_after_process() {
     NARROWED_FROM.set(None);
 }
 
-/// The core on which the calling thread runs now, or `None` where the system does not tell.
+/// The core on which the calling thread runs now, or `None` if the system does not tell.
 ///
-/// A hint: an unpinned thread may have moved before the caller looks at the answer.
+/// This is a hint: an unpinned thread may have moved before the caller looks at the answer.
 #[inline]
 pub(crate) fn current_core() -> Option<usize> {
     system::current_core()
 }
 
 /// Whether the calling thread's mask was narrowed here. Threads that user code starts inherit the
-/// mask but not this mark; `usable` can cope with that, because it always adds the main thread's
+/// mask but not this mark. `usable` can cope with that, because it always adds the main thread's
 /// mask.
 pub(super) fn is_narrowed() -> bool {
     NARROWED_FROM.get().is_some()
@@ -152,7 +154,7 @@ mod tests {
     }
 }
 
-/// These pin for real, each on a thread of its own, since a thread of the test harness may go on to
+/// These tests really pin, each on a new thread, because a thread of the test harness may go on to
 /// run other tests.
 #[cfg(all(test, any(target_os = "linux", windows), not(miri)))]
 mod kernel_tests;

@@ -1,16 +1,16 @@
-//! How much time the control groups of this process grant, counted in cores.
+//! How much CPU time the control groups of this process grant, counted in cores.
 //!
-//! A group shares what the groups around it are granted, so each of them is asked, from the
-//! process's own up to the outermost that can be seen, and the tightest bound counts. `num_cpus`
-//! and others look at the process's own group alone, which often has no bound of its own: a service
-//! in a slice that has one, or a shell that a tool puts into a group inside its container's.
+//! A group shares the grant of the groups around it. So each of them is read, from the process's
+//! own up to the outermost visible one, and the tightest bound counts. `num_cpus` and others read
+//! only the process's own group, which often has no bound of its own: for example a service in a
+//! slice that has one, or a shell that a tool puts into a group inside that of its container.
 #![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The two interfaces of the kernel.
+/// The two versions of the kernel's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     First,
@@ -19,10 +19,10 @@ enum Version {
 
 type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
-/// How many threads can run all the time, a part of one rounded up; `None` without a bound, or
-/// where none can be read.
+/// How many threads can run all the time, rounded up. `None` if there is no bound, or if none can
+/// be read.
 ///
-/// It is read once: a pool does not change with it later either.
+/// It is read once, because a pool does not change with it later either.
 pub(super) fn cores_granted() -> Option<usize> {
     static GRANTED: OnceLock<Option<usize>> = OnceLock::new();
     // Miri interprets the program, and the other systems and the virtual machine have no such
@@ -39,8 +39,8 @@ fn granted(read: Read<'_>) -> Option<usize> {
     let (version, path) = own_group(&groups)?;
     let (root, point) = mounts.lines().find_map(|line| mount(version, line))?;
     let point = Path::new(point);
-    // In a container the path may be told as the host sees it. What is mounted is then the
-    // container's own group.
+    // In a container the path may be that of the host. In this case the mounted group is the
+    // container's own.
     let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
     let own = point.join(inside);
     let around = own.ancestors().take_while(|folder| folder.starts_with(point));
@@ -67,7 +67,7 @@ fn has_cpu(list: &str) -> bool {
     list.split(',').any(|name| name == "cpu")
 }
 
-/// Which group is mounted, and where, if this line is about the mount that is looked for.
+/// Which group is mounted, and where, if this line is about the right mount.
 fn mount(version: Version, line: &str) -> Option<(&str, &str)> {
     let (place, kind) = line.split_once(" - ")?;
     let mut kind = kind.split(' ');
@@ -79,7 +79,7 @@ fn mount(version: Version, line: &str) -> Option<(&str, &str)> {
     if is_it { Some((place.next()?, place.next()?)) } else { None }
 }
 
-/// What one group is granted. A bound that does not exist is `-1` or `max`, which are no numbers
+/// The grant of one group. A missing bound is `-1` or `max`, neither of which parses as a number
 /// here.
 fn grant(version: Version, folder: &Path, read: Read<'_>) -> Option<usize> {
     let (quota, period) = match version {
@@ -96,7 +96,7 @@ fn grant(version: Version, folder: &Path, read: Read<'_>) -> Option<usize> {
     (period > 0).then(|| quota.div_ceil(period).max(1))
 }
 
-/// Not on Windows, which has other separators in paths.
+/// Not on Windows, which uses other separators in paths.
 #[cfg(all(test, not(windows)))]
 mod tests {
     use super::granted;
@@ -107,7 +107,7 @@ mod tests {
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw";
     const SECOND: &str = "24 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
 
-    /// What is granted to a process in this group, where these mounts and files are all there is.
+    /// The grant of a process in this group, if these mounts and files are all there is.
     fn with(group: &str, mounts: &str, files: &[(&str, &str)]) -> Option<usize> {
         granted(&|path| {
             let path = path.to_str()?;

@@ -1,14 +1,14 @@
-//! What the machine is made of: which hardware threads share a physical core, a cache, a memory
+//! What the machine consists of: which hardware threads share a physical core, a cache or a memory
 //! node, and which are slow.
 //!
-//! Linux tells it under `/sys/devices`. Any of the files may be missing: in containers, on other
-//! systems, on machines that are not hybrid. What is not known makes no difference between cores,
-//! except that a core whose relatives are not known is a physical core of its own, because a worker
-//! too many costs less than a core left unused.
+//! Linux describes this under `/sys/devices`. Any of the files may be missing: in containers, on
+//! other systems, on machines that are not hybrid. Unknown properties make no difference between
+//! cores, with one exception: a core whose siblings are unknown counts as a physical core of its
+//! own, because one worker too many costs less than an unused core.
 //!
-//! The key to physical cores is the text of a list of siblings, which all siblings share. The pair
-//! of package and core id looks more natural but is not unique on machines with several dies to a
-//! package.
+//! A physical core is identified by the text of its list of siblings, which all siblings share. The
+//! pair of package and core id looks more natural, but is not unique on machines with several dies
+//! in a package.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use crate::sync::real::Mutex;
 
-/// Where the kernel tells what there is.
+/// The folder in which the kernel describes the machine.
 const ROOT: &str = "/sys/devices";
-/// A core counts as slow if it has less than this part of what the fastest has. Cores of one kind
-/// differ by some hundredths.
+/// A core counts as slow if its capacity is less than this fraction of the fastest core's. Cores of
+/// one kind differ by a few percent.
 const FAST: (u32, u32) = (2, 3);
 
-/// What kind of core a worker has, on machines that have two.
+/// The kind of a worker's core, on machines that have two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CoreKind {
@@ -34,35 +34,35 @@ pub enum CoreKind {
     Efficiency,
 }
 
-/// Where a core stands. The numbers of groups mean nothing but whether two are the same.
+/// The groups to which a core belongs. A group's number only tells whether two groups are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Hardware threads of one physical core.
+    /// The hardware threads of one physical core.
     pub(super) physical: usize,
-    /// Cores that share their last-level cache.
+    /// The cores that share a last-level cache.
     pub(super) cache: usize,
-    /// Cores that are near the same memory.
+    /// The cores that are near the same memory.
     pub(super) node: usize,
-    /// None where all cores are alike, or it is not known.
+    /// None if all cores are alike, or if it is not known.
     pub(super) kind: Option<CoreKind>,
 }
 
-/// What is known of some cores.
+/// What is known about some cores.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
     places: BTreeMap<usize, Place>,
 }
 
 impl Topology {
-    /// Reads what the system tells of these cores. What was read before is kept: it takes some
-    /// 10 µs a core, and machines do not change.
+    /// Reads what the system says about these cores. The last result is kept, because reading takes
+    /// about 10 µs for each core, and machines do not change.
     pub(crate) fn of_machine(cores: &[usize]) -> Arc<Self> {
         static KNOWN: Mutex<Option<Arc<Topology>>> = Mutex::new(None);
         let mut known = KNOWN.lock();
         let kept = known.take();
         let fits = |topology: &Arc<Self>| topology.places.keys().eq(cores);
         let topology = kept.filter(fits).unwrap_or_else(|| {
-            // Miri interprets the program; a virtual machine's cores have one thread each.
+            // Miri interprets the program; the cores of a virtual machine have one thread each.
             let has_files = cfg!(all(target_os = "linux", not(any(miri, corepool_virtual))));
             let root = if has_files { ROOT } else { "" };
             Arc::new(Self::read(Path::new(root), cores))
@@ -71,7 +71,7 @@ impl Topology {
         topology
     }
 
-    /// Reads it from another folder than the kernel's, in tests.
+    /// Reads from another folder than the kernel's, in tests.
     pub(super) fn read(root: &Path, cores: &[usize]) -> Self {
         let files = Files { root };
         let kinds = files.kinds(cores);
@@ -103,20 +103,21 @@ impl Topology {
         Self { places: cores.iter().map(place).collect() }
     }
 
-    /// A core that nothing is known of stands for itself.
+    /// A core about which nothing is known counts as a physical core of its own.
     pub(super) fn place(&self, core: usize) -> Place {
         let unknown = Place { physical: usize::MAX - core, cache: 0, node: 0, kind: None };
         self.places.get(&core).copied().unwrap_or(unknown)
     }
 
-    /// The kind of a core, where there are two.
+    /// The kind of a core, if there are two kinds.
     pub(crate) fn kind(&self, core: usize) -> Option<CoreKind> {
         self.place(core).kind
     }
 
     /// The first hardware thread of each physical core among `cores`, in the order given.
     ///
-    /// "First" among those that may be used: a mask can well hold only the second face of a core.
+    /// "First" means among those that may be used: a mask can hold only the second thread of a
+    /// core.
     pub(crate) fn one_per_physical(&self, cores: &[usize]) -> Vec<usize> {
         let mut seen = std::collections::HashSet::new();
         let is_first = |&core: &usize| seen.insert(self.place(core).physical);
@@ -124,7 +125,7 @@ impl Topology {
     }
 }
 
-/// Gives each group of cores a number, by what the kernel calls it.
+/// Gives each group of cores a number, based on the kernel's name for it.
 #[derive(Debug, Default)]
 struct Groups {
     known: HashMap<String, usize>,
@@ -137,7 +138,7 @@ impl Groups {
     }
 }
 
-/// The kernel's files, or a test's.
+/// The kernel's files, or those of a test.
 struct Files<'a> {
     root: &'a Path,
 }
@@ -170,8 +171,8 @@ impl Files<'_> {
         nodes
     }
 
-    /// The kinds of these cores, if there are two. Intel's processors have a folder for each;
-    /// elsewhere the kernel says how much a core can do.
+    /// The kinds of these cores, if there are two kinds. Intel's processors have a folder for each
+    /// kind; elsewhere the kernel states the capacity of each core.
     fn kinds(&self, cores: &[usize]) -> HashMap<usize, CoreKind> {
         let folder = |name: &str| self.list(&format!("{name}/cpus"));
         let kind_of: HashMap<_, _> = match (folder("cpu_core"), folder("cpu_atom")) {
@@ -211,7 +212,7 @@ impl Files<'_> {
 struct List(Vec<(usize, usize)>);
 
 impl List {
-    /// What makes no sense is left out.
+    /// Parts that do not parse are left out.
     fn of(text: &str) -> Self {
         let range = |part: &str| {
             let part = part.trim();

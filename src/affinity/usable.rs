@@ -1,8 +1,8 @@
 //! How much of the machine this process may use: its cores, and how many of them at a time.
 //!
-//! The two differ. An affinity mask says *which* cores; a cgroup quota says how much time on them,
-//! and a quota of two cores' time on a mask of sixteen is common in containers. Sixteen workers
-//! would then run for an eighth of each period and stand throttled for the rest.
+//! The two differ. An affinity mask says *which* cores; a cgroup quota says how much time on them.
+//! A quota of two cores' time on a mask of sixteen is common in containers. Sixteen workers would
+//! then run for an eighth of each period and be throttled for the rest.
 #![forbid(unsafe_code)]
 
 use super::{Topology, pin, quota, system};
@@ -10,19 +10,19 @@ use super::{Topology, pin, quota, system};
 /// What this process may use of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Usable {
-    /// The cores of the process in ascending order, gaps included; empty where masks are
+    /// The cores of the process in ascending order, gaps included. Empty where masks are
     /// unreadable.
     pub(crate) cores: Vec<usize>,
-    /// How many threads can really run at a time, by mask and quota; at least one.
+    /// How many threads can really run at a time, according to mask and quota; at least one.
     pub(crate) parallelism: usize,
     /// The quota allows fewer cores than the mask holds. Pinning would then be wrong: the scheduler
-    /// could no longer choose which of the cores the granted time is spent on.
+    /// could no longer choose on which of the cores to spend the granted time.
     pub(crate) quota_limited: bool,
 }
 
 impl Usable {
-    /// `counted` is what mask and quota together allow; it is not trusted to fit the cores, as it
-    /// was read at another moment.
+    /// `counted` is what mask and quota together allow. It may not match `cores`, because it was
+    /// read at another moment.
     fn new(cores: Vec<usize>, counted: usize) -> Self {
         let limit = if cores.is_empty() { usize::MAX } else { cores.len() };
         let parallelism = counted.clamp(1, limit);
@@ -31,8 +31,8 @@ impl Usable {
     }
 }
 
-/// Reads what the process may use. It costs a few system calls: for the making of a pool, not for a
-/// hot path.
+/// Reads what the process may use. This costs a few system calls, so it is for building a pool, not
+/// for a hot path.
 pub(crate) fn usable() -> Usable {
     let cores = process_cores();
     let there = if cores.is_empty() { num_cpus::get() } else { cores.len() };
@@ -42,7 +42,7 @@ pub(crate) fn usable() -> Usable {
 
 /// How many physical cores the process may use at a time: at least one, at most `parallelism`.
 pub(crate) fn physical_parallelism(usable: &Usable) -> usize {
-    // macOS has no topology that is read here.
+    // No topology is read on macOS.
     let physical = if usable.cores.is_empty() || cfg!(target_os = "macos") {
         num_cpus::get_physical()
     } else {
@@ -51,12 +51,12 @@ pub(crate) fn physical_parallelism(usable: &Usable) -> usize {
     physical.min(usable.parallelism).max(1)
 }
 
-/// The process's cores, whichever thread asks.
+/// The process's cores, regardless of which thread asks.
 ///
 /// The main thread's mask alone is not enough: a program may keep its main thread on one core and
 /// give its other threads the rest. The caller's mask alone is not enough either: on a worker of
-/// ours it is one core, and a pool made there would be squeezed onto it. Hence both together,
-/// leaving out a mask that we narrowed ourselves.
+/// ours it is one core, and a pool built there would be squeezed onto that core. So both masks are
+/// combined, except for a mask that we narrowed ourselves.
 fn process_cores() -> Vec<usize> {
     let mut cores = system::process_mask().unwrap_or_default();
     if !pin::is_narrowed() {
@@ -112,7 +112,7 @@ mod tests {
     }
 }
 
-/// Whoever asks, the answer is the process's. Every thread here is the test's own.
+/// Whichever thread asks, the answer is that of the process. Every test starts its own threads.
 #[cfg(all(test, any(target_os = "linux", windows), not(miri)))]
 mod kernel_tests {
     use super::{pin, system, usable};

@@ -1,5 +1,5 @@
-//! Affinity on the virtual machine (`benches/virtual`): as many cores as it has for a pool, none of
-//! them a sibling of another.
+//! Affinity on the virtual machine (`benches/virtual`): a pool gets all of its pool cores, and none
+//! of them is a sibling of another.
 //!
 //! The functions are those of `linux.rs`.
 #![forbid(unsafe_code)]
@@ -10,12 +10,12 @@ pub(super) fn thread_mask() -> Option<Vec<usize>> {
     Some(thread::mask())
 }
 
-/// The cores for pools; those of the submitters are not among them.
+/// The cores for pools. Those of the submitters are not among them.
 pub(super) fn process_mask() -> Option<Vec<usize>> {
     Some((0..thread::usable_cores()).collect())
 }
 
-/// A thread that is told of cores that are not there stays where it is.
+/// If a core in the list does not exist, the thread stays where it is.
 pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     let usable = 0..thread::usable_cores();
     if cores.is_empty() || !cores.iter().all(|core| usable.contains(core)) {
@@ -25,7 +25,7 @@ pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
-/// Not done here.
+/// Not supported here.
 pub(super) fn set_mask_of(_thread: i32, _cores: &[usize]) -> Result<(), String> {
     Err("other threads' masks are left alone on this system".to_owned())
 }

@@ -1,12 +1,12 @@
 //! Affinity masks on Windows, as plain lists of core numbers.
 //!
 //! The functions are those of `linux.rs`. Windows puts cores into groups of 64 (32 where pointers
-//! have 32 bits), and a thread's mask lies in one group. Core `n` of group `g` has the number `64 *
-//! g + n` here. Before Windows 11 a process lives in one group unless it asks for more; where a
-//! process has several, its own group is all that pools use, as `GetSystemInfo` has it as well.
+//! have 32 bits), and a thread's mask covers cores of one group. Core `n` of group `g` has the
+//! number `64 * g + n` here. Before Windows 11 a process stays in one group unless it asks for
+//! more. If a process has several groups, pools use only its own one, as `GetSystemInfo` does.
 //!
-//! The functions are declared by hand: seven lines, against a crate that takes longer to build than
-//! this one's other dependencies.
+//! The functions are declared by hand. The declarations are seven lines, and the alternative is a
+//! crate that takes longer to build than all other dependencies of this one.
 
 use core::ffi::c_void;
 use std::io;
@@ -33,7 +33,8 @@ struct ProcessorNumber {
 }
 
 // SAFETY: the declarations are those of `processthreadsapi.h`, `processtopologyapi.h` and
-// `winbase.h`. The two that are called safe take nothing, and give constants that name the caller.
+// `winbase.h`. The two that are marked safe take nothing, and return constants that name the
+// caller.
 #[link(name = "kernel32")]
 unsafe extern "system" {
     #[link_name = "GetCurrentThread"]
@@ -50,8 +51,7 @@ unsafe extern "system" {
     fn current_processor(number: *mut ProcessorNumber);
 }
 
-/// The cores the calling thread may run on, in ascending order; `None` where the system will not
-/// say.
+/// The cores the calling thread may run on, in ascending order. `None` if the system does not say.
 pub(super) fn thread_mask() -> Option<Vec<usize>> {
     let affinity = affinity()?;
     Some(cores_of(affinity.group, affinity.mask))
@@ -61,39 +61,38 @@ pub(super) fn thread_mask() -> Option<Vec<usize>> {
 /// process has threads in several groups.
 pub(super) fn process_mask() -> Option<Vec<usize>> {
     let (mut own, mut system) = (0, 0);
-    // SAFETY: both numbers are borrowed until the call returns, and any number may be written
-    // there.
+    // SAFETY: both numbers are borrowed until the call returns, and any value may be written there.
     let status = unsafe { process_affinity(current_process(), &raw mut own, &raw mut system) };
     let group = affinity()?.group;
     (status != 0 && own != 0).then(|| cores_of(group, own))
 }
 
-/// Confines the calling thread to `cores`; the error says what the system objected to.
+/// Confines the calling thread to `cores`. The error says what the system objected to.
 pub(super) fn set_thread_mask(cores: &[usize]) -> Result<(), String> {
     let wanted = affinity_of(cores)?;
     let mut before = GroupAffinity::default();
-    // SAFETY: both are borrowed until the call returns, and of the type that it reads and writes.
+    // SAFETY: both are borrowed until the call returns, and have the type that it reads and writes.
     let status = unsafe { set_affinity(current_thread(), &raw const wanted, &raw mut before) };
     if status == 0 { Err(io::Error::last_os_error().to_string()) } else { Ok(()) }
 }
 
-/// Not done here.
+/// Not supported here.
 pub(super) fn set_mask_of(_thread: i32, _cores: &[usize]) -> Result<(), String> {
     Err("other threads' masks are left alone on this system".to_owned())
 }
 
-/// The core on which the calling thread is at this moment.
+/// The core on which the calling thread runs at this moment.
 #[inline]
 pub(super) fn current_core() -> Option<usize> {
     let mut core = ProcessorNumber::default();
-    // SAFETY: the number is borrowed until the call returns, and of the type that it writes.
+    // SAFETY: the number is borrowed until the call returns, and has the type that it writes.
     unsafe { current_processor(&raw mut core) };
     Some(usize::from(core.group) * GROUP + usize::from(core.number))
 }
 
 fn affinity() -> Option<GroupAffinity> {
     let mut affinity = GroupAffinity::default();
-    // SAFETY: the affinity is borrowed until the call returns, and of the type that it writes.
+    // SAFETY: the affinity is borrowed until the call returns, and has the type that it writes.
     let status = unsafe { thread_affinity(current_thread(), &raw mut affinity) };
     (status != 0 && affinity.mask != 0).then_some(affinity)
 }

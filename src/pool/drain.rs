@@ -5,19 +5,20 @@ use super::WorkerPool;
 use crate::worker;
 
 impl WorkerPool {
-    /// Waits until everything that was accepted has run, and what that has spawned, and so on. The
+    /// Waits until all accepted tasks have run, and the tasks that they spawned, and so on. The
     /// pool stays open. **Blocks** until then.
     ///
-    /// It returns when there was a moment in which nothing waited and nothing ran: while others
-    /// keep submitting, that may never come. All handles are settled then, continuations included.
-    /// What waits for room in a bounded queue was not accepted yet. On a closed pool it waits for
-    /// the end.
+    /// It returns once there was a moment in which no task was queued and none was running. While
+    /// others keep submitting, that may never happen. At that moment all handles are settled,
+    /// including those of continuations. A submitter that waits for room in a bounded queue does
+    /// not count, because its task is not accepted yet. On a closed pool it waits for the end of
+    /// the pool.
     ///
     /// Inside a task of another pool it lends the core, as other waits do. In a forked child, which
-    /// has no workers, it returns at once.
+    /// has no workers, it returns immediately.
     ///
     /// # Panics
-    /// Inside one of the pool's own tasks: it would wait for that task itself.
+    /// Inside one of the pool's own tasks, because the call would wait for that task itself.
     ///
     /// ```
     /// use std::sync::Arc;

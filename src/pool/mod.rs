@@ -1,4 +1,4 @@
-//! The pool as its owner sees it.
+//! The pool type that users own, and its basic methods.
 #![forbid(unsafe_code)]
 
 mod drain;
@@ -28,13 +28,14 @@ pub use task_builder::TaskBuilder;
 
 /// A fixed set of worker threads for CPU-bound tasks.
 ///
-/// Share it by reference or in an [`Arc`]; every method takes `&self`. Inside a task the free
-/// functions, such as [`corepool::spawn`](crate::spawn), reach the pool that runs the task.
+/// Share it by reference or in an [`Arc`]: every method takes `&self`. Inside a task, free
+/// functions such as [`corepool::spawn`](crate::spawn) use the pool that runs the task.
 ///
-/// **Dropping** the pool is [`shutdown`](Self::shutdown): it blocks until all accepted tasks have
-/// run. On one of the pool's own workers it cannot wait for itself; there it closes the pool and
-/// lets go, and the threads end when the work is done. So it does where the end of a token or a
-/// deadline drops one of the pool's own tasks, unrun, and that had the last [`Arc`] of the pool.
+/// **Dropping** the pool calls [`shutdown`](Self::shutdown), which blocks until all accepted tasks
+/// have run. On one of the pool's own workers the drop cannot wait, because it would wait for
+/// itself. There it only closes the pool, and the threads exit when the work is done. The same
+/// happens when a token or a deadline ends, this drops one of the pool's own tasks unrun, and the
+/// task held the last [`Arc`] of the pool.
 ///
 /// ```
 /// use corepool::WorkerPool;
@@ -54,18 +55,18 @@ impl WorkerPool {
         Self { hub }
     }
 
-    /// For the methods that live on the floors above.
+    /// For the methods that are defined in higher layers.
     #[inline]
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Runs a closure on a worker; the handle gives its result.
+    /// Runs a closure on a worker. The handle gives its result.
     ///
-    /// Never fails: if the pool refuses the task, the handle is settled with
+    /// This never fails. If the pool refuses the task, the handle is settled with
     /// [`TaskError::Rejected`](crate::TaskError::Rejected). **May block** if the pool is bounded,
-    /// full, and was built with [`WhenFull::Block`](crate::WhenFull::Block), the default. What
-    /// happened before this call is seen by the task.
+    /// full, and was built with [`WhenFull::Block`](crate::WhenFull::Block), the default.
+    /// Everything that happened before this call is visible to the task.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -81,8 +82,8 @@ impl WorkerPool {
         spawn_plain::<F, _, T>(&self.hub, move |_: &TaskContext| closure())
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that wants to know about its task: whether it was
-    /// cancelled, and which worker runs it.
+    /// Like [`spawn`](Self::spawn), for a closure that takes its task's context: whether the task
+    /// was cancelled, and which worker runs it.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -99,11 +100,11 @@ impl WorkerPool {
         spawn_plain::<F, F, T>(&self.hub, closure)
     }
 
-    /// Runs a closure on a worker if there is room now; never blocks, whatever
-    /// [`WhenFull`](crate::WhenFull) says.
+    /// Runs a closure on a worker if there is room now. Never blocks, regardless of
+    /// [`WhenFull`](crate::WhenFull).
     ///
-    /// If another thread closes the pool during this very call, the closure may be gone all the
-    /// same; then the handle says `Rejected`.
+    /// If another thread closes the pool during this call, the closure may be lost anyway. Then the
+    /// call succeeds, and the handle says `Rejected`.
     ///
     /// # Errors
     /// The closure itself, if the pool is full or closed.
@@ -130,7 +131,7 @@ impl WorkerPool {
         })
     }
 
-    /// As [`try_spawn`](Self::try_spawn), for a closure that wants to know about its task, as with
+    /// Like [`try_spawn`](Self::try_spawn), for a closure that takes its task's context, as with
     /// [`spawn_with`](Self::spawn_with).
     ///
     /// # Errors
@@ -152,12 +153,12 @@ impl WorkerPool {
 
     /// Waits for room without blocking the thread, then runs a closure on a worker.
     ///
-    /// Those who wait for room, threads and futures alike, are served in order. Dropping the future
-    /// steps out of the line. Needs no runtime. It waits for room whatever
-    /// [`WhenFull`](crate::WhenFull) says.
+    /// Threads and futures that wait for room are served in order. Dropping the future gives up
+    /// its place in the line. It needs no runtime. It waits for room regardless of
+    /// [`WhenFull`](crate::WhenFull).
     ///
-    /// If the task comes too late meanwhile, by its token or `start_by`, the wait ends, and the
-    /// handle has settled: as `Cancelled` or `Expired`.
+    /// If the task's token or its `start_by` ends during the wait, the wait ends too, and the
+    /// handle is already settled, as `Cancelled` or `Expired`.
     ///
     /// # Errors
     /// The closure itself, if the pool is closed before there is room.
@@ -183,7 +184,7 @@ impl WorkerPool {
         submit::spawn_async_on(&self.hub, Options::default(), closure, shape).await
     }
 
-    /// As [`spawn_async`](Self::spawn_async), for a closure that wants to know about its task, as
+    /// Like [`spawn_async`](Self::spawn_async), for a closure that takes its task's context, as
     /// with [`spawn_with`](Self::spawn_with).
     ///
     /// # Errors
@@ -206,7 +207,7 @@ impl WorkerPool {
         submit::spawn_async_on(&self.hub, Options::default(), closure, |closure| closure).await
     }
 
-    /// Describes a task before it is spawned: gives it a name, for instance.
+    /// Returns a builder for a task, for example to give it a name.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -218,7 +219,7 @@ impl WorkerPool {
         TaskBuilder::new(&self.hub)
     }
 
-    /// How many workers the pool was made with. Spare ones are not counted.
+    /// Returns the number of workers the pool was built with. Spare workers are not counted.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(3)?;
@@ -230,37 +231,39 @@ impl WorkerPool {
         self.hub.worker_count()
     }
 
-    /// Tells about each worker: its core, what it does, how much it has done.
+    /// Describes each worker: its core, what it does, and how much it has done.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerInfo> {
         self.hub.workers()
     }
 
-    /// Tells about each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
+    /// Describes each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
     /// numbers follow those of the workers.
     #[must_use]
     pub fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.hub.spare_workers()
     }
 
-    /// Gives a receiver for what happens in the pool from now on, with the recent past first.
+    /// Returns a receiver for the pool's events from now on, preceded by the most recent ones.
     ///
-    /// Every call makes a listener of its own. The pool never waits for a listener: one that falls
-    /// some thousands of events behind misses some, and [`Metrics::events_dropped`] counts them. A
-    /// receiver that was dropped is forgotten at the next event; until then the pool keeps about
+    /// Every call creates an independent listener. The pool never waits for a listener. One that
+    /// falls some thousands of events behind misses some, and [`Metrics::events_dropped`] counts
+    /// them. A dropped receiver is forgotten at the next event. Until then the pool keeps about
     /// half a kilobyte for it.
     ///
-    /// It is a receiver of the crate `crossbeam-channel`. It ends when the pool has been dropped
-    /// and its last thread has ended, which is after [`Closed`](PoolEvent::Closed): the events of
-    /// workers that end come in between. Who joins a thread that listens drops the pool first.
+    /// The receiver comes from the crate `crossbeam-channel`. It disconnects when the pool has been
+    /// dropped and its last thread has ended. That is after [`Closed`](PoolEvent::Closed), because
+    /// the events of ending workers come in between. So drop the pool before you join a thread that
+    /// listens.
     #[must_use]
     pub fn events(&self) -> Receiver<PoolEvent> {
         self.hub.events.listen()
     }
 
-    /// Reads all counters. Costs the caller some microseconds, and the pool next to nothing.
+    /// Reads all counters. This costs the caller some microseconds, and the pool next to nothing.
     ///
-    /// Counters are read one after another while the pool goes on; they add up when it is quiet.
+    /// The counters are read one after another while the pool runs, so they add up only when it is
+    /// quiet.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.hub.metrics()
@@ -273,7 +276,7 @@ impl WorkerPool {
     }
 }
 
-// A panic that passes by leaves a pool as it is: no call of ours is ever half done when user code
+// A panic that unwinds past a pool leaves it intact: no call of ours is half done when user code
 // runs.
 impl UnwindSafe for WorkerPool {}
 impl RefUnwindSafe for WorkerPool {}

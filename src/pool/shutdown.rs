@@ -1,4 +1,4 @@
-//! The end of a pool: close, wait, say what was left.
+//! The end of a pool: close it, wait, and report what was left.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -11,35 +11,36 @@ use crate::id::WorkerId;
 use crate::metrics::{Metrics, WorkerInfo};
 use crate::worker;
 
-/// What [`WorkerPool::shutdown_timeout`] found when it was over.
+/// The result of [`WorkerPool::shutdown_timeout`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Tasks that ended with a value during the shutdown, before they were asked to stop.
+    /// Tasks that ended with a value during the shutdown, before all tasks were asked to stop.
     pub completed: u64,
-    /// Tasks that ran when all were asked to stop, and ended in time, however.
+    /// Tasks that were running when all tasks were asked to stop, and that ended in time, in any
+    /// way.
     pub stopped: u64,
-    /// Tasks that had not started when all were asked to stop; their handles say `Cancelled`.
+    /// Tasks that had not started when all tasks were asked to stop. Their handles say `Cancelled`.
     pub cancelled: u64,
-    /// Tasks that still ran when the time was over. Their threads go on until they end.
+    /// Tasks that were still running when the time was over. Their threads go on until they end.
     pub abandoned: Vec<AbandonedTask>,
-    /// The names of tasks that still ran then on threads that are none of the pool's workers:
-    /// something there waits for them, and ran them in place.
+    /// The names of tasks that were still running then on threads that are not workers of the pool.
+    /// Such a thread waits for the task and runs it in place.
     pub in_place: Vec<String>,
 }
 
-/// A task that still ran when the time of a shutdown was over.
+/// A task that was still running when the time of a shutdown was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AbandonedTask {
     /// The worker that runs it.
     pub worker: WorkerId,
-    /// Its name, or its closure's type.
+    /// Its name, or the type of its closure.
     pub task: String,
 }
 
 impl ShutdownReport {
-    /// Tells whether every accepted task ran to its end, and none was asked to stop.
+    /// Tells whether every accepted task ran to its end without being asked to stop.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.cancelled == 0
@@ -72,10 +73,10 @@ impl fmt::Display for ShutdownReport {
 }
 
 impl WorkerPool {
-    /// Stops accepting tasks. What was accepted still runs. Never blocks.
+    /// Stops accepting tasks. Accepted tasks still run. Never blocks.
     ///
-    /// Threads and futures that wait for room are sent away. Tasks that run may not spawn any more
-    /// either: their handles say `Rejected`.
+    /// Threads and futures that wait for room stop waiting, and their tasks are refused. Running
+    /// tasks cannot spawn any more either: the handles that they get say `Rejected`.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -98,31 +99,36 @@ impl WorkerPool {
 
     /// Closes the pool, runs what is queued, and joins the threads. **Blocks** until that is done.
     ///
-    /// May be called from any thread, more than once, at once: every call returns when the work is
-    /// done. That includes tasks that another thread settles just then: because it cancels them,
-    /// their token or deadline ended, or they made room for others. A closure that ends the pool in
-    /// its drop there does not wait for itself. Inside one of the pool's own tasks it cannot wait
-    /// for itself: there it only closes the pool. So it does in a forked child, where the threads
-    /// are missing.
+    /// It may be called from any thread, more than once, and concurrently. Every call returns when
+    /// the work is done. The work includes tasks that another thread is settling at that moment,
+    /// because it cancels them, because their token or deadline ended, or because they are dropped
+    /// to make room for others. A closure whose drop shuts the pool down at that point does not
+    /// wait for itself.
+    ///
+    /// Inside one of the pool's own tasks the call cannot wait, because it would wait for itself.
+    /// There it only closes the pool. It does the same in a forked child, where the threads are
+    /// missing.
     pub fn shutdown(&self) {
         self.hub.close();
         if !worker::is_inside(self.hub.id) && !self.hub.is_copy() {
-            // A worker of another pool: what runs here may wait for it.
+            // On a worker of another pool: a task that runs in this pool may wait for that worker.
             let _lent = worker::lend();
             self.hub.lives.wait_for_all(None);
             self.hub.lives.join_threads();
         }
     }
 
-    /// As [`shutdown`](Self::shutdown), but gives up when the time is over. **Blocks** that long at
-    /// most.
+    /// Like [`shutdown`](Self::shutdown), but gives up when the time is over. **Blocks** for at
+    /// most that time.
     ///
-    /// Then what is still queued is cancelled, and what still runs is asked to stop, as by
-    /// [`shutdown_stopping`](Self::shutdown_stopping). It is named in the report, and its threads
-    /// are left to end by themselves. Dropping the pool does not wait for them either. The closures
-    /// of cancelled tasks are dropped on a thread of its own; what that takes beyond some 20 ms is
-    /// not waited for. Inside one of the pool's own tasks it closes the pool and reports at once.
-    /// So it does in a forked child, where nothing runs, and the report is empty.
+    /// When the time is over, queued tasks are cancelled, and running tasks are asked to stop, as
+    /// by [`shutdown_stopping`](Self::shutdown_stopping). The report names the tasks that still
+    /// run. Their threads are left to end by themselves, and dropping the pool does not wait for
+    /// them either. The closures of cancelled tasks are dropped on a separate thread, and the call
+    /// waits for that for about 20 ms at most.
+    ///
+    /// Inside one of the pool's own tasks the call closes the pool and reports immediately. In a
+    /// forked child, where nothing runs, it does the same, and the report is empty.
     ///
     /// ```
     /// use std::time::Duration;
@@ -144,14 +150,14 @@ impl WorkerPool {
         self.shutdown_stopping(timeout, timeout)
     }
 
-    /// As [`shutdown_timeout`](Self::shutdown_timeout), but asks what runs to stop some time before
-    /// it gives up. Both times count from now; a `stop_after` that is longer than `timeout` counts
-    /// as that. **Blocks** for the whole time at most.
+    /// Like [`shutdown_timeout`](Self::shutdown_timeout), but asks running tasks to stop some time
+    /// before it gives up. Both times count from now. A `stop_after` that is longer than `timeout`
+    /// counts as `timeout`. **Blocks** for at most `timeout`.
     ///
-    /// Until `stop_after` the work goes on. Then what has not started is cancelled, and every
-    /// running task sees that [`is_cancelled`](crate::TaskContext::is_cancelled), for the reason
-    /// [`ShuttingDown`](CancelReason::ShuttingDown). Those that end before the time is over are
-    /// counted as [`stopped`](ShutdownReport::stopped).
+    /// Until `stop_after` the work goes on. Then tasks that have not started are cancelled, and
+    /// [`is_cancelled`](crate::TaskContext::is_cancelled) becomes true for every running task, for
+    /// the reason [`ShuttingDown`](CancelReason::ShuttingDown). Running tasks that end before the
+    /// time is over are counted as [`stopped`](ShutdownReport::stopped).
     ///
     /// ```
     /// use std::time::Duration;
@@ -196,12 +202,12 @@ impl WorkerPool {
         report
     }
 
-    /// The time for the work is over; what is left gets the rest of the time to stop.
+    /// The time for the work is over. The tasks that are left get the rest of the time to stop.
     fn stop_until(&self, end: Instant, before: &Metrics, report: &mut ShutdownReport) {
         let ended = |metrics: &Metrics| metrics.completed + metrics.panicked + metrics.lost;
-        // First what waits: a worker whose task has stopped takes the next one.
+        // The waiting tasks come first, because a worker whose task has stopped takes the next one.
         let settler = self.hub.cancel_waiting();
-        // Counted before: a task may stop as soon as it is asked.
+        // Counted first, because a task may stop as soon as it is asked.
         let asked = self.hub.metrics();
         self.hub.stop_all(&CancelReason::ShuttingDown);
         report.completed = asked.completed - before.completed;
@@ -212,8 +218,8 @@ impl WorkerPool {
                 self.hub.lives.give_up();
             }
         } else {
-            // From here on continuations are refused at once; what came between the two is settled
-            // too.
+            // From here on continuations are refused immediately. Those that were queued between
+            // the first `cancel_waiting` and this point are settled too.
             self.hub.lives.give_up();
             report.cancelled += self.hub.cancel_waiting().wait(end);
             report.abandoned = self.running_tasks();
@@ -222,14 +228,15 @@ impl WorkerPool {
         report.stopped = ended(&self.hub.metrics()) - ended(&asked);
     }
 
-    /// Cancels every task that was spawned by now. The pool stays open. Says how many of them had
-    /// not started.
+    /// Cancels every task that was spawned before this call. Returns how many of them had not
+    /// started. The pool stays open.
     ///
-    /// Those never run, and their handles say [`Cancelled`](crate::TaskError::Cancelled). One that
-    /// runs sees that it [`is_cancelled`](crate::TaskContext::is_cancelled), for the reason
-    /// [`PoolCancelled`](CancelReason::PoolCancelled); its result stays its own. What is spawned
-    /// after this call is not concerned, be it by a task that was. Never blocks, unless a closure's
-    /// drop does.
+    /// Tasks that had not started never run, and their handles say
+    /// [`Cancelled`](crate::TaskError::Cancelled). For a running task
+    /// [`is_cancelled`](crate::TaskContext::is_cancelled) becomes true, for the reason
+    /// [`PoolCancelled`](CancelReason::PoolCancelled), and its result is kept. Tasks that are
+    /// spawned after this call are not affected, even if a cancelled task spawns them. Never
+    /// blocks, unless a closure's drop does.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -256,14 +263,14 @@ impl WorkerPool {
         self.hub.cancel_all(&CancelReason::PoolCancelled)
     }
 
-    /// Gives the pool's token: it ends when all tasks are asked to stop, by
-    /// [`cancel_all`](Self::cancel_all) or a shutdown whose time [is
-    /// over](Self::shutdown_stopping). After a `cancel_all` the pool has a new one. It is a child
-    /// of the pool's own: to cancel it stops nothing of the pool.
+    /// Returns a token that ends when all tasks are asked to stop, by
+    /// [`cancel_all`](Self::cancel_all) or by a shutdown whose time [is
+    /// over](Self::shutdown_stopping). After a `cancel_all` the pool has a new token. The returned
+    /// token is a child of the pool's own, so cancelling it stops nothing in the pool.
     ///
-    /// For what belongs to the pool's work and is no task of it: a reader thread, a request, a call
-    /// that a thread from outside makes. Tasks need none: they have their
-    /// [`TaskContext`](crate::TaskContext).
+    /// Use it for things that belong to the pool's work but are not its tasks: a reader thread, a
+    /// request, a call from a thread outside the pool. Tasks do not need it, because they have
+    /// their [`TaskContext`](crate::TaskContext).
     ///
     /// ```
     /// use corepool::CancelReason;
@@ -291,9 +298,9 @@ impl WorkerPool {
 
 impl Drop for WorkerPool {
     fn drop(&mut self) {
-        // A deadline was set and has passed: what it left behind is not waited for after all. Or
-        // the last owner is one of the pool's own tasks, which its token's end drops: it would wait
-        // for what may wait for its own end.
+        // Either a shutdown has timed out, and what it left behind is not waited for. Or the last
+        // owner is one of the pool's own tasks, dropped because its token ended. Then a full
+        // shutdown would wait for work that may wait for this very drop.
         if self.hub.lives.was_given_up() || self.hub.lives.unsettled.is_settling_here() {
             self.close();
         } else {

@@ -1,4 +1,4 @@
-//! The end of a pool, waited for in async code.
+//! Waiting for the end of a pool in async code.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -14,17 +14,17 @@ use crate::lineage;
 use crate::worker;
 
 impl WorkerPool {
-    /// Closes the pool at once, and gives a future that waits until what is queued has run and the
-    /// threads have ended.
+    /// Closes the pool immediately, and returns a future that waits until all queued tasks have run
+    /// and the threads have ended.
     ///
-    /// It is [`shutdown`](Self::shutdown) for async code, on any runtime or none. The pool is
-    /// closed when this call returns, whether the future is polled or not; the future only waits.
-    /// It never blocks: the destructors of the threads' own thread-locals are waited for in a
-    /// thread that is started for that (if the system refuses one, then in place).
+    /// This is [`shutdown`](Self::shutdown) for async code, on any runtime or none. The pool is
+    /// closed when this call returns, whether or not the future is polled. The future only waits,
+    /// and it never blocks: a thread is started to wait for the destructors of the workers'
+    /// thread-locals. (If the system refuses that thread, the wait happens in place.)
     ///
-    /// May be called more than once, at once, and beside the other ways to end a pool. The future
-    /// borrows nothing: it can be spawned on a runtime. Inside one of the pool's own tasks it can't
-    /// wait for itself: there, and in a forked child, it is ready at once.
+    /// It may be called more than once, concurrently, and alongside the other ways to end a pool.
+    /// The future borrows nothing, so it can be spawned on a runtime. Inside one of the pool's own
+    /// tasks it cannot wait for itself. There, and in a forked child, it is ready immediately.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -43,10 +43,11 @@ impl WorkerPool {
     }
 }
 
-/// The future that [`WorkerPool::shutdown_async`] gives.
+/// The future that [`WorkerPool::shutdown_async`] returns.
 ///
-/// The last waker wins. After the end it stays ready. **Dropping** it part way is fine: the pool
-/// stays closed, runs what is queued and ends; dropping the pool then waits for the rest.
+/// Only the most recent waker is woken. Once ready, the future stays ready. **Dropping** it early
+/// is fine: the pool stays closed, runs what is queued, and ends. Dropping the pool then waits for
+/// the rest.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -61,12 +62,12 @@ pub struct ShutdownAsync {
     process: u32,
     /// None when there is nothing left to wait for.
     lives: Option<Arc<Lives>>,
-    /// Who we are among those who wait, from the first wait on.
+    /// The registration of this future among those that wait, from the first wait on.
     watcher: Option<Watcher>,
 }
 
 impl ShutdownAsync {
-    /// Whether waiting here would be waiting for oneself, or for threads that are not there.
+    /// Whether a wait here would be for the waiting task itself, or for threads that do not exist.
     fn must_not_wait(&self) -> bool {
         worker::is_inside(self.pool) || lineage::process() != self.process
     }

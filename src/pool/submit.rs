@@ -1,4 +1,4 @@
-//! The way of a task into the pool: admission, allocation, push.
+//! How a task enters the pool: admission, allocation, push.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use crate::spans::Caller;
 use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, QueuedTask, TaskContext};
 use crate::worker;
 
-/// What a task was asked to be beyond its closure.
+/// The options of a task, in addition to its closure.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) name: Option<Arc<str>>,
@@ -40,7 +40,7 @@ impl Options {
             && self.token.is_none()
     }
 
-    /// It makes no sense to start after this.
+    /// The time after which it makes no sense to start.
     fn latest_start(&self) -> Option<Instant> {
         match (self.start_by, self.finish_by) {
             (Some(start_by), Some(finish_by)) => Some(start_by.min(finish_by)),
@@ -48,7 +48,7 @@ impl Options {
         }
     }
 
-    /// What ends the wait for room, if anything does.
+    /// The token that ends the wait for room, if anything does.
     fn patience(&self) -> Option<CancelToken> {
         match (&self.token, self.latest_start()) {
             (None, None) => None,
@@ -58,7 +58,7 @@ impl Options {
         }
     }
 
-    /// What becomes of a task that will not start.
+    /// The outcome of a task that is already too late to start, if it is.
     fn too_late(&self) -> Option<Outcome> {
         if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Some(Outcome::Cancelled);
@@ -68,13 +68,13 @@ impl Options {
     }
 }
 
-/// What becomes of a task that is spawned.
+/// What happens to a spawned task.
 enum Way {
-    /// It is queued; a bounded pool gave it a place.
+    /// It is queued. A bounded pool gave it a place.
     Queue(Option<Permit>),
-    /// Its spawner runs it there and then.
+    /// Its spawner runs it immediately.
     RunHere,
-    /// It is settled so, without a run.
+    /// It is settled with this outcome and never runs.
     Refuse(Outcome),
 }
 
@@ -85,7 +85,7 @@ enum Room {
     TooLate,
 }
 
-/// As [`spawn_on`], for a task of which nothing special is asked: by far the most.
+/// Like [`spawn_on`], for a task without options, by far the most common kind.
 #[inline]
 pub(crate) fn spawn_plain<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
@@ -102,7 +102,7 @@ where
     TaskHandle::new(held)
 }
 
-/// Spawns as the pool's policy says; a refusal is a settled handle.
+/// Spawns according to the pool's policy. A refusal is a settled handle.
 pub(crate) fn spawn_on<Named, F, T>(hub: &Arc<Hub>, options: Options, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
@@ -112,8 +112,8 @@ where
     make_and_send::<Named, F, T>(hub, way, options, closure)
 }
 
-/// Spawns without a place, and so without waiting for one: for those who bound their tasks
-/// themselves.
+/// Spawns without a place in a bounded pool, and so without waiting for one. For callers that limit
+/// the number of their tasks themselves.
 pub(crate) fn spawn_without_place<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
@@ -126,8 +126,8 @@ where
     make_and_send::<Named, F, T>(hub, way, Options::default(), closure)
 }
 
-/// Spawns if there is room now. A refused closure is given back as it came, so it is brought into
-/// shape only once it is accepted.
+/// Spawns if there is room now. A refused closure is returned unchanged, so `shape` adapts it only
+/// once it is accepted.
 pub(super) fn try_spawn_on<F, G, T>(
     hub: &Arc<Hub>,
     options: Options,
@@ -145,7 +145,7 @@ where
     }
 }
 
-/// Waits for room without blocking. The closure is brought into shape as in [`try_spawn_on`].
+/// Waits for room without blocking. `shape` adapts the closure as in [`try_spawn_on`].
 pub(super) async fn spawn_async_on<F, G, T>(
     hub: &Arc<Hub>,
     options: Options,
@@ -163,8 +163,8 @@ where
     }
 }
 
-/// Makes the task, and sees that it goes its way. All that does not depend on the closure's type is
-/// elsewhere, so that it is not compiled for each closure.
+/// Creates the task and sends it on its way. Everything that does not depend on the closure's type
+/// is in other functions, so that it is not compiled again for each closure.
 fn make_and_send<Named, F, T>(
     hub: &Arc<Hub>,
     mut way: Way,
@@ -181,7 +181,7 @@ where
     }
     let extra = extra_for(hub, &mut way, &mut options, is_plain);
     let (queued, held) = task::make::<Named, _, T>(hub.id, extra, inside_caller(closure));
-    // By far the most go this way, so it is not left to `send`.
+    // By far the most tasks take this path, so it is not left to `send`.
     if let (Way::Queue(_), true) = (&way, is_plain) {
         if hub.push_to(options.target, queued, worker::index_in(hub.id)) == Gate::Closed {
             take_back(hub, held.as_unvalued());
@@ -192,7 +192,7 @@ where
     TaskHandle::new(held)
 }
 
-/// The closure as it runs: inside the span that its submitter is in.
+/// Wraps the closure so that it runs inside its submitter's span.
 #[inline(always)]
 fn inside_caller<F, T>(closure: F) -> impl FnOnce(&TaskContext) -> T + Send + 'static
 where
@@ -202,7 +202,7 @@ where
     move |context: &TaskContext| caller.run(|| closure(context))
 }
 
-/// It may have become too late during a wait for room.
+/// The task may have become too late during a wait for room.
 #[cold]
 fn end_if_late(way: &mut Way, options: &Options) {
     if let (Some(outcome), false) = (options.too_late(), matches!(way, Way::Refuse(_))) {
@@ -210,8 +210,7 @@ fn end_if_late(way: &mut Way, options: &Options) {
     }
 }
 
-/// The optional part of a task that is to be made. Takes out of `way` and `options` what goes into
-/// it.
+/// The optional part of a new task. It takes the values that it needs out of `way` and `options`.
 fn extra_for(
     hub: &Arc<Hub>,
     way: &mut Way,
@@ -220,8 +219,8 @@ fn extra_for(
 ) -> Option<Extra> {
     let is_bare = is_plain && options.name.is_none();
     let permit = match way {
-        // In a bounded pool a task without a place has an age all the same: it stands among those
-        // that have one.
+        // In a bounded pool even a task without a place has an age, because it is queued among
+        // tasks that have one.
         Way::Queue(_) if is_bare && hub.admission.is_none() && !hub.measures_tasks() => {
             return None;
         }
@@ -246,7 +245,7 @@ fn plan_for(hub: &Hub, options: &Options) -> Box<Plan> {
     Box::new(Plan { worker, start_by, run_for, unsettled, ..Plan::default() })
 }
 
-/// Sees that a task that was made goes its way.
+/// Sends a new task on its way.
 fn send(hub: &Arc<Hub>, way: &Way, options: &Options, queued: QueuedTask, held: &HeldTask<()>) {
     match *way {
         Way::Queue(_) => {
@@ -257,7 +256,7 @@ fn send(hub: &Arc<Hub>, way: &Way, options: &Options, queued: QueuedTask, held: 
             }
         }
         Way::RunHere => {
-            // Claimed first: a token that ends is to find a task that runs, not one in a queue.
+            // Claimed first: a token that ends now must find a running task, not a queued one.
             let claimed = queued.claim().expect("nobody else has seen the task");
             if !options.are_plain() {
                 tie(hub, options, held);
@@ -268,7 +267,7 @@ fn send(hub: &Arc<Hub>, way: &Way, options: &Options, queued: QueuedTask, held: 
     }
 }
 
-/// The closure's drop is user code, and not to be seen as a panic.
+/// Dropping the closure runs user code, whose panic must not reach the caller.
 #[cold]
 fn refuse(hub: &Hub, outcome: Outcome, queued: QueuedTask) {
     let _settled = queued.settle_unrun(outcome);
@@ -276,7 +275,8 @@ fn refuse(hub: &Hub, outcome: Outcome, queued: QueuedTask) {
     hub.count_unrun(outcome);
 }
 
-/// Ties the task to what may end it. If that has ended already, so does the task.
+/// Ties the task to everything that may end it. If one of these has already ended, the task ends
+/// too.
 #[cold]
 fn tie(hub: &Hub, options: &Options, held: &HeldTask<()>) {
     let mut ended = None;
@@ -302,8 +302,8 @@ fn tie(hub: &Hub, options: &Options, held: &HeldTask<()>) {
     }
 }
 
-/// The pool was closed while the task was pushed. If no worker took it, nobody may be left to do
-/// so.
+/// The pool was closed while the task was pushed. If no worker has taken the task, there may be
+/// none left to take it.
 #[cold]
 fn take_back(hub: &Hub, held: &HeldTask<()>) {
     if held.settle_unrun(Outcome::Closed).is_some() {
@@ -311,7 +311,7 @@ fn take_back(hub: &Hub, held: &HeldTask<()>) {
     }
 }
 
-/// A refusal that gives the closure back.
+/// A refusal that returns the closure.
 #[cold]
 fn refused<F>(hub: &Hub, reason: Outcome, closure: F) -> SpawnError<F> {
     hub.count_unqueued();
@@ -319,32 +319,32 @@ fn refused<F>(hub: &Hub, reason: Outcome, closure: F) -> SpawnError<F> {
     if reason == Outcome::Full { SpawnError::Full(closure) } else { SpawnError::Closed(closure) }
 }
 
-/// Whose room a task takes: nobody's, if only one worker may run it. Such a task can neither be run
-/// by its spawner nor wait for that worker's own room.
+/// The admission from which a task needs room. A task that only one worker may run needs none: its
+/// spawner cannot run it, and cannot wait for room at that one worker.
 fn room_for<'a>(hub: &'a Hub, options: &Options) -> Option<&'a Arc<Admission>> {
     hub.admission.as_ref().filter(|_| options.target.worker.is_none())
 }
 
-/// What becomes of a task, by the pool's policy. Blocks for room if that is the policy.
+/// Decides what happens to a task by the pool's policy. Blocks for room if that is the policy.
 fn way_for(hub: &Hub, options: &Options) -> Way {
     if hub.is_closed() {
         return Way::Refuse(Outcome::Closed);
     }
     let Some(admission) = room_for(hub, options) else { return Way::Queue(None) };
     match options.too_late() {
-        // It takes nobody's place.
+        // It takes up no place.
         Some(outcome) => Way::Refuse(outcome),
         None => admit(hub, admission, options),
     }
 }
 
-/// What becomes of a task that does not wait for room; or why it is refused.
+/// Decides what happens to a task that does not wait for room, or why it is refused.
 fn way_at_once(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
     if hub.is_closed() {
         return Err(Outcome::Closed);
     }
     let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
-    // As in `way_for`: who is told that the pool is full would try again.
+    // As in `way_for`. If the caller were told that the pool is full, it would try again.
     if let Some(outcome) = options.too_late() {
         return Ok(Way::Refuse(outcome));
     }
@@ -352,7 +352,7 @@ fn way_at_once(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
     Ok(Way::Queue(Some(permit)))
 }
 
-/// What becomes of a task that awaits room; or why it is refused.
+/// Decides what happens to a task that awaits room, or why it is refused.
 async fn way_awaited(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
     if hub.is_closed() {
         return Err(Outcome::Closed);
@@ -372,7 +372,7 @@ async fn way_awaited(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
     }
 }
 
-/// A bounded pool's answer, by its policy.
+/// A bounded pool's decision, by its policy.
 fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Way {
     loop {
         let given_back = admission.given_back();
@@ -390,20 +390,20 @@ fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Way {
                 Room::TooLate => Way::Refuse(options.too_late().unwrap_or(Outcome::Cancelled)),
             },
             WhenFull::DropOldest if hub.drop_oldest() => continue,
-            // Those that waited a moment ago were taken by workers, who had ended others before.
+            // The tasks that waited a moment ago were taken by workers that had finished others.
             WhenFull::DropOldest if admission.given_back() != given_back => continue,
             WhenFull::DropOldest => Way::Refuse(Outcome::Full),
         };
     }
 }
 
-/// What the caller must not wait for it runs; but in the depth of a chain of such tasks it is
-/// queued over capacity.
+/// A caller that must not wait runs the task itself. Deep in a chain of such tasks, the task is
+/// queued over capacity instead.
 fn run_here_or_queue() -> Way {
     if worker::may_run_in_caller() { Way::RunHere } else { Way::Queue(None) }
 }
 
-/// Blocks until there is room, or the token ends.
+/// Blocks until there is room or the token ends.
 fn block_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Room {
     let mut wait = WaitForRoom::new(admission, token);
     parker::with_current(|parker, waker| {
@@ -411,7 +411,8 @@ fn block_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Roo
             if let Poll::Ready(room) = wait.poll(waker) {
                 return room;
             }
-            // A worker of another pool lends its core there: what leaves the room may wait for it.
+            // A worker of another pool lends its core, because the task that makes room may wait
+            // for it.
             parker.park_lending(None);
         }
     })
@@ -422,7 +423,7 @@ async fn wait_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -
     poll_fn(move |cx| wait.poll(cx.waker())).await
 }
 
-/// A stand in the line for room, that may be left early.
+/// A place in the queue of submitters that wait for room. The submitter may give it up early.
 struct WaitForRoom<'a> {
     admission: &'a Arc<Admission>,
     standing: Option<InLine>,

@@ -1,4 +1,4 @@
-//! A task described before it is spawned.
+//! A task that is configured before it is spawned.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -15,9 +15,9 @@ use crate::hub::Hub;
 use crate::id::WorkerId;
 use crate::task::TaskContext;
 
-/// Describes one task; made by [`WorkerPool::task`](crate::WorkerPool::task).
+/// Configures one task. Created by [`WorkerPool::task`](crate::WorkerPool::task).
 ///
-/// A task described here costs some bytes more than a plain one.
+/// A task that is configured here takes some bytes more than a plain one.
 #[must_use = "nothing is spawned until `spawn` is called"]
 pub struct TaskBuilder<'pool> {
     hub: &'pool Arc<Hub>,
@@ -29,32 +29,32 @@ impl<'pool> TaskBuilder<'pool> {
         Self { hub, options: Options::default() }
     }
 
-    /// Names the task, for events and reports. Without a name they show the closure's type, which
-    /// says in which function it was written.
+    /// Names the task, for events and reports. Without a name they show the type of the closure,
+    /// which says in which function it was written.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.options.name = Some(name.into());
         self
     }
 
-    /// Says how urgent the task is; [`Priority`] says what that means.
+    /// Sets how urgent the task is. [`Priority`] explains the effect.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.options.target.priority = priority;
         self
     }
 
-    /// Has the task run on this worker and on no other. It waits until that worker is free, and
-    /// needs no room in a bounded queue.
+    /// Makes the task run on this worker and on no other. It waits until that worker is free, and
+    /// it needs no room in a bounded queue.
     ///
-    /// **Not always on the same thread:** while the worker's own task waits, in
+    /// **It may run on another thread.** While the worker's own task waits, in
     /// [`blocking`](fn@crate::blocking) or for another task, a [spare
-    /// worker](crate::Builder::spare_workers) stands in for it, and runs what was meant for it on
-    /// that core. The [context](TaskContext::worker) names the same worker, but thread-locals are
-    /// others, and the task that waits has not ended. Where that matters, as for a C library with
-    /// state in its thread, build the pool with `spare_workers(0)`.
+    /// worker](crate::Builder::spare_workers) stands in for the worker, and runs its tasks on the
+    /// same core. The [context](TaskContext::worker) names the same worker, but thread-locals
+    /// differ, and the waiting task has not ended. If that matters, for example for a C library
+    /// that keeps state in its thread, build the pool with `spare_workers(0)`.
     ///
-    /// A task that waits for it does not run it in place, unless it is on that worker. Tasks that
-    /// wait in a circle for tasks placed on one another's workers need a [spare
-    /// worker](crate::Builder::spare_workers) each; without one they wait for ever.
+    /// A task that waits for the placed task does not run it in place, unless it is on that worker.
+    /// Tasks that wait in a circle for tasks placed on one another's workers need a [spare
+    /// worker](crate::Builder::spare_workers) each. Without one they wait for ever.
     ///
     /// # Panics
     /// If the pool has no such worker.
@@ -74,8 +74,8 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Gives the task up if it has not started by then: it never runs, and its handle says
-    /// [`Expired`](crate::TaskError::Expired), at that time.
+    /// Gives the task up if it has not started by this time. It then never runs, and its handle
+    /// settles as [`Expired`](crate::TaskError::Expired) at this time.
     ///
     /// ```
     /// use std::time::Instant;
@@ -89,17 +89,18 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// As [`start_by`](Self::start_by), counted from now.
+    /// Like [`start_by`](Self::start_by), counted from now.
     pub fn start_within(self, time: Duration) -> Self {
         self.start_by(clock::after(time))
     }
 
-    /// Gives the task up if it has not started by then, as [`start_by`](Self::start_by) does, and
-    /// asks it to stop if it runs.
+    /// Gives the task up if it has not started by this time, as [`start_by`](Self::start_by) does.
+    /// If it is already running, asks it to stop.
     ///
-    /// The task sees that by [`TaskContext::is_cancelled`], for the reason
-    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed). One that does not look goes on, and
-    /// its handle settles when it ends: so spawn it by [`spawn_with`](Self::spawn_with), and look.
+    /// The task learns of it through [`TaskContext::is_cancelled`], for the reason
+    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed). A task that does not check goes on,
+    /// and its handle settles when it ends. So spawn it with [`spawn_with`](Self::spawn_with), and
+    /// check.
     ///
     /// ```
     /// use corepool::CancelReason;
@@ -125,10 +126,11 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Asks the task to stop when it has run for so long. The time counts from its start.
+    /// Asks the task to stop when it has run for this long. The time counts from its start.
     ///
-    /// The task sees that by [`TaskContext::is_cancelled`]. One that does not look goes on, and its
-    /// handle settles when it ends: so spawn it by [`spawn_with`](Self::spawn_with), and look.
+    /// The task learns of it through [`TaskContext::is_cancelled`]. A task that does not check goes
+    /// on, and its handle settles when it ends. So spawn it with [`spawn_with`](Self::spawn_with),
+    /// and check.
     ///
     /// ```
     /// use corepool::CancelReason;
@@ -148,8 +150,8 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Ties the task to a token: when that ends, a task that has not started is cancelled at once,
-    /// and one that runs is asked to stop.
+    /// Ties the task to a token. When the token ends, a task that has not started is cancelled
+    /// immediately, and a running one is asked to stop.
     ///
     /// ```
     /// use corepool::{CancelToken, TaskError};

@@ -1,10 +1,10 @@
-//! The lock of a queue's front: taken with one exchange, given back with one plain store.
+//! The lock of a queue's front: one exchange takes it, and one plain store releases it.
 //!
-//! A lock that wakes sleepers needs a second exchange to give it back, which is a tenth of what a
-//! task costs here. This one is held for some tens of instructions, never over user code and never
-//! over a system call, so who finds it taken looks again soon; should the holder have been
-//! preempted, the one who waits first yields its core and then sleeps in small steps, so it never
-//! spins without a bound.
+//! A lock that wakes sleepers needs a second exchange to release it. That would be a tenth of what
+//! a task costs here. This lock is held for some tens of instructions, and never over user code or
+//! a system call. So a thread that finds it taken retries soon. In case the holder was preempted,
+//! the waiter then yields its core, and after that sleeps in small steps, so it never spins without
+//! a bound.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct FrontLock<T> {
     inside: UnsafeCell<T>,
 }
 
-// SAFETY: the lock gives access to one thread at a time, and what is inside may go to any thread.
+// SAFETY: the lock gives access to one thread at a time, and its content may go to any thread.
 unsafe impl<T: Send> Sync for FrontLock<T> {}
 
 impl<T> FrontLock<T> {
@@ -55,7 +55,7 @@ impl<T> FrontLock<T> {
             }
             tries += 1;
             match tries {
-                // A model knows no time: it waits by letting others run.
+                // A model has no time: it waits by letting other threads run.
                 _ if cfg!(any(corepool_loom, corepool_shuttle)) => spin_loop(),
                 0..=SPINS => retry.pause(),
                 _ if tries <= SPINS + YIELDS => thread::yield_now(),
@@ -74,7 +74,8 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the guard is the right to the inside, and the result's lifetime is the guard's.
+        // SAFETY: holding the guard is the right to access the content, and the result has the
+        // guard's lifetime.
         self.lock.inside.with(|inside| unsafe { &*inside })
     }
 }

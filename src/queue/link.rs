@@ -1,10 +1,10 @@
-//! The link that an item carries so that it can stand in a [`Queue`](super::Queue).
+//! The link inside an item that lets it be part of a [`Queue`](super::Queue).
 
 use core::ptr::{self, NonNull};
 
 use crate::sync::{AtomicPtr, Ordering, planted};
 
-/// One item's place in a list: who comes next.
+/// An item's place in a list: a pointer to its successor.
 #[derive(Debug)]
 pub(crate) struct Link {
     next: AtomicPtr<Link>,
@@ -24,25 +24,26 @@ impl Link {
         self.next.load(order)
     }
 
-    /// Prepares a link that nobody else can reach.
+    /// Prepares a link that no other thread can reach.
     #[inline]
     pub(super) fn set_next(&self, next: *mut Link) {
         // ORDERING: the exchange of `last` that makes this link reachable releases the store.
         self.next.store(next, Ordering::Relaxed);
     }
 
-    /// Makes a successor visible: the moment at which a push has happened.
+    /// Makes a successor visible. At this moment the push has happened.
     #[inline]
     pub(super) fn publish(&self, next: *mut Link) {
-        // SeqCst: the pusher's half of the handshake with a worker that goes idle. It looks for
-        // sleepers after this.
+        // SeqCst: this is the pusher's half of the handshake with a worker that goes idle. The
+        // pusher looks for sleepers after this.
         // ORDERING: the weaker one is a planted bug.
         let order = planted(mutant!("publish_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         self.next.store(next, order);
     }
 }
 
-/// A model takes the end of a link for a write: whoever still touches it then is found out.
+/// In a model, dropping a link counts as a write, so that the model finds any thread that still
+/// touches it.
 #[cfg(corepool_loom)]
 impl Drop for Link {
     fn drop(&mut self) {
@@ -52,19 +53,19 @@ impl Drop for Link {
     }
 }
 
-/// An owning pointer to something that carries a [`Link`].
+/// An owning pointer to something that contains a [`Link`].
 ///
 /// # Safety
-/// - `into_link` gives a pointer to a link that stays valid and in place until `from_link` gets it
-///   back;
-/// - `from_link` of that pointer gives the same item back.
+/// - `into_link` returns a pointer to a link that stays valid and in place until the pointer is
+///   passed to `from_link`;
+/// - `from_link` of that pointer returns the same item.
 pub(crate) unsafe trait Linked: Sized {
-    /// Turns the item into its link; the list owns it from here.
+    /// Turns the item into its link. The list owns it from here on.
     fn into_link(self) -> NonNull<Link>;
 
     /// Turns a link back into its item.
     ///
     /// # Safety
-    /// - `link` came from `into_link` of the same type, and is given back just once.
+    /// - `link` came from `into_link` of the same type, and is passed to `from_link` only once.
     unsafe fn from_link(link: NonNull<Link>) -> Self;
 }

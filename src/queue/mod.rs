@@ -1,8 +1,9 @@
-//! An unbounded first-in first-out queue: a push is two exchanges, a pop happens under a small
+//! An unbounded first-in first-out queue: a push is two exchanges, and a pop runs under a small
 //! lock.
 //!
-//! The links live inside the items, so pushing allocates nothing. `README.md` beside this file has
-//! the protocol and the argument; [`Queue`] knows nothing of tasks and is modelled with integers.
+//! The links are inside the items, so pushing allocates nothing. `README.md` beside this file
+//! describes the protocol and why it is right. [`Queue`] knows nothing of tasks, and its models use
+//! integers.
 
 mod front;
 mod link;
@@ -29,40 +30,41 @@ pub(crate) use sweep::Cursor;
 pub(crate) enum Pop<T> {
     /// The oldest item.
     Item(T),
-    /// Nothing was there.
+    /// The queue was empty.
     Empty,
-    /// A pusher stands between its two exchanges: it will link its item, and then look who sleeps.
+    /// A pusher is between its two exchanges. It will link its item, and then look for a sleeper.
     Gap,
 }
 
-/// Many threads push; whoever holds the front's lock pops.
+/// Many threads push. The thread that holds the front's lock pops.
 pub(crate) struct Queue<T: Linked> {
     back: CachePadded<Back>,
     front: CachePadded<FrontLock<Front>>,
-    /// Stands in the list when it would be empty otherwise. Boxed: its address must not move.
+    /// It is in the list when the list would be empty otherwise. Boxed, because its address must
+    /// not change.
     stub: NonNull<Link>,
     items: PhantomData<T>,
 }
 
-/// What pushers change. A line for each: where many push, the one is on its way while the other is
-/// changed.
+/// The part that pushers change. Each field has its own cache line: when many threads push, one
+/// line can travel while the other is changed.
 struct Back {
     last: AtomicPtr<Link>,
     pushed: CachePadded<AtomicUsize>,
 }
 
-/// The poppers' cache line.
+/// The part that poppers change, on one cache line.
 struct Front {
     first: NonNull<Link>,
     taken: usize,
-    /// How often a sweep was here; see `sweep.rs`.
+    /// How many steps of sweeps have run; see `sweep.rs`.
     sweeps: usize,
 }
 
 // SAFETY: the raw pointers are links of items that the queue owns, and items may move between
 // threads because `T: Send`. `first` is reached only under the front's lock.
 unsafe impl<T: Linked + Send> Send for Queue<T> {}
-// SAFETY: as for `Send`; sharing the queue gives other threads items by value, never by reference.
+// SAFETY: as for `Send`. Sharing the queue gives other threads items by value, never by reference.
 unsafe impl<T: Linked + Send> Sync for Queue<T> {}
 
 impl<T: Linked> Queue<T> {
@@ -83,8 +85,8 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Appends one item. Never waits. The item is there for every look that comes after this call
-    /// in the single order of `SeqCst` accesses.
+    /// Appends one item. Never waits. Every look that comes after this call in the single order of
+    /// `SeqCst` accesses sees the item.
     #[inline]
     pub(crate) fn push(&self, item: T) {
         let link = item.into_link();
@@ -93,7 +95,7 @@ impl<T: Linked> Queue<T> {
         self.append(link, link);
     }
 
-    /// As [`push`](Self::push), for a queue into which only the calling thread ever pushes: it
+    /// Like [`push`](Self::push), for a queue into which only the calling thread ever pushes. It
     /// counts without an exchange.
     #[inline]
     pub(crate) fn push_alone(&self, item: T) {
@@ -107,8 +109,8 @@ impl<T: Linked> Queue<T> {
         self.take(&mut self.front.lock())
     }
 
-    /// Takes the oldest item if it is this one, which the caller knows to be alive; what a worker
-    /// does for a task it is about to run itself.
+    /// Takes the oldest item if it is `wanted`, which the caller knows to be alive. A worker does
+    /// this for a task that it is about to run itself.
     #[inline]
     pub(crate) fn pop_if(&self, wanted: NonNull<Link>) -> Option<T> {
         let mut front = self.front.lock();
@@ -122,24 +124,24 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Takes the oldest item for the caller and moves up to `limit - 1` of those behind it to
+    /// Takes the oldest item for the caller, and moves up to `limit - 1` of those behind it to
     /// `home`.
     ///
-    /// At most half of what waits, rounded up, is taken: the rest stays for whoever comes next.
-    /// Only `home`'s owner pushes into `home`, and the caller is it.
+    /// It takes at most half of the waiting items, rounded up, and leaves the rest to other
+    /// poppers. Only the owner of `home` pushes into `home`, and the caller is that owner.
     #[inline]
     pub(crate) fn pop_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
         self.steal_batch(limit, usize::MAX, home)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), but if `long` or more are moved it is done in reverse:
-    /// the caller gets the youngest of the items, and the oldest is the last in `home`.
+    /// Like [`pop_batch`](Self::pop_batch), but a batch that moves `long` or more items is
+    /// reversed: the caller gets the youngest item, and the oldest is the last in `home`.
     #[inline]
     pub(crate) fn steal_batch(&self, limit: usize, long: usize, home: &Self) -> (Pop<T>, usize) {
         self.take_batch(2, limit, long, home)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), but all that waits is moved: up to the limit, and not the
+    /// Like [`pop_batch`](Self::pop_batch), but moves all waiting items up to the limit, except the
     /// last.
     #[inline]
     pub(crate) fn clear_batch(&self, limit: usize, home: &Self) -> (Pop<T>, usize) {
@@ -170,12 +172,12 @@ impl<T: Linked> Queue<T> {
         let oldest = oldest.into_link();
         let rest = turn_round(oldest, head, tail);
         home.append_alone(rest, oldest, count);
-        // SAFETY: `tail` came in by `into_link`, has left the list with its chain, and is in no
-        // other.
+        // SAFETY: `tail` came from `into_link`, has left the list with its chain, and is in no
+        // other list.
         (Pop::Item(unsafe { T::from_link(tail) }), count)
     }
 
-    /// Whether no pushed item is left and no pusher stands in the gap.
+    /// Whether no pushed item is left and no pusher is in the gap.
     pub(crate) fn is_empty(&self) -> bool {
         if !self.looks_empty() {
             return false;
@@ -184,16 +186,16 @@ impl<T: Linked> Queue<T> {
         self.is_empty_locked(&front)
     }
 
-    /// Whether nothing is here, as one load without the lock can tell: a queue with an item, or
-    /// with a pusher in the gap, never looks empty.
+    /// Whether the queue is empty, as far as one load without the lock can tell. A queue with an
+    /// item, or with a pusher in the gap, never looks empty.
     #[inline]
     pub(crate) fn looks_empty(&self) -> bool {
         self.back.last.load(Ordering::SeqCst) == self.stub.as_ptr()
     }
 
-    /// Whether a pop would find an item now: the last look of a worker that goes to sleep.
+    /// Whether a pop would find an item now. This is the last look of a worker that goes to sleep.
     ///
-    /// A pusher in the gap counts as nothing: it has not finished its push, and when it has it
+    /// A pusher in the gap counts as no item. It has not finished its push, and when it has, it
     /// looks for a sleeper itself.
     pub(crate) fn has_item(&self) -> bool {
         if self.looks_empty() {
@@ -214,8 +216,8 @@ impl<T: Linked> Queue<T> {
         (front.first != self.stub).then(|| self.ask(front.first, question))
     }
 
-    /// Takes the oldest item if the answer is yes. Asked and taken under one lock: an address alone
-    /// does not tell an item from a later one in the same place.
+    /// Takes the oldest item if the answer is yes. It asks and takes under one lock, because an
+    /// address alone does not distinguish an item from a later one in the same place.
     pub(crate) fn pop_when(&self, question: impl FnOnce(&T) -> bool) -> Option<T> {
         let mut front = self.front.lock();
         self.skip_stub(&mut front);
@@ -232,9 +234,9 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// How many items wait. Exact when nobody pushes or pops at the moment.
+    /// How many items wait. Exact if no thread pushes or pops at the moment.
     pub(crate) fn len(&self) -> usize {
-        // Most queues of a large pool are empty, and this is asked of all.
+        // Most queues of a large pool are empty, and this is called for all of them.
         if self.looks_empty() {
             return 0;
         }
@@ -242,27 +244,27 @@ impl<T: Linked> Queue<T> {
         self.waiting(&front)
     }
 
-    /// How many items were ever pushed, those moved in from other queues included.
+    /// How many items were ever pushed, including those moved in from other queues.
     pub(crate) fn pushed(&self) -> usize {
         self.count().wrapping_sub(first::WORD)
     }
 
     fn count(&self) -> usize {
-        // ORDERING: a statistic; partner of nothing.
+        // ORDERING: a statistic; it has no partner.
         self.back.pushed.load(Ordering::Relaxed)
     }
 
     /// Asks a question about an item that stays in the list. The caller holds the front's lock.
     fn ask<R>(&self, at: NonNull<Link>, question: impl FnOnce(&T) -> R) -> R {
-        // SAFETY: `at` is an item's link, and the lock keeps others from taking it; it is not
-        // dropped here, so it has not been given back.
+        // SAFETY: `at` is the link of an item, and the lock keeps other threads from taking it. The
+        // item is not dropped here, so it still belongs to the list.
         let item = ManuallyDrop::new(unsafe { T::from_link(at) });
         question(&item)
     }
 
     fn waiting(&self, front: &Front) -> usize {
-        // A pusher counts before it links, so `taken` never runs ahead of what this thread sees by
-        // more than a pusher's gap; the clamp keeps a torn reading from looking like 2^64 items.
+        // A pusher counts before it links, so `taken` exceeds the count that this thread sees by at
+        // most a pusher's gap. The clamp keeps a torn reading from looking like 2^64 items.
         let waiting = self.count().wrapping_sub(front.taken);
         if waiting > usize::MAX / 2 { 0 } else { waiting }
     }
@@ -273,24 +275,24 @@ impl<T: Linked> Queue<T> {
             && self.back.last.load(Ordering::SeqCst) == self.stub.as_ptr()
     }
 
-    /// Appends the chain `head ..= tail`, already linked inside.
+    /// Appends the chain `head ..= tail`, which is already linked inside.
     #[inline]
     fn append(&self, head: NonNull<Link>, tail: NonNull<Link>) {
         link_at(tail).set_next(ptr::null_mut());
-        // SeqCst: `looks_empty` may be a sleeper's last look, so this takes part in the handshake;
-        // and it makes the previous pusher's item visible as memory to write to.
+        // SeqCst: `looks_empty` may be the last look of a sleeper, so this takes part in that
+        // handshake. It also makes the previous pusher's item visible as memory to write to.
         // ORDERING: the weaker ones are planted bugs.
         let order = planted(mutant!("append_unreleased"), Ordering::SeqCst, Ordering::Acquire);
         let order = planted(mutant!("append_unacquired"), order, Ordering::Release);
         let before = self.back.last.swap(tail.as_ptr(), order);
         // `before` cannot have been freed: an item leaves the queue only when it has a successor or
-        // is still the last one, and it is neither until the next line.
+        // is still the last one, and neither is true until the next line.
         let before = NonNull::new(before).expect("the list is never without a last link");
         link_at(before).publish(head.as_ptr());
     }
 
-    /// The first half of a [`push`](Self::push); the closure is the other one. Between them stands
-    /// the gap.
+    /// The first half of a [`push`](Self::push). The closure is the other half. The gap is between
+    /// them.
     #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
     pub(crate) fn push_halfway(&self, item: T) -> impl FnOnce() {
         let link = item.into_link();
@@ -322,7 +324,7 @@ impl<T: Linked> Queue<T> {
             front.first = self.stub;
             return self.taken(front, first);
         }
-        // A pusher exchanged `last` after we looked. It may have linked already.
+        // A pusher exchanged `last` after the load above. It may have linked already.
         match NonNull::new(link_at(first).next()) {
             Some(next) => {
                 front.first = next;
@@ -334,12 +336,12 @@ impl<T: Linked> Queue<T> {
 
     fn taken(&self, front: &mut Front, first: NonNull<Link>) -> Pop<T> {
         front.taken = front.taken.wrapping_add(1);
-        // SAFETY: `first` came in by `into_link` of an item, has just left the list, and only one
-        // caller can take it because the front's lock is held.
+        // SAFETY: `first` came from `into_link` of an item and has just left the list. Only one
+        // caller can take it, because the front's lock is held.
         Pop::Item(unsafe { T::from_link(first) })
     }
 
-    /// Steps over the stub when it stands in front of an item.
+    /// Steps over the stub when it is in front of an item.
     #[inline]
     fn skip_stub(&self, front: &mut Front) {
         if front.first == self.stub {
@@ -349,16 +351,16 @@ impl<T: Linked> Queue<T> {
         }
     }
 
-    /// Lets the stub take the place of the last item. Fails when a pusher came in between.
+    /// Puts the stub in the place of the last item. Fails when a pusher came in between.
     fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
         link_at(self.stub).set_next(ptr::null_mut());
-        // SeqCst, as every change of `last`. Release and acquire would do in the language: whoever
-        // exchanges `last` next sees the stub's empty link. But Miri, until its issue 5104 was
-        // mended in June 2026, let a look see this change though a pusher's SeqCst one had come
-        // after it.
+        // SeqCst, as every change of `last`. Release and acquire would be enough in the language:
+        // the next thread that exchanges `last` sees the stub's empty link. But until its issue
+        // 5104 was fixed in June 2026, Miri let a look see this change even though a pusher's
+        // SeqCst change had come after it.
         // ORDERING: the weaker one is a planted bug.
         let order = planted(mutant!("put_stub_unreleased"), Ordering::SeqCst, Ordering::Acquire);
-        // ORDERING: relaxed on failure, because the caller then looks at the link, with its own
+        // ORDERING: relaxed on failure, because the caller then loads the link, with its own
         // ordering.
         self.back
             .last
@@ -377,8 +379,8 @@ impl<T: Linked> Queue<T> {
         }
         self.skip_stub(front);
         let head = front.first;
-        // Looked at once: a pusher may link behind the stub at any moment from here, and then the
-        // walk below would take the stub along as if it were an item.
+        // Checked once: from here on a pusher may link behind the stub at any moment, and then the
+        // walk below would take the stub for an item.
         if !mutant!("stub_in_chain") && head == self.stub {
             return None;
         }
@@ -403,8 +405,8 @@ impl<T: Linked> Drop for Queue<T> {
                 break;
             }
         }
-        // SAFETY: the stub came from a box in `new`, and no pusher can be under way: we own the
-        // queue.
+        // SAFETY: the stub came from a box in `new`, and no pusher can be under way, because the
+        // drop owns the queue.
         drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
     }
 }
@@ -424,7 +426,7 @@ fn link_at<'a>(link: NonNull<Link>) -> &'a Link {
     unsafe { link.as_ref() }
 }
 
-/// Turns the chain `head .. tail` round, without its tail, and puts `oldest` at its end. Gives its
+/// Reverses the chain `head .. tail`, without its tail, and puts `oldest` at its end. Returns its
 /// new head.
 fn turn_round(oldest: NonNull<Link>, head: NonNull<Link>, tail: NonNull<Link>) -> NonNull<Link> {
     let (mut behind, mut at) = (oldest, head);

@@ -1,7 +1,7 @@
-//! Models of the queue: who pushes, pops, steals or sweeps while others do the same.
+//! Models of the queue: threads that push, pop, steal or sweep while others do the same.
 //!
-//! The items are numbers in boxes. Each notes that it was dropped, and whether two threads touched
-//! it at once; each must come out once, in its pusher's order.
+//! The items are numbers in boxes. Each records that it was dropped, and whether two threads
+//! touched it at once. Each must come out once, in its pusher's order.
 
 mod sweeps;
 
@@ -38,13 +38,13 @@ impl Item {
             dropped,
             _track: Track::new(()),
         });
-        // SAFETY: nobody else knows the item yet.
+        // SAFETY: no other thread knows the item yet.
         item.number.with_mut(|place| unsafe { *place = number });
         item
     }
 
     pub(crate) fn number(&self) -> u32 {
-        // SAFETY: who holds an item holds it alone; loom checks it.
+        // SAFETY: the thread that holds an item holds it alone; loom checks it.
         self.number.with(|place| unsafe { *place })
     }
 }
@@ -66,14 +66,15 @@ unsafe impl Linked for Box<Item> {
     }
 
     unsafe fn from_link(link: NonNull<Link>) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `link` came from `into_link` and is passed here only
+        // once.
         unsafe { Box::from_raw(link.cast::<Item>().as_ptr()) }
     }
 }
 
 type Numbers = Queue<Box<Item>>;
 
-/// Two queues: tasks wait in the first, a thief moves them to the second.
+/// Two queues: tasks wait in the first, and a thief moves them to the second.
 struct Pair {
     from: Numbers,
     home: Numbers,
@@ -107,12 +108,12 @@ fn number(popped: Pop<Box<Item>>) -> Option<u32> {
     }
 }
 
-/// At most so many pops, whatever they find.
+/// Pops `tries` times, whatever it finds.
 fn pop_some(queue: &Numbers, tries: usize) -> Vec<u32> {
     (0..tries).filter_map(|_| pop(queue)).collect()
 }
 
-/// All that is left when no pusher is under way.
+/// Pops all that is left when no pusher is under way.
 fn drain(queue: &Numbers) -> Vec<u32> {
     let mut left = Vec::new();
     loop {
@@ -128,7 +129,7 @@ fn drain(queue: &Numbers) -> Vec<u32> {
     left
 }
 
-/// Each of these came out once, and in this order as far as they are of one hundred.
+/// Checks that each of `all` came out once, and that those of each hundred came out in this order.
 #[track_caller]
 fn assert_all_in_order(popped: &[u32], all: &[u32]) {
     assert_all(popped, all);
@@ -388,7 +389,7 @@ fn no_look_misses_a_push_that_is_over() {
             let shared = Arc::clone(&shared);
             move || {
                 push_all(&shared.0, &[2]);
-                // ORDERING: release, partner of the look below.
+                // ORDERING: release, partner of the load below.
                 shared.1.store(true, Ordering::Release);
             }
         });

@@ -1,48 +1,49 @@
-//! Taking dead items out of the middle of a queue, a part of it at a time.
+//! Taking dead items out of the middle of a queue, some of them at a time.
 //!
-//! Between two steps the lock is free, and the front may be popped. The cursor says behind which
-//! item to go on, and how many items stood in front of that one, itself included. Items leave the
-//! queue at its front, or by a sweep. So unless as many were popped since, or another sweep was
-//! here, that item is in the queue still. Else the sweep begins at the front again, which has come
-//! past the cursor or was looked at by the other one: nothing is left out for long.
+//! Between two steps the lock is free, and other threads may pop at the front. The cursor says
+//! behind which item to continue, and how many items stood up to and including that item. Items
+//! leave the queue only at its front or by a sweep. So the item is still in the queue if fewer
+//! items than that were popped since, and no other sweep has run. Otherwise the sweep starts at the
+//! front again. In that case either the front has moved past the cursor, or the other sweep has
+//! looked at the items, so no item is left out for long.
 
 use core::ptr::NonNull;
 
 use super::{Front, Link, Linked, Pop, Queue, link_at};
 
-/// Where a sweep goes on.
+/// Where a sweep continues.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     /// The last item that was looked at and stays. None at the front.
     before: Option<NonNull<Link>>,
-    /// How many items stood in front of the next one.
+    /// How many items were in front of the next one.
     ahead: usize,
-    /// How many had been taken from the queue.
+    /// How many items had been taken from the queue.
     taken: usize,
     /// The number of the sweep's last step.
     sweeps: usize,
-    /// Names the queue.
+    /// Identifies the queue.
     stub: NonNull<Link>,
 }
 
-// SAFETY: the links are only followed under the lock of the queue's front, once it is known that
-// they are in it.
+// SAFETY: the links are followed only under the lock of the queue's front, after a check that they
+// are in the queue.
 unsafe impl Send for Cursor {}
 
-/// What a step of a sweep came to.
+/// The result of one step of a sweep.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Swept<T> {
     pub(crate) dead: Vec<T>,
     /// How many items were looked at.
     pub(crate) looked: usize,
-    /// Where to go on; none if all were looked at.
+    /// Where to continue. None if all items were looked at.
     pub(crate) next: Option<Cursor>,
 }
 
 impl Cursor {
-    /// The item to go on behind, and how many are in front of the next one; none if that item may
-    /// be gone.
+    /// The item behind which to continue, and how many items are in front of the next one. None if
+    /// that item may be gone.
     fn place(&self, front: &Front, stub: NonNull<Link>) -> Option<(NonNull<Link>, usize)> {
         let popped = front.taken.wrapping_sub(self.taken);
         let is_there = popped < self.ahead || mutant!("sweep_cursor_kept");
@@ -53,8 +54,8 @@ impl Cursor {
 }
 
 impl<T: Linked> Queue<T> {
-    /// Looks at up to `most` items from the cursor on, or from the front, and takes out those that
-    /// `is_dead` names.
+    /// Looks at up to `most` items, starting at the cursor or at the front, and takes out those for
+    /// which `is_dead` is true.
     ///
     /// The last item stays, because a pusher may be about to link behind it.
     pub(crate) fn sweep(
@@ -102,8 +103,8 @@ impl<T: Linked> Queue<T> {
 
     fn first_item(&self, front: &mut Front) -> Option<NonNull<Link>> {
         self.skip_stub(front);
-        // Looked at once, as in `take_chain`: the stub is no item, even if one stands behind it by
-        // now.
+        // Checked once, as in `take_chain`: the stub is not an item, even if an item is behind it
+        // by now.
         (mutant!("stub_in_sweep") || front.first != self.stub).then_some(front.first)
     }
 }

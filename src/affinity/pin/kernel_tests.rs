@@ -1,4 +1,4 @@
-//! Pins that the kernel really gives.
+//! Tests with pins that the kernel really applies.
 #![forbid(unsafe_code)]
 
 use super::{
@@ -105,7 +105,7 @@ fn the_pin_comes_back_also_by_a_panic() {
     });
 }
 
-/// What the pool was told once may be less than what the process has by now.
+/// The cores that the pool was once told of may be fewer than the process has by now.
 #[test]
 fn whoever_is_unpinned_has_at_least_the_cores_of_the_process() {
     on_a_fresh_thread(|| {

@@ -1,4 +1,4 @@
-//! Machines made up of files in a temporary folder.
+//! Machines that are made up from files in a temporary folder.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::{env, fs, process};
 
 use super::{CoreKind, List, Topology};
 
-/// A folder as the kernel's, until it is dropped.
+/// A folder like the kernel's, until it is dropped.
 pub(crate) struct Machine {
     root: PathBuf,
     cores: usize,
@@ -58,17 +58,17 @@ impl Drop for Machine {
     }
 }
 
-/// Two hardware threads a core, side by side: 0 and 1 are one.
+/// Two hardware threads for each core, side by side: 0 and 1 are one core.
 pub(crate) fn adjacent(core: usize) -> String {
     format!("{}-{}", core / 2 * 2, core / 2 * 2 + 1)
 }
 
-/// Four cores with two threads each, numbered the way most firmware does it: 0 and 4 are one core.
+/// Four cores with two threads each, numbered as most firmware does it: 0 and 4 are one core.
 pub(crate) fn far_apart(core: usize) -> String {
     format!("{},{}", core % 4, core % 4 + 4)
 }
 
-/// Eight fast cores, of two threads each, and eight slow ones.
+/// Eight fast cores with two threads each, and eight slow ones.
 pub(crate) fn hybrid() -> Machine {
     let machine = Machine::of_cores(24);
     machine.siblings(|core| if core < 16 { adjacent(core) } else { core.to_string() });

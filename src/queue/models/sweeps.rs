@@ -1,9 +1,9 @@
-//! Models of sweeps: against pushers and poppers, at once and in steps.
+//! Models of sweeps against pushers and poppers, in one step and in several.
 
 use super::*;
 use crate::queue::sweep::Swept;
 
-/// Sweeps the whole queue at once.
+/// Sweeps the whole queue in one step.
 fn sweep(queue: &Numbers, is_dead: impl Fn(&Box<Item>) -> bool) -> Vec<Box<Item>> {
     let Swept { dead, next, .. } = queue.sweep(None, usize::MAX, is_dead);
     assert!(next.is_none());
