@@ -1,4 +1,4 @@
-//! What can go wrong, and why: one error type for each operation, with what was asked for inside.
+//! The error types: one for each operation, with the requested values inside.
 #![forbid(unsafe_code)]
 
 mod thrown;
@@ -26,22 +26,22 @@ pub(crate) use thrown::{TaskName, panic_message};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task panicked; what it threw is kept and can be [resumed](PanicPayload::resume).
+    /// The task panicked. The payload is kept and can be [resumed](PanicPayload::resume).
     Panicked(PanicPayload),
     /// The task was cancelled before it started.
     Cancelled,
-    /// The time passed by which the task was to [start](crate::TaskBuilder::start_by) or
-    /// [finish](crate::TaskBuilder::finish_by), before it started.
+    /// The task did not start before its [`start_by`](crate::TaskBuilder::start_by) or
+    /// [`finish_by`](crate::TaskBuilder::finish_by) time.
     Expired,
-    /// The pool refused the task, and this is why.
+    /// The pool refused the task, for this reason.
     Rejected(Refusal),
-    /// The thread of the worker that ran the task ended under it.
+    /// The thread of the worker that ran the task ended while the task was running.
     Lost,
 }
 
 impl TaskError {
-    /// Goes on with the task's panic on this thread, if that is what happened; else panics with the
-    /// error as the message. For callers to whom a task without a value is a bug.
+    /// Resumes the task's panic on this thread, if the task panicked; otherwise panics with the
+    /// error as the message. Use it where a task without a value is a bug.
     ///
     /// # Panics
     /// Always.
@@ -53,13 +53,13 @@ impl TaskError {
         }
     }
 
-    /// Tells whether the task panicked.
+    /// Returns `true` if the task panicked.
     #[must_use]
     pub fn is_panicked(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
 
-    /// Gives what the task threw, if it panicked.
+    /// Returns the payload of the task's panic, if it panicked.
     ///
     /// # Errors
     /// The error itself, if the task did not panic.
@@ -83,7 +83,7 @@ impl TaskError {
         }
     }
 
-    /// Says why the task was refused, if it was.
+    /// Returns why the task was refused, if it was.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
@@ -92,14 +92,14 @@ impl TaskError {
         }
     }
 
-    /// Tells whether the task was cancelled.
+    /// Returns `true` if the task was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
 }
 
-/// Why a task was refused: what a [`TaskError::Rejected`] says.
+/// Why a task was refused: the content of [`TaskError::Rejected`].
 ///
 /// ```
 /// use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
@@ -122,19 +122,19 @@ impl TaskError {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-// As wide as a pointer, so that what tells the cases of a `Result<T, TaskError>` apart is as well.
-// Compilers move a narrower one by overlapping pieces, which a processor waits for: some 5 ns for
-// each result that is passed on.
+// As wide as a pointer, so that the discriminant of a `Result<T, TaskError>` is too. Compilers copy
+// a narrower one in overlapping pieces, which stalls the processor: about 5 ns for each result that
+// is passed on.
 #[repr(usize)]
 pub enum Refusal {
-    /// As many tasks waited as the queue may hold. Later there may be room.
+    /// The queue held as many tasks as it may. There may be room later.
     Full,
-    /// The pool accepts nothing any more.
+    /// The pool no longer accepts tasks.
     Closed,
-    /// The task was accepted at first. Newer ones took its place, as
-    /// [`WhenFull::DropOldest`](crate::WhenFull::DropOldest) has it.
+    /// The task was accepted at first, and later dropped to make room for newer ones (see
+    /// [`WhenFull::DropOldest`](crate::WhenFull::DropOldest)).
     Displaced,
-    /// There was no task at all: what a [`race`](crate::promise::race) of no handles says.
+    /// There was no task at all: the result of a [`race`](crate::promise::race) of no handles.
     Empty,
 }
 
@@ -153,7 +153,7 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// No task of a [`TaskSet`](crate::TaskSet) finished in the time that was given to
+/// No task of a [`TaskSet`](crate::TaskSet) finished within the timeout of
 /// [`next_timeout`](crate::TaskSet::next_timeout).
 ///
 /// ```
@@ -170,9 +170,9 @@ impl Error for Refusal {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOut {
-    /// How long the wait was to be at most.
+    /// The timeout of the wait.
     pub timeout: Duration,
-    /// How many tasks were waited for.
+    /// The number of tasks that were waited for.
     pub unfinished: usize,
 }
 
@@ -202,7 +202,7 @@ impl fmt::Display for TaskError {
 
 impl Error for TaskError {}
 
-/// So that a task's failure passes by `?` where input and output fail; its kind is
+/// Lets `?` pass on a task's failure in functions that return an [`io::Error`]. Its kind is
 /// [`Other`](io::ErrorKind::Other).
 ///
 /// ```
@@ -223,8 +223,7 @@ impl From<TaskError> for io::Error {
     }
 }
 
-/// A running task was asked to stop; what [`TaskContext::check`](crate::TaskContext::check)
-/// returns.
+/// A running task was asked to stop. Returned by [`TaskContext::check`](crate::TaskContext::check).
 ///
 /// ```
 /// use corepool::{CancelToken, Cancelled};
@@ -252,7 +251,7 @@ impl fmt::Display for Cancelled {
 
 impl Error for Cancelled {}
 
-/// Why a closure was not accepted; gives the closure back.
+/// Why a closure was not accepted. Contains the closure.
 ///
 /// ```
 /// use corepool::{SpawnError, WorkerPool};
@@ -266,26 +265,26 @@ impl Error for Cancelled {}
 /// ```
 #[non_exhaustive]
 pub enum SpawnError<F> {
-    /// As many tasks wait as the queue may hold.
+    /// The queue holds as many tasks as it may.
     Full(F),
-    /// The pool accepts nothing any more.
+    /// The pool no longer accepts tasks.
     Closed(F),
 }
 
 impl<F> SpawnError<F> {
-    /// Gives the closure back.
+    /// Returns the closure.
     pub fn into_inner(self) -> F {
         match self {
             Self::Full(closure) | Self::Closed(closure) => closure,
         }
     }
 
-    /// Tells whether room was lacking: later there may be some.
+    /// Returns `true` if the queue was full. There may be room later.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
-    /// Tells whether the pool is closed: this will not change.
+    /// Returns `true` if the pool is closed. This does not change.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -315,45 +314,45 @@ impl<F> Error for SpawnError<F> {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The number of workers is none, or beyond reason.
+    /// The number of workers is zero or too large.
     WorkerCount {
-        /// What was asked for.
+        /// The requested number.
         asked: usize,
-        /// The largest possible number; the smallest is 1.
+        /// The largest possible number. The smallest is 1.
         most: usize,
     },
-    /// A core was named that the process may not use.
+    /// The builder was given a core that the process may not use.
     CoreNotAllowed {
         /// The first such core.
         core: usize,
-        /// The cores that may be named.
+        /// The cores that the process may use.
         allowed: Vec<usize>,
     },
-    /// Workers were to be pinned to named cores, and no core was named.
+    /// Workers were to be pinned to a list of cores, and the list was empty.
     NoCores,
     /// The stack is too small to run a task on, or too large for any address space.
     StackSize {
-        /// What was asked for, in bytes.
+        /// The requested size, in bytes.
         asked: usize,
         /// The smallest possible size, in bytes.
         least: usize,
         /// The largest possible size, in bytes.
         most: usize,
     },
-    /// The system refused a thread.
+    /// The system could not start a thread.
     Thread {
-        /// The worker that would have run on it.
+        /// The worker that would have run on the thread.
         worker: WorkerId,
-        /// How many workers were asked for.
+        /// The requested number of workers.
         workers: usize,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A worker's start hook, or the closure that names threads, panicked.
     Hook {
-        /// The worker on which it happened.
+        /// The worker for which it panicked.
         worker: WorkerId,
-        /// The text of the panic.
+        /// The message of the panic.
         message: String,
     },
 }

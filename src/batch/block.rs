@@ -1,18 +1,17 @@
-//! The states of a range of items, in one cache line, and the block's place on a list of those that
-//! have results.
+//! A block: the states of a range of items, in one cache line, and the block's place on a list.
 #![forbid(unsafe_code)]
 
 use super::slot::State;
 use crate::sync::{AtomicU32, Ordering, planted};
 
-/// So many items have their states in one block at most.
+/// The largest number of items whose states fit into one block.
 pub(super) const MOST: u32 = 32;
 
-/// Not the place of any item, and not a block.
+/// Neither an item nor a block.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// In the link: the block is on a list, or about to be. The other bits are the block that was put
-/// there before it.
+/// In the link: the block is on a list, or about to be. The other bits are the block that was
+/// pushed before it.
 const LISTED: u32 = 1 << 31;
 
 #[repr(align(64))]
@@ -27,20 +26,20 @@ impl Block {
         Self { states: core::array::from_fn(|_| State::new()), link: AtomicU32::new(0) }
     }
 
-    /// The state of this item, which is one of the block's. A block's items stand in a row, and
-    /// there are a power of two of them, so each has a state of its own whatever the first one is.
+    /// The state of an item of this block. A block's items are consecutive and their number is a
+    /// power of two, so each item has its own state, whatever the first item is.
     #[inline]
     pub(super) fn state(&self, item: u32) -> &State {
         &self.states[(item % MOST) as usize]
     }
 
-    /// Says that there are results that nobody has seen. `true`: the caller is to put the block on
-    /// a list. `false`: it is on one, or somebody else is just putting it there.
+    /// Notes that there are results that the taker has not seen. Returns `true` if the caller must
+    /// put the block on a list, and `false` if it is on one or another thread is putting it there.
     ///
-    /// An exchange even where it changes nothing: whoever [takes](Self::unlist) the block after it
-    /// sees the results.
+    /// This is an exchange even if it changes nothing, so that a thread that [takes](Self::unlist)
+    /// the block afterwards sees the results.
     pub(super) fn list(&self) -> bool {
-        // ORDERING: a load, as a planted bug only.
+        // ORDERING: this load is only a planted bug.
         if mutant!("batch_listed_glance") && self.link.load(Ordering::SeqCst) & LISTED != 0 {
             return false;
         }
@@ -49,23 +48,24 @@ impl Block {
         self.link.fetch_or(LISTED, order) & LISTED == 0
     }
 
-    /// Notes the block that stands before this one on the list. For who is putting it there.
+    /// Notes the block before this one on the list. Only for the thread that is putting this block
+    /// there.
     ///
-    /// An exchange: by a store, what others said with theirs in [`list`](Self::list) meanwhile
-    /// would not reach who takes the block.
+    /// This is an exchange: a store would cut off what other threads released meanwhile with theirs
+    /// in [`list`](Self::list), and the thread that takes the block would not see it.
     pub(super) fn set_older(&self, older: u32) {
         let link = LISTED | older;
         if mutant!("batch_link_stored") {
-            // ORDERING: a planted bug only.
+            // ORDERING: this store is only a planted bug.
             self.link.store(link, Ordering::Relaxed);
             return;
         }
-        // ORDERING: an exchange passes on what those before it released.
+        // ORDERING: relaxed, because an exchange passes on what earlier exchanges released.
         self.link.swap(link, Ordering::Relaxed);
     }
 
-    /// For who has taken the list: the block is on none from here on. Gives the one that was put
-    /// there before. Look for results after this.
+    /// Takes the block off its list and returns the block that was pushed before it. Only for the
+    /// thread that has taken the list. Look for results after this call.
     pub(super) fn unlist(&self) -> u32 {
         // ORDERING: acquire, partner of the release in `list`.
         let older = self.link.swap(0, Ordering::Acquire) & !LISTED;

@@ -1,7 +1,7 @@
-//! The items of a batch between those who run them and the one who takes the results.
+//! The items of a batch, as shared by the runners that run them and the taker of the results.
 //!
-//! `README.md` beside this file has the protocol as steps. This module knows nothing of pools and
-//! workers.
+//! `README.md` beside this file describes the protocol step by step. This module does not know
+//! about pools and workers.
 #![forbid(unsafe_code)]
 
 use core::mem;
@@ -22,43 +22,43 @@ const WAITS: u32 = 1;
 /// There is no taker any more.
 const DETACHED: u32 = 2;
 
-/// In a lane: its runner is about to take a range.
+/// In a lane (a runner's word for its range): the runner is about to take a range.
 const TAKES: u32 = NOWHERE - 1;
-/// So that the cursor can run over: by a range for each runner.
+/// Leaves room for the cursor to run past the end, by one range for each runner.
 const MOST_ITEMS: usize = 1 << 31;
 
-/// Runners who finish at the same time would wait for one another at one list.
+/// With a single list, runners that finish at the same time would wait for one another.
 const LISTS: usize = 8;
-/// Each runner is to find its way to the cursor so many times at least. A model has few items, and
-/// ranges of several all the same.
+/// The least number of ranges in each runner's share. A model has few items, but still needs ranges
+/// of several.
 const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
     /// Closures and results.
     places: Vec<Place<F, T>>,
-    /// The states, a block for each range.
+    /// The states, in one block for each range.
     blocks: Box<[Block]>,
-    /// How long a range is: two to the power of this.
+    /// The base-2 logarithm of a range's length.
     range_bits: u32,
-    /// Where the ranges that nobody has in hand begin.
+    /// The start of the ranges that no runner has in hand.
     cursor: CachePadded<AtomicU32>,
-    /// For each runner, where the range begins that it has in hand.
+    /// For each runner, the start of the range that it has in hand.
     lanes: Box<[CachePadded<AtomicU32>]>,
-    /// Blocks with results: the one that was put on the list last.
+    /// The lists of blocks with results. Each holds the block that was pushed last.
     newest: Box<[CachePadded<AtomicU32>]>,
-    /// What runners have to look out for, in a line that seldom changes.
+    /// The flags that runners have to check, in a cache line that seldom changes.
     attention: CachePadded<AtomicU32>,
     waiter: Mutex<Option<Waker>>,
     /// All results were taken: the places hold nothing.
     is_emptied: AtomicBool,
 }
 
-/// The closures of a batch that has not begun. Dropped, they are.
+/// The closures of a batch that has not begun. Dropping it drops them.
 pub(super) struct Closures<F, T>(Vec<Place<F, T>>);
 
 impl<F, T> FromIterator<F> for Closures<F, T> {
     fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> Self {
-        // The closures that came before an iterator's panic are dropped.
+        // If the iterator panics, the closures that came before are dropped.
         let mut all = Self(Vec::new());
         all.0.extend(closures.into_iter().map(Place::new));
         all
@@ -81,7 +81,7 @@ impl<F, T> Drop for Closures<F, T> {
 
 impl<F, T> Items<F, T> {
     /// # Panics
-    /// If there are two thousand million items.
+    /// If there are 2^31 items or more.
     pub(super) fn new(mut closures: Closures<F, T>, lanes: usize) -> Self {
         assert!(closures.len() < MOST_ITEMS, "a batch has less than 2,147,483,648 closures");
         let range_bits = range_bits(closures.len(), lanes);
@@ -110,7 +110,7 @@ impl<F, T> Items<F, T> {
         self.slot_in(self.block_of(item), item)
     }
 
-    /// As [`slot`](Self::slot), where the item's block is known.
+    /// Like [`slot`](Self::slot), when the item's block is known.
     #[inline]
     pub(super) fn slot_in(&self, block: u32, item: u32) -> Slot<'_, F, T> {
         Slot::new(self.blocks[block as usize].state(item), &self.places[item as usize])
@@ -133,12 +133,12 @@ impl<F, T> Items<F, T> {
         1 << self.range_bits
     }
 
-    /// The next range for a runner, who has been through the one before.
+    /// Takes the next range for a runner that has been through its last one.
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
-        // ORDERING: only so that those who come late do not move it on and on.
+        // ORDERING: relaxed; the check only keeps latecomers from moving the cursor on and on.
         if self.cursor.load(Ordering::Relaxed) < self.len() {
-            // Said before it is so: whoever finds nothing at the cursor waits until it is said here
-            // what was taken from it.
+            // Announced before the cursor moves: a thread that finds nothing at the cursor waits
+            // until the lane says which range was taken.
             if !mutant!("batch_lane_late") {
                 self.lanes[lane].store(TAKES, Ordering::SeqCst);
             }
@@ -152,13 +152,13 @@ impl<F, T> Items<F, T> {
         None
     }
 
-    /// The range that this runner has in hand, or has been through. None while it takes one.
+    /// The range that this runner has in hand or has been through. `None` while it takes one.
     fn in_hand(&self, lane: &AtomicU32) -> Option<Range<u32>> {
         let start = lane.load(Ordering::SeqCst);
         (start != TAKES).then(|| self.range_at(start))
     }
 
-    /// The same, for who must not miss it.
+    /// Like [`in_hand`](Self::in_hand), for a caller that must not miss the range.
     fn surely_in_hand(&self, lane: &AtomicU32) -> Range<u32> {
         let mut gap = Gap::default();
         loop {
@@ -169,22 +169,23 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// An item that nobody has started, from a range that somebody has in hand: a long item keeps
-    /// nobody behind it waiting. From the end, because its owner comes from the beginning.
+    /// Claims an item that has not started, from a range that a runner has in hand, so that a long
+    /// item does not hold up the items behind it. Starts at the end of the range, because the owner
+    /// starts at the beginning.
     pub(super) fn claim_in_hand(&self) -> Option<(u32, Claimed<'_, F, T>)> {
-        // Acquires what was said of the ranges that were taken.
+        // Acquires what the lanes announced before their ranges were taken.
         let _exhausted = self.cursor.load(Ordering::SeqCst);
         let items = self.lanes.iter().flat_map(|lane| self.surely_in_hand(lane).rev());
         let mut waiting = items.filter(|item| self.slot(*item).looks_waiting());
         waiting.find_map(|item| Some((item, self.slot(item).claim()?)))
     }
 
-    /// Any item that nobody has started.
+    /// Claims any item that has not started.
     pub(super) fn claim_one(&self) -> Option<(u32, Claimed<'_, F, T>)> {
-        // ORDERING: a guess, which the exchange checks.
+        // ORDERING: relaxed, because it is a guess that the exchange checks.
         let mut start = self.cursor.load(Ordering::Relaxed);
         while start < self.len() {
-            // ORDERING: relaxed on failure, because that is a guess again.
+            // ORDERING: relaxed on failure, because the value is a guess again.
             let taken =
                 self.cursor.compare_exchange(start, start + 1, Ordering::SeqCst, Ordering::Relaxed);
             match taken {
@@ -198,8 +199,8 @@ impl<F, T> Items<F, T> {
         self.claim_in_hand()
     }
 
-    /// Settles all that nobody has started. Says how many those were; each is noted before it is
-    /// seen.
+    /// Settles all items that have not started and returns how many there were. Each is noted
+    /// before its result can be seen.
     pub(super) fn settle_unclaimed(&self, outcome: Outcome, mut note: impl FnMut()) -> usize {
         let from = self.cursor.swap(self.len(), Ordering::SeqCst).min(self.len());
         let in_hand = self.lanes.iter().flat_map(|lane| self.surely_in_hand(lane));
@@ -220,12 +221,12 @@ impl<F, T> Items<F, T> {
         settled
     }
 
-    /// Whether there seems to be an item that nobody has started.
+    /// Whether there seems to be an item that has not started.
     pub(super) fn has_unclaimed(&self) -> bool {
         self.cursor.load(Ordering::SeqCst) < self.len() || self.unclaimed() > 0
     }
 
-    /// How many items nobody has started. Exact when nobody starts one at the moment.
+    /// How many items have not started. Exact if no thread starts one at the moment.
     pub(super) fn unclaimed(&self) -> usize {
         let start = self.cursor.load(Ordering::SeqCst).min(self.len());
         let in_hand = self.lanes.iter().filter_map(|lane| self.in_hand(lane)).flatten();
@@ -233,24 +234,24 @@ impl<F, T> Items<F, T> {
         (self.len() - start) as usize + held.count()
     }
 
-    /// Puts a block with results on a list, unless it is there, and calls who waits for them.
+    /// Puts a block with results on a list, unless it is on one, and wakes the taker if it waits.
     ///
-    /// If it is there, it will be looked through after this, and who put it there sees whether
-    /// somebody waits.
+    /// If the block is already on a list, the taker will look through it after this call, and the
+    /// thread that put it there sees whether the taker waits.
     pub(super) fn publish(&self, number: u32) {
         let block = &self.blocks[number as usize];
         if !block.list() {
             return;
         }
-        // ORDERING: tried again if it is old.
+        // ORDERING: relaxed, because a stale value only causes a retry.
         let list = &self.newest[number as usize % self.newest.len()];
         let mut newest = list.load(Ordering::Relaxed);
         let mut retry = Retry::default();
         loop {
             block.set_older(newest);
-            // SeqCst against `wait`, which says that it waits and then looks at the list. It
-            // releases the link.
-            // ORDERING: relaxed on failure, because it is tried again.
+            // SeqCst, against the taker, which sets `WAITS` and then looks at the list. The push
+            // also releases the link.
+            // ORDERING: relaxed on failure, because the push is retried.
             let push = list.compare_exchange(newest, number, Ordering::SeqCst, Ordering::Relaxed);
             match push {
                 Ok(_) => break,
@@ -266,7 +267,7 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// Whether there is something to look out for. Comes after a change that the taker looks for.
+    /// Whether there is something to attend to. Called after a change that the taker looks for.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         handshake();
@@ -279,7 +280,7 @@ impl<F, T> Items<F, T> {
         if before & DETACHED != 0 {
             self.drop_finished();
         } else if before & WAITS != 0 {
-            // Once: until it waits again nobody needs to.
+            // Only once: no thread needs a wake-up until the taker waits again.
             let waiter = self.waiter.lock().take();
             if let Some(waiter) = waiter {
                 unwind::quietly(|| waiter.wake());
@@ -287,10 +288,11 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// Takes the lists: blocks to be looked through. Of each list the newest comes first.
+    /// Takes the lists, whose blocks must be looked through. The newest block of each list comes
+    /// first.
     pub(super) fn take_finished(&self, blocks: &mut Vec<u32>) {
-        // ORDERING: acquire, partner of the push; SeqCst, because it may be the look of one that
-        // waits.
+        // ORDERING: acquire, partner of the push. SeqCst, because this may be the last look before
+        // the taker sleeps.
         for list in &self.newest {
             let mut next = list.load(Ordering::SeqCst);
             if next != NOWHERE {
@@ -307,7 +309,7 @@ impl<F, T> Items<F, T> {
         self.newest.iter().any(|list| list.load(Ordering::SeqCst) != NOWHERE)
     }
 
-    /// Nobody takes results any more: drops those on the list.
+    /// Drops the results on the lists, because there is no taker any more.
     fn drop_finished(&self) {
         let mut blocks = Vec::new();
         self.take_finished(&mut blocks);
@@ -318,13 +320,14 @@ impl<F, T> Items<F, T> {
         }
     }
 
-    /// All results were taken, so nothing is left to be dropped with the memory.
+    /// Notes that all results were taken, so that nothing is left to drop with the memory.
     pub(super) fn note_emptied(&self) {
-        // ORDERING: read when the memory goes; whatever counts its owners lies between.
+        // ORDERING: relaxed; it is read when the memory is freed, and the counting of its owners
+        // lies between.
         self.is_emptied.store(true, Ordering::Relaxed);
     }
 
-    /// The taker is gone: from here on runners drop what they make.
+    /// The taker is gone: from now on runners drop the results that they produce.
     pub(super) fn detach(&self) {
         self.forget_waiter();
         self.attention.fetch_or(DETACHED, Ordering::SeqCst);
@@ -334,37 +337,39 @@ impl<F, T> Items<F, T> {
         self.drop_finished();
     }
 
-    /// Nobody waits any more. A waker left behind would be dropped with the memory, by a worker.
+    /// Drops the waker, because no thread waits any more. Otherwise a worker would drop it with the
+    /// memory.
     pub(super) fn forget_waiter(&self) {
         let waiter = self.waiter.lock().take();
         unwind::quietly(|| drop(waiter));
     }
 
-    /// Finds results of ranges in hand that are not on the list yet, because an item behind them is
-    /// long.
+    /// Finds results in a range in hand that are not on the list yet, because an item behind them
+    /// is long.
     ///
-    /// From the end of each range: an item that its owner has claimed was claimed after the ones
-    /// before it were finished. So either this look sees those, or their owner sees that somebody
-    /// waits.
+    /// Goes from the end of the range to its beginning. The owner claims an item after it has
+    /// finished the items before it. So either this look sees those results, or the owner sees that
+    /// the taker waits.
     pub(super) fn harvest(&self, lane: usize, found: &mut Vec<u32>) {
-        // One that takes a range has published the one before.
+        // A runner that is taking a range has published its last one.
         let items = self.in_hand(&self.lanes[lane]).into_iter().flat_map(Range::rev);
         found.extend(items.filter(|item| self.slot(*item).has_result()));
     }
 
-    /// How many runners there are.
+    /// The number of runners.
     pub(super) fn lanes(&self) -> usize {
         self.lanes.len()
     }
 
-    /// Where a runner is; `NOWHERE` if it has no range.
+    /// The start of a runner's range; `NOWHERE` if it has none.
     pub(super) fn lane_at(&self, lane: usize) -> u32 {
         self.lanes[lane].load(Ordering::SeqCst)
     }
 
-    /// Leaves the waker of who waits, who then takes its last look.
+    /// Leaves the taker's waker. The taker looks once more after this.
     pub(super) fn begin_wait(&self, waker: &Waker) {
-        // Cloned before, and dropped after: user code, without the lock.
+        // The clone before the lock and the drop after it are user code, so they run without the
+        // lock.
         let waker = waker.clone();
         let old = self.waiter.lock().replace(waker);
         unwind::quietly(|| drop(old));
@@ -374,39 +379,39 @@ impl<F, T> Items<F, T> {
         handshake();
     }
 
-    /// The last look found something.
+    /// The last look found something, so the taker does not sleep.
     pub(super) fn end_wait(&self) {
         self.attention.fetch_and(!WAITS, Ordering::SeqCst);
     }
 }
 
-/// What was neither run nor taken goes with the memory.
+/// Drops the closures that did not run and the results that were not taken.
 impl<F, T> Drop for Items<F, T> {
     fn drop(&mut self) {
-        // ORDERING: see `note_emptied`.
+        // ORDERING: relaxed; see `note_emptied`.
         if !self.is_emptied.load(Ordering::Relaxed) {
             (0..self.len()).for_each(|item| self.slot(item).clear());
         }
     }
 }
 
-/// All ranges are as long, so an addition is enough to take one, and a power of two, so a shift
-/// tells the range of an item. What is uneven at the end is evened out by those who find nothing at
-/// the cursor any more.
+/// All ranges have the same length, so an addition takes one. The length is a power of two, so a
+/// shift finds the range of an item. Runners that find nothing at the cursor even out the load at
+/// the end.
 fn range_bits(items: usize, lanes: usize) -> u32 {
     let share = items / (RANGES_EACH as usize * lanes.max(1));
     let share = share.clamp(1, block::MOST as usize);
-    // A model has few items, and wants them in one range.
+    // A model has few items, and needs them in one range.
     let range = if cfg!(corepool_loom) { share.next_power_of_two() } else { share };
     range.ilog2()
 }
 
-/// The block with finished items that are not on the list yet.
+/// The block with finished items that is not on a list yet.
 #[derive(Debug, Default)]
 struct Finished(Option<u32>);
 
 impl Finished {
-    /// Adds one, and publishes those before it if they are of another block.
+    /// Adds an item. Publishes the earlier items first if they are in another block.
     fn add<F, T>(&mut self, items: &Items<F, T>, item: u32) {
         let block = items.block_of(item);
         if self.0 != Some(block) {

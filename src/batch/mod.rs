@@ -1,8 +1,8 @@
-//! Many closures spawned at once: one piece of memory for all of them, and one round of wake-ups.
+//! Batches: many closures spawned at once, with shared memory and one round of wake-ups.
 //!
-//! The items lie in a row. As many *runners* as there are workers go through it, range by range,
-//! and put what they have finished on a list, from which the one *taker* takes the results.
-//! `README.md` beside this file has the protocol.
+//! The items (closures, later results) lie in a row. As many *runners* as there are workers go
+//! through the row, range by range, and put finished items on lists. The *taker* takes the results
+//! from these lists. `README.md` beside this file describes the protocol.
 
 mod block;
 mod items;
@@ -30,8 +30,8 @@ use items::{Closures, Items};
 use runner::{Batch, PoolBooks};
 use taker::Taker;
 
-/// Whether a pool can run batches. Others need what single tasks have: a place in a bounded queue,
-/// the time of their spawn, a worker that was chosen.
+/// Whether a pool can run batches. A pool cannot if its tasks need a place in a bounded queue, the
+/// time of their spawn, or a chosen worker.
 pub(crate) fn suits(hub: &Hub) -> bool {
     hub.admission.is_none() && !hub.measures_tasks() && hub.config.dispatch == Dispatch::FreeWorker
 }
@@ -39,8 +39,8 @@ pub(crate) fn suits(hub: &Hub) -> bool {
 /// Spawns all closures at once, on a pool that [suits]. Never blocks.
 ///
 /// # Panics
-/// As the iterator does; then nothing was spawned, and what it gave before is dropped. And for four
-/// thousand million closures.
+/// If the iterator panics: then nothing was spawned, and the closures that came before are dropped.
+/// Also if there are 2^31 closures or more.
 pub(crate) fn submit<F, T>(hub: &Arc<Hub>, closures: impl IntoIterator<Item = F>) -> BatchSource<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -69,7 +69,8 @@ where
     if hub.push_errands(errands, worker::index_in(hub.id)) == Gate::Open {
         return;
     }
-    // Closed meanwhile: what no worker took may have nobody left to run it.
+    // The pool was closed meanwhile, so no worker may be left to run the errands that none has
+    // taken.
     for errand in held {
         if errand.settle_unrun(Outcome::Closed).is_some() {
             hub.note_errand_taken();
@@ -78,15 +79,15 @@ where
     }
 }
 
-/// The results of a batch. Dropped, it lets go: what is left still runs, and its values are dropped
-/// where they were made.
+/// The results of a batch. Dropping it detaches the batch: the remaining items still run, and their
+/// values are dropped on the threads that made them.
 pub(crate) struct BatchSource<T> {
     inner: Box<dyn Source<T>>,
     left: usize,
 }
 
 impl<T> BatchSource<T> {
-    /// Takes a result, if one is there; the order is about that in which they finish.
+    /// Takes a result, if one is there. The order is approximately the order of finishing.
     #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Result<T, TaskError>> {
         let result = self.inner.try_take();
@@ -94,13 +95,14 @@ impl<T> BatchSource<T> {
         result
     }
 
-    /// Leaves a waker, in place of one from before, to be woken when there may be a result. `true`:
-    /// there may be one already, or none is left; then nobody may wake it.
+    /// Leaves a waker that is woken when there may be a result; it replaces an earlier one. Returns
+    /// `true` if there may be a result already, or if none is left; then the waker may never be
+    /// woken.
     pub(crate) fn set_waker(&mut self, waker: &Waker) -> bool {
         self.inner.set_waker(waker)
     }
 
-    /// How many results were not taken yet.
+    /// How many results have not been taken yet.
     pub(crate) fn left(&self) -> usize {
         self.left
     }
@@ -110,21 +112,22 @@ impl<T> BatchSource<T> {
         self.inner.last_taken()
     }
 
-    /// Items that nobody has started never run: their closures are dropped here, and they come out
-    /// as `Cancelled`.
+    /// Cancels the items that have not started: their closures are dropped here, and their results
+    /// are `Cancelled`.
     pub(crate) fn cancel(&self) {
         self.inner.cancel();
     }
 
-    /// Takes a result that nobody will give any more: the batch is a parent process's.
+    /// Takes a result that no thread will ever produce, because the batch belongs to a parent
+    /// process.
     pub(crate) fn take_lost(&mut self) -> Option<TaskError> {
         let is_lost = self.inner.take_lost();
         self.left -= usize::from(is_lost);
         is_lost.then_some(TaskError::Lost)
     }
 
-    /// Runs an item that nobody has started on the calling thread. `false` if there is none. For
-    /// threads that [run in place](worker::runs_in_place).
+    /// Runs an item that has not started on the calling thread. Returns `false` if there is none.
+    /// Only for threads that [run in place](worker::runs_in_place).
     pub(crate) fn run_one_here(&mut self) -> bool {
         self.inner.run_one_here()
     }
@@ -136,7 +139,7 @@ impl<T> fmt::Debug for BatchSource<T> {
     }
 }
 
-/// A [`BatchSource`] whose type of closure is forgotten.
+/// A [`BatchSource`] with the closure type erased.
 trait Source<T>: Send + Sync {
     fn try_take(&mut self) -> Option<Result<T, TaskError>>;
     fn set_waker(&mut self, waker: &Waker) -> bool;

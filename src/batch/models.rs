@@ -1,4 +1,4 @@
-//! Models of a batch: runners, the taker, a cancel and a farewell, with items that notice a second
+//! Loom models of a batch: runners, a taker, a cancel and a detach, with items that notice a second
 //! run.
 #![forbid(unsafe_code)]
 
@@ -15,13 +15,13 @@ use crate::parker::Parker;
 use crate::sync::{UnsafeCell, explore};
 use crate::task::Outcome;
 
-/// What an item has done. Touched by its run and then by whoever gets the result; a model sees two
-/// at once.
+/// The trace of an item. It is touched by the item's run and then by the thread that gets the
+/// result. If two threads touch it at once, the model sees it.
 type Trace = Arc<UnsafeCell<u32>>;
-/// Not `Send`: the model itself sees to it that no two threads touch one.
+/// Not `Send`: the model makes sure that no two threads touch one.
 type Closure = Box<dyn FnOnce() -> Value>;
 
-/// An item's value; counts its drop.
+/// An item's value. Its drop touches the trace.
 struct Value {
     item: usize,
     trace: Trace,
@@ -34,7 +34,7 @@ impl Drop for Value {
 }
 
 fn touch(trace: &Trace) {
-    // As a cell of the model: an access at the same time as another one is a failure of the model.
+    // A cell of the model: two accesses at the same time fail the model.
     trace.with_mut(|_| ());
 }
 
@@ -62,13 +62,13 @@ fn items(count: usize, lanes: usize) -> Shared {
     Arc::new(Items::new(closures.collect(), lanes))
 }
 
-/// A runner on a thread of its own.
+/// A runner on its own thread.
 fn runner(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
     let items = Arc::clone(items);
     thread::spawn(move || assert_eq!(Walk::new(lane).turn(&*items, &NoBooks), Turn::Done))
 }
 
-/// As [`runner`]. When it leaves, no item is left behind that could still be started.
+/// Like [`runner`]. When it leaves, no item is left that could still be started.
 fn thorough(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
     let items = Arc::clone(items);
     thread::spawn(move || {
@@ -78,7 +78,7 @@ fn thorough(items: &Shared, lane: usize) -> thread::JoinHandle<()> {
     })
 }
 
-/// Runs one item on a thread of its own, if there is one.
+/// Runs one item on its own thread, if there is one.
 fn helper(items: &Shared) -> thread::JoinHandle<()> {
     let items = Arc::clone(items);
     thread::spawn(move || {
@@ -89,7 +89,7 @@ fn helper(items: &Shared) -> thread::JoinHandle<()> {
     })
 }
 
-/// Takes all results, and sleeps in between. Says how many were values.
+/// Takes all results, and sleeps in between. Returns how many were values.
 fn take_all(items: &Shared) -> usize {
     let parker = Arc::new(Parker::new());
     let waker = Waker::from(Arc::clone(&parker));
@@ -122,8 +122,8 @@ fn a_taker_gets_both_results_of_a_range() {
     });
 }
 
-/// The second item waits until the first one's result was taken, so that has to come before the
-/// range ends.
+/// The second item waits until the first one's result was taken, so the taker must get that result
+/// before the range ends.
 #[test]
 fn a_long_item_does_not_keep_back_the_result_before_it() {
     explore(|| {
@@ -175,7 +175,7 @@ fn two_runners_run_each_item_once() {
     });
 }
 
-/// Their states lie in one block, which stands on the list once.
+/// The states of both items are in one block, which is on the list once.
 #[test]
 fn two_threads_finish_items_of_one_block() {
     explore(|| {
@@ -228,7 +228,7 @@ fn a_taker_helps_where_it_waits() {
     });
 }
 
-/// Nobody takes the results: each is dropped by the runner or by the one who left.
+/// There is no taker: each result is dropped by the runner or by the taker as it leaves.
 #[test]
 fn a_taker_leaves_while_a_runner_finishes() {
     explore(|| {
@@ -241,7 +241,7 @@ fn a_taker_leaves_while_a_runner_finishes() {
     });
 }
 
-/// Both find that nobody takes results, and drop what stands on the list.
+/// Both threads find that there is no taker, and drop the results on the list.
 #[test]
 fn a_taker_leaves_while_two_threads_finish() {
     explore(|| {

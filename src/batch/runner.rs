@@ -1,4 +1,5 @@
-//! A batch in its pool: what runs it, counts it, and settles what nobody else will run.
+//! A batch in its pool: its runners, which run and count the items, and settle those that never
+//! run.
 #![forbid(unsafe_code)]
 
 use std::any::type_name;
@@ -13,13 +14,13 @@ use crate::sync::{AtomicUsize, Ordering};
 use crate::task::{self, HeldTask, Outcome, QueuedTask, TaskContext};
 use crate::worker;
 
-/// The items and their pool. Runners hold it, and whoever takes the results.
+/// The items and their pool. Shared by the runners and the taker of the results.
 pub(super) struct Batch<F, T> {
     pub(super) items: Items<F, T>,
     pub(super) pool: PoolId,
-    /// Weak, as in a handle: results that nobody has taken do not keep a pool.
+    /// Weak, as in a handle: results that were not taken do not keep a pool alive.
     hub: Weak<Hub>,
-    /// Runners that have not ended, queued ones included.
+    /// The number of runners that have not ended, including queued ones.
     runners: AtomicUsize,
     /// Its number among the pool's backlogs.
     number: OnceLock<u64>,
@@ -30,7 +31,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// With as many runners, which the caller makes.
+    /// Makes a batch with this number of runners. The caller makes the runners.
     pub(super) fn new(hub: &Arc<Hub>, items: Items<F, T>, runners: usize) -> Arc<Self> {
         let batch = Arc::new(Self {
             items,
@@ -46,17 +47,18 @@ where
         batch
     }
 
-    /// Makes an errand of the runner with this number, and a hold on it to take it back.
+    /// Makes an errand (a queued job that is not counted as a task) of the runner with this number,
+    /// and a handle to take the errand back.
     pub(super) fn runner(self: &Arc<Self>, lane: usize) -> (QueuedTask, HeldTask<()>) {
         Runner { batch: Arc::clone(self), walk: Walk::new(lane) }.into_errand()
     }
 
-    /// Refuses all of them: the pool is closed.
+    /// Refuses all items, because the pool is closed.
     pub(super) fn reject(&self) {
         self.settle_unclaimed(self.hub.upgrade().as_deref(), Outcome::Closed);
     }
 
-    /// Settles as cancelled all that nobody has started.
+    /// Settles all items that have not started as cancelled.
     pub(super) fn cancel(&self) {
         let hub = self.hub.upgrade();
         let settling = hub.as_deref().and_then(worker::begin_settling);
@@ -87,22 +89,22 @@ where
     }
 
     fn helper(self: Arc<Self>, most: usize) -> Option<QueuedTask> {
-        // ORDERING: only the number matters. There come to be fewer only when nothing is left for
-        // this one either.
+        // ORDERING: relaxed, because only the number matters. It falls only when nothing is left
+        // for this helper either.
         if !self.items.has_unclaimed() || self.runners.load(Ordering::Relaxed) > most {
             return None;
         }
-        // ORDERING: as in the runner's drop. If the last one has ended, nothing is left for this
-        // one either.
+        // ORDERING: as in the runner's drop. If the last runner has ended, nothing is left for this
+        // helper either.
         self.runners.fetch_add(1, Ordering::AcqRel);
         let (errand, _detached) = Runner { batch: self, walk: Walk::helper() }.into_errand();
         Some(errand)
     }
 }
 
-/// Goes through the items on a worker; between its turns it stands in a queue.
+/// Goes through the items on a worker. Between its turns it is in a queue.
 ///
-/// Dropped, it is one less; the last one settles what nobody has started.
+/// Dropping it lowers the number of runners. The last one settles the items that have not started.
 struct Runner<F, T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -146,8 +148,8 @@ where
 {
     fn drop(&mut self) {
         let batch = &self.batch;
-        // ORDERING: release and acquire among the runners: the last one sees where the others have
-        // been.
+        // ORDERING: release and acquire among the runners, so that the last one sees where the
+        // others have been.
         if batch.runners.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
@@ -159,10 +161,10 @@ where
     }
 }
 
-/// The pool's counters, as the thread that runs items may raise them.
+/// The pool's counters, as seen from the thread that runs items.
 pub(super) struct PoolBooks<'a> {
     hub: &'a Hub,
-    /// The worker that this thread is.
+    /// The index of the worker that runs on this thread, if any.
     index: Option<usize>,
     name: fn() -> &'static str,
 }
@@ -172,10 +174,11 @@ impl<'a> PoolBooks<'a> {
         Self { hub, index, name: type_name::<F> }
     }
 
-    /// An item asked for it: the worker's thread ends after what it runs now.
+    /// Ends the worker's thread after its current task or errand, because an item asked for it.
     pub(super) fn end_worker(&self) {
         if let Some(index) = self.index {
-            // ORDERING: read by this very thread, when the task or errand that it runs has ended.
+            // ORDERING: relaxed, because this same thread reads it when its current task or errand
+            // has ended.
             self.hub.slots[index].ending.store(true, Ordering::Relaxed);
         }
     }

@@ -1,9 +1,7 @@
-//! One item of a batch: its closure, then its value or panic in the same place, and the state that
-//! says which.
+//! One item of a batch: its closure, then its value or panic in the same place, and its state.
 //!
-//! States and contents stand apart. The states of a whole range fill one cache line, so the taker
-//! fetches one line for the results of a range, and beside it only the lines of the values
-//! themselves.
+//! States and contents are stored apart. The states of a whole range fill one cache line. So the
+//! taker fetches one line for the results of a range, and otherwise only the lines of the values.
 
 use core::any::type_name;
 use core::mem::ManuallyDrop;
@@ -13,9 +11,9 @@ use crate::sync::{AtomicU8, Ordering, UnsafeCell, planted};
 use crate::task::{self, Outcome};
 use crate::unwind;
 
-/// Holds its closure; nobody has claimed it.
+/// The place holds the closure, and no thread has claimed it.
 const WAITING: u8 = 0;
-/// Claimed: the contents are the claimant's.
+/// Claimed: the contents belong to the claimant.
 const RUNNING: u8 = 1;
 const VALUE: u8 = 2;
 const PANICKED: u8 = 3;
@@ -25,8 +23,8 @@ const LOST: u8 = 6;
 /// Settled, and the result was taken.
 const TAKEN: u8 = 7;
 
-/// Where closures and results lie: the contents of one item. Dropped by who has its state, never by
-/// itself.
+/// The contents of one item: its closure, later its result. It never drops them itself; the code
+/// that has the item's state does.
 pub(super) struct Place<F, T>(UnsafeCell<Contents<F, T>>);
 
 /// The state of one item.
@@ -39,19 +37,20 @@ pub(super) struct Slot<'a, F, T> {
     place: &'a Place<F, T>,
 }
 
-/// What a slot holds, by its state: nothing while it runs.
+/// The contents of a slot. The state says which field is there; while the item runs there is none.
 union Contents<F, T> {
     closure: ManuallyDrop<F>,
     value: ManuallyDrop<T>,
-    /// In a box, or each value would need as much room.
+    /// Boxed, because otherwise each value would take as much room.
     panic: ManuallyDrop<Box<PanicPayload>>,
 }
 
-// SAFETY: closure, value and payload are moved to other threads and never shared: the state word
-// gives the contents to one thread at a time.
+// SAFETY: closure, value and payload are moved to other threads and never shared. The state gives
+// the contents to one thread at a time.
 unsafe impl<F: Send, T: Send> Sync for Place<F, T> {}
 
-/// An item whose closure is the holder's, to be run or dropped. Forgotten, it would never settle.
+/// An item whose closure belongs to the holder, to be run or dropped. If it were forgotten, the
+/// item would never settle.
 #[must_use = "a claimed item has to be run or settled"]
 pub(super) struct Claimed<'a, F, T> {
     slot: Slot<'a, F, T>,
@@ -64,7 +63,7 @@ impl<F, T> Place<F, T> {
 }
 
 impl State {
-    /// Of an item that nobody has claimed.
+    /// The state of an unclaimed item.
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(WAITING))
     }
@@ -75,12 +74,12 @@ impl<'a, F, T> Slot<'a, F, T> {
         Self { state, place }
     }
 
-    /// Takes the item, if nobody has.
+    /// Claims the item, if no thread has.
     #[inline]
     pub(super) fn claim(self) -> Option<Claimed<'a, F, T>> {
-        // SeqCst: the owner of a range claims an item after it finished the one before, and then
-        // looks whether somebody waits; see `Items::harvest` for the other half. The closure was
-        // there before anybody heard of the batch.
+        // SeqCst: the owner of a range claims an item after it has finished the one before, and
+        // then checks whether the taker waits. See `Items::harvest` for the other half. The closure
+        // was written before any other thread learned of the batch.
         // ORDERING: relaxed on failure, because the loser touches nothing.
         let claim =
             self.state.0.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
@@ -88,36 +87,37 @@ impl<'a, F, T> Slot<'a, F, T> {
         is_ours.then_some(Claimed { slot: self })
     }
 
-    /// A glance, to spare an exchange that would fail.
+    /// A quick check that avoids an exchange that would fail.
     pub(super) fn looks_waiting(&self) -> bool {
-        // ORDERING: a hint; `claim` decides.
+        // ORDERING: relaxed, because it is a hint; `claim` decides.
         self.state.0.load(Ordering::Relaxed) == WAITING
     }
 
-    /// Whether a result is there that nobody has taken. Part of a handshake: see `Items::harvest`.
+    /// Whether there is a result that was not taken. Part of a handshake: see `Items::harvest`.
     pub(super) fn has_result(&self) -> bool {
         !matches!(self.state.0.load(Ordering::SeqCst), WAITING | RUNNING | TAKEN)
     }
 
-    /// Moves the result out, if it is there and was not taken. For the taker, as long as there is
-    /// one: nobody else takes results then. So no exchange is needed.
+    /// Moves the result out, if it is there and was not taken. Only for the taker: while there is
+    /// one, no other thread takes results, so no exchange is needed.
     #[inline]
     pub(super) fn take(&self) -> Option<Result<T, TaskError>> {
-        // ORDERING: acquire, partner of the release in `Claimed::settle`: the contents are visible.
+        // ORDERING: acquire, partner of the release in `Claimed::settle`: makes the contents
+        // visible.
         let order = planted(mutant!("batch_take_unacquired"), Ordering::Acquire, Ordering::Relaxed);
         let state = self.state.0.load(order);
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
         }
-        // ORDERING: for this thread; and for those that come after the taker's farewell, by the
-        // word that says it.
+        // ORDERING: relaxed, because only this thread reads it while it is the taker. When it
+        // leaves, the `attention` word passes the store on to other threads.
         self.state.0.store(TAKEN, Ordering::Relaxed);
         Some(self.move_out(state))
     }
 
-    /// As [`take`](Self::take), where others may take the same result: the taker has left.
+    /// Like [`take`](Self::take), after the taker has left: other threads may take the same result.
     pub(super) fn take_beside_others(&self) -> Option<Result<T, TaskError>> {
-        // ORDERING: a guess, which the exchange checks.
+        // ORDERING: relaxed, because it is a guess that the exchange checks.
         let state = self.state.0.load(Ordering::Relaxed);
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
@@ -129,20 +129,20 @@ impl<'a, F, T> Slot<'a, F, T> {
         is_ours.then(|| self.move_out(state))
     }
 
-    /// For who has moved the item from this state to [`TAKEN`].
+    /// Moves the result out. Only for the thread that moved the item from this state to [`TAKEN`].
     #[inline]
     fn move_out(&self, state: u8) -> Result<T, TaskError> {
         match state {
             VALUE => self.place.0.with_mut(|contents| {
-                // SAFETY: whoever moved the state to TAKEN owns the contents.
+                // SAFETY: the thread that moved the state to `TAKEN` owns the contents.
                 let contents = unsafe { &mut *contents };
-                // SAFETY: the state said that a value is there; it is moved out once.
+                // SAFETY: the state said that a value is there. It is moved out once.
                 Ok(unsafe { take_value(contents) })
             }),
             PANICKED => self.place.0.with_mut(|contents| {
                 // SAFETY: as for the value.
                 let contents = unsafe { &mut *contents };
-                // SAFETY: the state said that a payload is there; it is moved out once.
+                // SAFETY: the state said that a payload is there. It is moved out once.
                 Err(TaskError::Panicked(unsafe { take_panic(contents) }))
             }),
             CANCELLED => Err(TaskError::Cancelled),
@@ -151,10 +151,10 @@ impl<'a, F, T> Slot<'a, F, T> {
         }
     }
 
-    /// What was neither run nor taken, when the memory goes: results that came when nobody was left
-    /// to take them, and closures that nobody ran.
+    /// Drops what is left when the memory is freed: results that came after the taker had left, and
+    /// closures that did not run.
     pub(super) fn clear(self) {
-        // Glances first: an exchange for each item would cost as much as all the rest here.
+        // Plain loads first: an exchange for each item would cost as much as everything else here.
         if let Some(result) = self.take() {
             unwind::quietly(|| drop(result));
         } else if self.looks_waiting() {
@@ -166,8 +166,8 @@ impl<'a, F, T> Slot<'a, F, T> {
 }
 
 impl<F, T> Claimed<'_, F, T> {
-    /// Runs the closure and settles the item. `note` is told how it ended before anybody can see
-    /// the result.
+    /// Runs the closure and settles the item. Calls `note` with the outcome before any thread can
+    /// see the result.
     #[inline]
     pub(super) fn run(self, note: impl FnOnce(Outcome, Option<&PanicPayload>)) -> Outcome
     where
@@ -176,7 +176,8 @@ impl<F, T> Claimed<'_, F, T> {
         let closure = self.slot.place.0.with_mut(|contents| {
             // SAFETY: the claimant owns the contents.
             let contents = unsafe { &mut *contents };
-            // SAFETY: an item that nobody had claimed holds its closure; it is moved out once.
+            // SAFETY: an unclaimed item holds its closure, and a claim succeeds once. So the
+            // closure is there and is moved out once.
             unsafe { take_closure(contents) }
         });
         match unwind::catch(closure) {
@@ -206,13 +207,13 @@ impl<F, T> Claimed<'_, F, T> {
         Outcome::Panicked
     }
 
-    /// Drops the closure, and settles the item with the reason why there is no value. `note` comes
-    /// between.
+    /// Drops the closure, and settles the item with the reason why there is no value. Calls `note`
+    /// in between.
     pub(super) fn settle_unrun(self, outcome: Outcome, note: impl FnOnce()) {
         self.slot.place.0.with_mut(|contents| {
             // SAFETY: the claimant owns the contents.
             let contents = unsafe { &mut *contents };
-            // SAFETY: as in `run`; here it is dropped in place, once.
+            // SAFETY: as in `run`. Here the closure is dropped in place, once.
             unwind::quietly(|| unsafe { drop_closure(contents) });
         });
         note();
@@ -222,14 +223,14 @@ impl<F, T> Claimed<'_, F, T> {
 
     fn settle(self, state: u8, result: Contents<F, T>) {
         self.slot.place.0.with_mut(|contents| {
-            // SAFETY: the claimant owns the contents, and the closure has left them.
+            // SAFETY: the claimant owns the contents, and the closure has been moved out.
             unsafe { contents.write(result) };
         });
         self.settle_empty(state);
     }
 
     fn settle_empty(self, state: u8) {
-        // ORDERING: release, partner of the acquire in `take`: the contents are visible with the
+        // ORDERING: release, partner of the acquire in `take`: publishes the contents with the
         // state.
         let order = planted(mutant!("batch_settle_relaxed"), Ordering::Release, Ordering::Relaxed);
         self.slot.state.0.store(state, order);
@@ -237,37 +238,37 @@ impl<F, T> Claimed<'_, F, T> {
 }
 
 /// # Safety
-/// - The contents are a closure, the caller's, and are not used again.
+/// - The contents are a closure. It belongs to the caller and is not used again.
 unsafe fn take_closure<F, T>(contents: &mut Contents<F, T>) -> F {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises a closure that belongs to it (see `# Safety`).
     let closure = unsafe { &mut contents.closure };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the closure is not used again (see `# Safety`).
     unsafe { ManuallyDrop::take(closure) }
 }
 
 /// # Safety
 /// - As for [`take_closure`].
 unsafe fn drop_closure<F, T>(contents: &mut Contents<F, T>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises a closure that belongs to it (see `# Safety`).
     let closure = unsafe { &mut contents.closure };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the closure is not used again (see `# Safety`).
     unsafe { ManuallyDrop::drop(closure) };
 }
 
 /// # Safety
-/// - The contents are a value, the caller's, and are not used again.
+/// - The contents are a value. It belongs to the caller and is not used again.
 unsafe fn take_value<F, T>(contents: &mut Contents<F, T>) -> T {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises a value that belongs to it (see `# Safety`).
     let value = unsafe { &mut contents.value };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the value is not used again (see `# Safety`).
     unsafe { ManuallyDrop::take(value) }
 }
 
 /// # Safety
-/// - The contents are what a panic carried, the caller's, and are not used again.
+/// - The contents are the payload of a panic. It belongs to the caller and is not used again.
 unsafe fn take_panic<F, T>(contents: &mut Contents<F, T>) -> PanicPayload {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises a payload that belongs to it (see `# Safety`).
     let panic = unsafe { &mut contents.panic };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the payload is not used again (see `# Safety`).
     *unsafe { ManuallyDrop::take(panic) }
 }

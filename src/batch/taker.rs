@@ -1,4 +1,4 @@
-//! The one who takes a batch's results: as they finish, and none is looked for twice.
+//! The taker of a batch's results: takes them as they finish, and looks for none twice.
 #![forbid(unsafe_code)]
 
 use core::ops::Range;
@@ -13,18 +13,18 @@ use crate::unwind;
 /// How far the taker has come.
 #[derive(Debug)]
 pub(super) struct Taker {
-    /// Results not taken yet.
+    /// The number of results not taken yet.
     left: usize,
     /// The item whose result was taken last.
     last: u32,
-    /// What it has not looked at of the block that it is in, and the blocks that follow; the next
-    /// stands last.
+    /// The current block (the states of one range of items), its items that were not looked at yet,
+    /// and the blocks that follow. The next block is the last element.
     block: u32,
     items: Range<u32>,
     blocks: Vec<u32>,
-    /// Results found in ranges that a runner still has in hand; the next stands last.
+    /// Results found in ranges that a runner still has in hand. The next one is the last element.
     early: Vec<u32>,
-    /// Where the runners were at the last look in vain.
+    /// Where each runner was when the taker last looked for early results.
     seen: Vec<u32>,
     /// Whether one of the results was given up.
     has_lost: bool,
@@ -54,7 +54,8 @@ impl Taker {
                 Some(item) => (self.block, item),
                 None => self.next_block(items)?,
             };
-            // One that has not finished comes by again, and so does one that was taken early.
+            // If there is no result, the item was taken early, or it has not finished and its block
+            // comes again.
             if let Some(result) = items.slot_in(block, item).take() {
                 self.left -= 1;
                 self.last = item;
@@ -63,7 +64,7 @@ impl Taker {
         }
     }
 
-    /// What comes after a block.
+    /// Finds the next item to look at, after the end of a block.
     #[cold]
     fn next_block<F, T>(&mut self, items: &Items<F, T>) -> Option<(u32, u32)> {
         loop {
@@ -84,8 +85,8 @@ impl Taker {
         }
     }
 
-    /// Looks into the ranges of runners that have not moved on since the last time. The others are
-    /// quick, and looking at what they write would only slow them down.
+    /// Looks into the ranges of runners that have not moved since the last look. The other runners
+    /// are quick, and reading what they write would only slow them down.
     fn look_for_early<F, T>(&mut self, items: &Items<F, T>) {
         if self.left == 0 {
             return;
@@ -98,8 +99,8 @@ impl Taker {
         }
     }
 
-    /// Leaves a waker, to be woken when a result is there. Says whether one is there already, or
-    /// none will ever be: then nobody may wake it.
+    /// Leaves a waker that is woken when there is a result. Returns `true` if there is one already,
+    /// or if there will never be one; then the waker may never be woken.
     pub(super) fn wait<F, T>(&mut self, items: &Items<F, T>, waker: &Waker) -> bool {
         let has_more = !(self.items.is_empty() && self.blocks.is_empty() && self.early.is_empty());
         if self.left == 0 || has_more {
@@ -119,13 +120,13 @@ impl Taker {
         !self.early.is_empty()
     }
 
-    /// One of the results will never come.
+    /// Notes that one of the results will never come.
     pub(super) fn lose_one(&mut self) {
         self.left -= 1;
         self.has_lost = true;
     }
 
-    /// Nobody wants the results any more: drops those that are there.
+    /// Drops the results that are there, because no thread wants results any more.
     pub(super) fn detach<F, T>(&mut self, items: &Items<F, T>) {
         while let Some(result) = self.take(items) {
             unwind::quietly(|| drop(result));

@@ -1,4 +1,4 @@
-//! What a batch promises, on real pools.
+//! Tests of what a batch guarantees, on real pools.
 #![forbid(unsafe_code)]
 
 mod endings;
@@ -34,7 +34,7 @@ fn within<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
     body.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
-/// Whoever waits goes on when it is opened.
+/// Threads that wait at it continue when it is opened.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -63,7 +63,7 @@ impl Drops {
         Token { drops: self.clone(), explodes: false }
     }
 
-    /// One that panics after it has counted.
+    /// A token whose drop panics after it was counted.
     fn bomb(&self) -> Token {
         Token { drops: self.clone(), explodes: true }
     }
@@ -113,7 +113,7 @@ fn values<T: Ord>(source: BatchSource<T>) -> Vec<T> {
     values
 }
 
-/// Looks again and again until it holds.
+/// Yields until the condition holds.
 fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         thread::yield_now();
@@ -220,7 +220,7 @@ fn a_panic_stays_in_its_item_and_is_told() {
     });
 }
 
-/// Were the items behind the first one its prisoners, nobody would ever let it go.
+/// If the items behind the first one had to wait for it, the first one would never end.
 #[test]
 fn a_long_item_holds_no_hostages() {
     within(|| {
@@ -240,7 +240,7 @@ fn a_long_item_holds_no_hostages() {
     });
 }
 
-/// Twice: for one who sleeps, and for one who only looks now and then.
+/// Twice: with a taker that sleeps, and with one that only looks now and then.
 #[test]
 fn a_long_item_does_not_keep_back_the_results_before_it() {
     within(|| {
@@ -257,7 +257,7 @@ fn a_long_item_does_not_keep_back_the_results_before_it() {
                 }
             });
             let mut source = submit(pool.hub(), closures);
-            // The order is not promised: a result may be found before those that are just being
+            // The order is not guaranteed: a result may be found before those that are just being
             // listed.
             let mut take = || {
                 if sleeps {
@@ -304,7 +304,7 @@ fn a_task_that_waits_runs_items_itself() {
     });
 }
 
-/// And from a worker of another pool, which counts as a guest.
+/// The same from a worker of another pool, which counts as a guest.
 #[test]
 fn a_task_of_another_pool_runs_items_itself() {
     within(|| {
@@ -327,7 +327,7 @@ fn a_task_of_another_pool_runs_items_itself() {
     });
 }
 
-/// A task spawned behind a large batch waits for a turn of it, not for all.
+/// A task spawned after a large batch waits for one turn of it, not for the whole batch.
 #[test]
 fn a_large_batch_gives_others_a_turn() {
     within(|| {

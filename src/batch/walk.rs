@@ -1,4 +1,5 @@
-//! A runner's way through the items: range by range, and then what others have in hand.
+//! A runner's way through the items: range by range (a range is a row of items taken at once), then
+//! items that other runners have in hand.
 #![forbid(unsafe_code)]
 
 use core::ops::Range;
@@ -8,24 +9,24 @@ use super::slot::Claimed;
 use crate::error::PanicPayload;
 use crate::task::Outcome;
 
-/// So many items a runner goes through before it lets others have a turn.
+/// How many items a runner goes through before it gives other work a turn.
 pub(super) const TURN: u32 = 1_024;
 
-/// Who counts what became of the items, and knows whether others wait.
+/// Counts the outcomes of items, and knows whether other work waits.
 pub(super) trait Books {
-    /// An item ended like this; nobody sees its result yet.
+    /// Notes an item's outcome. No thread can see the result yet.
     fn note(&self, outcome: Outcome, panic: Option<&PanicPayload>);
 
     /// Whether other work waits for this thread.
     fn is_wanted(&self) -> bool;
 }
 
-/// Where one runner is.
+/// The position of one runner.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// None for a helper, which takes one item after another.
+    /// `None` for a helper, which claims its items one by one.
     lane: Option<usize>,
-    /// What is left of a range whose items could not all be run.
+    /// The rest of a range that was interrupted.
     rest: Range<u32>,
 }
 
@@ -33,9 +34,9 @@ pub(super) struct Walk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Turn {
-    /// No item is left that nobody has started.
+    /// Every item has started.
     Done,
-    /// Others are to have a turn.
+    /// Other work should have a turn.
     Yield,
     /// An item wants this worker's thread to end.
     EndWorker,
@@ -46,13 +47,13 @@ impl Walk {
         Self { lane: Some(lane), rest: 0..0 }
     }
 
-    /// For one who comes because a runner waits in the midst of its items.
+    /// For an additional runner that comes because another runner waits inside an item.
     pub(super) fn helper() -> Self {
         Self { lane: None, rest: 0..0 }
     }
 
-    /// Runs items until none is left or it is somebody else's turn. All that finished is on the
-    /// list then.
+    /// Runs items until none is left or other work should have a turn. By then, every item that
+    /// finished is on a list.
     pub(super) fn turn<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Turn
     where
         F: FnOnce() -> T,
@@ -84,7 +85,8 @@ impl Walk {
         if self.rest.is_empty() { items.next_range(lane) } else { Some(self.rest.clone()) }
     }
 
-    /// Runs the range, but for what others take out of it. Says `Lost` if it came to an early end.
+    /// Runs the items of the range, except those that other threads have claimed. Returns `Lost` if
+    /// an item ended the worker.
     fn run_range<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Outcome
     where
         F: FnOnce() -> T,
@@ -93,7 +95,8 @@ impl Walk {
         let mut has_news = false;
         for item in self.rest.by_ref() {
             let Some(claimed) = items.slot_in(block, item).claim() else { continue };
-            // After the claim, which tells a taker that looks that the items before are finished.
+            // After the claim. A taker that sees the claim knows that the items before it are
+            // finished.
             if has_news && items.is_watched() {
                 items.publish(block);
             }
@@ -111,7 +114,7 @@ impl Walk {
     }
 }
 
-/// Runs what nobody has started, one by one.
+/// Runs items that have not started, one by one.
 fn help<F, T>(items: &Items<F, T>, books: &impl Books) -> Turn
 where
     F: FnOnce() -> T,
@@ -132,7 +135,7 @@ where
     Turn::Done
 }
 
-/// Runs an item that stands alone.
+/// Runs a single item and publishes its result.
 pub(super) fn run_one<F, T>(
     items: &Items<F, T>,
     item: u32,

@@ -1,5 +1,4 @@
-//! Who is to hear of a token's end: a table of places that are taken and given back in constant
-//! time.
+//! The table of a node's guests, which are told of its end. All changes take constant time.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
@@ -11,20 +10,20 @@ use crate::unwind;
 
 /// The end of the list of free places.
 const NONE: usize = usize::MAX;
-/// A table that has become empty keeps room for so many.
+/// A table that becomes empty keeps its memory up to this many places.
 const KEPT: usize = 64;
 
-/// A place in the table, from being admitted to leaving. Nobody else gets it meanwhile, so it needs
+/// A place in the table, from admission to leaving. No other guest gets it meanwhile, so it needs
 /// no generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(usize);
 
-/// One who hears of the end.
+/// One that is told of the end.
 pub(super) enum Guest {
     Child(Weak<Node>),
     Waker(Waker),
     Listener(Listener),
-    /// A listener that claimed the end: only in a table that is on its way out.
+    /// A listener whose claim succeeded. Only in a table that has been taken from its node.
     Claimed(Claimed),
 }
 
@@ -33,7 +32,7 @@ enum Seat {
     Free { next: usize },
 }
 
-/// The table. Free places form a list through the table itself.
+/// The table. Free places form a list inside the table.
 pub(super) struct Guests {
     seats: Vec<Seat>,
     free: usize,
@@ -80,8 +79,8 @@ impl Guests {
         place
     }
 
-    /// Puts another guest into a place that is taken; gives the one from before, to be dropped
-    /// without the lock.
+    /// Replaces the guest in a taken place. Returns the previous guest, to be dropped without the
+    /// lock.
     pub(super) fn replace(&mut self, place: Place, guest: Guest) -> Option<Guest> {
         let seat = self.seats.get_mut(place.0)?;
         match std::mem::replace(seat, Seat::Taken(guest)) {
@@ -90,7 +89,7 @@ impl Guests {
         }
     }
 
-    /// Gives the place back, and its guest, to be dropped without the lock.
+    /// Gives the place back. Returns its guest, to be dropped without the lock.
     pub(super) fn dismiss(&mut self, place: Place) -> Option<Guest> {
         let seat = self.seats.get_mut(place.0)?;
         let Seat::Taken(guest) = std::mem::replace(seat, Seat::Free { next: self.free }) else {
@@ -99,15 +98,16 @@ impl Guests {
         };
         self.free = place.0;
         self.taken -= 1;
-        // Else the most that there ever were would be paid for until the token goes.
+        // Otherwise the memory for the largest number of guests would stay until the token is
+        // dropped.
         if self.taken == 0 && self.seats.capacity() > KEPT || mutant!("cancel_forgets_others") {
             *self = Self::new();
         }
         Some(guest)
     }
 
-    /// Calls the claim of each listener; those that give false are forgotten. In place, so that
-    /// nothing is allocated while the token is locked.
+    /// Calls the claim of each listener, and forgets those whose claim returns false. Works in
+    /// place, so that nothing is allocated while the token is locked.
     pub(super) fn claim(&mut self) {
         for seat in &mut self.seats {
             if let Seat::Taken(Guest::Listener(_)) = seat {
@@ -121,7 +121,7 @@ impl Guests {
         }
     }
 
-    /// Adds the children that are still there.
+    /// Adds the children that are still alive.
     pub(super) fn children_into(&self, nodes: &mut Vec<Arc<Node>>) {
         nodes.extend(self.seats.iter().filter_map(|seat| match seat {
             Seat::Taken(Guest::Child(child)) => child.upgrade(),
@@ -129,19 +129,19 @@ impl Guests {
         }));
     }
 
-    /// Says whether telling these would do anything.
+    /// Whether any of the guests has to be told.
     pub(super) fn has_to_be_told(&self) -> bool {
         self.seats
             .iter()
             .any(|seat| matches!(seat, Seat::Taken(Guest::Waker(_) | Guest::Claimed(_))))
     }
 
-    /// Wakes and finishes, each though another one panics. Not under a lock.
+    /// Wakes or finishes each guest, even if another one panics. Not under a lock.
     pub(super) fn tell(self) {
         self.into_told().for_each(Guest::tell);
     }
 
-    /// Those who have something to hear.
+    /// The guests that have to be told.
     pub(super) fn into_told(self) -> impl Iterator<Item = Guest> {
         self.seats.into_iter().filter_map(|seat| match seat {
             Seat::Taken(guest @ (Guest::Waker(_) | Guest::Claimed(_))) => Some(guest),

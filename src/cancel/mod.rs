@@ -1,10 +1,9 @@
-//! Cancelling running code: a token that says "stop" to all who look at it, wait for it or
-//! registered with it.
+//! Cancels running code: a token that code can check, wait for, or register a listener with.
 //!
-//! `node.rs` holds what a token's clones share, and how the end spreads; `guests.rs` the table of
-//! those who hear of it. `wait.rs` and `listener.rs` are the two kinds of guests beside a token's
-//! children, `deadline.rs` is the alarm. There is unsafe code in `listener.rs` alone, and in the
-//! tests and models that play a listener's part.
+//! `node.rs` holds the state that a token's clones share, and how a cancel spreads. `guests.rs`
+//! holds the table of guests: whatever is told of a node's end. Guests are a token's children,
+//! wakers (`wait.rs`) and listeners (`listener.rs`). `deadline.rs` is the alarm. Unsafe code is
+//! only in `listener.rs`, and in the tests and models that act as a listener.
 
 mod deadline;
 mod guests;

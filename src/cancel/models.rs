@@ -1,5 +1,5 @@
-//! Models of a token's end: it races with listeners and waiters that come and go, with children,
-//! and with another end.
+//! Loom models of a token's end: it races with listeners and waiters that come and go, with
+//! children, and with another end.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use super::{CancelReason, CancelToken, Listener, Registration};
 use crate::parker::Parker;
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
 
-/// A listener. Its memory is the model's to watch: reading it is a use, and writing it is the end
-/// of it.
+/// A listener. The model watches its memory: a read is a use, and a write stands for freeing it.
 struct Post {
     is_claimed: AtomicBool,
     memory: UnsafeCell<()>,
@@ -22,9 +21,9 @@ struct Post {
 }
 
 /// # Safety
-/// - `data` is a post that is there.
+/// - `data` points to a live post.
 unsafe fn claim(data: NonNull<()>) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `data` points to a live post (see `# Safety`).
     let post = unsafe { data.cast::<Post>().as_ref() };
     post.memory.with(|_| ());
     post.claims.fetch_add(1, SeqCst);
@@ -32,11 +31,11 @@ unsafe fn claim(data: NonNull<()>) -> bool {
 }
 
 /// # Safety
-/// - `data` is a post that is there.
+/// - `data` points to a live post.
 unsafe fn finish(data: NonNull<()>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `data` points to a live post (see `# Safety`).
     let post = unsafe { data.cast::<Post>().as_ref() };
-    // It frees itself.
+    // The listener frees itself.
     post.memory.with_mut(|_| ());
     post.finishes.fetch_add(1, SeqCst);
 }
@@ -52,11 +51,11 @@ impl Post {
     }
 
     fn listens_to(self: &Arc<Self>, token: &CancelToken) -> Result<Registration, CancelReason> {
-        // SAFETY: each model keeps its posts to its end.
+        // SAFETY: each model keeps its posts until its end.
         token.listen(unsafe { Listener::new(NonNull::from(&**self).cast(), claim, finish) })
     }
 
-    /// Takes the listener off, and frees it unless it was claimed.
+    /// Removes the listener, and frees it unless it was claimed.
     fn leaves(&self, registration: Registration) {
         drop(registration);
         if !self.is_claimed.swap(true, Ordering::AcqRel) {
@@ -235,7 +234,7 @@ fn a_waiter_goes_while_the_token_is_cancelled() {
             }
         });
         drop(cancelled);
-        // It hears nothing any more, but for what has begun.
+        // The waiter is not woken any more, unless the cancel had already begun.
         let may_ring = begins.load(Ordering::SeqCst);
         canceller.join().unwrap();
         assert!(bell.0.load(SeqCst) <= usize::from(may_ring));

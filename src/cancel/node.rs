@@ -1,15 +1,17 @@
-//! What a token's clones share: the flag, who is to hear of the end, and the way up to the parent.
+//! A node: the state that a token's clones share. It has the flag, the guests (which are told of
+//! the node's end) and the parent.
 //!
-//! A node holds its parent, so that the way from a grandparent's end down to it stays whole; a
-//! parent knows its children weakly, and a child that goes gives its place in the parent's table
-//! back. Only one node is locked at a time.
+//! A node holds its parent strongly, so that an end of a grandparent can reach the node. A parent
+//! holds its children weakly. When a child is dropped, it gives back its place in the parent's
+//! table. Only one node is locked at a time.
 //!
-//! The end comes in two steps. First the node and all below it are marked, one after the other, and
-//! listeners make their claims under the lock of theirs. Then, without a lock, wakers and listeners
-//! are told: user code. So who is told finds the whole tree cancelled, and a slow waker does not
-//! keep a child running.
+//! A node ends when its token is cancelled. The end has two steps. First the node and all nodes
+//! below it are marked, one after the other, and their listeners make their claims under the lock
+//! of their node. Then wakers and listeners are told without a lock, because that is user code. So
+//! a guest that is told finds the whole tree cancelled, and a slow waker does not keep a child
+//! running.
 //!
-//! Trees may be as deep as memory goes: neither the end nor the drop of one recurses.
+//! Trees may be as deep as memory allows: neither the end nor the drop of a node recurses.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::Alarm;
 
 pub(super) struct Node {
-    /// Set with the state, under its lock: who sees it set finds the reason there.
+    /// Set together with the state, under its lock: a thread that sees it set finds the reason
+    /// there.
     is_over: AtomicBool,
     state: Mutex<State>,
     tie: Option<Tie>,
@@ -36,7 +39,7 @@ struct Live {
     alarm: Option<Alarm>,
 }
 
-/// A child's way to its parent, and its place there.
+/// A child's link to its parent, and its place in the parent's table.
 struct Tie {
     parent: Arc<Node>,
     place: Place,
@@ -52,12 +55,12 @@ impl Node {
         Arc::new(Self::new(None))
     }
 
-    /// A child of a node that is over is over.
+    /// Makes a child. If the parent has ended, so has the child.
     pub(super) fn child_of(parent: &Arc<Self>) -> Arc<Self> {
         let mut state = parent.state.lock();
         match &mut *state {
             State::Live(live) => {
-                // Made under the lock, because it has to know its place.
+                // Made under the lock, because the child must know its place.
                 let place = live.guests.next_place();
                 let tie = Tie { parent: Arc::clone(parent), place };
                 let node = Arc::new(Self::new(Some(tie)));
@@ -76,7 +79,8 @@ impl Node {
 
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        // ORDERING: a sign to stop, which hands nothing over; the reason is read under the lock.
+        // ORDERING: relaxed, because it only says that code should stop and hands nothing over. The
+        // reason is read under the lock.
         self.is_over.load(Ordering::Relaxed)
     }
 
@@ -91,7 +95,7 @@ impl Node {
     }
 
     /// # Errors
-    /// The reason, if the node is over.
+    /// The reason, if the node has ended.
     pub(super) fn admit(&self, guest: Guest) -> Result<Place, CancelReason> {
         let mut state = self.state.lock();
         let reason = match &mut *state {
@@ -103,10 +107,10 @@ impl Node {
         Err(reason)
     }
 
-    /// Puts another guest into a place.
+    /// Replaces the guest in a place.
     ///
     /// # Errors
-    /// The reason, if the node is over.
+    /// The reason, if the node has ended.
     pub(super) fn replace(&self, place: Place, guest: Guest) -> Result<(), CancelReason> {
         let mut state = self.state.lock();
         let (unneeded, result) = match &mut *state {
@@ -119,7 +123,8 @@ impl Node {
         result
     }
 
-    /// Gives the place back. After this its guest hears nothing any more, but for what has begun.
+    /// Gives the place back. After this its guest is not told of an end, unless that has already
+    /// begun.
     pub(super) fn leave(&self, place: Place) {
         if mutant!("cancel_never_leaves") {
             return;
@@ -133,7 +138,7 @@ impl Node {
         guest.into_iter().for_each(Guest::discard);
     }
 
-    /// Keeps the alarm set for as long as the node is neither over nor gone.
+    /// Keeps the alarm set until the node ends or is dropped.
     pub(super) fn keep(&self, alarm: Alarm) {
         let mut state = self.state.lock();
         let unneeded = match &mut *state {
@@ -144,12 +149,12 @@ impl Node {
         drop(unneeded);
     }
 
-    /// Ends this node and all below it, but for those that have ended before. Runs user code.
+    /// Ends this node and all nodes below it, except those that have already ended. Runs user code.
     pub(super) fn end(&self, reason: &CancelReason) {
         self.end_untold(reason).into_iter().for_each(Guests::tell);
     }
 
-    /// The first step of that, which runs no user code. Gives who is to be told.
+    /// The first step of the end, which runs no user code. Returns the guests to be told.
     pub(super) fn end_untold(&self, reason: &CancelReason) -> Vec<Guests> {
         let mut below = Vec::new();
         let mut to_tell = Vec::new();
@@ -172,18 +177,18 @@ impl Node {
         }
     }
 
-    /// Gives what the node had, if this is the first end.
+    /// Marks the node, and returns its guests and alarm if this is its first end.
     fn mark_locked(&self, reason: &CancelReason) -> Option<Live> {
         let marks_early = mutant!("cancel_flag_early");
         if marks_early {
-            // ORDERING: as below; but a mutant.
+            // ORDERING: as below; this is a mutant.
             self.is_over.store(true, Ordering::Relaxed);
         }
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Over(reason.clone())) {
             State::Live(mut live) => {
                 if !marks_early {
-                    // ORDERING: see `is_over`.
+                    // ORDERING: relaxed; see `is_over`.
                     self.is_over.store(true, Ordering::Relaxed);
                 }
                 if mutant!("cancel_claims_unlocked") {
@@ -203,8 +208,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Steps up as long as this was the parent's last owner: a chain of drops inside drops would
-    /// need a frame for each.
+    /// Goes up the tree as long as this node was the parent's last owner. Nested drops would need a
+    /// stack frame for each level.
     fn drop(&mut self) {
         let mut tie = self.tie.take();
         while let Some(Tie { parent, place }) = tie {

@@ -1,10 +1,10 @@
-//! Why a token was cancelled.
+//! The reason why a token was cancelled.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Says why a [`CancelToken`](super::CancelToken) was cancelled; the first reason stays.
+/// Why a [`CancelToken`](super::CancelToken) was cancelled. The first reason stays.
 ///
 /// ```
 /// use corepool::{CancelReason, CancelToken};
@@ -18,16 +18,16 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelReason {
-    /// Somebody called [`cancel`](super::CancelToken::cancel).
+    /// [`cancel`](super::CancelToken::cancel) was called.
     Asked,
-    /// Somebody called [`cancel_because`](super::CancelToken::cancel_because), with this text.
+    /// [`cancel_because`](super::CancelToken::cancel_because) was called, with this text.
     Because(Arc<str>),
-    /// The token's own deadline passed, or that of a token it descends from.
+    /// The deadline of the token or of one of its ancestors passed.
     DeadlinePassed,
     /// All tasks of the pool were [cancelled](crate::WorkerPool::cancel_all).
     PoolCancelled,
-    /// The pool is shutting down, and the time for what runs [is
-    /// over](crate::WorkerPool::shutdown_stopping).
+    /// The pool is shutting down, and the [time for running
+    /// tasks](crate::WorkerPool::shutdown_stopping) is over.
     ShuttingDown,
 }
 

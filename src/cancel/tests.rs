@@ -1,4 +1,4 @@
-//! Listeners, as tasks will be some: what is called, when, how often, and what it may do.
+//! Tests of listeners: what is called, when, how often, and what it may do.
 
 use core::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use super::{CancelReason, CancelToken, Listener, Registration};
 
 type Deed = Box<dyn FnOnce() + Send>;
 
-/// A listener that counts.
+/// A listener that counts its calls.
 #[derive(Default)]
 struct Post {
     declines: bool,
@@ -20,18 +20,18 @@ struct Post {
 }
 
 /// # Safety
-/// - `data` is a post that is there.
+/// - `data` points to a live post.
 unsafe fn claim(data: NonNull<()>) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `data` points to a live post (see `# Safety`).
     let post = unsafe { data.cast::<Post>().as_ref() };
     post.claims.fetch_add(1, Ordering::SeqCst);
     !post.declines
 }
 
 /// # Safety
-/// - `data` is a post that is there.
+/// - `data` points to a live post.
 unsafe fn finish(data: NonNull<()>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `data` points to a live post (see `# Safety`).
     let post = unsafe { data.cast::<Post>().as_ref() };
     post.finishes.fetch_add(1, Ordering::SeqCst);
     let deed = post.deed.lock().unwrap().take();
@@ -54,7 +54,7 @@ impl Post {
     }
 
     fn listens_to(self: &Arc<Self>, token: &CancelToken) -> Result<Registration, CancelReason> {
-        // SAFETY: each test keeps its posts until all tokens are done with them.
+        // SAFETY: each test keeps its posts until no token uses them any more.
         token.listen(unsafe { Listener::new(NonNull::from(&**self).cast(), claim, finish) })
     }
 
@@ -164,28 +164,28 @@ const LISTENS: u32 = 0;
 const CLAIMED: u32 = 1;
 const FINISHED: u32 = 2;
 
-/// A listener in memory of its own, which goes as soon as it may.
+/// A listener in its own memory, which is freed as soon as that is allowed.
 struct Mortal {
     state: AtomicU32,
 }
 
 /// # Safety
-/// - `data` is a mortal that is there.
+/// - `data` points to a live mortal.
 unsafe fn claim_mortal(data: NonNull<()>) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `data` points to a live mortal (see `# Safety`).
     let state = unsafe { &data.cast::<Mortal>().as_ref().state };
     state.compare_exchange(LISTENS, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
 
 /// # Safety
-/// - `data` is a mortal that is there, until it says that it is finished.
+/// - `data` points to a mortal that lives until it says that it is finished.
 unsafe fn finish_mortal(data: NonNull<()>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the mortal lives until the store below (see `# Safety`).
     let state = unsafe { &data.cast::<Mortal>().as_ref().state };
     state.store(FINISHED, Ordering::SeqCst);
 }
 
-/// For tools that see a use of freed memory.
+/// For tools that detect a use of freed memory.
 #[test]
 fn a_listener_may_be_freed_when_it_is_taken_off_or_finished() {
     let claimed_some = AtomicBool::new(false);
@@ -200,8 +200,8 @@ fn a_listener_may_be_freed_when_it_is_taken_off_or_finished() {
             for turn in 0..=round % 3 {
                 let mortal = Box::new(Mortal { state: AtomicU32::new(LISTENS) });
                 let data = NonNull::from(&*mortal).cast();
-                // SAFETY: it is freed below, after the registration is dropped, and finished if it
-                // was claimed.
+                // SAFETY: it is freed below, after its registration is dropped and, if it was
+                // claimed, after it is finished.
                 let listener = unsafe { Listener::new(data, claim_mortal, finish_mortal) };
                 let registration = token.listen(listener);
                 if turn == 0 {

@@ -1,4 +1,4 @@
-//! The token itself: what its users call.
+//! `CancelToken`: the interface for users.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,23 +12,24 @@ use super::reason::CancelReason;
 use crate::clock;
 use crate::error::Cancelled;
 
-/// Says "stop" to running code, once and for good.
+/// Tells running code to stop. A cancelled token stays cancelled.
 ///
-/// Clones are the same token. Give one to the code that shall stop and keep one to stop it with.
-/// Asking costs a relaxed load, so it may be done in an inner loop; who would rather wait can
-/// [await](Self::cancelled) the end or [block](Self::wait) until it.
+/// Clones are the same token. Give one to the code that should stop, and keep one to stop it. A
+/// check costs a relaxed load, so it is cheap enough for an inner loop. Code can also
+/// [await](Self::cancelled) the cancel or [block](Self::wait) until it.
 ///
-/// A [child](Self::child) ends with its parent, and can be ended alone: one token for the server, a
-/// child for each request. A token may have a deadline, its own or its parent's; whichever comes
-/// first ends it. Dropping tokens, the last one too, cancels nothing; a deadline that nobody is
-/// left to hear of is called off.
+/// A [child](Self::child) is cancelled with its parent, and can be cancelled alone: for example,
+/// one token for the server and a child for each request. A token may have its own deadline and
+/// inherits its parent's; the earlier one cancels it. Dropping a token cancels nothing, even if it
+/// is the last clone. A deadline that nothing observes any more is called off.
 ///
-/// No thread is started for a token without a deadline. All deadlines of the process share one
-/// thread, `corepool-timer`, which ends when it has nothing to do; it marks tokens as cancelled at
-/// their time. Wakers of those who wait, and closures of tasks that come too late, are woken and
-/// dropped on threads called `corepool-errand`: one, unless the user's code holds it up. A child
-/// made by `fork` has copies of its parent's tokens, whose deadlines do not ring there; those it
-/// makes itself do.
+/// A token without a deadline starts no thread. All deadlines of the process share one thread,
+/// `corepool-timer`, which ends when it has nothing to do. It marks tokens as cancelled at their
+/// time. Wakers are then woken, and closures of expired tasks dropped, on threads called
+/// `corepool-errand`. There is one such thread, unless user code blocks it.
+///
+/// A child made by `fork` has copies of its parent's tokens. The deadlines of these copies do not
+/// fire in the child; those of tokens that the child makes do.
 ///
 /// ```
 /// use corepool::{CancelToken, Cancelled};
@@ -58,7 +59,7 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
-    /// Makes a token that ends when somebody cancels it.
+    /// Makes a token that is cancelled only by a call.
     ///
     /// ```
     /// let token = corepool::CancelToken::new();
@@ -71,8 +72,8 @@ impl CancelToken {
         Self { node: Node::root() }
     }
 
-    /// Makes a token that ends at that time, if nobody cancels it before. With a deadline in the
-    /// past it is cancelled at once.
+    /// Makes a token that is cancelled at the deadline, or earlier by a call. If the deadline has
+    /// passed, it is cancelled at once.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -84,7 +85,7 @@ impl CancelToken {
         Self::new().until(deadline)
     }
 
-    /// As [`with_deadline`](Self::with_deadline), so long from now.
+    /// Like [`with_deadline`](Self::with_deadline), with the deadline `timeout` from now.
     ///
     /// ```
     /// use corepool::{CancelReason, CancelToken};
@@ -97,11 +98,12 @@ impl CancelToken {
         Self::with_deadline(clock::after(timeout))
     }
 
-    /// Makes a token that ends with this one, or alone. Of a cancelled token it is born cancelled,
-    /// for the same reason.
+    /// Makes a token that is cancelled together with this one, or alone. A child of a cancelled
+    /// token is cancelled from the start, for the same reason.
     ///
-    /// A child keeps what its parent needs to reach it, but does not count as the parent's child
-    /// any longer when its last clone is dropped. Children may have children, to any depth.
+    /// A child keeps alive the state through which its ancestors reach it. When the child's last
+    /// clone is dropped, it no longer counts as the parent's child. Children may have children, to
+    /// any depth.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -117,8 +119,8 @@ impl CancelToken {
         Self { node: Node::child_of(&self.node) }
     }
 
-    /// Makes a [child](Self::child) that ends at that time, if neither it nor its parent ends
-    /// before.
+    /// Makes a [child](Self::child) that is cancelled at the deadline, unless it or its parent is
+    /// cancelled earlier.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -132,7 +134,8 @@ impl CancelToken {
         self.child().until(deadline)
     }
 
-    /// As [`child_with_deadline`](Self::child_with_deadline), so long from now.
+    /// Like [`child_with_deadline`](Self::child_with_deadline), with the deadline `timeout` from
+    /// now.
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -147,10 +150,11 @@ impl CancelToken {
         self.child_with_deadline(clock::after(timeout))
     }
 
-    /// Cancels this token and all that descend from it, never its parent. Again does nothing.
+    /// Cancels this token and all its descendants, but not its parent. A second call does nothing.
     ///
-    /// First all of them are marked, then those who wait are woken; wakers run in the calling
-    /// thread, and if one panics the others are woken all the same. It waits for nobody.
+    /// First all these tokens are marked as cancelled, then the waiters are woken. Wakers run on
+    /// the calling thread. If one panics, the others are still woken. The call does not wait for
+    /// any thread.
     ///
     /// ```
     /// use corepool::{CancelReason, CancelToken};
@@ -162,7 +166,7 @@ impl CancelToken {
         self.node.end(&CancelReason::Asked);
     }
 
-    /// As [`cancel`](Self::cancel), and says why. The first reason stays.
+    /// Like [`cancel`](Self::cancel), with a reason. The first reason stays.
     ///
     /// ```
     /// let token = corepool::CancelToken::new();
@@ -173,16 +177,16 @@ impl CancelToken {
         self.node.end(&CancelReason::Because(reason.into()));
     }
 
-    /// As [`cancel`](Self::cancel), for a reason of ours.
+    /// Like [`cancel`](Self::cancel), with a reason from inside the crate.
     pub(crate) fn end(&self, reason: &CancelReason) {
         self.node.end(reason);
     }
 
-    /// Tells whether the token is cancelled.
+    /// Returns `true` if the token is cancelled.
     ///
-    /// Costs one relaxed load: ask as often as you like. Being relaxed it is a sign to stop and no
-    /// more: what the canceller did before is sure to be seen only after [`reason`](Self::reason),
-    /// or one of the waits, has given the reason.
+    /// Costs one relaxed load, so it can be called as often as needed. Because the load is relaxed,
+    /// it only says that the code should stop. To also see what the canceller did before, get the
+    /// reason from [`reason`](Self::reason) or from one of the waits.
     ///
     /// ```
     /// let token = corepool::CancelToken::new();
@@ -194,8 +198,8 @@ impl CancelToken {
         self.node.is_over()
     }
 
-    /// Returns early with `?` from code that was told to stop. Costs as little as
-    /// [`is_cancelled`](Self::is_cancelled).
+    /// Returns an error if the token is cancelled, so that `?` leaves the code that should stop.
+    /// Costs as little as [`is_cancelled`](Self::is_cancelled).
     ///
     /// # Errors
     /// [`Cancelled`] if the token is cancelled.
@@ -215,7 +219,7 @@ impl CancelToken {
         if self.is_cancelled() { Err(Cancelled::new()) } else { Ok(()) }
     }
 
-    /// Says why the token was cancelled; `None` if it was not.
+    /// Returns why the token was cancelled, or `None` if it is not cancelled.
     ///
     /// ```
     /// use corepool::{CancelReason, CancelToken};
@@ -251,7 +255,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-// A token changes at once or not at all, and user code that it calls is caught: a panic finds
-// nothing half done.
+// A token changes completely or not at all, and panics of user code that it calls are caught. So a
+// panic finds nothing half done.
 impl UnwindSafe for CancelToken {}
 impl RefUnwindSafe for CancelToken {}

@@ -1,4 +1,4 @@
-//! Waiting for a token's end: as a future, or by blocking a thread.
+//! Waiting for a token's cancel: as a future, or by blocking a thread.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -14,12 +14,12 @@ use super::reason::CancelReason;
 use super::token::CancelToken;
 use crate::{clock, parker};
 
-/// The future that [`CancelToken::cancelled`] gives: ready, with the reason, when the token is
-/// cancelled.
+/// The future returned by [`CancelToken::cancelled`]. It is ready, with the reason, when the token
+/// is cancelled.
 ///
 /// It owns a clone of the token, so it can be moved into a task. The last waker that it was polled
-/// with is the one that is woken. Dropping it is always fine, and leaves nothing with the token.
-/// Polled after it was ready, it is ready again.
+/// with is woken. It can be dropped at any time and leaves nothing with the token. It may be polled
+/// after it was ready, and is then ready again.
 ///
 /// ```
 /// use corepool::{CancelReason, CancelToken, UntilCancelled};
@@ -35,9 +35,9 @@ pub struct UntilCancelled {
 }
 
 impl CancelToken {
-    /// Gives a future that is ready when the token is cancelled, on any runtime or none.
+    /// Returns a future that is ready when the token is cancelled, on any runtime or none.
     ///
-    /// Use it beside the work in the runtime's `select!`. It never blocks.
+    /// Use it next to the work in the runtime's `select!`. It never blocks.
     ///
     /// ```
     /// use corepool::{CancelReason, CancelToken};
@@ -50,10 +50,10 @@ impl CancelToken {
         UntilCancelled { node: Arc::clone(self.node()), place: None }
     }
 
-    /// Blocks the thread until the token is cancelled, and gives the reason.
+    /// Blocks the thread until the token is cancelled, and returns the reason.
     ///
-    /// It has no end if nobody cancels. A worker that waits here lends its core, as in
-    /// [`blocking`](fn@crate::blocking).
+    /// It blocks forever if the token is never cancelled. A worker that waits here lends its core
+    /// to a spare worker, as in [`blocking`](fn@crate::blocking).
     ///
     /// ```
     /// use corepool::CancelToken;
@@ -67,15 +67,15 @@ impl CancelToken {
     /// ```
     pub fn wait(&self) -> CancelReason {
         loop {
-            // Without an end it comes back with the reason only.
+            // Without a timeout, it returns only with a reason.
             if let Some(reason) = self.wait_until(None) {
                 return reason;
             }
         }
     }
 
-    /// Blocks the thread until the token is cancelled, but not longer than this; says whether it is
-    /// cancelled.
+    /// Blocks the thread until the token is cancelled or the timeout is over. Returns `true` if the
+    /// token is cancelled.
     ///
     /// Use it as a sleep that a cancel cuts short.
     ///
@@ -112,7 +112,7 @@ impl Future for UntilCancelled {
     type Output = CancelReason;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelReason> {
-        // A look ahead, which saves the waker; the one that counts is made under the lock.
+        // An early check that saves the waker. The check that counts is made under the lock.
         if let Some(reason) = self.node.reason() {
             self.place = None;
             return Poll::Ready(reason);

@@ -1,4 +1,4 @@
-//! What a task threw: the payload of its panic, with its text and with the name of the task.
+//! The payload of a task's panic, with its message and the name of the task.
 #![forbid(unsafe_code)]
 
 use std::any::{Any, type_name};
@@ -13,12 +13,12 @@ use crate::sync::real::Mutex;
 use super::{Cancelled, TaskError};
 use crate::unwind::{self, Payload};
 
-/// What a panicking task threw.
+/// The payload of a task's panic.
 ///
-/// Dropping it drops the payload; should that panic in turn, the panic is swallowed.
+/// Dropping it drops the payload. If that panics too, the second panic is swallowed.
 pub struct PanicPayload {
-    // In a box, so that an error is no larger than a pointer; in a lock, because a payload may be
-    // sent to another thread but not looked at from two.
+    // Boxed, so that an error is no larger than a pointer. Locked, because a payload may be sent to
+    // another thread, but two threads must not use it at once.
     inner: Box<PanicParts>,
 }
 
@@ -28,12 +28,12 @@ struct PanicParts {
     payload: Mutex<Option<Payload>>,
 }
 
-/// What a task is called.
+/// The name of a task.
 #[derive(Debug, Clone)]
 pub(crate) enum TaskName {
-    /// By the user.
+    /// Given by the user.
     Given(Arc<str>),
-    /// By its closure's type.
+    /// The type of its closure.
     Type(&'static str),
 }
 
@@ -46,11 +46,12 @@ impl TaskName {
     }
 }
 
-/// A payload on its way from one task to the next, with what is known of the task that threw it.
+/// A payload on its way from one task to the next, with what is known of the task that panicked.
 struct PassedOn(PanicPayload);
 
 impl PanicPayload {
-    /// `task` is the one that threw it, if it has a name; what was passed on keeps the name it has.
+    /// `task` is the name of the task that panicked, if it has one. A payload that was passed on
+    /// keeps its name.
     pub(crate) fn new(payload: Payload, task: Option<TaskName>) -> Self {
         let payload = match payload.downcast::<PassedOn>() {
             Ok(passed_on) => return passed_on.0,
@@ -64,22 +65,23 @@ impl PanicPayload {
         Self { inner: Box::new(PanicParts { message, task, payload: Mutex::new(Some(payload)) }) }
     }
 
-    /// As a payload, for a task that ends as the one before it did.
+    /// Turns this into a payload, for a task that ends in the same way as the one before it.
     pub(crate) fn pass_on(self) -> Payload {
         Box::new(PassedOn(self))
     }
 
-    /// Gives the text of the panic.
+    /// Returns the message of the panic.
     ///
-    /// A payload that is no text is described as far as it can be: numbers and common errors by
-    /// their value and type, others by where the task's closure was written.
+    /// A payload that is not text is described as far as possible: numbers and common errors by
+    /// their value and type, others by the place where the task's closure was written.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// Names the task that panicked: by the name that it was given, or by its closure's type, which
-    /// says in which function it was written. `None` for what has no name, as a closure of a scope.
+    /// Returns the name of the task that panicked: its given name, or the type of its closure,
+    /// which names the function that contains the closure. `None` if the task has no name, for
+    /// example a closure of a scope.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -109,17 +111,17 @@ impl PanicPayload {
         }
     }
 
-    /// Takes the payload out, as [`std::thread::JoinHandle::join`] would give it.
+    /// Returns the payload, in the form in which [`std::thread::JoinHandle::join`] would return it.
     ///
     /// # Panics
-    /// Never: the payload is there until it is taken, and taking uses up `self`.
+    /// Never: the payload is there until it is taken, and taking it consumes `self`.
     #[must_use = "dropping the payload drops what the task threw"]
     pub fn into_inner(self) -> Box<dyn Any + Send + 'static> {
         let payload = self.inner.payload.lock().take();
         payload.expect("only this method and `drop` take the payload, and each uses up `self`")
     }
 
-    /// Goes on with the panic on this thread; the panic hook is not called again.
+    /// Resumes the panic on this thread. The panic hook is not called again.
     ///
     /// # Panics
     /// Always.
@@ -158,7 +160,7 @@ impl From<PanicPayload> for TaskError {
 
 const NO_TEXT: &str = "a panic without a message";
 
-/// The text that a panic carries, or what can be said of it.
+/// The message of a panic, or a description of its payload.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> Cow<'_, str> {
     if let Some(PassedOn(panic)) = payload.downcast_ref() {
         return Cow::Borrowed(panic.message());
@@ -166,7 +168,7 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> Cow<'_, str> {
     text_of(payload).unwrap_or(Cow::Borrowed(NO_TEXT))
 }
 
-/// A payload does not tell its type, so it is asked for those that are thrown most.
+/// A payload does not reveal its type, so the common types are tried one by one.
 fn text_of(payload: &(dyn Any + Send)) -> Option<Cow<'_, str>> {
     let texts: [fn(&(dyn Any + Send)) -> Option<&str>; 5] = [
         |payload| payload.downcast_ref::<&'static str>().copied(),
@@ -198,7 +200,7 @@ fn text_of(payload: &(dyn Any + Send)) -> Option<Cow<'_, str>> {
 
 fn value_of<T: Any + fmt::Display>(payload: &(dyn Any + Send)) -> Option<String> {
     let value = payload.downcast_ref::<T>()?;
-    // It is the user's code that shows it, and this is no place for a second panic.
+    // The formatting is user code, and must not cause a second panic here.
     let shown = unwind::catch(|| value.to_string()).map_err(unwind::drop_payload).ok()?;
     Some(format!("{NO_TEXT}: {shown} ({})", type_name::<T>()))
 }

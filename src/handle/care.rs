@@ -1,4 +1,4 @@
-//! A thread that waits for a task looks now and then whether the workers get their cores.
+//! Checks, while a thread waits for a task, whether the workers get their cores.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -13,19 +13,20 @@ use crate::worker;
 #[derive(Debug)]
 pub(super) struct Care {
     pool: PoolId,
-    /// How long it sleeps before it looks next. None if it need not.
+    /// How long the thread sleeps before its next check. `None` if it need not check.
     nap: Option<Duration>,
     looks: Looks,
 }
 
 impl Care {
-    /// Not on a worker: that one lends its core meanwhile.
+    /// Not needed on a worker, because a waiting worker lends its core to a spare worker.
     pub(super) fn of(pool: PoolId) -> Self {
         let is_needed = hub::are_pins() && worker::place().is_none();
         Self { pool, nap: is_needed.then_some(FIRST_NAP), looks: Looks::default() }
     }
 
-    /// As [`Parker::park_lending`]. Naps become twice as long each time, so a wait has few of them.
+    /// Like [`Parker::park_lending`]. Each nap is twice as long as the last, so a wait has few of
+    /// them.
     pub(super) fn park(&mut self, parker: &Parker, end: Option<Instant>) -> bool {
         while let Some(nap) = self.nap {
             let soon = clock::after(nap);

@@ -1,4 +1,4 @@
-//! The promise of a task's result: joined from a thread, awaited in async code, or dropped.
+//! The handle of a task's result: joined by a thread, awaited in async code, or dropped.
 #![forbid(unsafe_code)]
 
 mod care;
@@ -28,28 +28,29 @@ pub(crate) use then::do_what_waits;
 crate::sync::thread_local! {
     /// What the calling thread has learnt about joins.
     static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
-    /// So many first polls make no pause yet.
+    /// How many first polls skip the pause from now on.
     static SKIPPED_PAUSES: Cell<u8> = const { Cell::new(0) };
 }
 
 const SPENT: &str = "the handle was used after its result was taken: it was awaited to its end";
 
-/// A task's result, now or later.
+/// The result of a task, available now or later.
 ///
-/// [`join`](Self::join) waits for it in a thread; `.await` waits for it in async code, on any
+/// [`join`](Self::join) waits for it in a thread. `.await` waits for it in async code, on any
 /// runtime or none. Each handle settles exactly once: with the value, or with a [`TaskError`] that
 /// says why there is none.
 ///
-/// **Dropping** a handle detaches the task: it runs all the same, and its value is dropped where it
-/// ran. Ask for [`cancel_on_drop`](Self::cancel_on_drop) to have the opposite.
+/// **Dropping** a handle detaches the task: it still runs, and its value is dropped on the thread
+/// that ran it. Use [`cancel_on_drop`](Self::cancel_on_drop) to cancel the task instead.
 ///
-/// **Inside a task** waiting always makes progress: a task that nobody has started yet is run in
-/// place, by whoever waits for it. A task that somebody runs already is waited for; no other task
-/// is run meanwhile, for it could want a lock that the waiting one holds. Such runs may lie inside
-/// one another as deep as memory allows: when the last quarter of a worker's stack is reached, the
-/// next task runs on a new thread, with a stack as large, while the worker waits. One task's own
-/// frames still have to fit into that quarter, and so do tasks that are placed on that worker.
-/// [`TaskContext::worker`](crate::TaskContext::worker) says `None` there.
+/// **Inside a task** waiting always makes progress. If the awaited task has not started, the waiter
+/// runs it in place. If another thread already runs it, the waiter sleeps. It runs no other task
+/// meanwhile, because that task could want a lock that the waiter holds.
+///
+/// Runs in place can nest as deep as memory allows. When a worker reaches the last quarter of its
+/// stack, the next task runs on a new thread with a stack of the same size, while the worker waits.
+/// There [`TaskContext::worker`](crate::TaskContext::worker) is `None`. The frames of a single task
+/// still have to fit into that quarter. So do tasks that are placed on that worker.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -59,7 +60,7 @@ const SPENT: &str = "the handle was used after its result was taken: it was awai
 /// ```
 #[must_use = "a handle that is dropped detaches its task; call `detach` to say that this is meant"]
 pub struct TaskHandle<T> {
-    /// None only after the future has given the result.
+    /// `None` only after the future has returned the result.
     held: Option<HeldTask<T>>,
 }
 
@@ -68,17 +69,18 @@ impl<T> TaskHandle<T> {
         Self { held: Some(held) }
     }
 
-    /// Waits for the task and gives its result.
+    /// Waits for the task and returns its result.
     ///
     /// In a forked child, which has no workers, an unfinished task of the parent's pool is `Lost`.
     ///
-    /// Blocks the thread; in async code `.await` the handle instead. Inside a task see above.
+    /// This blocks the thread. In async code, `.await` the handle instead. Inside a task, see
+    /// [above](Self).
     ///
     /// # Errors
-    /// Why there is no value: see [`TaskError`].
+    /// The reason why there is no value: see [`TaskError`].
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[inline]
     #[track_caller]
     pub fn join(self) -> Result<T, TaskError> {
@@ -92,16 +94,16 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// As [`join`](Self::join), but gives up when the time is over.
+    /// Like [`join`](Self::join), but gives up after `timeout`.
     ///
-    /// Inside a task the time bounds the wait, not the run: a task that nobody has started is run
-    /// in place, unless the time is zero.
+    /// Inside a task, the timeout limits the wait and not the run: a task that has not started runs
+    /// in place, unless the timeout is zero.
     ///
     /// # Errors
     /// The handle itself, if the task was not settled in time. The inner result is that of `join`.
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> Result<Result<T, TaskError>, Self> {
         let core_is_wanted = habit::waits();
@@ -112,13 +114,13 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Gives the result if the task is settled; never blocks.
+    /// Returns the result if the task is settled. Never blocks.
     ///
     /// # Errors
     /// The handle itself, if the task is not settled yet. The inner result is that of `join`.
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -137,20 +139,24 @@ impl<T> TaskHandle<T> {
         self.into_held().try_take().map_err(Self::new)
     }
 
-    /// Tells whether the task is settled, so that `join` would not wait.
+    /// Returns `true` if the task is settled, so that `join` would not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.held.as_ref().is_none_or(HeldTask::is_settled)
     }
 
-    /// Cancels the task. Says whether that kept it from running.
+    /// Cancels the task. Returns `true` if that kept it from running.
     ///
-    /// A task that nobody has started never runs: its closure is dropped here and now, and the
-    /// handle settles as [`Cancelled`](TaskError::Cancelled). A task that runs goes on, but can see
-    /// the wish by [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled); its result
-    /// stays its own. A continuation takes what stands before it along, because nobody else could
-    /// cancel that; one made by [`finally`](Self::finally) runs all the same, and this says whether
-    /// what stands before it was kept from running. Never blocks, unless a closure's drop does.
+    /// A task that has not started never runs: its closure is dropped during this call, and the
+    /// handle settles as [`Cancelled`](TaskError::Cancelled). A task that is running continues and
+    /// keeps its own result, but it can see the request with
+    /// [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled).
+    ///
+    /// Cancelling a continuation also cancels the tasks before it, because no other handle could
+    /// cancel them. A continuation made by [`finally`](Self::finally) still runs; then the return
+    /// value says whether the task before it was kept from running.
+    ///
+    /// Never blocks, unless the drop of a closure does.
     ///
     /// ```
     /// use corepool::{TaskError, WorkerPool};
@@ -168,9 +174,9 @@ impl<T> TaskHandle<T> {
         self.held.as_ref().is_some_and(cancel)
     }
 
-    /// Lets the task go on by itself; says that dropping the handle is meant.
+    /// Lets the task continue on its own. Shows that the handle is dropped on purpose.
     ///
-    /// If it panics, an event and a counter say so; nothing else will.
+    /// If the task panics, only an event and a counter report it.
     pub fn detach(mut self) {
         if let Some(held) = &self.held {
             held.cancel_on_drop(false);
@@ -180,7 +186,8 @@ impl<T> TaskHandle<T> {
 
     /// Makes dropping the handle cancel the task, as [`cancel`](Self::cancel) does.
     ///
-    /// So async code that is itself dropped, say by a timeout, takes its CPU work with it.
+    /// Async code that is itself dropped, for example by a timeout, then takes its CPU work with
+    /// it.
     pub fn cancel_on_drop(self) -> Self {
         if let Some(held) = &self.held {
             held.cancel_on_drop(true);
@@ -188,13 +195,13 @@ impl<T> TaskHandle<T> {
         self
     }
 
-    /// Whether it has given its result already, as a future.
+    /// Whether the handle has already returned its result as a future.
     pub(crate) fn is_spent(&self) -> bool {
         self.held.is_none()
     }
 
-    /// The result, if this thread is the one that has to see to it: by a run in place, or because
-    /// it is a forked child's.
+    /// Returns the result if this thread has to produce it: by running the task in place, or
+    /// because this process is a forked child, where no worker will.
     pub(crate) fn settle_here(&mut self) -> Option<Result<T, TaskError>> {
         if self.is_spent() || self.is_finished() {
             return None;
@@ -207,8 +214,7 @@ impl<T> TaskHandle<T> {
         Some(Err(TaskError::Lost))
     }
 
-    /// Runs the task here and now, if the calling thread does a pool's work and nobody has started
-    /// the task.
+    /// Runs the task now, if the calling thread does a pool's work and the task has not started.
     pub(crate) fn run_in_place(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
             return None;
@@ -222,11 +228,11 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// As `poll`, but never runs the task, and waits in a forked child too: ask
-    /// [`is_lost`](Self::is_lost) before a sleep.
+    /// Like `poll`, but never runs the task, and waits in a forked child too. Check
+    /// [`is_lost`](Self::is_lost) before sleeping.
     pub(crate) fn poll_elsewhere(&mut self, waker: &Waker) -> Poll<Result<T, TaskError>> {
         let held = self.held.as_mut().expect(SPENT);
-        // If the user's waker panics in its clone, nothing is lost.
+        // If the clone of the user's waker panics, nothing is lost.
         if !held.is_settled() && !held.set_waker(waker) {
             return Poll::Pending;
         }
@@ -236,14 +242,14 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Leaves a waker that is woken when the task is settled; at once, if it is settled already.
+    /// Leaves a waker that is woken when the task settles, or at once if it is already settled.
     pub(crate) fn watch(&mut self, waker: Waker) {
         if self.held.as_mut().expect(SPENT).set_waker(&waker) {
             waker.wake();
         }
     }
 
-    /// Gives the result if it is there and was not given before; then the handle is spent.
+    /// Returns the result if it is there and was not taken before. The handle is spent after that.
     #[inline]
     pub(crate) fn take_if_settled(&mut self) -> Option<Result<T, TaskError>> {
         match self.held.take()?.try_take() {
@@ -255,12 +261,12 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Lets the task go, as if it had given its result.
+    /// Releases the task, as if the handle had returned its result.
     pub(crate) fn give_up(&mut self) {
         self.held = None;
     }
 
-    /// Whether the task is a parent process's, so that nobody will settle it here.
+    /// Whether the task belongs to a parent process, so that no thread of this process settles it.
     pub(crate) fn is_lost(&self) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_settled() && is_copy(held))
     }
@@ -289,15 +295,15 @@ impl<T> Drop for TaskHandle<T> {
     }
 }
 
-/// Waits in async code. The last waker wins; dropping the future part way is safe.
+/// Waits in async code. The last waker wins. The future can safely be dropped at any time.
 ///
-/// Polled on a worker of a pool, say by a small executor inside a task, it follows the rule for
-/// waiting inside a task: a task that nobody has started is run in place.
+/// If it is polled on a pool's worker, for example by a small executor inside a task, the rule for
+/// waiting inside a task applies: a task that has not started runs in place.
 impl<T> Future for TaskHandle<T> {
     type Output = Result<T, TaskError>;
 
     /// # Panics
-    /// If the future has given its result before.
+    /// If the future has already returned its result.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let core_is_wanted = habit::waits();
         if let Some(result) = self.run_in_place() {
@@ -309,7 +315,7 @@ impl<T> Future for TaskHandle<T> {
         match self.poll_elsewhere(cx.waker()) {
             Poll::Pending if self.is_lost() => Poll::Ready(Err(TaskError::Lost)),
             Poll::Pending => {
-                // If it is that, the waker is woken.
+                // If this settles the task, it also wakes the waker.
                 do_what_waits();
                 Poll::Pending
             }
@@ -318,12 +324,13 @@ impl<T> Future for TaskHandle<T> {
     }
 }
 
-// The value is never pinned inside: it lies in the task's own allocation and is moved out by value.
+// The value is never pinned in the handle: it lies in the task's allocation and is moved out by
+// value.
 impl<T> Unpin for TaskHandle<T> {}
 
-// The value is given whole or not at all, and its panic came out of the handle already: a panic
-// that passes by finds nothing half done. std and the async runtimes promise it for their handles
-// too.
+// The value is returned whole or not at all, and the task's panic has already come out of the
+// handle. So a panic that unwinds past the handle finds nothing half done. The handles of std and
+// of the async runtimes are unwind-safe too.
 impl<T> UnwindSafe for TaskHandle<T> {}
 impl<T> RefUnwindSafe for TaskHandle<T> {}
 
@@ -356,13 +363,13 @@ fn cancel<T>(held: &HeldTask<T>) -> bool {
             }
         }
     }
-    // Counted by now, so that whoever waited for this finds a sum.
+    // Dropped after the counting, so that a thread that waited for this sees complete counts.
     drop(settling);
     true
 }
 
-/// Cancels what stands before a continuation that is not to be cancelled itself, if it still waits
-/// for that.
+/// Cancels the task before a continuation that cannot be cancelled itself, if the continuation
+/// still waits for it.
 #[cold]
 fn cancel_before<T>(held: &HeldTask<T>) -> bool {
     let Some(mut chain) = held.pin_those_that_run_anyway() else { return false };
@@ -375,8 +382,8 @@ fn cancel_before<T>(held: &HeldTask<T>) -> bool {
     was_cancelled
 }
 
-/// Waits for a task: in place if this thread does a pool's work and nobody has started the task,
-/// else asleep.
+/// Waits for a task: runs it in place if this thread does a pool's work and the task has not
+/// started; otherwise sleeps.
 #[cold]
 fn wait<T>(
     mut held: HeldTask<T>,
@@ -399,14 +406,14 @@ fn wait<T>(
     held.try_take()
 }
 
-/// Whether the task was handed to the pool of a parent process, whose workers did not come along.
+/// Whether the task was handed to the pool of a parent process, whose workers do not exist here.
 fn is_copy<T>(held: &HeldTask<T>) -> bool {
     lineage::is_child() && hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
 }
 
-/// Pauses for some tenths of a microsecond: who polls a trifle would sleep just when its worker is
-/// done. A pause in vain is the thread's last one for a while, so that many handles that are polled
-/// one after another cost little more.
+/// Spins for a few tenths of a microsecond. Without this, a thread that polls a tiny task would go
+/// to sleep just when the worker finishes it. If a pause was in vain, the thread skips the next few
+/// pauses, so that polling many handles one after another costs little more.
 fn pause_before_first_poll<T>(held: &HeldTask<T>) {
     let to_skip = SKIPPED_PAUSES.try_with(Cell::get).unwrap_or(1);
     let to_skip = if to_skip > 0 {
@@ -419,7 +426,7 @@ fn pause_before_first_poll<T>(held: &HeldTask<T>) {
     let _kept = SKIPPED_PAUSES.try_with(|kept| kept.set(to_skip));
 }
 
-/// Pauses before the sleep. Says whether the task was settled meanwhile.
+/// Spins before the sleep. Returns whether the task settled meanwhile.
 fn look_again<T>(held: &HeldTask<T>) -> bool {
     let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
     let mut pause = patience.pause();
@@ -439,7 +446,7 @@ fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
         let mut care = Care::of(held.pool());
         while !held.is_settled() {
             if !care.park(parker, end) {
-                // Settled or not, the slot is emptied; the caller looks at the state once more.
+                // Settled or not, the waker is removed. The caller looks at the state once more.
                 let _unsettled = held.clear_waker();
                 return;
             }

@@ -1,4 +1,4 @@
-//! Continuations: what runs when a task is settled, and what becomes of its result.
+//! Continuations: closures that run when a task is settled, and pass on or replace its result.
 #![forbid(unsafe_code)]
 
 use std::any::type_name;
@@ -14,23 +14,22 @@ use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
 use crate::unwind;
 use crate::worker::{self, ByPool};
 
-/// Continuations run as tasks of the pool that ran the first one. They hold no worker while they
-/// wait, need no room in a bounded queue, and are spawned by whoever settles the task before them.
-/// Each is one allocation.
+/// A continuation runs as a task of the pool that ran the first task of the chain. It holds no
+/// worker while it waits, and needs no room in a bounded queue. The thread that settles the task
+/// before it spawns it. Each continuation is one allocation.
 ///
-/// A chain settles from its beginning: if a task has no value, each `then` behind it settles at
-/// once for the same reason, and its closure never runs. [`cancel`](Self::cancel) of the last
-/// handle of a chain cancels all of it that has not started.
+/// A chain settles from its beginning: if a task has no value, each `then` after it settles at once
+/// for the same reason, and its closure never runs. [`cancel`](Self::cancel) on the last handle of
+/// a chain cancels every task of the chain that has not started.
 ///
-/// A closed pool runs what stands behind its tasks until its workers have ended. From then on it
-/// refuses `then` and `recover`: the new handle is `Rejected`, and what the task before it gave is
-/// dropped. [`finally`](Self::finally) runs all the same.
+/// A closed pool runs the continuations of its tasks until its workers have ended. After that it
+/// refuses `then` and `recover`: the new handle is `Rejected`, and the result of the task before it
+/// is dropped. [`finally`](Self::finally) still runs.
 impl<T: Send + 'static> TaskHandle<T> {
-    /// Runs a closure on the value when there is one. Without a value the new handle has the same
+    /// Runs a closure on the value, if there is one. Without a value, the new handle has the same
     /// error.
     ///
-    /// An `Err` that the task returns is a value as well; errors are those of tasks,
-    /// [`TaskError`]s.
+    /// An `Err` that the task returns is also a value. Only a [`TaskError`] is an error here.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -41,7 +40,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[track_caller]
     pub fn then<F, U>(self, closure: F) -> TaskHandle<U>
     where
@@ -57,8 +56,8 @@ impl<T: Send + 'static> TaskHandle<T> {
         })
     }
 
-    /// Runs a closure on the error when there is no value, to put another in its place. A value is
-    /// passed on.
+    /// Runs a closure on the error if there is no value, and replaces the error with the closure's
+    /// result. A value is passed on.
     ///
     /// ```
     /// use corepool::TaskError;
@@ -73,7 +72,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[track_caller]
     pub fn recover<F>(self, closure: F) -> Self
     where
@@ -88,14 +87,15 @@ impl<T: Send + 'static> TaskHandle<T> {
         })
     }
 
-    /// Runs a closure when the task is settled, however, and passes the result on. If the closure
-    /// panics, that is the result.
+    /// Runs a closure when the task is settled, with a value or an error, and passes the result on.
+    /// If the closure panics, the panic is the result.
     ///
-    /// It runs in each case, once, and never before the task is settled. If the pool has ended by
-    /// then, it runs on the thread that settles the task, or, if that is settled already, on the
-    /// one that calls `finally`. It is never cancelled itself: [`cancel`](Self::cancel) of this
-    /// handle goes to the task in front of it, says what came of that, and the closure runs behind
-    /// it.
+    /// The closure always runs, exactly once, and never before the task is settled. If the pool has
+    /// ended by then, the closure runs on the thread that settles the task, or on the thread that
+    /// calls `finally` if the task is already settled.
+    ///
+    /// The continuation itself is never cancelled. [`cancel`](Self::cancel) on this handle cancels
+    /// the task before it and returns the outcome of that; the closure runs afterwards.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -110,7 +110,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[track_caller]
     pub fn finally<F>(self, closure: F) -> Self
     where
@@ -142,14 +142,14 @@ impl<T: Send + 'static> TaskHandle<T> {
     }
 }
 
-/// A pool that measures tasks does so for continuations too.
+/// A pool that measures its tasks also measures continuations.
 #[cold]
 fn extra_like<T>(before: &HeldTask<T>) -> Option<Extra> {
     let hub = hub::find(before.pool())?;
     hub.measures_tasks().then(|| Extra { age: hub.next_age(), ..Extra::default() })
 }
 
-/// When a continuation's closure is called. Else it only passes the result on.
+/// When a continuation's closure is called. Otherwise it only passes the result on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Value,
@@ -157,9 +157,9 @@ enum When {
     Settled,
 }
 
-/// What a continuation runs. Dropped without a run it takes the task before it along.
+/// The body of a continuation. If it is dropped without a run, it gives up the task before it.
 struct Link<T, S> {
-    /// Both are there until the run.
+    /// `before` and `step` are there until the run.
     before: Option<HeldTask<T>>,
     step: Option<S>,
     when: When,
@@ -211,14 +211,15 @@ impl<T, S> Drop for Link<T, S> {
 }
 
 crate::sync::thread_local! {
-    /// Tasks that are to be cancelled on this thread, while one is being cancelled: each drops a
-    /// link that holds the one before, and a chain may be long.
+    /// Tasks to be cancelled on this thread, while one is being cancelled. Cancelling a
+    /// continuation drops its link (its body), which gives up the task before it; in a long chain,
+    /// recursion would need too much stack.
     static TO_GIVE_UP: in_turn::Line<HeldTask<()>> = const { RefCell::new(None) };
 }
 
-/// Cancels a task that nobody will ask for any more, and what stands before it.
+/// Cancels a task whose result no thread will ask for, and the tasks before it.
 fn give_up(before: HeldTask<()>) {
-    // Where thread-locals are gone it is left to run by itself.
+    // If the thread-locals are gone, the task is left to run by itself.
     let _detached = in_turn::run(&TO_GIVE_UP, before, give_up_now);
 }
 
@@ -226,8 +227,8 @@ fn give_up_now(held: HeldTask<()>) {
     cancel(&held);
 }
 
-/// Does what waits on this thread for the end of something else, before it sleeps: it may sleep for
-/// just that.
+/// Does the cancels and settlings that are queued on this thread behind an unfinished one. Called
+/// before the thread sleeps, because it may sleep until just those are done.
 pub(crate) fn do_what_waits() {
     in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
     worker::settle_waiting_links();

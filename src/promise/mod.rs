@@ -1,11 +1,11 @@
 //! Several handles as one: wait for all of them, or for the first.
 //!
-//! A [`Promise`] can be joined in a thread, with a limit of time too, and awaited. It takes what
-//! has settled in the order of settling, so it costs the same for each handle, however many there
-//! are.
+//! A [`Promise`] can be joined in a thread, with or without a timeout, and awaited. It takes
+//! results in the order in which the tasks settle, so the cost per handle does not depend on how
+//! many handles there are.
 //!
-//! **A task fails if it gives a [`TaskError`]**: it panicked, was cancelled, came too late. One
-//! whose closure returns a `Result` has a value, also if that is an `Err`.
+//! **A task fails if its result is a [`TaskError`]**: it panicked, was cancelled, or expired. A
+//! task whose closure returns a `Result` has a value even if that is an `Err`.
 //!
 //! ```
 //! use corepool::{WorkerPool, promise};
@@ -17,14 +17,17 @@
 //!
 //! # How it works
 //!
-//! Where it matters who settles first, each handle gets a waker of a watch (`watch/`) when the
-//! promise is made: the watch keeps the order of settling, whether or not somebody looks meanwhile.
-//! For [`all_settled`] that would be in vain: its first look takes what has settled by then, and
-//! leaves each of the others a waker. From then on only those are looked at that were woken.
-//! Nothing is missed, because each wait is in this order: take what was woken, leave the waiter's
-//! waker, ask whether something was woken meanwhile. A task that settles before the last step is
-//! seen by it; one that settles after it finds the waker. A handle gives its result once, and is
-//! spent from then on, whoever wakes its slot again.
+//! If it matters which task settles first, each handle gets a waker of a watch (`watch/`) when the
+//! promise is made. The watch records the order of settling, even while no thread looks.
+//!
+//! [`all_settled`] does not need the order. Its first look takes every result that is there, and
+//! leaves a waker with each of the other handles.
+//!
+//! After that, only handles whose wakers were woken are looked at. No result is missed, because
+//! each wait has this order: take what was woken, leave the waiter's waker, ask whether something
+//! was woken meanwhile. A task that settles before the last step is seen by that step; a task that
+//! settles after it finds the waker. A handle returns its result once. After that it is spent, even
+//! if its slot is woken again.
 #![forbid(unsafe_code)]
 
 #[cfg(all(test, corepool_loom))]
@@ -46,14 +49,15 @@ use crate::parker;
 use crate::watch::Watch;
 pub use rule::{All, AllSettled, Any, Race, Rule};
 
-/// Waits for all: their values in the order of the handles, or the first failure, at once.
+/// Waits for all tasks. The output is their values in the order of the handles, or the first
+/// failure as soon as it happens.
 ///
-/// The first failure is that of the task that settled first, of those that settled after this call;
-/// what had settled before it comes first, in the order of the handles. At a failure what is left
-/// is [cancelled](TaskHandle::cancel). Of no handles the value is an empty vector.
+/// The first failure is that of the task that settled first. Tasks that had settled before this
+/// call count first, in the order of the handles. After a failure, the remaining tasks are
+/// [cancelled](TaskHandle::cancel). With no handles, the value is an empty vector.
 ///
 /// # Panics
-/// If one of the handles was awaited to its end before.
+/// If one of the handles has already returned its result as a future.
 ///
 /// ```
 /// use corepool::{TaskError, WorkerPool, promise};
@@ -66,10 +70,10 @@ pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T
     Promise::new(handles)
 }
 
-/// Waits for all, and gives each one's result, in the order of the handles.
+/// Waits for all tasks. The output is the result of each, in the order of the handles.
 ///
 /// # Panics
-/// If one of the handles was awaited to its end before.
+/// If one of the handles has already returned its result as a future.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -82,15 +86,16 @@ pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promi
     Promise::new(handles)
 }
 
-/// Waits for the first success; if there is none, gives all errors, in the order of the handles.
+/// Waits for the first success. If there is none, the output is all errors, in the order of the
+/// handles.
 ///
-/// The first is the one that settled first, whenever somebody looks; of those that had settled
-/// before this call, the first in the order of the handles.
+/// The first success is the one that settled first, no matter when the promise is polled. Tasks
+/// that had settled before this call count first, in the order of the handles.
 ///
-/// The others go on: ask for [`cancel_on_drop`](Promise::cancel_on_drop) to have them cancelled.
+/// The other tasks continue. Use [`cancel_on_drop`](Promise::cancel_on_drop) to cancel them.
 ///
 /// # Panics
-/// If one of the handles was awaited to its end before.
+/// If one of the handles has already returned its result as a future.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -103,16 +108,17 @@ pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T
     Promise::new(handles)
 }
 
-/// Waits for the first that settles, well or not.
+/// Waits for the first task that settles, with a value or an error.
 ///
-/// The first is the one that settled first, whenever somebody looks; of those that had settled
-/// before this call, the first in the order of the handles.
+/// The first task is the one that settled first, no matter when the promise is polled. Tasks that
+/// had settled before this call count first, in the order of the handles.
 ///
-/// The others go on, as for [`any`]. Of no handles the result is [`TaskError::Rejected`], as
-/// [`Refusal::Empty`](crate::Refusal::Empty), for nothing will settle.
+/// The other tasks continue, as with [`any`]. With no handles, the result is
+/// [`TaskError::Rejected`] with [`Refusal::Empty`](crate::Refusal::Empty), because nothing will
+/// settle.
 ///
 /// # Panics
-/// If one of the handles was awaited to its end before.
+/// If one of the handles has already returned its result as a future.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -128,23 +134,23 @@ pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race
     Promise::new(handles)
 }
 
-/// Several handles that are waited for as one; see [`all`], [`all_settled`], [`any`] and [`race`].
+/// Several handles that are waited for as one. See [`all`], [`all_settled`], [`any`] and [`race`].
 ///
-/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked
-/// for.
+/// **Dropping** it lets all tasks continue, unless [`cancel_on_drop`](Self::cancel_on_drop) was
+/// called.
 #[must_use = "nobody waits for the tasks until it is joined or awaited"]
 pub struct Promise<R: Rule> {
-    /// None once the output was given.
+    /// `None` once the output was returned.
     rule: Option<R>,
-    /// Spent ones have given their results.
+    /// A spent handle has returned its result.
     handles: Vec<TaskHandle<R::Value>>,
-    /// Handles that have not settled, as far as is known.
+    /// How many handles have not settled, as far as is known.
     left: usize,
-    /// From the beginning, if it matters which settles first; else from the first time that
-    /// something was to be waited for.
+    /// If it matters which task settles first, it is there from the beginning. Otherwise it is
+    /// there from the first wait on.
     watch: Option<Watch>,
-    /// Whether the handles were asked what they need of this thread: a run in place, or to be given
-    /// up in a forked child.
+    /// Whether the handles were asked what they need from this thread: to be run in place, or to be
+    /// given up in a forked child.
     has_asked: bool,
     cancels_on_drop: bool,
 }
@@ -162,11 +168,11 @@ impl<R: Rule> Promise<R> {
 
     /// Waits for the output.
     ///
-    /// **Blocks** the thread; in async code `.await` it instead. Inside a task what nobody has
-    /// started is run in place, as by [`TaskHandle::join`].
+    /// **Blocks** the thread. In async code, `.await` the promise instead. Inside a task, tasks
+    /// that have not started run in place, as with [`TaskHandle::join`].
     ///
     /// # Panics
-    /// If it was awaited to its end before.
+    /// If the promise has already returned its output as a future.
     #[track_caller]
     pub fn join(mut self) -> R::Output {
         self.expect_unspent();
@@ -174,27 +180,27 @@ impl<R: Rule> Promise<R> {
         output.unwrap_or_else(|| unreachable!("a wait without an end came back without an output"))
     }
 
-    /// As [`join`](Self::join), but gives up when the time is over.
+    /// Like [`join`](Self::join), but gives up after `timeout`.
     ///
     /// # Errors
     /// The promise itself, if there is no output yet.
     ///
     /// # Panics
-    /// If it was awaited to its end before.
+    /// If the promise has already returned its output as a future.
     #[track_caller]
     pub fn join_timeout(mut self, timeout: Duration) -> Result<R::Output, Self> {
         self.expect_unspent();
         self.wait(Some(clock::after(timeout))).ok_or(self)
     }
 
-    /// Gives the output if it is there; never blocks, but inside a task may run what nobody has
-    /// started.
+    /// Returns the output if it is there. Never blocks, but inside a task it may run tasks that
+    /// have not started.
     ///
     /// # Errors
     /// The promise itself, if there is no output yet.
     ///
     /// # Panics
-    /// If it was awaited to its end before.
+    /// If the promise has already returned its output as a future.
     #[track_caller]
     pub fn try_join(mut self) -> Result<R::Output, Self> {
         self.expect_unspent();
@@ -204,7 +210,7 @@ impl<R: Rule> Promise<R> {
         }
     }
 
-    /// Tells how many of the tasks have not settled, as far as this promise has looked.
+    /// Returns how many of the tasks have not settled, as of the promise's last look.
     #[must_use]
     pub fn unsettled(&self) -> usize {
         self.left
@@ -220,7 +226,7 @@ impl<R: Rule> Promise<R> {
         });
     }
 
-    /// Makes dropping the promise, or its end, cancel what has not settled by then.
+    /// Makes the promise cancel the remaining tasks when it is dropped or has its output.
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels_on_drop = true;
         self
@@ -250,7 +256,7 @@ impl<R: Rule> Promise<R> {
         })
     }
 
-    /// Takes what has settled, and leaves a waker if that is not enough.
+    /// Takes what has settled, and leaves a waker if that does not decide the promise.
     fn advance(&mut self, waker: &Waker) -> Poll<R::Output> {
         self.expect_unspent();
         if self.watch.is_none() {
@@ -270,14 +276,14 @@ impl<R: Rule> Promise<R> {
         }
     }
 
-    /// The first look where the order does not matter: takes what has settled by now, and has the
-    /// rest watched.
+    /// The first look where the order does not matter: takes what has settled so far, and watches
+    /// the rest.
     fn look_at_all(&mut self) -> Option<R::Output> {
         self.has_asked = true;
         let many = self.handles.len();
         let rule = self.rule.as_mut()?;
         for (number, handle) in self.handles.iter_mut().enumerate() {
-            // What has settled needs no waker, which would be counted twice.
+            // A settled task needs no waker: with one it would be counted twice.
             if let Some(result) = handle.take_if_settled() {
                 self.left -= 1;
                 if rule.take(number, many, result) {
@@ -299,8 +305,8 @@ impl<R: Rule> Promise<R> {
         None
     }
 
-    /// Asks each handle, once, what it needs of this thread. What settles elsewhere meanwhile comes
-    /// first.
+    /// Asks each handle once what it needs from this thread. Results that settle elsewhere
+    /// meanwhile come first.
     fn ask_all(&mut self) -> Option<R::Output> {
         if std::mem::replace(&mut self.has_asked, true) {
             return None;
@@ -328,8 +334,8 @@ impl<R: Rule> Promise<R> {
         output
     }
 
-    /// Takes this one's result if it is there; else has it watched. Gives the output if that
-    /// decides it.
+    /// Takes this handle's result if it is there; otherwise watches the handle. Returns the output
+    /// if the result decides it.
     fn look_at(&mut self, number: usize, watch: &Watch) -> Option<R::Output> {
         let handle = &mut self.handles[number];
         if handle.is_spent() && !mutant!("promise_takes_twice") {
@@ -348,7 +354,7 @@ impl<R: Rule> Promise<R> {
         self.note(number, result)
     }
 
-    /// One more has settled. Gives the output if that decides it.
+    /// One more task has settled. Returns the output if that decides it.
     fn note(&mut self, number: usize, result: Settled<R::Value>) -> Option<R::Output> {
         self.left -= 1;
         let is_decided = self.rule.as_mut()?.take(number, self.handles.len(), result);
@@ -364,8 +370,8 @@ impl<R: Rule> Promise<R> {
     }
 }
 
-/// Has each handle watched from now on: so it is known later which settled first, though nobody
-/// looked meanwhile. Those that have settled by now come first, in the order of the handles.
+/// Watches each handle from now on, so that the order of settling is known later even if no thread
+/// looked meanwhile. Tasks that have settled by now come first, in the order of the handles.
 fn watch_all<T>(handles: &mut [TaskHandle<T>]) -> Watch {
     let watch = Watch::new(handles.len());
     for (number, handle) in handles.iter_mut().enumerate() {
@@ -382,21 +388,22 @@ impl<R: Rule> Drop for Promise<R> {
     }
 }
 
-/// Waits in async code, on any runtime or none. The last waker wins; dropping it part way is safe.
+/// Waits in async code, on any runtime or none. The last waker wins. The promise can safely be
+/// dropped at any time.
 impl<R: Rule> Future for Promise<R> {
     type Output = R::Output;
 
     /// # Panics
-    /// If the future has given its output before.
+    /// If the future has already returned its output.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.advance(cx.waker())
     }
 }
 
-// Nothing is pinned inside: handles are not, and results are moved.
+// Nothing is pinned inside: handles are `Unpin`, and results are moved.
 impl<R: Rule> Unpin for Promise<R> {}
 
-// As a handle: a result is taken whole or not at all.
+// As for a handle: a result is taken whole or not at all.
 impl<R: Rule> UnwindSafe for Promise<R> {}
 impl<R: Rule> RefUnwindSafe for Promise<R> {}
 

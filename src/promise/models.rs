@@ -1,8 +1,8 @@
-//! Models of promises: tasks settle, fail and are cancelled while somebody looks at the promise,
-//! waits for it or drops it.
+//! Loom models of promises: tasks settle, fail and are cancelled while a thread looks at the
+//! promise, waits for it or drops it.
 //!
-//! The tasks are real ones, without a pool; the wait is `Promise::wait` with a parker of the
-//! model's own.
+//! The tasks are real, but there is no pool. The wait is `Promise::wait` with a parker of the
+//! model.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::parker::Parker;
 use crate::sync::{explore, explore_shallow};
 use crate::task::{QueuedTask, TaskContext, make};
 
-/// What a task gives. Loom fails when one is leaked.
+/// The value of a task. Loom fails if one is leaked.
 struct Value {
     number: u32,
     _track: Track<()>,
@@ -33,7 +33,7 @@ fn task(number: u32) -> (QueuedTask, TaskHandle<Value>) {
     (queued, TaskHandle::new(held))
 }
 
-/// A task that panics, as is planned: without the hook, which would fail the model.
+/// A task that panics as planned, without the panic hook, which would fail the model.
 fn task_that_fails() -> (QueuedTask, TaskHandle<Value>) {
     let (queued, held) = make::<(), _, _>(PoolId::next(), None, |_: &TaskContext| -> Value {
         std::panic::resume_unwind(Box::new("planned"))
@@ -41,7 +41,7 @@ fn task_that_fails() -> (QueuedTask, TaskHandle<Value>) {
     (queued, TaskHandle::new(held))
 }
 
-/// `Worker::run`. Says whether there was anything to run.
+/// Like `Worker::run`. Returns whether there was anything to run.
 fn run(task: QueuedTask) -> bool {
     let Some(claimed) = task.claim() else { return false };
     claimed.run(None).settle();
@@ -82,7 +82,7 @@ fn all_of_two_give_their_values_in_order() {
     });
 }
 
-/// The first failure ends it, and keeps from running what nobody has started.
+/// The first failure ends the promise, and keeps tasks that have not started from running.
 #[test]
 fn a_failure_cancels_the_rest() {
     explore(|| {
@@ -110,7 +110,7 @@ fn any_of_two_passes_over_a_failure() {
     });
 }
 
-/// The winner is enough, though the other never settles; that one goes on by itself.
+/// The winner is enough, even if the other task has not settled. That one continues by itself.
 #[test]
 fn a_race_ends_with_the_first() {
     explore(|| {
@@ -138,7 +138,8 @@ fn a_cancel_while_tasks_settle_settles_all() {
     });
 }
 
-/// The promise and the runner drop the value between them, and nobody is woken who is gone.
+/// The promise and the runner drop the value between them, and no waker of a dropped promise is
+/// kept.
 #[test]
 fn a_promise_is_dropped_while_a_task_settles() {
     explore(|| {
@@ -165,8 +166,8 @@ impl Wake for Bell {
     }
 }
 
-/// Polled by a second task of a runtime while the value comes: that one hears of it, unless the
-/// poll gave the value.
+/// The promise is polled by a second task of a runtime while the value comes. That task is woken,
+/// unless the poll returned the value.
 #[test]
 fn the_last_waker_is_woken() {
     explore(|| {

@@ -1,29 +1,31 @@
-//! What decides a promise, and what comes out of it.
+//! The rules of promises: what decides a promise, and what its output is.
 #![forbid(unsafe_code)]
 
 use super::Settled;
 use crate::error::{Refusal, TaskError};
 
-/// When a [`Promise`](super::Promise) has its output, and what that is. Only this crate has rules.
+/// Decides when a [`Promise`](super::Promise) has its output, and what the output is. The trait is
+/// sealed: only this crate has rules.
 pub trait Rule: sealed::Sealed + Sized {
-    /// What a task gives.
+    /// The value of a task.
     type Value;
-    /// What the promise gives.
+    /// The output of the promise.
     type Output;
 
     /// Whether the output depends on which task settles first.
     #[doc(hidden)]
     const MINDS_ORDER: bool;
 
-    /// For so many handles.
+    /// Makes the rule for this number of handles.
     #[doc(hidden)]
     fn new(handles: usize) -> Self;
 
-    /// One more of so many has settled. Says whether that decides it; the last one does anyway.
+    /// Takes the result of task `number` of `many`. Returns `true` if that decides the promise. The
+    /// last result decides it in any case.
     #[doc(hidden)]
     fn take(&mut self, number: usize, many: usize, result: Settled<Self::Value>) -> bool;
 
-    /// The output, and whether what is left is to be cancelled.
+    /// Returns the output, and whether the remaining tasks should be cancelled.
     #[doc(hidden)]
     fn finish(self) -> (Self::Output, bool);
 }
@@ -71,11 +73,12 @@ impl<T> Rule for All<T> {
     }
 }
 
-/// What comes in any order, in the order of its numbers. What comes in that order costs a push.
+/// Items that arrive in any order, returned in the order of their numbers. An item that arrives in
+/// order costs one push.
 #[derive(Debug)]
 struct InOrder<X> {
     first: Vec<X>,
-    /// What came before its turn, from the first on that has not come.
+    /// Items that arrived before their turn. It starts at the first number that was missing.
     rest: Box<[Option<X>]>,
 }
 

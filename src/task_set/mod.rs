@@ -1,4 +1,4 @@
-//! Many tasks as one set, which gives their results as they finish.
+//! A set of tasks that returns their results as they finish.
 #![forbid(unsafe_code)]
 
 mod next_async;
@@ -25,31 +25,30 @@ pub use next_async::NextAsync;
 use seats::Seats;
 use source::Source;
 
-/// Tasks whose results are taken as they finish.
+/// A set of tasks whose results are taken as they finish.
 ///
-/// Take it where results are wanted as soon as they are there, or where there are so many that
-/// keeping them all would be too much: each result leaves the set as it is handed out, and its
-/// task's memory goes with it. To have all results together, in the order of the handles, take
+/// Use it to handle each result as soon as it is there, or when keeping all results at once would
+/// take too much memory: each result leaves the set when it is returned, and its task's memory is
+/// freed. To get all results together, in the order of the handles, use
 /// [`promise::all`](crate::promise::all).
 ///
-/// As an [`Iterator`] it **blocks** until the next task has finished, and ends when the set is
-/// empty; more can be [pushed](Self::push) at any time, after its end too. In async code there is
-/// [`next_async`](Self::next_async), on any runtime or none, and with the feature `stream` the set
-/// is a `Stream`. (Where the extension traits of streams are in scope a bare `set.next()` may mean
-/// either; name the one that is meant.)
+/// As an [`Iterator`] the set **blocks** until the next task has finished, and ends when the set is
+/// empty. More tasks can be [pushed](Self::push) at any time, even after the end. In async code,
+/// use [`next_async`](Self::next_async), on any runtime or none. With the feature `stream`, the set
+/// is also a `Stream`. (If an extension trait for streams is in scope, `set.next()` is ambiguous;
+/// name the trait in the call.)
 ///
-/// Results come out in the order in which their tasks settled, from the [push](Self::push) on,
-/// whether or not somebody looks meanwhile; what had settled before its push counts as settled
-/// then. Those of a [batch](crate::WorkerPool::spawn_batch) come in about that order.
+/// Results come out in the order in which their tasks settled, even if no thread looked meanwhile.
+/// A task that had settled before it was [pushed](Self::push) counts as settled at the push. The
+/// results of a [batch](crate::WorkerPool::spawn_batch) come in approximately that order.
 ///
-/// It costs the same for each task, however many there are: what has not finished is not looked at.
+/// The cost per task does not depend on the size of the set: unfinished tasks are not looked at.
 ///
-/// **Inside a task** taking a result makes progress on a pool of one worker too: what has finished
-/// comes first, and if there is nothing, a task that nobody has started is run in place, one for
-/// each result.
+/// **Inside a task**, taking a result makes progress even on a pool of one worker. Results that are
+/// there come first. If there is none, the set runs one task that has not started in place.
 ///
-/// **Dropping** it lets all tasks go on, unless [`cancel_on_drop`](Self::cancel_on_drop) was asked
-/// for.
+/// **Dropping** the set lets all tasks continue, unless [`cancel_on_drop`](Self::cancel_on_drop)
+/// was called.
 ///
 /// ```
 /// use corepool::{TaskSet, WorkerPool};
@@ -83,18 +82,19 @@ impl<T> TaskSet<T> {
         set
     }
 
-    /// Makes an empty set. Allocates nothing.
+    /// Makes an empty set. Does not allocate.
     pub const fn new() -> Self {
         Self { seats: Seats::new(), patience: Patience::joining(), cancels_on_drop: false }
     }
 
     /// Adds a task. Never blocks.
     ///
-    /// Its own [`cancel_on_drop`](TaskHandle::cancel_on_drop), if it was asked for, holds in the
-    /// set too. The number tells its result from others, for [`next_with_id`](Self::next_with_id).
+    /// If [`cancel_on_drop`](TaskHandle::cancel_on_drop) was called on the handle, it also applies
+    /// in the set. The returned id identifies the task's result in
+    /// [`next_with_id`](Self::next_with_id).
     ///
     /// # Panics
-    /// If the handle was awaited to its end before.
+    /// If the handle has already returned its result as a future.
     #[track_caller]
     pub fn push(&mut self, handle: TaskHandle<T>) -> TaskId {
         assert!(
@@ -104,19 +104,19 @@ impl<T> TaskSet<T> {
         self.seats.add(Source::One(handle))
     }
 
-    /// Tells how many results have not been taken yet, of tasks that have finished and others.
+    /// Returns how many results have not been taken yet, of finished and unfinished tasks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.seats.left()
     }
 
-    /// Tells whether every result has been taken.
+    /// Returns `true` if every result has been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes a result if one is there: `None` if no task has finished, or the set is empty.
+    /// Takes a result if one is there. Returns `None` if no task has finished or the set is empty.
     ///
     /// Never blocks, and runs no task.
     ///
@@ -135,8 +135,8 @@ impl<T> TaskSet<T> {
         self.seats.take_finished()
     }
 
-    /// As the iterator's `next`, and says whose result it is. **Blocks** until there is one; `None`
-    /// if the set is empty.
+    /// Like the iterator's `next`, but also returns the task's id. **Blocks** until there is a
+    /// result. Returns `None` if the set is empty.
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -155,26 +155,26 @@ impl<T> TaskSet<T> {
         Some((self.seats.last_taken(), result))
     }
 
-    /// As [`try_next`](Self::try_next), and says whose result it is.
+    /// Like [`try_next`](Self::try_next), but also returns the task's id.
     pub fn try_next_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         let result = self.try_next()?;
         Some((self.seats.last_taken(), result))
     }
 
-    /// As [`next_async`](Self::next_async), and says whose result it is.
+    /// Like [`next_async`](Self::next_async), but also returns the task's id.
     pub async fn next_async_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         let result = self.next_async().await?;
         Some((self.seats.last_taken(), result))
     }
 
-    /// As the iterator's `next`, but gives up when the time is over. **Blocks** for as long.
+    /// Like the iterator's `next`, but gives up after `timeout`. **Blocks** until then.
     ///
     /// The inner value is that of `next`: a task's result, or `None` if the set is empty. Inside a
-    /// task it may take longer: a task that is run in place is not cut short. With no time at all
-    /// it runs none.
+    /// task, the call may take longer than `timeout`, because a task that runs in place is not
+    /// interrupted. With a timeout of zero, it runs no task.
     ///
     /// # Errors
-    /// [`TimedOut`], if no task finished in time. Nothing is lost; ask again.
+    /// [`TimedOut`], if no task finished in time. Nothing is lost; the call can be repeated.
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -206,10 +206,11 @@ impl<T> TaskSet<T> {
         }
     }
 
-    /// Waits in async code for the next result, on any runtime or none; `None` if the set is empty.
+    /// Waits in async code for the next result, on any runtime or none. The output is `None` if the
+    /// set is empty.
     ///
-    /// Dropping the future part way is safe, and loses nothing. Of several wakers the last one
-    /// wins. Polled on a worker of a pool it runs what nobody has started, as described
+    /// The future can safely be dropped at any time; no result is lost. The last waker wins. If it
+    /// is polled on a pool's worker, it runs a task that has not started, as described
     /// [above](Self).
     ///
     /// ```
@@ -231,7 +232,7 @@ impl<T> TaskSet<T> {
     }
 
     /// [Cancels](TaskHandle::cancel) every task that has not finished. Their results still come
-    /// out, as [`Cancelled`](TaskError::Cancelled) if they were not running.
+    /// out: [`Cancelled`](TaskError::Cancelled) for tasks that were not running.
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -249,14 +250,13 @@ impl<T> TaskSet<T> {
         self.seats.cancel_all();
     }
 
-    /// Makes dropping the set cancel what has not finished by then.
+    /// Makes dropping the set cancel the tasks that have not finished by then.
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels_on_drop = true;
         self
     }
 
-    /// Takes a result if one is there, and tells an empty set from one whose tasks have not
-    /// finished.
+    /// Takes a result if one is there. Otherwise tells an empty set from one with unfinished tasks.
     fn take_or_end(&mut self) -> Poll<Option<Result<T, TaskError>>> {
         match self.seats.take_finished() {
             Some(result) => Poll::Ready(Some(result)),
@@ -265,7 +265,7 @@ impl<T> TaskSet<T> {
         }
     }
 
-    /// As [`take_or_end`](Self::take_or_end), but runs a task in place where that is due.
+    /// Like [`take_or_end`](Self::take_or_end), but runs a task in place where that is due.
     fn advance(&mut self) -> Poll<Option<Result<T, TaskError>>> {
         match self.take_or_end() {
             Poll::Pending => match self.seats.run_one_here() {
@@ -319,7 +319,7 @@ impl<T> TaskSet<T> {
         })
     }
 
-    /// Pauses before the sleep. Says whether something has finished meanwhile.
+    /// Spins before the sleep. Returns whether something finished meanwhile.
     fn look_again(&mut self) -> bool {
         let mut pause = self.patience.pause();
         while pause.turn() && self.seats.is_quiet() {}
@@ -329,9 +329,9 @@ impl<T> TaskSet<T> {
     }
 }
 
-/// Gives the results as their tasks finish, and **blocks** until one has.
+/// Returns the results as the tasks finish, and **blocks** until there is one.
 ///
-/// More can be pushed after the end, so the iterator is not fused.
+/// The iterator is not fused: more tasks can be pushed after the end.
 impl<T> Iterator for TaskSet<T> {
     type Item = Result<T, TaskError>;
 
@@ -387,7 +387,7 @@ impl<T> Drop for TaskSet<T> {
     }
 }
 
-// As a handle: results come out whole or not at all.
+// As for a handle: a result comes out whole or not at all.
 impl<T> UnwindSafe for TaskSet<T> {}
 impl<T> RefUnwindSafe for TaskSet<T> {}
 

@@ -1,4 +1,4 @@
-//! Waiting for a set's next result as a future.
+//! The future of a set's next result.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use super::TaskSet;
 use crate::error::TaskError;
 
-/// The future that [`TaskSet::next_async`] gives.
+/// The future returned by [`TaskSet::next_async`].
 ///
-/// Dropping it part way is safe, and loses nothing. Polled again after it was ready, it waits for
-/// another result.
+/// It can safely be dropped at any time; no result is lost. If it is polled again after it was
+/// ready, it waits for another result.
 ///
 /// ```
 /// use corepool::{NextAsync, TaskSet};
@@ -39,7 +39,7 @@ impl<T> Future for NextAsync<'_, T> {
     }
 }
 
-// By hand, so that it asks no more of the results than the set's own does.
+// Written by hand, so that it requires no more of the results than the set's own `Debug`.
 impl<T> fmt::Debug for NextAsync<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NextAsync").field("set", &self.set).finish()

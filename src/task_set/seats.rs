@@ -1,11 +1,13 @@
-//! A seat for each source of results, and whose turn it is to be looked at.
+//! The seats of a set: one for each source of results, and the order in which they are looked at.
 //!
-//! A handle gets its waker with its seat, so results come out in the order of settling, whether or
-//! not somebody looks meanwhile. It is looked at only after its waker was woken. A batch is looked
-//! at when it is new as well: its items would cost more if somebody waited for them from the
-//! beginning. A seat's number names its slot in the watch as well. A seat is given to the next
-//! source when its own is empty; should the waker of the one before be woken late, the next one is
-//! looked at once in vain.
+//! A source is a handle or a batch. A handle gets its waker together with its seat, so results come
+//! out in the order of settling, even if no thread looks meanwhile. A handle is looked at only
+//! after its waker was woken. A batch is also looked at when it is new, because its items would
+//! cost more if a thread waited for them from the beginning.
+//!
+//! A seat's number is also its slot in the watch. When a seat's source is empty, the seat goes to
+//! the next source. If the waker of the earlier source is woken late, the next source is looked at
+//! once in vain.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -19,36 +21,36 @@ use crate::lineage;
 use crate::watch::Watch;
 use crate::worker;
 
-/// A set that becomes empty keeps this many seats, so that a few tasks at a time allocate nothing.
+/// A set that becomes empty keeps this many seats, so that a few tasks at a time do not allocate.
 const KEPT: usize = 1_024;
-/// So many results a batch gives before others are looked at.
+/// How many results a batch may return in a row before other sources are looked at.
 const ROW: u32 = 64;
-/// The first watch has room for so many.
+/// The smallest number of slots in the first watch.
 const FIRST_WATCH: usize = 8;
 
 pub(super) struct Seats<T> {
     seats: Vec<Seat<T>>,
     /// Seats without a source.
     free: Vec<u32>,
-    /// Seats whose sources were woken. They come first, or a set that is always given more might
-    /// never get to them.
+    /// Seats whose sources were woken. They come first; otherwise a set that keeps getting more
+    /// sources might never look at them.
     woken: VecDeque<u32>,
-    /// Seats whose batches were not looked at yet, or may have more at hand.
+    /// Seats whose batches were not looked at yet, or may have more results ready.
     new: VecDeque<u32>,
-    /// Seats whose sources may have a task that nobody has started, each once.
+    /// Seats whose sources may have a task that has not started, each once.
     unstarted: VecDeque<u32>,
-    /// The batch that gave the last result, and how many it gave in a row: it may have more at
-    /// hand.
+    /// The batch that returned the last result, and how many it returned in a row. It may have more
+    /// results ready.
     at_hand: Option<(u32, u32)>,
-    /// Results that have not been taken.
+    /// How many results have not been taken.
     left: usize,
     /// The number of the next task.
     next: u64,
-    /// The seat of the last result, and its task's number if its source has no more.
+    /// The seat of the last result, and the number of its task if the source has no more.
     last: (u32, u64),
-    /// A seat that had a source when it was asked last.
+    /// A seat that had a source at the last check for lost tasks.
     witness: usize,
-    /// From the first handle on, or the first time that a batch had to be waited for.
+    /// `None` until the first handle comes, or until a batch must be waited for.
     watch: Option<Watch>,
 }
 
@@ -80,18 +82,17 @@ impl<T> Seats<T> {
         self.left
     }
 
-    /// Makes room for so many more sources, which are about to come.
+    /// Makes room for `many` more sources, which are about to come.
     pub(super) fn expect(&mut self, many: usize) {
         if many > FIRST_WATCH {
-            // As many as are sure to need a seat of their own, and a hint that is wrong costs no
-            // more than as many again.
+            // Only as many as surely need a new seat. The limit bounds the cost of a wrong hint.
             let many = many.saturating_sub(self.free.len()).min(KEPT);
             self.seats.reserve(many);
             let _watch = watch_for(&mut self.watch, self.seats.len() + many);
         }
     }
 
-    /// Gives the number of its first task.
+    /// Adds a source. Returns the number of its first task.
     pub(super) fn add(&mut self, source: Source<T>) -> TaskId {
         let left = source.left();
         let first = self.next;
@@ -114,7 +115,7 @@ impl<T> Seats<T> {
         TaskId::new(first)
     }
 
-    /// Has a source watched that has just got its seat, or looked at soon.
+    /// Watches a source that has just got its seat, or marks it to be looked at soon.
     fn watch_new(&mut self, number: u32) {
         let seats = self.seats.len();
         let seat = &mut self.seats[number as usize];
@@ -128,14 +129,14 @@ impl<T> Seats<T> {
         }
     }
 
-    /// Whose result was taken last.
+    /// The task whose result was taken last.
     pub(super) fn last_taken(&self) -> TaskId {
         let (number, gone) = self.last;
         let seat = self.seats.get(number as usize);
         TaskId::new(seat.and_then(Seat::last_taken).unwrap_or(gone))
     }
 
-    /// Takes a result that is there. If there is none, every source has a waker afterwards.
+    /// Takes a result if there is one. If there is none, every source has a waker afterwards.
     #[inline]
     pub(super) fn take_finished(&mut self) -> Option<Result<T, TaskError>> {
         let result = self.take_at_hand();
@@ -143,16 +144,17 @@ impl<T> Seats<T> {
             return result;
         }
         if let Some((number, _)) = self.at_hand.take() {
-            // Others have their turn, and then it again.
+            // Other sources get a turn first, then this batch again.
             self.new.push_back(number);
         }
         self.take_from_next()
     }
 
-    /// Takes another result of the batch that gave the last one, if it may and has one at hand.
+    /// Takes another result of the batch that returned the last one, if its row is not over and a
+    /// result is ready.
     ///
-    /// The result goes from there to the caller as it is: taken apart and put together again, it
-    /// would cost more than all the rest here.
+    /// The result is passed on unchanged: to take it apart and put it together again would cost
+    /// more than everything else here.
     #[inline]
     pub(super) fn take_at_hand(&mut self) -> Option<Result<T, TaskError>> {
         let (number, row) = self.at_hand?;
@@ -182,8 +184,7 @@ impl<T> Seats<T> {
         None
     }
 
-    /// Runs a task that nobody has started, if this thread is one that runs in place what it waits
-    /// for.
+    /// Runs a task that has not started, if this thread runs the tasks that it waits for in place.
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
             return None;
@@ -200,8 +201,8 @@ impl<T> Seats<T> {
         None
     }
 
-    /// Before a sleep: one of the sources that are left is asked whether its tasks are a parent
-    /// process's. If so, a result is given up.
+    /// Called before a sleep: checks for one of the remaining sources whether its tasks belong to a
+    /// parent process. If so, gives up one result.
     pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
         if !lineage::is_child() {
             return None;
@@ -209,7 +210,7 @@ impl<T> Seats<T> {
         let seats = self.seats.len();
         let from = self.witness;
         let is_taken = |number: &usize| self.seats[*number].source.is_some();
-        // The same one as last time, for as long as it is there.
+        // The same source as last time, as long as it is there.
         let number = (from..seats).chain(0..from.min(seats)).find(is_taken)?;
         self.witness = number;
         let result = self.seats[number].source.as_mut()?.take_lost()?;
@@ -217,13 +218,13 @@ impl<T> Seats<T> {
         Some(result)
     }
 
-    /// Whether nothing was woken since the last look, as far as can be seen.
+    /// Whether nothing seems to have been woken since the last look.
     pub(super) fn is_quiet(&self) -> bool {
         self.watch.as_ref().is_none_or(Watch::is_quiet)
     }
 
-    /// Leaves the waker of who waits. Says whether something was woken already: then nobody may
-    /// wake it.
+    /// Leaves the waiter's waker. Returns `true` if something was already woken; then the waker may
+    /// never be woken.
     pub(super) fn wait(&self, waker: &Waker) -> bool {
         handle::do_what_waits();
         self.watch.as_ref().is_some_and(|watch| watch.wait(waker))
@@ -246,7 +247,7 @@ impl<T> Seats<T> {
     fn look(&mut self, number: u32) -> Option<Result<T, TaskError>> {
         let seats = self.seats.len();
         let seat = &mut self.seats[number as usize];
-        // None if a late waker was woken.
+        // `None` if the waker of an earlier source was woken late.
         let source = seat.source.as_mut()?;
         let watch = &mut self.watch;
         let waker = || watch_for(watch, seats).waker(number as usize);
@@ -264,7 +265,7 @@ impl<T> Seats<T> {
         }
     }
 
-    /// A result of this source was taken.
+    /// Notes that a result of this source was taken.
     fn note_taken(&mut self, number: u32) {
         self.left -= 1;
         let seats = self.seats.len();
@@ -291,13 +292,13 @@ impl<T> Seats<T> {
 }
 
 impl<T> Seat<T> {
-    /// The number of the task whose result was taken last from the source that is here.
+    /// The number of the task whose result was taken last from the current source.
     fn last_taken(&self) -> Option<u64> {
         self.source.as_ref().map(|source| self.first + source.last_taken())
     }
 }
 
-/// The watch, with room for so many.
+/// The watch, with room for this many seats.
 fn watch_for(watch: &mut Option<Watch>, seats: usize) -> &Watch {
     let watch = watch.get_or_insert_with(|| Watch::new(seats.max(FIRST_WATCH)));
     watch.grow(seats);

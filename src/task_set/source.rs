@@ -1,4 +1,4 @@
-//! Where a set's results come from: the one place that knows of handles.
+//! The sources of a set's results. Only this file tells handles from batches.
 #![forbid(unsafe_code)]
 
 use std::task::{Poll, Waker};
@@ -7,14 +7,14 @@ use crate::batch::BatchSource;
 use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
-/// Gives one result or more, and then is empty.
+/// Returns one or more results, and then is empty.
 pub(super) enum Source<T> {
     One(TaskHandle<T>),
     Many(BatchSource<T>),
 }
 
 impl<T> Source<T> {
-    /// Takes a result that is there, or leaves the waker for the next one. Runs no task.
+    /// Takes a result if there is one; otherwise leaves the waker for the next one. Runs no task.
     pub(super) fn poll(&mut self, waker: impl FnOnce() -> Waker) -> Poll<Result<T, TaskError>> {
         match self {
             Self::One(handle) if handle.is_finished() => handle.poll_elsewhere(Waker::noop()),
@@ -34,17 +34,16 @@ impl<T> Source<T> {
         }
     }
 
-    /// Runs one task here and now, if there is one that nobody has started and this thread runs
-    /// such in place.
+    /// Runs one task now, if one has not started and this thread runs such tasks in place.
     pub(super) fn run_one_here(&mut self) -> Option<Result<T, TaskError>> {
         match self {
             Self::One(handle) => handle.run_in_place(),
-            // It may be another result that comes out; each is as good.
+            // This may return the result of another item; any result will do.
             Self::Many(batch) => batch.run_one_here().then(|| batch.try_take()).flatten(),
         }
     }
 
-    /// Takes a result that nobody will give any more: the task is a parent process's.
+    /// Takes a result that no thread will produce, because the task belongs to a parent process.
     pub(super) fn take_lost(&mut self) -> Option<Result<T, TaskError>> {
         match self {
             Self::One(handle) if handle.is_lost() => {
@@ -64,7 +63,7 @@ impl<T> Source<T> {
         }
     }
 
-    /// Which of its tasks, counted from 0, gave the last result.
+    /// Which of its tasks, counted from 0, returned the last result.
     pub(super) fn last_taken(&self) -> u64 {
         match self {
             Self::One(_) => 0,
@@ -72,7 +71,7 @@ impl<T> Source<T> {
         }
     }
 
-    /// Cancels what has not finished.
+    /// Cancels the tasks that have not finished.
     pub(super) fn cancel(&self) {
         match self {
             Self::One(handle) => {

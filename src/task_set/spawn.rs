@@ -13,12 +13,15 @@ use crate::task::TaskContext;
 use crate::worker;
 
 impl WorkerPool {
-    /// Spawns many closures of one type at once; their results come out of the set as they finish.
+    /// Spawns many closures of one type at once. Their results come out of the set as they finish.
     ///
-    /// Far cheaper than as many [`spawn`](Self::spawn)s: all tasks lie in one piece of memory, and
-    /// the workers are woken once. Tasks that are spawned later get their turns between those of a
-    /// large batch. Never blocks, except that on a bounded pool it is as many `spawn`s as there are
-    /// closures; so it is, too, where tasks are timed, watched or dealt in turn.
+    /// This is far cheaper than one [`spawn`](Self::spawn) per closure: no task has an allocation
+    /// of its own, and the workers are woken once. Tasks that are spawned later take turns with the
+    /// tasks of a large batch.
+    ///
+    /// Never blocks, with one exception: a bounded pool calls `spawn` for each closure, which may
+    /// block. A pool that times or watches its tasks, or deals them out in turn, also calls `spawn`
+    /// for each closure.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -29,8 +32,8 @@ impl WorkerPool {
     /// ```
     ///
     /// # Panics
-    /// If the iterator does; then nothing of the batch was spawned, or on such a pool not all of
-    /// it.
+    /// If the iterator panics. Then no closure of the batch was spawned, or, on a pool that calls
+    /// `spawn` for each closure, not all of them.
     pub fn spawn_batch<I, F, T>(&self, closures: I) -> TaskSet<T>
     where
         I: IntoIterator<Item = F>,
@@ -38,7 +41,8 @@ impl WorkerPool {
         T: Send + 'static,
     {
         if batch::suits(self.hub()) {
-            // Only where spans are, so that elsewhere a batch bears the name of the user's closure.
+            // Only with the feature `tracing`, so that a batch otherwise bears the name of the
+            // user's closure.
             #[cfg(feature = "tracing")]
             let closures = inside_span(closures);
             TaskSet::of_batch(batch::submit(self.hub(), closures))
@@ -47,12 +51,11 @@ impl WorkerPool {
         }
     }
 
-    /// Runs a closure on every worker, once on each; their results come out of the set as they
-    /// finish.
+    /// Runs a closure once on every worker. The results come out of the set as they finish.
     ///
-    /// A worker that is busy runs it when it is free. Needs no room in a bounded queue, and never
-    /// blocks. Spare workers are not among those that get it, but one may stand in for a worker
-    /// that waits.
+    /// A busy worker runs the closure when it is free. The call needs no room in a bounded queue
+    /// and never blocks. Spare workers do not get the closure, but a spare worker may stand in for
+    /// a worker that waits.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(3)?;
@@ -81,7 +84,7 @@ impl WorkerPool {
     }
 }
 
-/// Has each closure run inside the caller's span.
+/// Makes each closure run inside the caller's span.
 #[cfg(feature = "tracing")]
 fn inside_span<I, F, T>(closures: I) -> impl Iterator<Item = impl FnOnce() -> T + Send + 'static>
 where

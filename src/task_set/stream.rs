@@ -9,10 +9,10 @@ use futures_core::Stream;
 use super::TaskSet;
 use crate::error::TaskError;
 
-/// Gives the results as their tasks finish, and ends when the set is empty; see
+/// Returns the results as the tasks finish, and ends when the set is empty. See
 /// [`TaskSet::next_async`].
 ///
-/// More can be pushed after the end, so the stream is not fused.
+/// The stream is not fused: more tasks can be pushed after the end.
 ///
 /// ```
 /// use corepool::{TaskSet, WorkerPool};

@@ -1,4 +1,4 @@
-//! Where the tasks of a map come from: pulls an item when there is room, and spawns its task.
+//! The source of a map's tasks: pulls an item when there is room, and spawns its task.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::task::TaskContext;
 
 pub(super) struct Feed<I, F> {
     hub: Arc<Hub>,
-    /// None when it has ended.
+    /// `None` when it has ended.
     items: Option<I>,
     function: Arc<F>,
-    /// How many tasks may be in flight, at least one.
+    /// How many tasks may be in flight; at least one.
     window: usize,
-    /// The iterator panicked when it was asked last.
+    /// Whether the iterator panicked when it was last asked.
     has_panicked: bool,
 }
 
@@ -30,8 +30,7 @@ impl<I, F> Feed<I, F> {
         }
     }
 
-    /// Pulls an item and spawns its task, if there is room beside those in flight and the source
-    /// has one.
+    /// Pulls an item and spawns its task, if the window has room and the source has an item.
     pub(super) fn spawn<R>(&mut self, in_flight: usize) -> Option<TaskHandle<R>>
     where
         I: Iterator,
@@ -43,12 +42,13 @@ impl<I, F> Feed<I, F> {
         Some(self.spawn_task(item))
     }
 
-    /// Pulls an item, if there is room for its task beside those in flight and the source has one.
+    /// Pulls an item, if the window has room for its task and the source has an item.
     pub(super) fn pull(&mut self, in_flight: usize) -> Option<I::Item>
     where
         I: Iterator,
     {
-        // After a panic, results first: an iterator that panics each time must not keep them back.
+        // After a panic, results come first: an iterator that panics each time must not hold them
+        // back.
         if in_flight >= self.window || self.has_panicked && in_flight > 0 {
             return None;
         }
@@ -67,7 +67,7 @@ impl<I, F> Feed<I, F> {
         self.items = None;
     }
 
-    /// Spawns the task of an item that was pulled.
+    /// Spawns the task of a pulled item.
     pub(super) fn spawn_task<T, R>(&self, item: T) -> TaskHandle<R>
     where
         T: Send + 'static,
@@ -79,7 +79,7 @@ impl<I, F> Feed<I, F> {
         spawn_without_place::<F, _, R>(&self.hub, closure)
     }
 
-    /// How many results there will be, beside so many that are in flight.
+    /// The bounds on the number of remaining results, including those in flight.
     pub(super) fn size_hint(&self, in_flight: usize) -> (usize, Option<usize>)
     where
         I: Iterator,

@@ -1,4 +1,4 @@
-//! A function over the items of any iterator, with a few of them in flight at a time.
+//! Maps a function over the items of any iterator, with a limited number of them in flight.
 #![forbid(unsafe_code)]
 
 mod feed;
@@ -14,34 +14,35 @@ pub use try_ordered::TryMapOrdered;
 pub use unordered::MapUnordered;
 
 impl WorkerPool {
-    /// Calls a function on the items of any iterator, each in a task of its own, and gives the
-    /// results in the order of the items.
+    /// Calls a function on each item of an iterator, each in its own task, and returns the results
+    /// in the order of the items.
     ///
-    /// Take it for a long or endless source, read as it is worked on: at most `window` items (none
-    /// counts as one) are in flight, from the moment they are pulled until their results are taken,
-    /// so memory is bounded whatever the length. A few times the number of workers keeps them all
-    /// busy. For a slice that is there already [`map`](Self::map) is cheaper.
+    /// Use it for a long or endless source that is read while it is processed. At most `window`
+    /// items (zero counts as one) are in flight. An item is in flight from when it is pulled until
+    /// its result is taken, so memory is bounded whatever the length of the source. A window of a
+    /// few times the number of workers keeps all workers busy. For a slice that is already in
+    /// memory, [`map`](Self::map) is cheaper.
     ///
-    /// Nothing is pulled before the first result is asked for. **The thread that asks pulls,** so
-    /// the iterator need not be `Send`; asking **blocks** for as long as pulling does, and then
-    /// until the result is there. Each time at least one item is pulled, if there is room, and more
-    /// until the window is full or the result is there. A source that has ended is dropped, and not
-    /// asked again.
+    /// Nothing is pulled before the first result is requested. **The thread that requests a result
+    /// pulls the items,** so the iterator need not be `Send`. The request **blocks** while it
+    /// pulls, and then until the result is there. Each request pulls at least one item if there is
+    /// room, and then more until the window is full or the result is there. A source that has ended
+    /// is dropped and not asked again.
     ///
-    /// A task that panics gives a [`TaskError`], and the others go on. If the iterator panics, the
-    /// panic goes through to whoever asked. Nothing is lost: ask again, and what is in flight comes
-    /// out first, then the iterator is asked again.
+    /// If a task panics, its result is a [`TaskError`], and the other tasks continue. If the
+    /// iterator panics, the panic propagates to the caller that requested a result. Nothing is
+    /// lost: later requests first return the results in flight, and then ask the iterator again.
     ///
-    /// The tasks need no room in a bounded pool, for the window bounds them: none waits, is refused
-    /// or run by the caller because the queue is full.
-    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest) may displace one, whose result then
-    /// says so.) Of a pool that is closed every further result is
+    /// The tasks need no room in a bounded pool, because the window bounds them: none waits, is
+    /// refused, or is run by the caller because the queue is full.
+    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest) may displace one; its result then
+    /// says so.) If the pool is closed, every further result is
     /// [`Rejected`](crate::TaskError::Rejected).
     ///
-    /// Inside a task it makes progress on a pool of one worker too: what nobody has started is run
-    /// in place when its turn comes.
+    /// Inside a task, it makes progress even on a pool of one worker: a task that has not started
+    /// runs in place when its turn comes.
     ///
-    /// Dropping it pulls no more and cancels what has not started.
+    /// Dropping the iterator pulls no more items and cancels the tasks that have not started.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -74,16 +75,16 @@ impl WorkerPool {
         MapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
     }
 
-    /// As [`map_ordered`](Self::map_ordered), for an iterator of results, such as the lines of a
-    /// file, and a function that may fail: the first error is the last result.
+    /// Like [`map_ordered`](Self::map_ordered), but for an iterator of results, such as the lines
+    /// of a file, and a function that may fail. The first error is the last result.
     ///
-    /// `E` is the one error type of the source and of the function, and a [`TaskError`] becomes one
-    /// (if a task panicked, say): any type that is `From<TaskError>`, as [`std::io::Error`] and
-    /// `Box<dyn Error + Send + Sync>` are. So one `?` is enough.
+    /// `E` is the error type of both the source and the function. A [`TaskError`], for example of a
+    /// task that panicked, is converted to `E`. So `E` can be any type that is `From<TaskError>`,
+    /// such as [`std::io::Error`] or `Box<dyn Error + Send + Sync>`, and one `?` is enough.
     ///
-    /// An error of the source goes to no worker. After it nothing is pulled; the results of what
-    /// was pulled before come first, then the error. Once an error has been given out, whosever it
-    /// was, the source is dropped, what has not started is cancelled, and there are no more
+    /// An error of the source is not passed to a worker. No items are pulled after it. The results
+    /// of the items before it come first, then the error. Once any error has been returned, the
+    /// source is dropped, the tasks that have not started are cancelled, and there are no more
     /// results.
     ///
     /// ```
@@ -122,8 +123,8 @@ impl WorkerPool {
         TryMapOrdered::new(Feed::new(self.hub(), items.into_iter(), window, function))
     }
 
-    /// As [`map_ordered`](Self::map_ordered), but gives the results as they come: one slow item
-    /// holds nothing back but itself.
+    /// Like [`map_ordered`](Self::map_ordered), but returns the results as they finish: a slow item
+    /// delays only its own result.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;

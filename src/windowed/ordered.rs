@@ -1,4 +1,4 @@
-//! Results in the order of the items.
+//! The iterator and stream that return results in the order of the items.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -14,9 +14,10 @@ use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
 /// The results of [`map_ordered`](crate::WorkerPool::map_ordered): an iterator that **blocks**
-/// until the next one is there, and with the feature `stream` a `Stream`, which does not.
+/// until the next result is there. With the feature `stream`, it is also a `Stream`, which does not
+/// block.
 ///
-/// Dropping it pulls no more and cancels what has not started.
+/// Dropping it pulls no more items and cancels the tasks that have not started.
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct MapOrdered<I, F, R> {
     feed: Feed<I, F>,
@@ -48,8 +49,8 @@ where
     }
 }
 
-/// Gives the results in the order of the items. **Blocks** while it pulls, and until the next
-/// result is there.
+/// Returns the results in the order of the items. **Blocks** while it pulls items, and until the
+/// next result is there.
 impl<I, F, R> Iterator for MapOrdered<I, F, R>
 where
     I: Iterator,
@@ -71,8 +72,8 @@ where
 
 impl<I, F, R> FusedIterator for MapOrdered<I, F, R> where Self: Iterator {}
 
-/// Gives the results in the order of the items. Never waits for a task, but pulls items from the
-/// iterator, on the thread that polls.
+/// Returns the results in the order of the items. Never waits for a task, but pulls items from the
+/// iterator on the polling thread.
 #[cfg(feature = "stream")]
 impl<I, F, R> futures_core::Stream for MapOrdered<I, F, R>
 where
@@ -96,7 +97,7 @@ where
     }
 }
 
-// Nothing is pinned inside: the iterator is only ever borrowed, as iterators are.
+// Nothing is pinned inside: the iterator is only borrowed, as usual for iterators.
 impl<I, F, R> Unpin for MapOrdered<I, F, R> {}
 
 impl<I, F, R> Drop for MapOrdered<I, F, R> {

@@ -1,5 +1,5 @@
-//! Results in the order of the items, until one is an error: of the source, of the function, or of
-//! the task.
+//! The iterator and stream that return results in the order of the items, up to the first error of
+//! the source, the function or a task.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -15,16 +15,16 @@ use crate::error::TaskError;
 use crate::handle::TaskHandle;
 
 /// The results of [`try_map_ordered`](crate::WorkerPool::try_map_ordered): an iterator that
-/// **blocks** until the next one is there, and with the feature `stream` a `Stream`, which does
-/// not. The first error is the last result.
+/// **blocks** until the next result is there. With the feature `stream`, it is also a `Stream`,
+/// which does not block. The first error is the last result.
 ///
-/// Dropping it pulls no more and cancels what has not started.
+/// Dropping it pulls no more items and cancels the tasks that have not started.
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct TryMapOrdered<I, F, R, E> {
     feed: Feed<I, F>,
     /// In the order of the items.
     handles: VecDeque<TaskHandle<Result<R, E>>>,
-    /// Of the source. It comes after the results of what was pulled before.
+    /// The error of the source. It comes after the results of the items that were pulled before it.
     error: Option<E>,
 }
 
@@ -33,7 +33,7 @@ impl<I, F, R, E> TryMapOrdered<I, F, R, E> {
         Self { feed, handles: VecDeque::new(), error: None }
     }
 
-    /// Pulls no more, and cancels what has not started.
+    /// Pulls no more items, and cancels the tasks that have not started.
     fn stop(&mut self) {
         for handle in self.handles.drain(..) {
             handle.cancel();
@@ -42,7 +42,7 @@ impl<I, F, R, E> TryMapOrdered<I, F, R, E> {
         self.feed.end();
     }
 
-    /// What a task came to, as the caller gets it.
+    /// Converts a task's result for the caller. Stops at an error.
     fn settle(&mut self, result: Result<Result<R, E>, TaskError>) -> Result<R, E>
     where
         E: From<TaskError>,
@@ -63,14 +63,14 @@ where
     R: Send + 'static,
     E: Send + 'static,
 {
-    /// Spawns tasks until the window is full or the next result is there, but at least one; or
-    /// until the source fails.
+    /// Spawns tasks until the window is full or the next result is there, but at least one. Stops
+    /// if the source fails.
     fn fill(&mut self) {
         while let Some(item) = self.feed.pull(self.handles.len()) {
             match item {
                 Ok(item) => self.handles.push_back(self.feed.spawn_task(item)),
                 Err(error) => {
-                    // Before the source is dropped, which may panic.
+                    // Stored before the source is dropped, because that drop may panic.
                     self.error = Some(error);
                     self.feed.end();
                     return;
@@ -83,15 +83,15 @@ where
     }
 
     fn bounds(&self) -> (usize, Option<usize>) {
-        // The first error may be the next.
+        // The next result may be an error, which is then the last result.
         let least = usize::from(!self.handles.is_empty() || self.error.is_some());
         let (_, most) = self.feed.size_hint(self.handles.len());
         (least, most.and_then(|most| most.checked_add(usize::from(self.error.is_some()))))
     }
 }
 
-/// Gives the results in the order of the items, up to the first error. **Blocks** while it pulls,
-/// and until the next result is there.
+/// Returns the results in the order of the items, up to the first error. **Blocks** while it pulls
+/// items, and until the next result is there.
 impl<I, F, T, R, E> Iterator for TryMapOrdered<I, F, R, E>
 where
     I: Iterator<Item = Result<T, E>>,
@@ -117,8 +117,8 @@ where
 
 impl<I, F, R, E> FusedIterator for TryMapOrdered<I, F, R, E> where Self: Iterator {}
 
-/// Gives the results in the order of the items, up to the first error. Never waits for a task, but
-/// pulls items from the iterator, on the thread that polls.
+/// Returns the results in the order of the items, up to the first error. Never waits for a task,
+/// but pulls items from the iterator on the polling thread.
 #[cfg(feature = "stream")]
 impl<I, F, T, R, E> futures_core::Stream for TryMapOrdered<I, F, R, E>
 where
@@ -145,7 +145,7 @@ where
     }
 }
 
-// Nothing is pinned inside: the iterator is only ever borrowed, as iterators are.
+// Nothing is pinned inside: the iterator is only borrowed, as usual for iterators.
 impl<I, F, R, E> Unpin for TryMapOrdered<I, F, R, E> {}
 
 impl<I, F, R, E> Drop for TryMapOrdered<I, F, R, E> {

@@ -1,4 +1,4 @@
-//! Results as they come.
+//! The iterator and stream that return results as they finish.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -13,9 +13,9 @@ use crate::error::TaskError;
 use crate::task_set::TaskSet;
 
 /// The results of [`map_unordered`](crate::WorkerPool::map_unordered): an iterator that **blocks**
-/// until one is there, and with the feature `stream` a `Stream`, which does not.
+/// until a result is there. With the feature `stream`, it is also a `Stream`, which does not block.
 ///
-/// Dropping it pulls no more and cancels what has not started.
+/// Dropping it pulls no more items and cancels the tasks that have not started.
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct MapUnordered<I, F, R> {
     feed: Feed<I, F>,
@@ -36,8 +36,8 @@ where
     F: Fn(I::Item) -> R + Send + Sync + 'static,
     R: Send + 'static,
 {
-    /// Spawns tasks until the window is full or a result is there, which it gives; but at least
-    /// one.
+    /// Spawns tasks until the window is full or a result is there, but at least one. Returns that
+    /// result.
     fn fill(&mut self) -> Option<Result<R, TaskError>> {
         while let Some(handle) = self.feed.spawn(self.tasks.len()) {
             self.tasks.push(handle);
@@ -50,7 +50,8 @@ where
     }
 }
 
-/// Gives the results as they come. **Blocks** while it pulls, and until a result is there.
+/// Returns the results as they finish. **Blocks** while it pulls items, and until a result is
+/// there.
 impl<I, F, R> Iterator for MapUnordered<I, F, R>
 where
     I: Iterator,
@@ -71,8 +72,8 @@ where
 
 impl<I, F, R> FusedIterator for MapUnordered<I, F, R> where Self: Iterator {}
 
-/// Gives the results as they come. Never waits for a task, but pulls items from the iterator, on
-/// the thread that polls.
+/// Returns the results as they finish. Never waits for a task, but pulls items from the iterator on
+/// the polling thread.
 #[cfg(feature = "stream")]
 impl<I, F, R> futures_core::Stream for MapUnordered<I, F, R>
 where
@@ -95,7 +96,7 @@ where
     }
 }
 
-// Nothing is pinned inside: the iterator is only ever borrowed, as iterators are.
+// Nothing is pinned inside: the iterator is only borrowed, as usual for iterators.
 impl<I, F, R> Unpin for MapUnordered<I, F, R> {}
 
 impl<I, F, R> fmt::Debug for MapUnordered<I, F, R> {

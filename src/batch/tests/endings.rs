@@ -1,4 +1,4 @@
-//! Items that do not run: cancelled, refused, left behind; and those that nobody waits for.
+//! Tests of items that do not run (cancelled, refused, left behind) and of items without a taker.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::event::PoolEvent;
 use crate::pool::WorkerPool;
 use crate::task::end_worker;
 
-/// A batch on a pool of one worker that stands in its first item until the gate is opened.
+/// A batch on a pool of one worker, which stays in its first item until the gate is opened.
 fn stuck(pool: &WorkerPool, size: usize, gate: &Gate, drops: &Drops) -> BatchSource<usize> {
     let started = Arc::new(AtomicUsize::new(0));
     let closures = (0..size).map(|n| {
@@ -96,7 +96,7 @@ fn what_was_accepted_runs_though_the_pool_is_shut_down() {
     });
 }
 
-/// A close while the batch is handed in: each item runs or is refused.
+/// The pool is closed while the batch is handed in: each item runs or is refused.
 #[test]
 fn a_pool_closed_at_that_moment_settles_each_item() {
     within(|| {
@@ -131,7 +131,7 @@ fn a_shutdown_that_gives_up_cancels_what_nobody_has_started() {
     });
 }
 
-/// The runners still stand in the queue when the time is over.
+/// The runners are still in the queue when the time is over.
 #[test]
 fn a_shutdown_that_gives_up_cancels_a_batch_that_nobody_has_begun() {
     within(|| {
@@ -199,7 +199,7 @@ fn nobody_waits_and_all_run_and_their_values_are_dropped() {
     });
 }
 
-/// A value that nobody takes is gone before the next item of its runner runs.
+/// A value without a taker is dropped before the next item of its runner runs.
 #[test]
 fn values_that_nobody_takes_are_dropped_as_they_come() {
     within(|| {

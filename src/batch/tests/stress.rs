@@ -1,4 +1,5 @@
-//! Many batches at once, taken, cancelled, dropped and shut down at random: each item settles once.
+//! A stress test: many batches are taken, cancelled, dropped and shut down at random, and each item
+//! settles once.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::{Drops, assert_adds_up, next, throw, within};
 use crate::batch::submit;
 use crate::pool::WorkerPool;
 
-/// What one thread does with one batch. Gives how many results it has seen.
+/// What one thread does with one batch. Returns the size of the batch.
 fn one_batch(
     pool: &WorkerPool,
     random: &mut fastrand::Rng,
