@@ -1,7 +1,7 @@
-//! Borrows that must not pass, each with a twin that must; only built for the doc tests.
+//! Borrows that must not compile, each with a twin that must. Built only for the doc tests.
 //!
-//! What a task borrowed could be gone before the task: nobody has to wait for its handle, and a
-//! future may be forgotten. So a task owns what it needs, however it is spawned,
+//! A task could outlive what it borrows: no code is forced to wait for its handle, and a future may
+//! be forgotten. So a task owns what it needs, however it is spawned,
 //!
 //! ```compile_fail,E0373
 //! let word = String::from("local");
@@ -31,7 +31,7 @@
 //! assert_eq!(set.map(Result::unwrap).sum::<usize>(), 5);
 //! ```
 //!
-//! and what may borrow is no future.
+//! and the handle of a task that may borrow is not a future.
 //!
 //! ```compile_fail,E0277
 //! let word = String::from("local");
@@ -42,7 +42,7 @@
 //! corepool::scope(|s| s.spawn(|| word.len()).join().unwrap());
 //! ```
 //!
-//! What a body makes does not outlive it: a closure must own it.
+//! A local variable of a scope's body does not outlive the body, so a closure must own it.
 //!
 //! ```compile_fail,E0373
 //! corepool::scope(|s| {
@@ -57,7 +57,7 @@
 //! });
 //! ```
 //!
-//! Two closures may not change one thing.
+//! The two closures of a join may not change the same variable.
 //!
 //! ```compile_fail,E0499
 //! let mut sum = 0;
@@ -68,7 +68,7 @@
 //! corepool::join(|| a += 1, || b += 2);
 //! ```
 //!
-//! Nor may two of a scope.
+//! Neither may two closures of a scope.
 //!
 //! ```compile_fail,E0499
 //! let mut sum = 0;
@@ -85,7 +85,7 @@
 //! });
 //! ```
 //!
-//! What a closure borrows is not changed while the scope is open.
+//! What a closure borrows cannot be changed while the scope is open.
 //!
 //! ```compile_fail,E0506
 //! let mut word = String::from("a");
@@ -103,7 +103,7 @@
 //! # let _ = word;
 //! ```
 //!
-//! The scope does not get out.
+//! The scope cannot escape.
 //!
 //! ```compile_fail,E0521
 //! let mut out = None;
@@ -115,7 +115,7 @@
 //! # let _ = out;
 //! ```
 //!
-//! Nor does a handle.
+//! Neither can a handle.
 //!
 //! ```compile_fail
 //! let handle = corepool::scope(|s| s.spawn(|| 1));
@@ -140,7 +140,7 @@
 //! });
 //! ```
 //!
-//! What moves to another thread must be able to: a join's closures,
+//! Whatever moves to another thread must be able to: the closures of a join,
 //!
 //! ```compile_fail,E0277
 //! let word = std::rc::Rc::new("a");
@@ -160,7 +160,7 @@
 //! corepool::join(|| 1, || std::sync::Arc::new("a"));
 //! ```
 //!
-//! a scope's closures,
+//! the closures of a scope,
 //!
 //! ```compile_fail,E0277
 //! let word = std::rc::Rc::new("a");
@@ -175,7 +175,7 @@
 //! });
 //! ```
 //!
-//! what is installed,
+//! a closure that is installed,
 //!
 //! ```compile_fail,E0277
 //! let word = std::rc::Rc::new("a");
@@ -219,7 +219,7 @@
 //! corepool::map(&[1], |n| std::sync::Arc::new(*n));
 //! ```
 //!
-//! An inner scope's things do not go to the outer one's closures.
+//! The closures of an outer scope cannot borrow from an inner scope.
 //!
 //! ```compile_fail,E0597
 //! corepool::scope(|outer| {
@@ -238,7 +238,7 @@
 //! });
 //! ```
 //!
-//! A handle does not get out by way of what was there before the scope.
+//! A handle cannot escape through a variable that existed before the scope.
 //!
 //! ```compile_fail,E0521
 //! let mut handles = Vec::new();
@@ -251,7 +251,7 @@
 //! });
 //! ```
 //!
-//! A thread that nobody joins can't have the scope.
+//! A thread that is not joined inside the scope cannot use it.
 //!
 //! ```compile_fail,E0521
 //! corepool::scope(|s| {
@@ -266,7 +266,7 @@
 //! });
 //! ```
 //!
-//! What a scope's closure gives must be able to move,
+//! The result of a scope's closure must be able to move to another thread,
 //!
 //! ```compile_fail,E0277
 //! corepool::scope(|s| {
@@ -279,7 +279,7 @@
 //! });
 //! ```
 //!
-//! and what comes back from a worker,
+//! and so must what a worker returns,
 //!
 //! ```compile_fail,E0277
 //! corepool::WorkerPool::global().install(|| std::rc::Rc::new("a"));
@@ -299,8 +299,8 @@
 //! corepool::for_each_mut(&mut words, |word| *word = std::sync::Arc::new(2));
 //! ```
 //!
-//! A loop's function is shared: what it borrows must be able to be, in both functions of a
-//! reduction.
+//! A loop's function is shared between threads, so what it borrows must be shareable. This holds
+//! for both functions of a reduction.
 //!
 //! ```compile_fail,E0277
 //! let seen = std::cell::Cell::new(0);
@@ -322,7 +322,7 @@
 //! });
 //! ```
 //!
-//! An item that is changed does not get out of its call.
+//! A mutable reference to an item cannot escape from its call.
 //!
 //! ```compile_fail
 //! let mut numbers = [1, 2];
@@ -335,7 +335,7 @@
 //! corepool::for_each_mut(&mut numbers, |n| kept.lock().unwrap().push(*n));
 //! ```
 //!
-//! Nobody else can say what the items of a loop are.
+//! Other crates cannot define what the items of a loop are.
 //!
 //! ```compile_fail,E0277
 //! struct Mine;

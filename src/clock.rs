@@ -1,13 +1,13 @@
-//! The one clock: everything that measures or waits asks here, so that only monotonic time is used.
+//! The single clock: all code that measures time or waits uses it, so that only monotonic time is
+//! used.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
-/// Farther off than any wait that a program lives to see, and near enough to be added to any
-/// instant.
+/// Longer than any wait that a program lives to see, and short enough to be added to any instant.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// The time now.
+/// The current time.
 #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -21,14 +21,15 @@ pub(crate) use scheduled::restart;
 #[cfg(corepool_shuttle)]
 pub(crate) use scheduled::{now, pass_until};
 
-/// The end of a wait that starts now; `Duration::MAX` is a wait of a hundred years.
+/// The end of a wait that starts now. `Duration::MAX` is a wait of a hundred years.
 pub(crate) fn after(wait: Duration) -> Instant {
     later(now(), wait)
 }
 
-/// The end of a wait that starts then. Where that is later than an instant can tell, it is a
-/// hundred years later, or more than half of what is left: never a panic, which would abort the
-/// process on a thread of ours.
+/// The end of a wait that starts at `start`. If an `Instant` cannot represent that end, the result
+/// is a hundred years after `start`, or, if that cannot be represented either, more than half of
+/// the remaining range after it. It never panics, because a panic on one of our own threads would
+/// abort the process.
 pub(crate) fn later(start: Instant, wait: Duration) -> Instant {
     start.checked_add(wait).unwrap_or_else(|| {
         let mut left = wait.min(FAR);
@@ -49,7 +50,7 @@ mod tests {
     fn a_wait_beyond_the_last_instant_has_an_end_all_the_same() {
         let mut time = now();
         assert_eq!(later(time, Duration::MAX), time + FAR);
-        // As far as it goes, in ever smaller steps.
+        // As far as an `Instant` goes, in ever smaller steps.
         let mut step = Duration::MAX / 2;
         while !step.is_zero() {
             time = time.checked_add(step).unwrap_or(time);
@@ -64,8 +65,8 @@ mod tests {
     }
 }
 
-/// The clock of a schedule: a replay has to see the same times, so it counts steps, and jumps where
-/// a wait is given up.
+/// The clock of a schedule. A replay has to see the same times, so the clock counts steps, and
+/// jumps forward when a wait is given up.
 #[cfg(corepool_shuttle)]
 mod scheduled {
     use std::cell::Cell;
@@ -74,7 +75,8 @@ mod scheduled {
 
     const STEP: Duration = Duration::from_micros(1);
 
-    // The standard library's, for all threads of a schedule run on one.
+    // The standard library's thread-local, because all threads of a schedule run on one real
+    // thread.
     std::thread_local! {
         static JUMPED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
@@ -85,12 +87,12 @@ mod scheduled {
         *START.get_or_init(Instant::now) + STEP * steps + JUMPED.get()
     }
 
-    /// It is that time now, if it was not already.
+    /// Advances the clock to `end`, unless it is already later.
     pub(crate) fn pass_until(end: Instant) {
         JUMPED.set(JUMPED.get() + end.saturating_duration_since(now()));
     }
 
-    /// A new schedule begins.
+    /// Called when a new schedule begins.
     #[cfg(test)]
     pub(crate) fn restart() {
         JUMPED.set(Duration::ZERO);

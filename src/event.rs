@@ -1,5 +1,4 @@
-//! What happens in a pool, told to whoever asked to hear it; nobody who listens slowly holds the
-//! pool up.
+//! The events of a pool and their listeners. A slow listener never holds the pool up.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -12,9 +11,9 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::id::WorkerId;
 
-/// How many events wait for one listener; later ones are dropped and counted.
+/// How many events are kept for one listener. Later ones are dropped and counted.
 const CAPACITY: usize = 4096;
-/// How many past events a new listener hears first.
+/// How many past events a new listener receives first.
 const BACKLOG: usize = 256;
 
 /// Something that happened in a pool.
@@ -29,110 +28,111 @@ const BACKLOG: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolEvent {
-    /// A worker's thread runs and takes tasks.
+    /// A worker's thread has started and takes tasks.
     WorkerOnline {
         /// The worker.
         worker: WorkerId,
-        /// 0 for its first thread; one more each time the thread was replaced.
+        /// 0 for its first thread, and one more each time the thread is replaced.
         generation: u64,
         /// The core that the kernel confirmed; `None` if the worker is not pinned.
         core: Option<usize>,
     },
-    /// A worker could not be pinned to its core; it works all the same.
+    /// A worker could not be pinned to its core. It works anyway.
     WorkerUnpinned {
         /// The worker.
         worker: WorkerId,
-        /// The core it should have had.
+        /// The core that it should have been pinned to.
         core: usize,
-        /// What the kernel said.
+        /// The kernel's error.
         why: String,
     },
-    /// A worker did not get its core, because others had it, while somebody waited for it: it may
-    /// run on any core of the pool's for a while.
+    /// A worker did not get its core, because other threads occupied it, while another thread
+    /// waited for this worker. The worker was let loose: it may run on any of the pool's cores for
+    /// a while.
     WorkerLetLoose {
         /// The worker.
         worker: WorkerId,
-        /// The core that it was pinned to, and will be again.
+        /// The core that it was pinned to and will be pinned to again.
         core: usize,
     },
-    /// A worker's core is not to be had any more, because a set of cores has shrunk or a core was
-    /// switched off: it is pinned to another one. It tries its own again when it gets a new thread,
-    /// or was let loose.
+    /// A worker's core is no longer available, because a set of allowed cores has shrunk or a core
+    /// was switched off. The worker is now pinned to another core. It tries its own core again when
+    /// it gets a new thread, or after it was let loose.
     WorkerMoved {
         /// The worker.
         worker: WorkerId,
-        /// The core it should have.
+        /// The core that it should have.
         from: usize,
-        /// The core it has, as the kernel confirmed.
+        /// The core that it has, as the kernel confirmed.
         to: usize,
     },
     /// A worker's thread ended.
     WorkerExited {
         /// The worker.
         worker: WorkerId,
-        /// Which of its threads.
+        /// The generation of the thread that ended.
         generation: u64,
-        /// Why.
+        /// Why it ended.
         reason: ExitReason,
     },
-    /// A new thread takes the place of one that ended.
+    /// A new thread replaces one that ended.
     WorkerRespawned {
         /// The worker.
         worker: WorkerId,
-        /// The new thread's generation.
+        /// The generation of the new thread.
         generation: u64,
     },
-    /// A worker's threads end one soon after another, so it rests before it gets the next one. A
-    /// task that waits, and for which no other worker is free, ends the rest after the first 10 ms;
-    /// see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
+    /// A worker's threads ended in quick succession, so the worker waits before it gets the next
+    /// one. If a task is waiting and no other worker is free for it, the wait ends after its first
+    /// 10 ms. See [`TaskContext::end_worker`](crate::TaskContext::end_worker).
     RespawnDelayed {
         /// The worker.
         worker: WorkerId,
-        /// How long it rests, if no task waits.
+        /// How long the worker waits if no task is waiting.
         rest: Duration,
         /// How many of its threads in a row lived for less than a second.
         deaths: u32,
     },
-    /// The system refused a new thread for a worker; it is asked again after a while.
+    /// The system refused a new thread for a worker. The pool asks again after a while.
     RespawnRefused {
         /// The worker.
         worker: WorkerId,
-        /// How long until the next try.
+        /// How long until the next attempt.
         retry_in: Duration,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// A task panicked.
     TaskPanicked {
-        /// The worker on which it ran; `None` if its caller ran it.
+        /// The worker that ran it; `None` if its caller ran it.
         worker: Option<WorkerId>,
         /// The task's name, or its closure's type.
         task: String,
-        /// The text of the panic.
+        /// The message of the panic.
         message: String,
     },
-    /// A task runs for longer than the [watchdog's](crate::Builder::watchdog) bound. Told once for
-    /// each task.
+    /// A task has run for longer than the [watchdog's](crate::Builder::watchdog) limit. Reported
+    /// once for each task.
     TaskStuck {
-        /// The worker on which it runs.
+        /// The worker that runs it.
         worker: WorkerId,
         /// The task's name, or its closure's type.
         task: String,
-        /// How long it has run by now.
+        /// How long it has run so far.
         running_for: Duration,
     },
-    /// A hook panicked; the panic went no further.
+    /// A hook panicked. The panic was caught.
     HookPanicked {
-        /// The worker on which it happened.
+        /// The worker on which the hook ran.
         worker: WorkerId,
-        /// The text of the panic.
+        /// The message of the panic.
         message: String,
     },
-    /// A bounded pool had no room for a task. Told once until it has drained.
+    /// A bounded pool had no room for a task. Reported once, until the pool has drained.
     QueueFull,
     /// At least half of a full pool's room is free again.
     QueueDrained,
-    /// The pool accepts nothing any more.
+    /// The pool accepts no more tasks.
     Closed,
 }
 
@@ -140,15 +140,15 @@ pub enum PoolEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// The pool was closed, and nothing was left to do.
+    /// The pool was closed, and there was nothing left to do.
     Shutdown,
-    /// It was a spare worker, and nobody had needed it for some seconds.
+    /// It was a spare worker, and it had not been needed for some seconds.
     NotNeeded,
-    /// A task ended it: see [`TaskContext::end_worker`](crate::TaskContext::end_worker).
+    /// A task ended it. See [`TaskContext::end_worker`](crate::TaskContext::end_worker).
     EndedByTask,
 }
 
-/// A line for a log.
+/// Formats the event as a line for a log.
 ///
 /// ```
 /// use corepool::{PoolEvent, WorkerId};
@@ -236,11 +236,13 @@ impl Events {
         Self { audience: Mutex::new(Audience::default()), dropped: AtomicU64::new(0) }
     }
 
-    /// Tells every listener; one that is full misses the event, one that is gone is forgotten.
+    /// Sends the event to every listener. A listener that is full misses it, and a listener that is
+    /// gone is removed.
     pub(crate) fn tell(&self, event: PoolEvent) {
         let mut audience = self.audience.lock();
         audience.listeners.retain(|listener| {
-            // Only here is sent, under the lock: so it can't be more by now.
+            // Events are sent only here, under the lock, so the queue cannot have grown since the
+            // check.
             if listener.len() < CAPACITY {
                 return listener.send(event.clone()).is_ok();
             }
@@ -254,14 +256,14 @@ impl Events {
         audience.past.push_back(event);
     }
 
-    /// A new listener, who hears the recent past first.
+    /// Adds a new listener, which receives the recent past first.
     pub(crate) fn listen(&self) -> Receiver<PoolEvent> {
-        // Not `bounded`, which takes the room for all of them at once, and keeps it until the next
-        // event if the listener goes before that.
+        // Not `bounded`, which allocates its whole capacity at once. If the listener is dropped,
+        // that memory would also stay allocated until the next event.
         let (sender, receiver) = crossbeam_channel::unbounded();
         let mut audience = self.audience.lock();
         for event in &audience.past {
-            // The receiver is still here.
+            // The receiver still exists, so this cannot fail.
             let _sent = sender.send(event.clone());
         }
         audience.listeners.push(sender);

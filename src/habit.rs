@@ -1,12 +1,13 @@
-//! Which worker a thread should wake, by what the thread tends to do next.
+//! Predicts which worker a thread should wake, from what the thread tends to do next.
 //!
-//! A worker on another core starts while the submitter goes on, so that is whom a submitter wakes.
-//! But one that hands in a task and at once sleeps until it is done leaves its own core idle, and
-//! waking the other core twice costs both their sleep: 30 to 50 µs here, against 7 if the worker of
-//! the submitter's own core runs the task there. So a thread that has done so twice in a row wakes
-//! the near worker. If it then hands in more instead of waiting, the far one is woken after all; if
-//! it computes something of its own first, the next wake-up goes to the far one again. In both
-//! cases the habit is forgotten, so a wrong guess costs one task's delay, not a series of them.
+//! Usually a submitter wakes a worker on another core (the far worker), which starts while the
+//! submitter continues. But a submitter that hands in a task and then immediately sleeps until it
+//! is done leaves its own core idle. Waking the other core then costs a wake-up from sleep in each
+//! direction: 30 to 50 µs here, against 7 µs if the worker of the submitter's own core (the near
+//! worker) runs the task. So a thread that has done this twice in a row wakes the near worker. If
+//! it then submits more instead of waiting, the far worker is woken after all. If it computes
+//! something of its own first, its next wake-up goes to the far worker again. In both cases the
+//! habit is forgotten, so a wrong guess delays one task, not a series of them.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -14,23 +15,25 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// So many trips of "wake one, then wait" make a habit.
+/// How many trips of "wake one, then wait" make a habit.
 const ENOUGH: u8 = 2;
 
-/// Who waits within this time after it woke a worker did nothing of its own in between. Long enough
-/// for the near worker to have run a short task before its submitter came back.
+/// A thread that waits within this time after it woke a worker has done no work of its own in
+/// between. The time is long enough for the near worker to run a short task before its submitter
+/// gets there.
 const AT_ONCE: Duration = Duration::from_micros(20);
 
-/// What a thread has done.
+/// What a thread has done recently.
 #[derive(Debug, Clone, Copy)]
 struct Habit {
     /// Trips of "wake one, then wait at once" in a row.
     trips: u8,
-    /// When it woke somebody. The clock is read for this only where a system call is made anyway.
+    /// When it last woke a worker. The clock is read for this only where a system call is made
+    /// anyway.
     woke: Option<Instant>,
 }
 
-/// Whom the thread's last push woke, if it did nothing since.
+/// Which worker the thread's last push woke, if the thread did nothing since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Woken {
     Nobody,
@@ -48,13 +51,13 @@ pub(crate) enum Prefer {
 }
 
 crate::sync::thread_local! {
-    /// By itself, because every push and every join looks at it.
+    /// Kept separately, because every push and every join reads it.
     static WOKEN: Cell<Woken> = const { Cell::new(Woken::Nobody) };
     static HABIT: Cell<Habit> = const { Cell::new(Habit { trips: 0, woke: None }) };
 }
 
-/// Before a push: whether the push before woke the near worker, and the thread did not wait since.
-/// Then the far one has to be woken as well.
+/// Called before a push. Returns whether the previous push woke the near worker and the thread has
+/// not waited since. If so, the far worker must be woken as well.
 #[inline]
 pub(crate) fn goes_on() -> bool {
     match woken() {
@@ -66,7 +69,7 @@ pub(crate) fn goes_on() -> bool {
     }
 }
 
-/// The thread is about to wake a worker.
+/// Called when the thread is about to wake a worker.
 pub(crate) fn wakes() -> Prefer {
     wakes_at(clock::now())
 }
@@ -83,9 +86,9 @@ fn wakes_at(now: Instant) -> Prefer {
     }
 }
 
-/// The thread waits for a task, whether or not it has to sleep for that: the worker that it woke on
-/// its own core may have been faster than the way to here. Says whether a worker needs the thread's
-/// core for that: then the thread does best to sleep at once.
+/// Called when the thread waits for a task. It need not have to sleep: the worker that it woke on
+/// its own core may already have run the task. Returns whether a worker needs the thread's core for
+/// that task; if so, the thread should sleep at once.
 #[inline]
 pub(crate) fn waits() -> bool {
     let woken = woken();

@@ -1,43 +1,44 @@
-//! What a thread has from the one that starts it, besides its mask: niceness, scheduling policy and
-//! blocked signals.
+//! What a thread inherits from the thread that starts it, besides its affinity mask: niceness,
+//! scheduling policy and blocked signals.
 //!
-//! Threads of a pool are to be like those that were started first. But a spare worker's thread, the
-//! next thread of a worker, and the timer's are started by whichever thread comes to need them, and
-//! a task or a hook may have changed that one. So they set these three at their start. The
-//! alternative, a clean thread that does nothing but start others, would cost each process a thread
-//! for good; what it would gain is niceness, which only a privileged process (or one with
-//! `RLIMIT_NICE`) can take back.
+//! All threads of a pool should be like those that were started first. But a spare worker's thread,
+//! a worker's replacement thread and the timer's thread are started by whichever thread happens to
+//! need them, and a task or a hook may have changed that thread. So they set these three properties
+//! when they start. The alternative is a clean thread that does nothing but start others. It would
+//! cost each process a permanent thread. Its only gain would be niceness, which only a privileged
+//! process (or one with `RLIMIT_NICE`) can lower again.
 //!
-//! Whatever the system refuses is left as it is.
+//! Whatever the system refuses is left unchanged.
 
-/// What a thread is to have.
+/// The properties that a thread should have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heritage(system::Heritage);
 
 impl Heritage {
-    /// What a thread has that is started by this one.
+    /// Returns what a thread inherits that is started by the calling thread.
     pub(crate) fn of_this_thread() -> Self {
         Self(system::Heritage::of_this_thread())
     }
 
-    /// Gives the calling thread this, as far as the system lets it.
+    /// Gives the calling thread these properties, as far as the system permits.
     pub(crate) fn take_on(&self) {
         self.0.take_on();
     }
 }
 
-/// For a thread that serves the whole process and may call user code: it becomes like the process's
+/// For a thread that serves the whole process and may call user code: makes it like the process's
 /// first thread.
 pub(crate) fn take_after_first_thread() {
     system::Heritage::of_first_thread().take_on();
 }
 
-/// For one that never calls user code: no handler of the user's is to hold it up.
+/// For a thread that never calls user code: no signal handler of the user's should delay it.
 pub(crate) fn hear_no_signals() {
     system::block_signals();
 }
 
-/// Has the calling thread go before all that have no such policy. Says whether it may.
+/// Gives the calling thread precedence over all threads without such a policy. Returns whether the
+/// system permits it.
 #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 pub(crate) fn go_before_others() -> bool {
     system::go_before_others()
@@ -50,10 +51,10 @@ mod system {
 
     use libc::{c_int, c_long, pid_t, sched_param, sigset_t};
 
-    /// Signals that tell of what the thread itself has just done wrong.
+    /// Signals that report a fault of the thread itself.
     const FAULTS: [c_int; 6] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
-    /// The kernel's number for this thread, where it is asked about one.
+    /// What the kernel's calls accept as the number of the calling thread.
     const THIS: pid_t = 0;
 
     #[derive(Clone, Copy)]
@@ -90,14 +91,14 @@ mod system {
             if let Some((policy, parameters)) = self.policy {
                 let own = policy_of(THIS).map(|(own, parameters)| (own, parameters.sched_priority));
                 if own != Some((policy, parameters.sched_priority)) {
-                    // SAFETY: the parameters are there. A refusal changes nothing.
+                    // SAFETY: the parameters are initialized. A refusal changes nothing.
                     let _refused =
                         unsafe { libc::sched_setscheduler(THIS, policy, &raw const parameters) };
                 }
             }
             if let Some(rank) = self.rank.filter(|rank| rank_of(THIS) != Some(*rank)) {
                 let niceness = c_int::try_from(20 - rank).unwrap_or_default();
-                // SAFETY: no preconditions. A refusal changes nothing.
+                // SAFETY: the call has no preconditions. A refusal changes nothing.
                 let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
             }
         }
@@ -105,7 +106,7 @@ mod system {
 
     pub(super) fn block_signals() {
         let mut all = blocked_here();
-        // SAFETY: the set is there.
+        // SAFETY: the set is initialized.
         let _filled = unsafe { libc::sigfillset(&raw mut all) };
         for fault in FAULTS {
             // SAFETY: as above.
@@ -117,28 +118,29 @@ mod system {
     #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
     pub(super) fn go_before_others() -> bool {
         let parameters = sched_param { sched_priority: 1 };
-        // SAFETY: the parameters are there.
+        // SAFETY: the parameters are initialized.
         unsafe { libc::sched_setscheduler(THIS, libc::SCHED_FIFO, &raw const parameters) == 0 }
     }
 
-    /// The system call itself says `20 - niceness`, and so never a number that could be an error.
+    /// The system call itself returns `20 - niceness`, so its result is never a number that could
+    /// be an error.
     fn rank_of(thread: pid_t) -> Option<c_long> {
-        // SAFETY: no preconditions.
+        // SAFETY: the call has no preconditions.
         let rank = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, thread) };
         (rank > 0).then_some(rank)
     }
 
-    /// What a thread has that is started by this one.
+    /// Returns the policy that a thread inherits if `thread` starts it.
     fn policy_of(thread: pid_t) -> Option<(c_int, sched_param)> {
-        // SAFETY: no preconditions.
+        // SAFETY: the call has no preconditions.
         let policy = unsafe { libc::sched_getscheduler(thread) };
         let mut parameters = MaybeUninit::<sched_param>::zeroed();
-        // SAFETY: there is room for the answer.
+        // SAFETY: there is room for the result.
         let failed = unsafe { libc::sched_getparam(thread, parameters.as_mut_ptr()) };
         if policy < 0 || failed != 0 {
             return None;
         }
-        // SAFETY: the call has filled it; zeros are valid as well.
+        // SAFETY: the call has filled it in, and zeros are valid as well.
         let mut parameters = unsafe { parameters.assume_init() };
         if policy & libc::SCHED_RESET_ON_FORK == 0 {
             Some((policy, parameters))
@@ -150,7 +152,7 @@ mod system {
 
     fn blocked_here() -> sigset_t {
         let mut blocked = no_signals();
-        // SAFETY: without a new set the call only fills in the old one.
+        // SAFETY: without a new set, the call only fills in the old one.
         let _asked = unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, core::ptr::null(), &raw mut blocked)
         };
@@ -158,7 +160,7 @@ mod system {
     }
 
     fn set_blocked(blocked: &sigset_t) {
-        // SAFETY: the set is there.
+        // SAFETY: the set is initialized.
         let _set =
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, blocked, core::ptr::null_mut()) };
     }
@@ -168,7 +170,7 @@ mod system {
         unsafe { MaybeUninit::zeroed().assume_init() }
     }
 
-    /// Another thread's signals can only be read as text.
+    /// Another thread's blocked signals can only be read as text.
     fn blocked_by_first() -> Option<sigset_t> {
         let status =
             fs::read_to_string(format!("/proc/self/task/{}/status", std::process::id())).ok()?;
@@ -176,7 +178,8 @@ mod system {
         let blocked = u64::from_str_radix(blocked.trim(), 16).ok()?;
         let mut set = no_signals();
         for signal in (1..=64).filter(|signal| (blocked >> (signal - 1)) & 1 == 1) {
-            // SAFETY: the set is there; those that are the C library's own it does not take.
+            // SAFETY: the set is initialized. The call rejects the signals that the C library uses
+            // itself.
             let _added = unsafe { libc::sigaddset(&raw mut set, signal) };
         }
         Some(set)

@@ -1,4 +1,4 @@
-//! The small numbers that name pools and workers.
+//! The small numbers that identify pools, workers and tasks.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::first;
 
-/// Names a worker of one pool: workers are numbered from 0.
+/// Identifies a worker of one pool. Workers are numbered from 0.
 ///
-/// The number stays when a worker's thread is replaced; only the generation in
+/// The number stays the same when a worker's thread is replaced; only the generation in
 /// [`WorkerInfo`](crate::WorkerInfo) goes up.
 ///
 /// ```
@@ -20,7 +20,7 @@ use crate::first;
 pub struct WorkerId(usize);
 
 impl WorkerId {
-    /// Gives the number, to index a table of one's own.
+    /// Returns the number, for instance to index a table.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0
@@ -39,12 +39,12 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Names a task of one [`TaskSet`](crate::TaskSet): they are numbered from 0, in the order in which
-/// they were pushed.
+/// Identifies a task of one [`TaskSet`](crate::TaskSet). Tasks are numbered from 0, in the order in
+/// which they were pushed.
 ///
-/// In a set that [`spawn_batch`](crate::WorkerPool::spawn_batch) gives, the number is the place of
-/// the closure; in one of [`broadcast`](crate::WorkerPool::broadcast) that of the worker. Numbers
-/// are not used again.
+/// In a set from [`spawn_batch`](crate::WorkerPool::spawn_batch) the number is the position of the
+/// closure. In a set from [`broadcast`](crate::WorkerPool::broadcast) it is the worker's number.
+/// Numbers are not reused.
 ///
 /// ```
 /// use corepool::{TaskSet, WorkerPool};
@@ -63,7 +63,7 @@ impl TaskId {
         Self(number)
     }
 
-    /// Gives the number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0
@@ -76,10 +76,10 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Tells pools of one process apart.
+/// Tells the pools of one process apart.
 ///
-/// 24 bits, so that it shares a word of the task's header with something else. The numbers come
-/// round; the registry passes over those of pools that are still there.
+/// It has 24 bits, so that it shares a word of the task's header with another value. The numbers
+/// wrap around; the registry skips those of pools that still exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PoolId(u32);
 
@@ -92,12 +92,12 @@ impl PoolId {
         Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST)
     }
 
-    /// The number beside eight bits of somebody else's.
+    /// Packs the number beside eight other bits.
     pub(crate) const fn pack(self, beside: u8) -> u32 {
         self.0 << 8 | beside as u32
     }
 
-    /// What [`pack`](Self::pack) was given.
+    /// Returns what [`pack`](Self::pack) was given.
     pub(crate) const fn unpack(packed: u32) -> (Self, u8) {
         (Self(packed >> 8), packed as u8)
     }

@@ -1,24 +1,25 @@
-//! Which process this is: still the one in which something was made, or a forked child that has a
-//! copy of it.
+//! Identifies the process: either still the one in which something was made, or a forked child that
+//! has a copy of it.
 //!
-//! Processes have numbers here: this one has the first, and each forked child another than all that
-//! were given before it was forked. The number stands in a page of memory that the kernel empties
-//! in a forked child (`MADV_WIPEONFORK`, since Linux 4.14), so to ask costs two loads. Where there
-//! is no such page the system's own number serves, for a system call each time.
+//! Processes are numbered here. The first has the first number, and each forked child has a number
+//! that differs from all that were given before the fork. The number is in a page of memory that
+//! the kernel clears in a forked child (`MADV_WIPEONFORK`, since Linux 4.14), so reading it costs
+//! two loads. Where there is no such page, the system's process number is used, which costs a
+//! system call each time.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The system's own number of the first process that asked, where that serves. 0 before.
+/// The system's number of the first process that asked, where that number is used. 0 before that.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 
-/// The number of the calling process.
+/// Returns the number of the calling process.
 #[inline]
 pub(crate) fn process() -> u32 {
     page::number().unwrap_or_else(number_of_the_system)
 }
 
-/// Whether the calling process was forked from one that had asked for its number: only then can
-/// there be copies in it.
+/// Returns whether the calling process was forked from a process that had asked for its number.
+/// Only then can it contain copies.
 #[inline]
 pub(crate) fn is_child() -> bool {
     match page::number() {
@@ -31,7 +32,7 @@ pub(crate) fn is_child() -> bool {
 #[cold]
 fn number_of_the_system() -> u32 {
     let now = std::process::id();
-    // ORDERING: as in `is_child`. Whoever is faster is in the same process.
+    // ORDERING: as in `is_child`. A thread that was faster is in the same process.
     let _first = FIRST.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     now
 }
@@ -46,19 +47,19 @@ mod page {
 
     static NUMBERS: Numbers = Numbers::new();
 
-    /// None where the system has no such page.
+    /// Returns `None` where the system has no such page.
     #[inline]
     pub(super) fn number() -> Option<u32> {
         NUMBERS.number()
     }
 
     struct Numbers {
-        /// The page that a forked child finds empty. None before the first question, and where
-        /// there are no such pages.
+        /// The page that is empty in a forked child. Null before the first call, and where there
+        /// are no such pages.
         page: AtomicPtr<AtomicU32>,
         is_refused: AtomicBool,
-        /// The number of the next forked child that asks. A child has a copy, so what it takes from
-        /// here was given to nobody before it.
+        /// The number for the next forked child that asks. A child has a copy of this, so the
+        /// number that it takes was not given to any process before it.
         next: AtomicU32,
     }
 
@@ -75,34 +76,35 @@ mod page {
             if page.is_null() {
                 return self.make();
             }
-            // SAFETY: a page that was published stays for ever, and a child has it at the same
-            // place.
+            // SAFETY: a page that was published stays forever, and a child has it at the same
+            // address.
             let number = unsafe { &*page };
-            // ORDERING: the number stands for itself.
+            // ORDERING: only the number itself matters.
             match number.load(Ordering::Relaxed) {
                 0 => Some(self.take(number)),
                 known => Some(known),
             }
         }
 
-        /// The first question in a forked child. Several threads may ask at once and take numbers;
-        /// one of these is the child's, and none was given to another process.
+        /// The first call in a forked child. Several threads may call at once and take numbers. One
+        /// of these becomes the child's, and none of them was given to another process.
         #[cold]
         fn take(&self, number: &AtomicU32) -> u32 {
             // ORDERING: only the number matters.
             let mine = self.next.fetch_add(1, Ordering::Relaxed);
-            // ORDERING: as above; a thread that was faster has given the process its number.
+            // ORDERING: as above; if another thread was faster, it has given the process its
+            // number.
             match number.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => mine,
                 Err(given) => given,
             }
         }
 
-        /// The first question of all. The page has the first number before anybody sees it: were it
-        /// taken as a child's is, the first process might get the second number.
+        /// The first call of all. The page contains the first number before any thread sees it. If
+        /// that number were taken like a child's, the first process might get the second number.
         #[cold]
         fn make(&self) -> Option<u32> {
-            // ORDERING: a hint; it never changes back.
+            // ORDERING: a hint; once true, it never changes back.
             if self.is_refused.load(Ordering::Relaxed) {
                 return None;
             }
@@ -111,37 +113,36 @@ mod page {
                 self.is_refused.store(true, Ordering::Relaxed);
                 return None;
             };
-            // SAFETY: our own page, which nobody has seen.
-            // ORDERING: published below.
+            // SAFETY: the page is ours, and no other thread has seen it. ORDERING: published below.
             unsafe { &*page }.store(FIRST, Ordering::Relaxed);
-            // ORDERING: release the page's beginning; a faster thread's page is acquired.
+            // ORDERING: release the page's contents; acquire the page of a faster thread.
             let ours = (Ordering::AcqRel, Ordering::Acquire);
             if self.page.compare_exchange(ptr::null_mut(), page, ours.0, ours.1).is_err() {
-                // SAFETY: our own page, which nobody has seen.
+                // SAFETY: the page is ours, and no other thread has seen it.
                 unsafe { libc::munmap(page.cast(), SIZE) };
             }
             self.number()
         }
     }
 
-    /// The least that can be mapped; the kernel rounds it up to a page.
+    /// The least that can be mapped. The kernel rounds it up to a page.
     const SIZE: usize = size_of::<AtomicU32>();
 
     fn map() -> Option<*mut AtomicU32> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: fresh memory at a place that the kernel chooses.
+        // SAFETY: the call maps fresh memory at an address that the kernel chooses.
         let page = unsafe { libc::mmap(ptr::null_mut(), SIZE, access, kind, -1, 0) };
         if page == libc::MAP_FAILED {
             return None;
         }
         // SAFETY: the page is ours.
         if unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) } != 0 {
-            // SAFETY: as above, and nobody has seen it.
+            // SAFETY: as above, and no other thread has seen the page.
             unsafe { libc::munmap(page, SIZE) };
             return None;
         }
-        // Zeroed, which is an atomic without a number.
+        // The page is zeroed, which is an atomic without a number.
         Some(page.cast())
     }
 

@@ -1,11 +1,11 @@
-//! One thread's place to sleep, and the token that wakes it.
+//! The parker: one thread's place to sleep, and the token that wakes it.
 //!
-//! The standard library has one token for each thread, and it belongs to the user: a pool that
-//! waited on it would eat a wake-up that the user's own code had coming. A [`Parker`] has a token
-//! of its own. On Linux it sleeps on a futex; elsewhere on a lock and a condition variable of
-//! `parking_lot`, which sleep by `WaitOnAddress` on Windows, and by those of the C library on macOS
-//! and the BSDs. A model of whatever parks takes the latter as well, because it has fewer steps;
-//! the former has models of its own.
+//! The standard library has one token for each thread, and it belongs to the user. A pool that
+//! waited on it would consume a wake-up that user code was waiting for. A [`Parker`] has its own
+//! token. On Linux it sleeps on a futex. On other systems it sleeps on a lock and a condition
+//! variable of `parking_lot`, which use `WaitOnAddress` on Windows and the C library's on macOS and
+//! the BSDs. Models of code that parks also use the lock and the condition variable, because these
+//! take fewer steps. The futex version has models of its own.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use seat::Seat;
 #[cfg(all(target_os = "linux", not(any(corepool_loom, corepool_shuttle))))]
 use word::Seat;
 
-/// A token that can be given once, and a thread that may sleep until it is.
+/// A token that can be given once, and a thread that may sleep until it is given.
 #[derive(Debug)]
 pub(crate) struct Parker {
     seat: Seat,
@@ -46,14 +46,15 @@ impl Parker {
         debug_assert!(woken, "a wait without an end came back without the token");
     }
 
-    /// As [`park`](Self::park), but gives up at `end`. Says whether it took the token.
+    /// As [`park`](Self::park), but gives up at `end`. Returns whether it took the token.
     pub(crate) fn park_until(&self, end: Instant) -> bool {
         self.seat.wait(Some(end))
     }
 
-    /// As [`park_until`](Self::park_until), or [`park`](Self::park) if there is no end. A worker
-    /// lends its core meanwhile: what it sleeps for may need a task that only this worker may run.
-    /// Everything that user code can wait in sleeps by this.
+    /// As [`park_until`](Self::park_until), or as [`park`](Self::park) if there is no end. A worker
+    /// lends its core to a spare worker while it sleeps, because what it waits for may need a task
+    /// that only this worker may run. Every wait that user code can make sleeps through this
+    /// function.
     pub(crate) fn park_lending(&self, end: Option<Instant>) -> bool {
         lending(end, |end| match end {
             Some(end) => self.park_until(end),
@@ -64,7 +65,7 @@ impl Parker {
         })
     }
 
-    /// Gives the token and wakes the owner if it sleeps. Tokens do not add up.
+    /// Gives the token, and wakes the owner if it sleeps. Tokens do not accumulate.
     pub(crate) fn unpark(&self) {
         self.seat.notify();
     }
@@ -80,11 +81,11 @@ impl Wake for Parker {
     }
 }
 
-/// A wait that is over sooner does not lend the core: a spare worker's waking costs more.
+/// A wait shorter than this does not lend the core, because waking a spare worker costs more.
 pub(crate) const MOMENT: Duration = Duration::from_micros(50);
 
-/// How a thread lends its core. What sleeps stands on lower floors than workers, so a worker hands
-/// this in.
+/// How a thread lends its core. The code that sleeps is on a lower floor than the workers, so a
+/// worker registers these functions here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lending {
     pub(crate) lend: fn(),
@@ -92,7 +93,7 @@ pub(crate) struct Lending {
 }
 
 thread_local! {
-    /// By the worker that the thread is, if it is one.
+    /// Set by the worker if this thread is one.
     static LENDING: Cell<Option<Lending>> = const { Cell::new(None) };
 
     static MINE: (Arc<Parker>, Waker) = {
@@ -101,15 +102,15 @@ thread_local! {
     };
 }
 
-/// From now on the calling thread lends its core in this way while it waits, or in none.
+/// Sets how the calling thread lends its core while it waits; `None` means not at all.
 pub(crate) fn lend_by(lending: Option<Lending>) {
-    // Where thread-locals are gone the thread is no worker any more.
+    // If the thread-locals are already destroyed, the thread is no longer a worker.
     let _known = LENDING.try_with(|known| known.set(lending));
 }
 
-/// Waits by `park`, which is told when to give up and says whether it was woken. If the calling
-/// thread is a worker and waits for longer than a moment, its core is lent meanwhile. See
-/// [`Parker::park_lending`].
+/// Waits with `park`, which receives the time at which to give up and returns whether it was woken.
+/// If the calling thread is a worker and the wait lasts longer than a moment, it lends its core
+/// meanwhile. See [`Parker::park_lending`].
 pub(crate) fn lending(end: Option<Instant>, park: impl Fn(Option<Instant>) -> bool) -> bool {
     if way_of_lending().is_none() {
         return park(end);
@@ -131,26 +132,28 @@ fn way_of_lending() -> Option<Lending> {
     LENDING.try_with(Cell::get).unwrap_or(None)
 }
 
-/// Lends the calling thread's core until [`take_back`], if it is a worker.
+/// Lends the calling thread's core until [`take_back`], if the thread is a worker.
 pub(crate) fn lend() {
     if let Some(worker) = way_of_lending() {
         (worker.lend)();
     }
 }
 
-/// Takes the core back that was [lent](lend).
+/// Takes back the core that was [lent](lend).
 pub(crate) fn take_back() {
     if let Some(worker) = way_of_lending() {
         (worker.take_back)();
     }
 }
 
-/// The calling thread's parker, to be kept; a fresh one where thread-locals are gone.
+/// Returns the calling thread's parker, which the caller may keep. Returns a new one if the
+/// thread-locals are already destroyed.
 pub(crate) fn current() -> Arc<Parker> {
     MINE.try_with(|(parker, _)| Arc::clone(parker)).unwrap_or_else(|_| Arc::new(Parker::new()))
 }
 
-/// Gives the calling thread's parker and a waker for it; a fresh pair where thread-locals are gone.
+/// Passes the calling thread's parker and a waker for it to the closure, or a new pair if the
+/// thread-locals are already destroyed.
 pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
     let mut wait = Some(wait);
     let done = MINE.try_with(|(parker, waker)| wait.take().map(|wait| wait(parker, waker)));
@@ -211,7 +214,7 @@ mod seat {
             Self { token: Mutex::new(false), given: Condvar::new() }
         }
 
-        /// In a model time stands still: an end that has not passed by now will not come.
+        /// Time does not advance in a model, so an end that has not passed by now never comes.
         pub(super) fn wait(&self, end: Option<Instant>) -> bool {
             let is_over = end.is_some_and(|end| end <= crate::clock::now());
             let mut token = self.token.lock().expect("no model panics here");
@@ -238,11 +241,11 @@ mod seat {
     use crate::sync::schedule::gives_up;
     use crate::sync::{AtomicBool, Ordering};
 
-    /// Made of things that may outlive a schedule: the timer's stands in a static.
+    /// Made of parts that may outlive a schedule, because the timer's seat is in a static.
     #[derive(Debug)]
     pub(super) struct Seat {
         token: AtomicBool,
-        /// A real lock: nobody is let go on while it is held.
+        /// A real lock: the scheduler does not switch threads while it is held.
         sleeper: Mutex<Option<Thread>>,
     }
 
@@ -255,7 +258,8 @@ mod seat {
             while !self.take() {
                 match end {
                     None => {
-                        // No chance to switch lies between the look at the token and this sleep.
+                        // The scheduler cannot switch between the check of the token and this
+                        // sleep.
                         *self.sleeper.lock() = Some(thread::current());
                         thread::park();
                     }
@@ -291,7 +295,7 @@ mod tests {
     use super::Parker;
     use crate::clock;
 
-    /// `COREPOOL_ROUNDS` is how often; by default few enough for every day.
+    /// `COREPOOL_ROUNDS` is the number of rounds; the default is small enough for everyday runs.
     fn rounds() -> u32 {
         std::env::var("COREPOOL_ROUNDS").map_or(5_000, |count| count.parse().unwrap())
     }
@@ -306,14 +310,14 @@ mod tests {
         let (mut early, mut in_time) = (0_u32, 0_u32);
         for round in 1..=rounds() {
             begin.send(()).unwrap();
-            // Ever nearer to the moment at which the token comes.
+            // The timeout approaches the moment at which the token comes.
             if parker.park_until(clock::after(wait)) {
                 in_time += 1;
                 wait = (wait - wait / 16).max(Duration::from_nanos(50));
             } else {
                 early += 1;
                 wait = (wait + wait / 16).min(Duration::from_millis(1));
-                // One that were lost would be waited for in vain.
+                // If the token were lost, this wait would time out.
                 assert!(parker.park_until(clock::after(Duration::from_secs(60))), "{round}");
             }
             assert!(!parker.park_until(clock::now()), "the token of round {round} came twice");

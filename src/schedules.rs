@@ -1,9 +1,9 @@
 //! Schedules of the whole pool under shuttle: the real workers, queues, locks and sleeps, in an
 //! order that a random scheduler chooses.
 //!
-//! Loom's models are small and see every schedule and every weak ordering; these are big and see
-//! some schedules, one access at a time. A lost wake-up shows as a deadlock, which shuttle reports.
-//! `ci/shuttle.sh` says how they are run, and run again.
+//! Loom's models are small and cover every schedule and every weak ordering. These programs are big
+//! and cover some schedules, one access at a time. A lost wake-up shows as a deadlock, which
+//! shuttle reports. `ci/shuttle.sh` says how to run them and how to replay a failure.
 #![forbid(unsafe_code)]
 
 mod bounded;
@@ -21,8 +21,8 @@ use crate::builder::Builder;
 use crate::config::Pinning;
 use crate::pool::WorkerPool;
 
-/// A pool whose workers are shuttle's threads: the real thread, which is one for all, must not be
-/// pinned.
+/// A pool whose workers are shuttle's threads. They must not be pinned, because all of them share
+/// one real thread.
 fn pool_of(builder: Builder) -> Arc<WorkerPool> {
     Arc::new(builder.pinning(Pinning::None).build().expect("two or three workers can be had"))
 }
@@ -31,7 +31,7 @@ fn pool(workers: usize) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(workers))
 }
 
-/// Runs `submit` on so many threads outside the pool at once, each with its number, and joins them.
+/// Runs `submit` on several threads outside the pool at once, each with its number, and joins them.
 fn outside(
     threads: usize,
     pool: &Arc<WorkerPool>,
@@ -48,7 +48,7 @@ fn outside(
     }
 }
 
-/// Shuts the pool down: that must end, with every task in one of the counters.
+/// Shuts the pool down. The shutdown must end, and every task must be in one of the counters.
 fn end(pool: &WorkerPool) {
     pool.shutdown();
     let told = pool.metrics();
@@ -58,7 +58,7 @@ fn end(pool: &WorkerPool) {
     assert_eq!(told.queue_depth, 0, "{told}");
 }
 
-/// As [`end`], and nobody holds anything of what the tasks were made of.
+/// As [`end`], and checks that nothing that belonged to the tasks is still owned.
 fn end_with(pool: &WorkerPool, owned: &Arc<()>) {
     end(pool);
     assert_eq!(Arc::strong_count(owned), 1, "a closure or a result was not dropped, or twice");

@@ -1,7 +1,7 @@
-//! The submitter's span around a task, for those who trace.
+//! The submitter's span around a task, for users of `tracing`.
 //!
-//! With the feature `tracing` a task runs inside the span that its submitter was in, so that what
-//! it records stands below that. Without the feature there is nothing of it.
+//! With the feature `tracing` a task runs inside the span that its submitter was in, so what the
+//! task records appears below that span. Without the feature nothing of this is compiled.
 #![forbid(unsafe_code)]
 
 /// Where a task was submitted.

@@ -1,10 +1,10 @@
-//! A short pause before a thread goes to sleep, where another core may finish meanwhile.
+//! A short pause (spin) before a thread goes to sleep, in case another core finishes meanwhile.
 //!
-//! Waking a sleeping thread costs the waker about 2 µs and the sleeper 5 µs and more, so looking
-//! again for about as long as that is worth it, but only where it tends to help: a thread whose
-//! last long pause was in vain makes short ones, and tries a long one now and then. Within a pause
-//! looks grow apart, because each look takes the cache line away from the thread that is about to
-//! write it. On a machine with one core looking again is useless, and the pause is empty.
+//! Waking a sleeping thread costs the waker about 2 µs and the sleeper 5 µs or more. So it pays to
+//! keep checking for about that long, but only where that tends to succeed. A thread whose last
+//! long pause was in vain makes short pauses, and tries a long one now and then. Within a pause the
+//! checks become less frequent, because each check takes the cache line away from the thread that
+//! is about to write it. On a machine with one core checking is useless, so the pause is empty.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use crate::sync::{spin_loop, thread};
 
-/// A join's long pause: about 5 µs, as long as being woken takes. A hint takes about 25 ns here,
-/// and a turn is 1, 2, 4, 8 hints long, then always 16.
+/// A join's long pause: about 5 µs, as long as it takes to be woken. A spin hint takes about 25 ns
+/// here. The turns are 1, 2, 4 and 8 hints long, then always 16.
 const LONG_JOIN: u32 = 16;
-/// A searching worker's long pause: about 20 µs. It has to outlast the time that a submitter who
-/// slept needs to wake up and come with the next task, or the two would put one another to sleep
-/// for ever.
+/// A searching worker's long pause: about 20 µs. It must be longer than a sleeping submitter needs
+/// to wake up and bring the next task. Otherwise the two would keep putting each other to sleep.
 const LONG_SEARCH: u32 = 52;
-/// What a turn takes, but for the first ones.
+/// How long a turn takes, except the first ones.
 const TURN: Duration = Duration::from_nanos(400);
-/// A short one: about 0.4 µs.
+/// A short pause: about 0.4 µs.
 const SHORT: u32 = 4;
-/// How many short pauses are made for each long one, while long ones are in vain.
+/// How many short pauses are made for each long one while long ones are in vain.
 const SHORT_ONES: u8 = 15;
 
 /// What a thread has learnt about pausing.
@@ -34,7 +33,7 @@ pub(crate) struct Patience {
     short_ones: u8,
 }
 
-/// A pause in turns.
+/// A pause, made in turns.
 #[derive(Debug)]
 pub(crate) struct Spin {
     turn: u32,
@@ -42,7 +41,7 @@ pub(crate) struct Spin {
 }
 
 impl Patience {
-    /// For a thread that waits for a task's end.
+    /// For a thread that waits for a task to end.
     pub(crate) const fn joining() -> Self {
         Self { long: LONG_JOIN, short_ones: 0 }
     }
@@ -56,14 +55,14 @@ impl Patience {
         Spin::of_turns(if self.short_ones == 0 { self.long } else { SHORT })
     }
 
-    /// A pause that is worth it though a long one lasts for so long: where being woken is known to
-    /// take as long.
+    /// A pause whose long form lasts at least for this time, for waits in which being woken is
+    /// known to take as long.
     pub(crate) fn pause_for(self, time: Duration) -> Spin {
         let turns = u32::try_from(time.as_nanos() / TURN.as_nanos()).unwrap_or(u32::MAX);
         Spin::of_turns(if self.short_ones == 0 { self.long.max(turns) } else { SHORT })
     }
 
-    /// What a pause came to: whether what was waited for came during it.
+    /// Records whether the awaited event came during the pause.
     pub(crate) fn learn(&mut self, came: bool) {
         self.short_ones = match (came, self.short_ones) {
             (true, _) => 0,
@@ -80,12 +79,12 @@ impl Spin {
     }
 
     pub(crate) fn of_turns(turns: u32) -> Self {
-        // A look more or less is the same to a schedule, but each is a step.
+        // One check more or less makes no difference to a schedule, but each is a step.
         let turns = if cfg!(corepool_shuttle) { turns.min(2) } else { turns };
         Self { turn: 0, turns: if more_than_one_core() { turns } else { 0 } }
     }
 
-    /// Pauses for a turn. Says whether it did: if not, it is time to sleep.
+    /// Pauses for one turn. Returns whether it paused; if not, it is time to sleep.
     #[inline]
     pub(crate) fn turn(&mut self) -> bool {
         if self.turn >= self.turns {
@@ -103,8 +102,8 @@ impl Spin {
     }
 }
 
-/// The pause after an exchange that failed: longer each time, and of a length of its own for each
-/// thread, so that those who were in one another's way are not again.
+/// The pause after a failed exchange. It grows with each failure and its length differs between
+/// threads, so that threads which collided do not collide again.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
     failures: u32,
@@ -114,10 +113,10 @@ impl Retry {
     const LONGEST: u32 = 8;
 
     pub(crate) fn pause(&mut self) {
-        // A model tries all orders anyway, and each hint is a step of it.
+        // A model tries all orders anyway, and each hint is one of its steps.
         if !cfg!(any(corepool_loom, corepool_shuttle)) {
             self.failures = (self.failures + 1).min(Self::LONGEST);
-            // Each thread has another stack.
+            // Each thread has a different stack.
             let own = std::ptr::from_ref(self).addr() as u64 >> 4;
             let own = (own ^ u64::from(self.failures)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
             (0..=own & ((1 << self.failures) - 1)).for_each(|_| spin_loop());
@@ -125,12 +124,12 @@ impl Retry {
     }
 }
 
-/// The wait for a thread that stands between two steps, such as those of a push: it needs a few
-/// instructions, and a core for them.
+/// The wait for a thread that is between two steps, such as those of a push. That thread needs a
+/// few instructions, and a core for them.
 ///
-/// First by giving the core away, which is not enough: a thread that goes before that one by its
-/// scheduling policy, as those of `SCHED_FIFO` do, gets the core back at once, for ever. So it
-/// sleeps after a while, longer each time.
+/// The wait yields the core first, which is not enough. If the waiting thread has precedence by its
+/// scheduling policy, as with `SCHED_FIFO`, it gets the core back at once, every time. So after a
+/// while it sleeps, longer each time.
 #[derive(Debug, Default)]
 pub(crate) struct Gap {
     turns: u32,
@@ -139,14 +138,14 @@ pub(crate) struct Gap {
 impl Gap {
     const YIELDS: u32 = 32;
     const SHORTEST: Duration = Duration::from_micros(20);
-    /// 20 µs, doubled so often at most.
+    /// The sleep is 20 µs, doubled at most this often.
     const DOUBLINGS: u32 = 5;
 
     pub(crate) fn wait(&mut self) {
         let turns = self.turns;
         self.turns = turns.saturating_add(1);
         if cfg!(any(corepool_loom, corepool_shuttle)) {
-            // A schedule knows no time.
+            // Time does not advance in a schedule.
             spin_loop();
         } else if turns < Self::YIELDS {
             thread::yield_now();
@@ -157,8 +156,8 @@ impl Gap {
     }
 }
 
-/// So many hints in a row, without a loop around them: a loop would cost more instructions than
-/// they.
+/// Runs this many hints in a row without a loop, because a loop would cost more instructions than
+/// the hints.
 #[inline]
 fn hints<const COUNT: usize>() {
     let _: [(); COUNT] = core::array::from_fn(|_| spin_loop());
@@ -170,8 +169,8 @@ fn more_than_one_core() -> bool {
         // A schedule has to be the same wherever it is run again.
         return true;
     }
-    // Asked of the process, not of the thread: the asking thread may be a worker pinned to one
-    // core.
+    // The question is about the process, not the thread, because the calling thread may be a worker
+    // pinned to one core.
     *ANSWER.get_or_init(|| crate::affinity::usable().parallelism > 1)
 }
 

@@ -1,22 +1,24 @@
-//! One thread for all the deadlines of the process: it rings a bell at an instant.
+//! One thread for all deadlines of the process: it rings a bell at an instant.
 //!
-//! The thread is made when the first alarm is set. It sleeps until the earliest one, and ends when
-//! there has been nothing to time for a while; the next alarm makes another. Alarms stand in a tree
-//! ordered by time, out of which one that is called off is taken at once, so nothing piles up.
-//! Setting an alarm wakes the thread only if that would sleep past it.
+//! The thread is created when the first alarm is set. It sleeps until the earliest alarm, and ends
+//! when there has been no alarm for a while; the next alarm creates another thread. Alarms are kept
+//! in a tree ordered by time. A cancelled alarm is removed from it at once, so nothing piles up.
+//! Setting an alarm wakes the thread only if the thread would sleep past it.
 //!
-//! If the system refuses the thread, the alarms set so far stay, and each alarm that is set later
-//! asks for a thread again; the first one granted wakes all whose time has passed. An error would
-//! be of no use to who sets a deadline, and to wake at once would end work that still has time.
+//! If the system refuses the thread, the existing alarms stay, and each later alarm asks for a
+//! thread again. The first thread that is granted rings all alarms that are due. An error would be
+//! of no use to the caller that sets a deadline, and ringing at once would end work that still has
+//! time.
 //!
-//! No alarm is slept past: under one lock the thread looks at the alarms and says until when it
-//! will sleep, and under the same lock whoever sets an alarm adds it and looks until when the
-//! thread sleeps. So the thread sees the alarm, or it is seen to sleep too long, and is given a
-//! token; and a token that comes before the sleep ends that at once.
+//! The thread never sleeps past an alarm. Under one lock it looks at the alarms and records until
+//! when it will sleep. Under the same lock the caller that sets an alarm adds it and checks until
+//! when the thread sleeps. So either the thread sees the alarm, or the caller sees that the thread
+//! sleeps too long and gives it a token. A token that comes before the sleep ends the sleep at
+//! once.
 //!
-//! Nothing of the user's runs on the thread: the drop of one task's closure could wait for ever,
-//! and every other deadline with it. What a bell has to do beyond marking and claiming it gives as
-//! errands, which [couriers] run.
+//! No user code runs on this thread, because the drop of a single closure could wait forever and
+//! delay every other deadline. A bell only marks tokens and claims tasks. It returns everything
+//! else as errands (jobs that may call user code), which the [couriers] run.
 #![forbid(unsafe_code)]
 
 mod couriers;
@@ -36,7 +38,7 @@ use crate::lineage;
 use crate::parker::Parker;
 #[cfg(corepool_loom)]
 use crate::sync::Mutex;
-// Not by `crate::sync` itself: the timer stands in a static, and only models have one that does
+// Not from `crate::sync` itself: the timer is in a static, and only models have a timer that is
 // not.
 #[cfg(not(corepool_loom))]
 use crate::sync::lock::{Mutex, MutexGuard};
@@ -46,25 +48,25 @@ use couriers::{Couriers, Watch};
 
 pub(crate) use couriers::Errand;
 
-/// The thread stays so long with nothing to time.
+/// How long the thread stays with nothing to time.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What an alarm rings.
 pub(crate) trait Bell: Send + Sync {
-    /// Runs on the timer's thread, which all other alarms need: it calls no user code, waits for
-    /// nothing and does not panic. Its drop does so neither. What else is to be done is given as
-    /// errands; their panics do no harm.
+    /// Runs on the timer's thread, which all other alarms need. So it calls no user code, never
+    /// waits and never panics, and neither does its drop. It returns the remaining work as errands,
+    /// whose panics do no harm.
     fn ring(self: Arc<Self>) -> Vec<Errand>;
 }
 
-/// Has the bell rung at that time, or soon after; at once if it has passed.
+/// Rings the bell at that time or soon after, or at once if the time has passed.
 pub(crate) fn at(when: Instant, bell: Arc<dyn Bell>) -> Alarm {
     Timer::of_this_process().set(when, bell)
 }
 
-/// An alarm that is set; dropping it calls it off.
+/// An alarm that is set. Dropping it cancels it.
 ///
-/// The drop does not wait for a bell that just rings.
+/// The drop does not wait for a bell that is ringing at that moment.
 #[must_use = "dropping the alarm calls it off"]
 pub(crate) struct Alarm {
     timer: &'static Timer,
@@ -77,11 +79,11 @@ impl fmt::Debug for Alarm {
     }
 }
 
-/// When, and a number that tells alarms of one time apart.
+/// The time, and a number that distinguishes alarms with the same time.
 type Key = (Instant, u64);
 
 struct Timer {
-    /// Threads do not follow into a forked child: there the timer is another one.
+    /// A forked child does not inherit threads, so it uses a timer of its own.
     process: u32,
     agenda: Mutex<Agenda>,
     parker: Parker,
@@ -96,9 +98,9 @@ struct Agenda {
     thread: Thread,
     /// Whether an alarm was set since the thread last looked and found none.
     was_used: bool,
-    /// With nothing to time, the thread ends then.
+    /// The thread ends at this time if there is nothing to time.
     rest_ends: Instant,
-    /// When to look after the couriers, while they have something to do. Set by the thread itself.
+    /// When to check on the couriers, while they have something to do. Set by the thread itself.
     watch: Option<Watch>,
 }
 
@@ -122,7 +124,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         let Some(mut agenda) = self.timer.agenda_unless_forked() else { return };
         let bell = if mutant!("alarm_stays") { None } else { agenda.alarms.remove(&self.key) };
-        // With nothing left the thread is to end soon, not when the time of this alarm comes.
+        // If no alarm is left, the thread should end soon, not when the time of this alarm comes.
         let is_last = bell.is_some() && agenda.alarms.is_empty();
         let calls = is_last && agenda.wakes_from_beyond(clock::after(LINGER));
         let calls = calls && !mutant!("alarm_gone_unsaid");
@@ -174,17 +176,17 @@ impl Timer {
         Alarm { timer: self, key }
     }
 
-    /// Says whether the system gave a thread. If not, the next alarm tries again.
+    /// Returns whether the system granted a thread. If not, the next alarm tries again.
     fn start(&'static self) -> bool {
         let thread = thread::Builder::new().name("corepool-timer".to_owned());
         thread.spawn(|| self.run()).is_ok()
     }
 
-    /// The whole life of the thread.
+    /// The thread's main function.
     fn run(&'static self) {
         let _abort = AbortOnPanic;
-        // It may have been started by a worker that is pinned, and that the user's code made nicer,
-        // or deaf.
+        // The thread may have been started by a pinned worker whose niceness or signal mask user
+        // code has changed.
         affinity::take_after_process();
         heritage::take_after_first_thread();
         heritage::hear_no_signals();
@@ -209,13 +211,13 @@ impl Timer {
 
     fn watch(&self, watch: Option<Watch>) {
         if let Some(watch) = watch {
-            // An earlier one stays: many alarms in a row must not put the look off.
+            // An earlier one stays, so that many alarms in a row do not postpone the check.
             self.agenda.lock().watch.get_or_insert(watch);
         }
     }
 
-    /// None in a forked child if the lock was held when it was forked: by a thread that the child
-    /// has not got.
+    /// Returns `None` in a forked child if the lock was held during the fork, because the thread
+    /// that held it does not exist in the child.
     fn agenda_unless_forked(&self) -> Option<MutexGuard<'_, Agenda>> {
         if let Some(agenda) = self.agenda.try_lock() {
             return Some(agenda);
@@ -244,7 +246,8 @@ impl Agenda {
         key
     }
 
-    /// Says whether the thread has to be woken because it sleeps past that time. This is said once.
+    /// Returns whether the thread must be woken because it sleeps past that time. It returns true
+    /// only once.
     fn wakes_from_beyond(&mut self, time: Instant) -> bool {
         let sleeps = matches!(self.thread, Thread::AsleepUntil(end) if end > time);
         if sleeps {
@@ -348,7 +351,7 @@ mod tests {
         expect_sleep(&mut agenda, now, now + SECOND);
         agenda.alarms.remove(&key);
         expect_sleep(&mut agenda, now + SECOND, now + SECOND + LINGER);
-        // Woken for no reason, it goes on with the same rest.
+        // A spurious wake-up does not extend the rest.
         expect_sleep(&mut agenda, now + SECOND + LINGER / 2, now + SECOND + LINGER);
         assert!(matches!(agenda.step(now + SECOND + LINGER), Step::End));
         assert_eq!(agenda.thread, Thread::None);
@@ -385,7 +388,8 @@ mod tests {
         }
     }
 
-    /// Sends its number as it rings, for errands have no order; the errand of the first one panics.
+    /// Sends its number when it rings, because errands have no order. The errand of the first one
+    /// panics.
     struct InOrder(u32, Sender<u32>);
 
     impl Bell for InOrder {

@@ -1,4 +1,5 @@
-//! The whole policy on panics: one in user code is a value; one in our own loop ends the process.
+//! The complete policy on panics: a panic in user code becomes a value; a panic in our own loop
+//! aborts the process.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -9,14 +10,14 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// Runs user code and turns its panic into a value.
 ///
-/// `AssertUnwindSafe`: what the closure could leave half done is its own, and goes to the handle's
-/// owner as a panic that may be resumed there; nothing of the pool is touched inside.
+/// `AssertUnwindSafe`: only the closure's own state may be left half done. The panic goes to the
+/// handle's owner, which may resume it there. Nothing of the pool is touched inside the closure.
 #[inline]
 pub(crate) fn catch<R>(user_code: impl FnOnce() -> R) -> Result<R, Payload> {
     panic::catch_unwind(AssertUnwindSafe(user_code))
 }
 
-/// Runs user code whose panic nobody is to see, such as a drop; says whether that was quiet.
+/// Runs user code, such as a drop, and discards its panic. Returns whether it ran without a panic.
 pub(crate) fn quietly(user_code: impl FnOnce()) -> bool {
     match catch(user_code) {
         Ok(()) => true,
@@ -27,10 +28,10 @@ pub(crate) fn quietly(user_code: impl FnOnce()) -> bool {
     }
 }
 
-/// Drops what a panic carried, though that may panic in turn.
+/// Drops the payload of a panic, even if the drop panics in turn.
 ///
-/// The drop of a payload may throw a payload whose drop throws again, without an end. After a few
-/// rounds it is leaked: better a few bytes than a worker.
+/// The drop of a payload may panic with another payload whose drop panics again, without end. After
+/// a few rounds the payload is leaked, because losing a few bytes is better than losing a worker.
 pub(crate) fn drop_payload(mut payload: Payload) {
     for _ in 0..4 {
         match catch(|| drop(payload)) {
@@ -41,7 +42,7 @@ pub(crate) fn drop_payload(mut payload: Payload) {
     std::mem::forget(payload);
 }
 
-/// Ends the process when dropped by a panic: the guard of the worker's own loop.
+/// Aborts the process when it is dropped by a panic. It guards the worker's own loop.
 #[derive(Debug)]
 pub(crate) struct AbortOnPanic;
 

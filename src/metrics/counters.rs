@@ -1,7 +1,8 @@
-//! The counters themselves: one set for each worker, one for everybody else.
+//! The counters themselves: one set for each worker, and one for all other threads.
 //!
-//! Of 64 bits everywhere: in a machine's word of 32 they would come round within hours, and a count
-//! that is lowered before it is raised would not be seen to be below nothing.
+//! They have 64 bits on every platform. A counter with a machine word of 32 bits would wrap around
+//! within hours. And if a count is lowered before it is raised, a reader could not tell that it is
+//! below zero.
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;
@@ -21,13 +22,13 @@ pub(crate) struct Counters {
     pub(crate) let_loose: Shared,
     pub(crate) jobs_offered: Shared,
     pub(crate) jobs_taken: Shared,
-    /// Tasks that were spawned and never saw a queue.
+    /// Tasks that were spawned but never entered a queue.
     pub(crate) unqueued: Shared,
-    /// Tasks that stand in a queue, but somebody else has claimed.
+    /// Tasks that are still in a queue although another thread has claimed them.
     pub(crate) claimed_in_queue: Spread,
-    /// Errands ever pushed into the shared queue: they are no tasks.
+    /// Errands (internal jobs that are not tasks) that were ever pushed into the shared queue.
     pub(crate) errands_shared: Shared,
-    /// Errands that stand in a queue now.
+    /// Errands that are in a queue now.
     pub(crate) errands_queued: Shared,
 }
 
@@ -56,7 +57,7 @@ impl std::ops::Deref for WorkerCounters {
 }
 
 impl Own {
-    /// Tasks run, whatever came of them.
+    /// Tasks that were run, whatever their outcome.
     pub(crate) fn tasks_run(&self) -> u64 {
         self.completed.get() + self.panicked.get() + self.lost.get()
     }
@@ -87,10 +88,11 @@ impl Shared {
     }
 }
 
-/// Threads that share a part of a [`Spread`] counter have numbers that differ by so much.
+/// The number of parts of a [`Spread`] counter. Threads whose numbers differ by a multiple of it
+/// share a part.
 const PARTS: usize = 32;
 
-/// A counter that all threads raise and lower, each in a part of its own.
+/// A counter that all threads raise and lower. Each thread uses one of its parts.
 #[derive(Debug, Default)]
 pub(crate) struct Spread([CachePadded<Part>; PARTS]);
 
@@ -101,7 +103,7 @@ struct Part {
 }
 
 impl Spread {
-    /// Raises the count. Gives how often that was done in the calling thread's part.
+    /// Raises the count. Returns how often the calling thread's part has been raised.
     pub(crate) fn raise(&self) -> u64 {
         // ORDERING: a statistic, read on its own.
         self.part().raised.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
@@ -112,7 +114,8 @@ impl Spread {
         self.part().lowered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Where one thread raises and another lowers, the lower may be seen first: then it wraps.
+    /// If one thread raises and another lowers, the lowering may be seen first. The result then
+    /// wraps below zero.
     pub(crate) fn get(&self) -> u64 {
         // ORDERING: a statistic, read on its own.
         let count = |part: &CachePadded<Part>| {
@@ -138,7 +141,7 @@ fn thread_number() -> usize {
     NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 
-/// A counter with one writer: a load and a store are enough, and cost next to nothing.
+/// A counter with a single writer. A load and a store are enough, and cost next to nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Single(AtomicU64);
 
@@ -150,8 +153,8 @@ impl Single {
 
     #[inline]
     pub(crate) fn raise_by(&self, count: usize) {
-        // ORDERING: one writer, so nothing is lost between the load and the store; readers want any
-        // recent value.
+        // ORDERING: there is one writer, so nothing is lost between the load and the store; readers
+        // accept any recent value.
         let now = self.0.load(Ordering::Relaxed);
         self.0.store(now.wrapping_add(count as u64), Ordering::Relaxed);
     }

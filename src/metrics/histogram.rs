@@ -1,4 +1,5 @@
-//! Times in buckets: eight to each doubling, so a reading is never more than an eighth off.
+//! Histograms of times. Each doubling has eight buckets, so a reading is at most an eighth too
+//! long.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 const STEPS_BITS: u32 = 3;
 const STEPS: usize = 1 << STEPS_BITS;
-/// Up to 2^42 ns, a little over an hour; longer times count in the last bucket.
+/// Up to 2^42 ns, a little over an hour. Longer times are counted in the last bucket.
 const BUCKETS: usize = (42 - STEPS_BITS as usize + 1) * STEPS;
 
 /// The histogram that workers write to.
@@ -45,7 +46,7 @@ impl fmt::Debug for LiveHistogram {
     }
 }
 
-/// A reading of how long something took, over all tasks.
+/// A snapshot of how long something took, over all tasks.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::builder().workers(1).record_timing(true).build()?;
@@ -62,16 +63,16 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Tells how many times were recorded.
+    /// Returns how many times were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Gives the time that this share of all did not exceed: 0.5 is the median, 0.99 the 99th
-    /// percentile.
+    /// Returns the time that this share of all recorded times did not exceed: 0.5 is the median,
+    /// 0.99 the 99th percentile.
     ///
-    /// The answer is at most an eighth too long. Zero if nothing was recorded.
+    /// The result is at most an eighth too long. It is zero if nothing was recorded.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let count = self.count();
@@ -86,7 +87,7 @@ impl Histogram {
         Duration::ZERO
     }
 
-    /// Gives the longest time recorded, exactly.
+    /// Returns the longest recorded time, exactly.
     #[must_use]
     pub fn max(&self) -> Duration {
         self.longest
@@ -113,7 +114,7 @@ fn bucket_of(nanoseconds: u64) -> usize {
     ((doubling as usize + 1) * STEPS + step).min(BUCKETS - 1)
 }
 
-/// The longest time that counts in a bucket.
+/// The longest time that is counted in a bucket.
 fn end_of(bucket: usize) -> u64 {
     if bucket < STEPS {
         return bucket as u64;

@@ -1,7 +1,7 @@
-//! What a pool has done so far: counters and times, gathered when somebody looks.
+//! What a pool has done so far: counters and times, collected when they are read.
 //!
-//! Workers count in lines of their own with plain stores, so counting costs what it must and
-//! looking costs the one who looks.
+//! Each worker counts with plain stores in cache lines of its own. So counting is as cheap as it
+//! can be, and the reader pays for collecting the counts.
 
 mod counters;
 mod cpu_time;
@@ -19,10 +19,10 @@ pub use histogram::Histogram;
 pub(crate) use histogram::LiveHistogram;
 pub use worker_info::{WorkerInfo, WorkerState};
 
-/// A reading of a pool's counters; `Display` prints it as a table.
+/// A snapshot of a pool's counters. `Display` prints it as a table.
 ///
-/// Every task that was spawned ends in exactly one of `completed`, `panicked`, `cancelled`,
-/// `expired`, `rejected` and `lost`, once nothing is queued or running.
+/// Once nothing is queued or running, every spawned task is counted in exactly one of `completed`,
+/// `panicked`, `cancelled`, `expired`, `rejected` and `lost`.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
@@ -35,7 +35,7 @@ pub use worker_info::{WorkerInfo, WorkerState};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks handed to the pool, those it refused included.
+    /// Tasks handed to the pool, including those that it refused.
     pub spawned: u64,
     /// Tasks that returned a value.
     pub completed: u64,
@@ -45,56 +45,57 @@ pub struct Metrics {
     pub cancelled: u64,
     /// Tasks whose deadline passed before they started.
     pub expired: u64,
-    /// Tasks refused, because the pool was full or closed, or displaced by a newer one.
+    /// Tasks refused because the pool was full or closed, or displaced by a newer task.
     pub rejected: u64,
-    /// Tasks whose worker's thread ended under them.
+    /// Tasks whose worker thread ended while they ran.
     pub lost: u64,
     /// Tasks that a worker took from another worker's queue.
     pub stolen: u64,
-    /// Times a worker went to sleep.
+    /// How often a worker went to sleep.
     pub parks: u64,
-    /// Times a sleeping worker was woken.
+    /// How often a sleeping worker was woken.
     pub wakes: u64,
-    /// Times a pinned worker was let loose to other cores, because it did not get its own: see
-    /// [`Pinning::PerCore`](crate::Pinning::PerCore).
+    /// How often a pinned worker was let loose, that is, allowed to run on other cores because it
+    /// did not get its own. See [`Pinning::PerCore`](crate::Pinning::PerCore).
     pub let_loose: u64,
-    /// Parts of fork-join calls that other threads could take, and took: the same number as
+    /// Parts of fork-join calls that other threads could take and did take: the same number as
     /// `jobs_taken`.
     pub jobs_offered: u64,
     /// Parts of fork-join calls that another thread ran.
     pub jobs_taken: u64,
-    /// Tasks that wait now.
+    /// Tasks that are queued now.
     pub queue_depth: usize,
-    /// Those of them that are urgent. One that was cancelled where it stands may still count here.
+    /// The queued tasks of high priority. A task that was cancelled in its queue may still be
+    /// counted here.
     pub queue_depth_high: usize,
-    /// Those of them that are in no hurry, counted as the urgent ones.
+    /// The queued tasks of low priority, counted in the same way.
     pub queue_depth_low: usize,
-    /// Threads or futures that wait for room now.
+    /// Threads and futures that are waiting for room now.
     pub waiting_for_room: usize,
     /// Events that listeners missed because they were slow.
     pub events_dropped: u64,
-    /// Each worker's share.
+    /// The counts of each worker.
     pub workers: Vec<WorkerMetrics>,
-    /// The [spare workers](crate::Builder::spare_workers) that have a thread now.
+    /// The counts of the [spare workers](crate::Builder::spare_workers) that have a thread now.
     pub spare_workers: Vec<WorkerMetrics>,
-    /// From acceptance to start; `None` unless the pool records times.
+    /// The time from acceptance to start; `None` unless the pool records times.
     pub wait_time: Option<Histogram>,
-    /// From start to end; `None` unless the pool records times.
+    /// The time from start to end; `None` unless the pool records times.
     pub run_time: Option<Histogram>,
 }
 
-/// One worker's share of [`Metrics`].
+/// One worker's part of [`Metrics`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
     /// The worker.
     pub id: WorkerId,
-    /// Tasks that it ran, whatever came of them.
+    /// Tasks that it ran, whatever their outcome.
     pub tasks_run: u64,
-    /// Tasks that it took from others' queues.
+    /// Tasks that it took from other workers' queues.
     pub stolen: u64,
-    /// Times it went to sleep.
+    /// How often it went to sleep.
     pub parks: u64,
-    /// The CPU time of its threads; `None` where the system does not tell.
+    /// The CPU time of its threads; `None` where the system does not report it.
     pub busy_time: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! [`Metrics`] as a table for people.
+//! Prints [`Metrics`] as a table for people.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -79,7 +79,7 @@ fn write_workers(
     Ok(())
 }
 
-/// A duration with three digits, in the unit that suits it.
+/// Formats a duration with three digits, in the unit that suits it.
 fn short(time: Duration) -> String {
     let nanoseconds = time.as_nanos() as f64;
     let (value, unit) = match time.as_nanos() {

@@ -1,4 +1,4 @@
-//! What can be said of one worker.
+//! What the pool reports about one worker.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::affinity::CoreKind;
 use crate::id::WorkerId;
 
-/// One worker, as it is at the moment of asking.
+/// A snapshot of one worker.
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -18,41 +18,42 @@ use crate::id::WorkerId;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorkerInfo {
-    /// Its number; stays when its thread is replaced.
+    /// Its number, which stays the same when its thread is replaced.
     pub id: WorkerId,
-    /// 0 for its first thread; one more each time the thread was replaced.
+    /// 0 for its first thread, and one more each time the thread is replaced.
     pub generation: u64,
     /// The name of its thread.
     pub thread_name: String,
-    /// The core it is pinned to, read back from the kernel when its thread came; `None` if it is
-    /// not pinned, or let loose for a while. A set of cores that somebody narrows later moves the
-    /// thread; the worker sees it when it next goes to sleep, and an event tells of it.
+    /// The core that it is pinned to, as the kernel confirmed when its thread started. `None` if it
+    /// is not pinned, or if it was let loose: allowed to use other cores for a while. If its set of
+    /// allowed cores is narrowed later, the thread moves. The worker notices when it next goes to
+    /// sleep, and an event reports it.
     pub core: Option<usize>,
-    /// What kind of core that is, on processors that have two; `None` on others, and if it is not
-    /// pinned.
+    /// The kind of that core, on processors that have two kinds. `None` on other processors, and if
+    /// the worker is not pinned.
     pub core_kind: Option<CoreKind>,
-    /// What it does.
+    /// What it is doing.
     pub state: WorkerState,
-    /// The name of the task that it runs, or of its closure's type.
+    /// The name of the task that it is running, or the type of the task's closure.
     pub running: Option<String>,
-    /// How many tasks it ran, over all its generations.
+    /// How many tasks it has run, over all its generations.
     pub tasks_run: u64,
-    /// The CPU time of its threads; `None` where the system does not tell.
+    /// The CPU time of its threads; `None` where the system does not report it.
     pub busy_time: Option<Duration>,
 }
 
-/// What a worker does.
+/// What a worker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerState {
-    /// Its thread starts, or is being replaced.
+    /// Its thread is starting or being replaced.
     Starting,
-    /// It runs a task.
+    /// It is running a task.
     Active,
-    /// It looks for a task.
+    /// It is looking for a task.
     Idle,
-    /// It sleeps until there is a task.
+    /// It is sleeping until there is a task.
     Parked,
-    /// Its thread has ended; the pool is closed.
+    /// Its thread has ended, because the pool is closed.
     Exited,
 }

@@ -1,11 +1,10 @@
-//! The Linux kernel's line for those who sleep on a word (`futex`), which it finds by the word's
-//! address.
+//! The Linux kernel's queue of threads that sleep on a word (`futex`), found by the word's address.
 
 use core::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Seconds and nanoseconds as `SYS_futex` reads them: of the kernel's own width, which is not
-/// always that of `libc::timespec`.
+/// Seconds and nanoseconds as `SYS_futex` reads them. The kernel's own width is not always that of
+/// `libc::timespec`.
 #[cfg(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32"))]
 type Number = i64;
 #[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64", target_arch = "riscv32")))]
@@ -18,10 +17,10 @@ struct Timespec {
 }
 
 impl Timespec {
-    /// A time beyond what fits is cut: a sleep that ends too early is lawful.
+    /// A time that does not fit is cut, because a sleep may end too early.
     fn new(time: Duration) -> Self {
         let seconds = Number::try_from(time.as_secs()).unwrap_or(Number::MAX);
-        // Less than a thousand million, so it fits either.
+        // Less than 1,000,000,000, so it fits both types.
         let nanoseconds = time.subsec_nanos() as Number;
         Self { seconds, nanoseconds }
     }
@@ -37,8 +36,8 @@ impl Line {
 
     /// Sleeps if the word has this value, at most for the time that is left.
     ///
-    /// Comes back when it was woken, when the time is up, or for no reason: why is not said, for
-    /// the caller looks at the word.
+    /// It returns when it is woken, when the time is up, or spuriously. It does not say which,
+    /// because the caller checks the word.
     pub(super) fn wait(&self, word: &AtomicU32, value: u32, left: Option<Duration>) {
         let timeout = left.map(Timespec::new);
         let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
@@ -49,11 +48,12 @@ impl Line {
             unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
     }
 
-    /// Wakes one of those who sleep on the word.
+    /// Wakes one of the threads that sleep on the word.
     pub(super) fn wake_one(&self, word: &AtomicU32) {
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         let at_most: u32 = 1;
-        // SAFETY: to the kernel the word's address is a name here; it does not touch the memory.
+        // SAFETY: the kernel uses the word's address only as a key here; it does not access the
+        // memory.
         let _woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, at_most) };
     }
 }
@@ -71,7 +71,8 @@ mod tests {
         assert_eq!(time.nanoseconds, 999_999_999);
     }
 
-    /// The kernel refuses a time that it reads at another width: then no wait would take any time.
+    /// The kernel rejects a time that it reads at the wrong width. Then no wait would take any
+    /// time.
     #[test]
     fn a_wait_takes_the_time_that_it_was_given() {
         let word = AtomicU32::new(7);

@@ -1,8 +1,8 @@
-//! Models of the seat on a word: a token is never lost, wakes who sleeps, and comes with what its
+//! Models of the seat on a word: a token is never lost, wakes the sleeper, and publishes what its
 //! giver did.
 //!
-//! The futex itself is the model's (`word::kernel`): it promises what the kernel's does, and no
-//! more.
+//! The futex itself is the model's (`word::kernel`), which guarantees exactly what the kernel's
+//! does.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Place {
         Arc::new(Self { seat: Seat::new(), told: UnsafeCell::new(()) })
     }
 
-    /// Somebody gives the token, on a thread of its own.
+    /// Gives the token, on a thread of its own.
     fn call(self: &Arc<Self>) -> thread::JoinHandle<()> {
         let place = Arc::clone(self);
         thread::spawn(move || {
@@ -34,7 +34,7 @@ impl Place {
         })
     }
 
-    /// Waits, and looks at what was told if that ended the wait.
+    /// Waits, and reads what the giver wrote if the token ended the wait.
     fn wait(&self, end: Option<Instant>) -> bool {
         let woken = self.seat.wait(end);
         if woken {
@@ -55,7 +55,7 @@ fn a_token_is_given_while_its_owner_lies_down() {
     });
 }
 
-/// It ends this wait or the next one, but is not lost.
+/// The token ends this wait or the next one; it is not lost.
 #[test]
 fn a_token_is_given_when_the_time_is_up() {
     explore(|| {
@@ -67,7 +67,7 @@ fn a_token_is_given_when_the_time_is_up() {
     });
 }
 
-/// A thread that has just been woken waits again, and is called again.
+/// A thread that has just been woken waits again and is called again.
 #[test]
 fn a_second_token_wakes_the_second_sleep() {
     explore(|| {
@@ -82,7 +82,7 @@ fn a_second_token_wakes_the_second_sleep() {
     });
 }
 
-/// Tokens do not add up: two that come before a wait are one.
+/// Tokens do not accumulate: two that come before a wait count as one.
 #[test]
 fn two_tokens_at_once_wake_one_sleep_or_two() {
     explore(|| {

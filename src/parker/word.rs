@@ -1,14 +1,15 @@
-//! A seat on one word: it says whether the token is there, and whether the owner sleeps; the kernel
-//! keeps the sleeper.
+//! A parker's seat on one word, which says whether the token is there and whether the owner sleeps;
+//! the kernel keeps the sleeper.
 //!
 //! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and
-//! back. Three things make that right:
+//! back. Three properties make that correct:
 //!
-//! - the owner says that it sleeps by an exchange, which fails if the token is there by then; so
-//!   either the owner sees the token, or the giver sees the sleeper;
-//! - the kernel looks at the word once more, under the lock of its own line: a token between the
-//!   exchange and the sleep ends the sleep before it begins;
-//! - when the time is up, one exchange says so and takes a token that came at that moment.
+//! - The owner announces its sleep by an exchange, which fails if the token is already there. So
+//!   either the owner sees the token, or the giver sees the sleeper.
+//! - The kernel checks the word once more, under the lock of its own queue of sleepers (`Line`). A
+//!   token between the exchange and the sleep ends the sleep before it begins.
+//! - When the time is up, a single exchange records that and takes a token that came at that
+//!   moment.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(corepool_loom, corepool_virtual)))]
@@ -58,38 +59,42 @@ impl Seat {
     }
 
     pub(super) fn notify(&self) {
-        // ORDERING: release, partner of `take`'s acquire: what the waker did is seen by the woken.
+        // ORDERING: release, partner of the acquire in `take`: the woken thread sees what the waker
+        // did.
         let order = planted(mutant!("token_unreleased"), Ordering::Release, Ordering::Relaxed);
         if self.state.swap(TOKEN, order) == ASLEEP {
             self.line.wake_one(&self.state);
         }
     }
 
-    /// Says whether the owner may sleep: not if the token is there.
+    /// Returns whether the owner may sleep. It may not if the token is there.
     fn lie_down(&self) -> bool {
         if mutant!("lie_down_blind") {
-            // ORDERING: as below; but a planted bug.
+            // ORDERING: relaxed as below, but this is a planted bug.
             self.state.store(ASLEEP, Ordering::Relaxed);
             return true;
         }
-        // ORDERING: only the state word itself is at stake; the token is taken with acquire below.
+        // ORDERING: only the state word itself matters; the token is taken with acquire in `take`.
         self.state.compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Signals, spurious wakes and a changed word all end here; the caller looks at the word again.
+    /// Returns after a signal, a spurious wake-up or a change of the word; the caller checks the
+    /// word again.
     fn sleep(&self, left: Option<Duration>) {
         self.line.wait(&self.state, ASLEEP, left);
     }
 
     fn take(&self) -> bool {
-        // ORDERING: acquire, partner of `notify`'s release.
+        // ORDERING: acquire, partner of the release in `notify`.
         let order = planted(mutant!("token_unacquired"), Ordering::Acquire, Ordering::Relaxed);
         self.state.compare_exchange(TOKEN, EMPTY, order, Ordering::Relaxed).is_ok()
     }
 
-    /// The time is up. A token that came at that moment is taken: it must not wake the next sleep.
+    /// Called when the time is up. It takes a token that came at that moment, because the token
+    /// must not end the next sleep.
     fn give_up(&self) -> bool {
-        // ORDERING: acquire, partner of `notify`'s release, for the case that the token is there.
+        // ORDERING: acquire, partner of the release in `notify`, for the case that the token is
+        // there.
         let order = planted(mutant!("give_up_unacquired"), Ordering::Acquire, Ordering::Relaxed);
         self.state.swap(EMPTY, order) == TOKEN && !mutant!("give_up_blind")
     }
@@ -122,8 +127,8 @@ mod kernel {
     }
 }
 
-/// What the kernel promises of a futex: the look at the word and the step into the line are one,
-/// under the line's lock.
+/// What the kernel guarantees for a futex: the check of the word and the step into the queue are
+/// one step, under the queue's lock.
 #[cfg(corepool_loom)]
 mod kernel {
     use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Pools with a bound: those who wait for room, who step out, and who are sent away.
+//! Bounded pools: submitters that wait for room, that leave the line, and that are rejected.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn who_steps_out_of_the_line_leaves_the_room_to_the_next() {
                 assert!(pool.spawn(move || owned).join().is_ok());
                 return;
             }
-            // Polled once or a few times, then dropped: perhaps just when it was given a place.
+            // Polled once or a few times and then dropped, perhaps just after it was given a place.
             let spawned = pool.spawn_async(move || owned);
             let step_out = async {
                 for _ in 0..thread_rng().gen_range(0..8) {
@@ -57,8 +57,8 @@ fn who_steps_out_of_the_line_leaves_the_room_to_the_next() {
     });
 }
 
-/// Takes both places at once: with the only worker held, the second task could wait for a lost one
-/// without an end.
+/// Takes both places at once. While the first task holds the only worker, the second would wait for
+/// ever if a place had been lost.
 fn no_place_is_lost(pool: &WorkerPool) {
     let (give, take) = shuttle::sync::mpsc::channel();
     let holds = pool.spawn(move || take.recv().is_ok());
@@ -66,7 +66,7 @@ fn no_place_is_lost(pool: &WorkerPool) {
     assert!(give.send(()).is_ok() && holds.join().is_ok_and(|held| held) && waits.join().is_ok());
 }
 
-/// Polls both until one is ready, and drops them.
+/// Polls both until one is ready, then drops both.
 async fn first_of(first: impl Future, second: impl Future) {
     let (mut first, mut second) = (Box::pin(first), Box::pin(second));
     std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Workers that wait: what is queued meanwhile is run by spare ones, and nobody waits for ever.
+//! Workers that block: spare workers run what is queued meanwhile, and no wait lasts forever.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -12,8 +12,8 @@ fn lending(workers: usize, spares: usize) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(workers).spare_workers(spares))
 }
 
-/// A task that waits, inside `blocking`, until another task has run: with all workers at that, only
-/// spare ones can.
+/// A task waits, inside `blocking`, until another task has run. When all workers do that, only
+/// spare workers can run the other task.
 #[test]
 fn a_worker_that_blocks_leaves_its_core_to_who_ends_its_wait() {
     explore(|| {
@@ -34,8 +34,8 @@ fn three_that_block_are_helped_by_two() {
         outside(3, &pool, |pool, number| {
             let (give, take) = shuttle::sync::mpsc::channel();
             let waits = pool.spawn(move || blocking(|| take.recv().ok()));
-            // Two of the three workers' places may wait; a third pair finds a spare worker free
-            // again.
+            // At most two of the three pairs keep a worker's place waiting. The third pair then
+            // finds a spare worker free again.
             assert!(give.send(number).is_ok());
             assert_eq!(waits.join().ok().flatten(), Some(number));
         });

@@ -1,5 +1,5 @@
-//! Random programs on the whole pool, drawn by the schedule's own dice, so that a replay draws the
-//! same.
+//! Random programs on the whole pool. The schedule's own randomness draws them, so a replay draws
+//! the same ones.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::handle::TaskHandle;
 use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
 
-/// What each task gives: its number, and something that is counted.
+/// The result of each task: its number, and a value whose owners are counted.
 type Given = (Arc<()>, u32);
 
-/// A handle, what its task is to give, and whether somebody may have cancelled it.
+/// A handle, the number that its task should return, and whether the task may have been cancelled.
 struct Kept {
     handle: TaskHandle<Given>,
     number: u32,
     is_cancelled: bool,
 }
 
-/// One submitter at its program.
+/// A submitter that runs a random program.
 struct Submitter<'pool> {
     pool: &'pool Arc<WorkerPool>,
     owned: Arc<()>,

@@ -1,4 +1,4 @@
-//! Fork-join calls, scopes, loops, batches and promises on the whole pool.
+//! Schedules of fork-join calls, scopes, loops, batches and promises on the whole pool.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Tasks and their handles: who spawns, who joins, cancels or lets go, all at once.
+//! Schedules of tasks and their handles: spawning, joining, cancelling and detaching, all at once.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

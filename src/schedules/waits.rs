@@ -1,6 +1,6 @@
-//! Random programs in which everybody waits for somebody, on two pools at once. Waits make a tree,
-//! and there are spare workers enough: so each program has an end, and where it has none shuttle
-//! says that all threads sleep.
+//! Random programs in which every part waits for another one, on two pools at once. The waits form
+//! a tree and there are enough spare workers, so each program ends. If one does not, shuttle
+//! reports that all threads sleep.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::cancel::CancelToken;
 use crate::pool::WorkerPool;
 use crate::sync::schedule::explore;
 
-/// As many spare workers as pieces may wait at once.
+/// As many spare workers as pieces may wait at the same time.
 const SPARES: usize = 12;
 
 type Pools = Arc<[Arc<WorkerPool>; 2]>;
@@ -25,7 +25,7 @@ fn two_pools(workers: [usize; 2]) -> Pools {
     )
 }
 
-/// Begins some smaller pieces, and waits for them.
+/// Starts some smaller pieces and waits for them.
 fn piece(pools: &Pools, depth: u32) {
     if depth == 0 {
         return crate::sync::spin_loop();
@@ -49,7 +49,7 @@ fn piece(pools: &Pools, depth: u32) {
         }
         4 => pool.scope(|s| {
             let handle = s.spawn(smaller());
-            // Somebody may come for the closure meanwhile.
+            // A worker may take the closure meanwhile.
             thread::yield_now();
             assert!(handle.join().is_ok());
         }),
@@ -73,7 +73,7 @@ fn piece(pools: &Pools, depth: u32) {
     }
 }
 
-/// One piece in a task, and one on a thread from outside, at once.
+/// Runs one piece in a task and one on a thread outside the pools, at the same time.
 fn run(pools: &Pools, depths: [u32; 2]) {
     let inside = Arc::clone(pools);
     let task = pools[0].spawn(move || piece(&inside, depths[0]));

@@ -1,4 +1,4 @@
-//! The array: zeroed cells in memory that all its clones share.
+//! The shared array: zeroed cells in memory that all clones of the array share.
 
 use std::fmt;
 use std::ops::{Deref, Index};
@@ -10,11 +10,13 @@ use std::sync::atomic::Ordering;
 use super::atomic::Atomic;
 use super::memory::{LINE, Memory};
 
-/// An array of atomics that threads share: zeroed, aligned to a cache line, and cheap to clone.
+/// An array of atomics that threads share. It is zeroed, aligned to a cache line, and cheap to
+/// clone.
 ///
-/// A clone is another handle on the same cells, as with an `Arc`; the memory is freed with the last
-/// one. The array is a slice: index it, iterate over it, take parts of it. Its cells begin with a
-/// cache line of 64 bytes, and nothing else lies in their lines.
+/// A clone is another handle to the same cells, as with an `Arc`. The memory is freed with the last
+/// handle. The array dereferences to a slice, so you can index it, iterate over it and take
+/// subslices. The cells start on a cache line of 64 bytes, and nothing else shares their cache
+/// lines.
 ///
 /// [`wait`](super::wait()) and [`notify`](super::notify) work on its cells.
 ///
@@ -37,24 +39,24 @@ use super::memory::{LINE, Memory};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SharedArray<A: Atomic> {
-    // Beside the owner and not behind it: each clone writes the owner's count, and a reader of
-    // cells would miss the cache for the pointer.
+    // This pointer lies beside the owner, not behind it. Each clone writes the owner's reference
+    // count, so a reader of the cells would miss the cache when it loads the pointer.
     cells: NonNull<[A]>,
     owner: Arc<Memory>,
 }
 
 // SAFETY: the cells are only ever handed out as `&A`, and `A` may be shared (`Sync`, by `Atomic`).
-// They live as long as any owner, on whatever thread that is, and dropping them does nothing
+// They live as long as any owner, on whatever thread that owner is, and dropping them does nothing
 // (`Zeroable`).
 unsafe impl<A: Atomic> Send for SharedArray<A> {}
-// SAFETY: as above; through `&SharedArray` one gets `&A` and clones, and no more.
+// SAFETY: as above; `&SharedArray` gives access only to `&A` and to clones.
 unsafe impl<A: Atomic> Sync for SharedArray<A> {}
 
 impl<A: Atomic> SharedArray<A> {
-    /// Makes an array of so many cells, all zero (`false`). Zero cells are fine.
+    /// Creates an array of `len` cells, all zero (`false`). A length of 0 is allowed.
     ///
-    /// The memory is asked from the system as zeros where it can be: a large array costs no
-    /// writing, and takes up room only where it is used.
+    /// The memory is requested from the system already zeroed where possible. A large array is then
+    /// not written at creation, and takes up memory only where it is used.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicI16, Ordering};
@@ -64,8 +66,8 @@ impl<A: Atomic> SharedArray<A> {
     /// ```
     ///
     /// # Panics
-    /// If there is no memory for so many cells; above all if their size in bytes is no size (more
-    /// than `isize::MAX`).
+    /// If there is not enough memory for the cells, in particular if their size in bytes exceeds
+    /// `isize::MAX`.
     #[must_use]
     #[track_caller]
     pub fn new(len: usize) -> Self {
@@ -78,7 +80,7 @@ impl<A: Atomic> SharedArray<A> {
         Self { cells, owner: Arc::new(owner) }
     }
 
-    /// Tells how many cells there are.
+    /// Returns the number of cells.
     ///
     /// ```
     /// let cells = corepool::SharedArray::<std::sync::atomic::AtomicU8>::new(3);
@@ -90,7 +92,7 @@ impl<A: Atomic> SharedArray<A> {
         self.cells.len()
     }
 
-    /// Tells whether there is no cell.
+    /// Returns whether the array has no cells.
     ///
     /// ```
     /// let cells = corepool::SharedArray::<std::sync::atomic::AtomicU8>::new(0);
@@ -108,9 +110,9 @@ impl<A: Atomic> Deref for SharedArray<A> {
 
     #[inline]
     fn deref(&self) -> &[A] {
-        // SAFETY: the cells lie in the owner's memory, which lives as long as `self`; they were
-        // zeroed, which is a value of `A` (`Zeroable`); they are aligned, as `new` checks; nobody
-        // has them exclusively.
+        // SAFETY: the cells lie in the owner's memory, which lives as long as `self`. They were
+        // zeroed, and zero is a value of `A` (`Zeroable`). They are aligned, as `new` checks. No
+        // thread has exclusive access to them.
         unsafe { self.cells.as_ref() }
     }
 }
@@ -133,34 +135,34 @@ impl<'a, A: Atomic> IntoIterator for &'a SharedArray<A> {
     }
 }
 
-/// Another handle on the same cells.
+/// Returns another handle to the same cells.
 impl<A: Atomic> Clone for SharedArray<A> {
     fn clone(&self) -> Self {
         Self { cells: self.cells, owner: Arc::clone(&self.owner) }
     }
 }
 
-/// A new array with copies of these values.
+/// Creates a new array with copies of these values.
 impl<A: Atomic> From<&[A::Value]> for SharedArray<A> {
     fn from(values: &[A::Value]) -> Self {
         let array = Self::new(values.len());
         for (cell, value) in array.iter().zip(values) {
-            // ORDERING: nobody else has the array yet; by whatever way it gets there, the values go
-            // along.
+            // ORDERING: no other thread has the array yet; whatever hands it to another thread also
+            // publishes the values.
             cell.store(*value, Ordering::Relaxed);
         }
         array
     }
 }
 
-/// A new array with these values.
+/// Creates a new array with these values.
 impl<A: Atomic> FromIterator<A::Value> for SharedArray<A> {
     fn from_iter<I: IntoIterator<Item = A::Value>>(values: I) -> Self {
         Self::from(&*Vec::from_iter(values))
     }
 }
 
-/// The values, each read for itself.
+/// Shows the values; each one is read separately.
 impl<A: Atomic> fmt::Debug for SharedArray<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self).finish()

@@ -1,4 +1,4 @@
-//! Which types a shared array can be made of: the atomic integers, and the atomic truth value.
+//! The types that a shared array can be made of: the atomic integers and `AtomicBool`.
 
 use std::fmt::Debug;
 use std::sync::atomic::{
@@ -11,8 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 /// An atomic that a [`SharedArray`](super::SharedArray) can be made of, and that can be waited on.
 ///
 /// These are `AtomicU8` to `AtomicU64`, `AtomicI8` to `AtomicI64`, `AtomicUsize`, `AtomicIsize` and
-/// `AtomicBool`. It can't be implemented outside of this crate: the array relies on zeroed memory
-/// being a value.
+/// `AtomicBool`. The trait is sealed: the array relies on zeroed memory being a valid value.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU8, AtomicI64, Ordering};
@@ -35,13 +34,13 @@ pub trait Atomic: sealed::Zeroable + Debug + Send + Sync + 'static {
     /// The plain value.
     type Value: Copy + Eq + Debug + Unpin + Send + Sync + 'static;
 
-    /// Reads the value, as the method of the same name that each of these types has.
+    /// Reads the value, like the method of the same name on each of these types.
     ///
     /// # Panics
     /// If the ordering is `Release` or `AcqRel`.
     fn load(&self, order: Ordering) -> Self::Value;
 
-    /// Writes the value, as the method of the same name that each of these types has.
+    /// Writes the value, like the method of the same name on each of these types.
     ///
     /// # Panics
     /// If the ordering is `Acquire` or `AcqRel`.
@@ -49,10 +48,10 @@ pub trait Atomic: sealed::Zeroable + Debug + Send + Sync + 'static {
 }
 
 pub(super) mod sealed {
-    /// What memory of zeros can be taken for.
+    /// A type for which zeroed memory is a valid value.
     ///
     /// # Safety
-    /// - Zero in each byte is a value of the type.
+    /// - All bytes zero is a value of the type.
     /// - Dropping a value does nothing.
     #[expect(unnameable_types, reason = "nobody else may implement it, and so nobody may name it")]
     pub unsafe trait Zeroable {}
@@ -60,8 +59,8 @@ pub(super) mod sealed {
 
 macro_rules! atomics {
     ($($atomic:ty: $value:ty,)*) => { $(
-        // SAFETY: it has the layout of an integer or a `bool`, for which zero is a value (false),
-        // and no drop.
+        // SAFETY: it has the layout of an integer or a `bool`, for which zero is a value (`false`
+        // for `bool`), and it has no drop.
         unsafe impl sealed::Zeroable for $atomic {}
 
         impl Atomic for $atomic {

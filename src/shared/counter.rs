@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
-// Not by `crate::sync`: no protocol rests on these, they are only added up.
+// Not from `crate::sync`: no protocol depends on these; they are only added up.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
@@ -12,20 +12,20 @@ use crossbeam_utils::CachePadded;
 use crate::affinity;
 use crate::first;
 
-/// However many cores there are, no counter has more shards.
+/// The most shards that a counter has, however many cores there are.
 const MOST_SHARDS: usize = 128;
 
-/// A counter that many threads add to without getting into each other's way.
+/// A counter that many threads can add to without contention.
 ///
-/// Use it for what is counted often and read seldom: an atomic that several threads add to is one
-/// cache line that travels between their cores, and each addition waits for it. This counter has a
-/// shard for each of them. It costs a cache line a shard (two shards for each usable core, and 128
-/// at most), and a sum reads them all. The first addition allocates them: it is no counter for an
-/// allocator.
+/// Use it for what is counted often and read seldom. An atomic that several threads add to is a
+/// single cache line that travels between their cores, and each addition waits for it. This counter
+/// spreads the threads over several shards. Each shard takes one cache line. There are two shards
+/// for each usable core, rounded up to a power of two and at most 128, and a sum reads them all.
+/// The first addition allocates the shards, so this counter cannot be used inside an allocator.
 ///
-/// It counts modulo 2⁶⁴, as an `AtomicU64` does: it wraps around without a panic. No operation
-/// blocks, and none orders other memory. A sum holds what was added before it: by the same thread,
-/// or by a task that was joined, for instance.
+/// It counts modulo 2⁶⁴ like an `AtomicU64`: it wraps around without a panic. No operation blocks,
+/// and none orders other memory. A sum contains everything that was added before it, for instance
+/// by the same thread or by a task that was joined.
 ///
 /// ```
 /// use corepool::WorkerPool;
@@ -40,15 +40,15 @@ const MOST_SHARDS: usize = 128;
 /// ```
 #[derive(Default)]
 pub struct Counter {
-    /// As many as a power of two says. None before the first addition, so that `new` can stand in a
-    /// static.
+    /// The number of shards is a power of two. Empty before the first addition, so that `new` can
+    /// be used in a static.
     shards: OnceLock<Box<[Shard]>>,
 }
 
 type Shard = CachePadded<AtomicU64>;
 
 impl Counter {
-    /// Makes a counter that stands at zero.
+    /// Creates a counter at zero.
     ///
     /// ```
     /// assert_eq!(corepool::shared::Counter::new().sum(), 0);
@@ -58,7 +58,7 @@ impl Counter {
         Self { shards: OnceLock::new() }
     }
 
-    /// Adds so much.
+    /// Adds `amount`.
     ///
     /// ```
     /// let bytes = corepool::shared::Counter::new();
@@ -70,7 +70,7 @@ impl Counter {
     pub fn add(&self, amount: u64) {
         let shards = self.shards.get_or_init(make_shards);
         let shard = &shards[thread_number() & (shards.len() - 1)];
-        // ORDERING: only the amount matters; see `sum` for who sees it.
+        // ORDERING: only the amount matters; `sum` says which additions it sees.
         shard.fetch_add(amount, Ordering::Relaxed);
     }
 
@@ -86,20 +86,20 @@ impl Counter {
         self.add(1);
     }
 
-    /// Reads all shards and adds them up.
+    /// Reads all shards and returns their sum.
     ///
-    /// The sum is exact if nobody adds meanwhile. Of what is added meanwhile it may hold a part,
-    /// but nothing twice.
+    /// The sum is exact if no thread adds at the same time. It may contain some of the concurrent
+    /// additions, but none of them twice.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        // ORDERING: what happened before this call is seen, for each shard has one order of
-        // changes. No more is promised.
+        // ORDERING: what happened before this call is seen, because each shard has a single
+        // modification order. No more is promised.
         self.total(|shard| shard.load(Ordering::Relaxed))
     }
 
-    /// Takes out all that was added, and gives the sum.
+    /// Resets the counter to zero and returns the sum.
     ///
-    /// What is added meanwhile is in this sum or stays for the next, but never in both and never
+    /// A concurrent addition is either in this sum or in the next one, never in both and never
     /// lost.
     ///
     /// ```
@@ -108,7 +108,7 @@ impl Counter {
     /// assert_eq!((requests.reset(), requests.sum()), (3, 0));
     /// ```
     pub fn reset(&self) -> u64 {
-        // ORDERING: as in `sum`; that nothing is lost lies in the exchange.
+        // ORDERING: as in `sum`; the exchange itself guarantees that nothing is lost.
         self.total(|shard| shard.swap(0, Ordering::Relaxed))
     }
 
@@ -118,7 +118,7 @@ impl Counter {
     }
 }
 
-/// The sum.
+/// Shows the sum.
 impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Counter").field(&self.sum()).finish()
@@ -127,20 +127,20 @@ impl fmt::Debug for Counter {
 
 #[cold]
 fn make_shards() -> Box<[Shard]> {
-    // The cores are asked for once: that takes system calls.
+    // The cores are counted only once, because that takes system calls.
     static COUNT: OnceLock<usize> = OnceLock::new();
     let count = *COUNT.get_or_init(|| shards_for(affinity::usable().parallelism));
     (0..count).map(|_| Shard::default()).collect()
 }
 
-/// Twice the cores: with threads that are numbered as they come, few that run at a time meet in one
-/// shard.
+/// Twice the number of cores. Threads are numbered in the order in which they come, so few threads
+/// that run at the same time share a shard.
 fn shards_for(cores: usize) -> usize {
     cores.saturating_mul(2).clamp(1, MOST_SHARDS).next_power_of_two()
 }
 
-/// The calling thread's number, given when it first adds to any counter: threads that start
-/// together spread.
+/// The calling thread's number, which it gets when it first adds to any counter. Threads that start
+/// together get different shards.
 #[inline]
 fn thread_number() -> usize {
     crate::sync::thread_local! {

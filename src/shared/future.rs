@@ -1,4 +1,4 @@
-//! Waiting for a notify as a future.
+//! Waiting for a notification as a future.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -10,19 +10,19 @@ use super::atomic::Atomic;
 use super::line::{Address, Caller, Number};
 use super::wait::WaitResult;
 
-/// Waits without blocking until the cell is notified, if it has the expected value when the future
-/// is first polled.
+/// Waits without blocking until the cell is notified, provided that it has the expected value when
+/// the future is first polled.
 ///
-/// It is [`wait`](super::wait()) for async code, on any runtime or none, and stands in the same
-/// line: its place is that of the first poll. The result is [`Ok`](WaitResult::Ok) or
-/// [`NotEqual`](WaitResult::NotEqual), never [`TimedOut`](WaitResult::TimedOut): a timer is the
-/// runtime's affair. Put the future under the runtime's own timeout, and drop it when the time is
-/// up.
+/// This is [`wait`](super::wait()) for async code, on any runtime or none. It stands in the same
+/// line, in the place given by its first poll. The result is [`Ok`](WaitResult::Ok) or
+/// [`NotEqual`](WaitResult::NotEqual), never [`TimedOut`](WaitResult::TimedOut), because timers
+/// belong to the runtime. Wrap the future in the runtime's own timeout, which drops it when the
+/// time is up.
 ///
-/// Dropping the future is always fine. If it had been woken and was not polled since, the wake-up
-/// goes to the next in line.
+/// The future can be dropped at any time. If it had been woken and was not polled since, the
+/// wake-up passes to the next waiter in line.
 ///
-/// To hand it to a runtime as a task of its own, move a clone of the array into an `async` block.
+/// To spawn it on a runtime as a task of its own, move a clone of the array into an `async` block.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,11 +49,11 @@ pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> WaitAsync<'_, A> {
     WaitAsync { cell, expected, stage: Stage::New }
 }
 
-/// The future that [`wait_async`] gives.
+/// The future returned by [`wait_async`].
 ///
-/// A future that is neither polled nor dropped after it was woken keeps the wake-up; one that is
-/// forgotten ([`std::mem::forget`]) keeps its place in the line as well, though the cell be freed:
-/// it may then take a wake-up from a cell that comes to lie at the same address.
+/// A future that is neither polled nor dropped after it was woken keeps the wake-up. A future that
+/// is forgotten ([`std::mem::forget`]) also keeps its place in line, even after the cell is freed.
+/// It may then take a wake-up from another cell that is later placed at the same address.
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;
@@ -86,7 +86,7 @@ impl<A: Atomic> Future for WaitAsync<'_, A> {
         let address = Address::of(this.cell);
         let still = || this.cell.load(Ordering::SeqCst) == this.expected;
         let ready = match this.stage {
-            // A look ahead, which saves the lock and the waker; the one that counts is made in
+            // An early check that saves the lock and the waker. The check that counts is made in
             // line.
             Stage::New if !still() => WaitResult::NotEqual,
             Stage::New => match address.stand(Caller::Task(context.waker().clone()), still) {

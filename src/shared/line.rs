@@ -1,19 +1,19 @@
-//! The lines of those who wait: a fixed table of them, found by the address of the cell that is
-//! waited on.
+//! The lines of waiters: a fixed table of queues, found by the address of the cell that is waited
+//! on.
 //!
-//! Cells with different addresses may share a line; each notify passes over the strangers.
-//! Everything about a line stands under its lock, so there is no race to be reasoned about. No user
-//! code runs under it: neither a waker's wake nor its drop.
+//! Cells with different addresses may share a line, so each notify passes over waiters on other
+//! cells. Everything in a line is protected by its lock, so there are no races to reason about. No
+//! user code runs under the lock: neither a waker's `wake` nor its drop.
 //!
-//! Who waits has a number, given in the order of coming. Numbers rise along the line, so a waiter
-//! is found in it by bisection, and no waiter needs a place of its own that both sides write.
+//! Each waiter has a number, given in the order of arrival. Numbers rise along the line, so a
+//! waiter is found by binary search, and no waiter needs memory of its own that both sides write.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
-// Not by `crate::sync`: chaos and models may put a lock there that can't stand in a static.
+// Not from `crate::sync`: in chaos builds and in models its lock cannot be in a static.
 #[cfg(not(corepool_loom))]
 use crate::sync::real::Mutex;
 
@@ -22,14 +22,14 @@ use crate::parker::Parker;
 use crate::sync::Mutex;
 use crate::unwind;
 
-/// How a waiter is told.
+/// How a waiter is called.
 #[derive(Debug)]
 pub(super) enum Caller {
     Thread(Arc<Parker>),
     Task(Waker),
 }
 
-/// A cell's address: what the lines know of it.
+/// The address of a cell, which is all that the lines know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address(usize);
 
@@ -39,11 +39,11 @@ pub(super) struct Number(u64);
 
 #[derive(Debug)]
 struct Line {
-    /// The number of who comes next.
+    /// The number of the next waiter.
     next: Number,
     waiting: VecDeque<Waiter>,
-    /// The tasks that were called and have not seen it yet, each with the number from which on
-    /// waiters came after the call.
+    /// The tasks that were called and have not seen it yet. Each has the number at which the
+    /// waiters that came after the call begin.
     called: BTreeMap<Number, Number>,
 }
 
@@ -63,8 +63,8 @@ impl Address {
         table::line(self.0)
     }
 
-    /// Stands in line if that is still wanted, which is asked under the lock. `still` must be quick
-    /// and ours.
+    /// Joins the line if the wait is still wanted, which `still` checks under the lock. `still`
+    /// must be quick and must not be user code.
     pub(super) fn stand(self, caller: Caller, still: impl FnOnce() -> bool) -> Option<Number> {
         let mut line = self.line().lock();
         if !mutant!("line_second_look") && !still() {
@@ -78,7 +78,7 @@ impl Address {
         Some(number)
     }
 
-    /// Calls at most so many, the longest waiting first, and says how many.
+    /// Calls at most `most` waiters, the longest waiting first, and returns how many it called.
     pub(super) fn call(self, most: usize) -> usize {
         let mut line = self.line().lock();
         let before = line.next;
@@ -90,8 +90,8 @@ impl Address {
         tell(called)
     }
 
-    /// Steps out of the line, for a thread whose time is up. Says whether it still stood there; if
-    /// not, it was called.
+    /// Leaves the line, for a thread whose time is up. Returns whether the thread still stood
+    /// there; if not, it was called.
     #[must_use]
     pub(super) fn step_out(self, number: Number) -> bool {
         let mut line = self.line().lock();
@@ -100,8 +100,8 @@ impl Address {
         waiter.is_some() || mutant!("line_called_unheard")
     }
 
-    /// Asks for a task whether it was called, which is told once; if not, the waker replaces the
-    /// one from before.
+    /// Returns whether a task was called; this is reported once. If it was not called, the waker
+    /// replaces the previous one.
     #[must_use]
     pub(super) fn was_called(self, number: Number, waker: Waker) -> bool {
         let mut line = self.line().lock();
@@ -122,9 +122,9 @@ impl Address {
         called
     }
 
-    /// Gives a task's place up. If the task was called and never saw it, the call goes to the next
-    /// one in line who stood there at the time of the call: later ones were not meant, and must not
-    /// wake without a reason.
+    /// Gives up a task's place. If the task was called and never saw it, the call passes to the
+    /// next waiter that stood in line when the call was made. Later waiters were not meant and must
+    /// not wake without a reason.
     pub(super) fn give_up(self, number: Number) {
         let mut line = self.line().lock();
         if let Some(at) = line.find(number) {
@@ -146,7 +146,7 @@ impl Line {
         Self { next: Number(0), waiting: VecDeque::new(), called: BTreeMap::new() }
     }
 
-    /// Takes at most so many out of the line who wait at the address and have numbers below
+    /// Takes up to `most` waiters out of the line that wait at this address and have numbers below
     /// `before`.
     fn take(&mut self, address: Address, most: usize, before: Number) -> Vec<Caller> {
         let mut taken = Vec::new();
@@ -174,13 +174,14 @@ impl Line {
 }
 
 impl Caller {
-    /// Drops a waker where its panic does no harm.
+    /// Drops a waker and catches its panic.
     fn discard(self) {
         let _quiet = unwind::quietly(|| drop(self));
     }
 }
 
-/// Wakes them in order, each though another one's waker panics. Not under the lock.
+/// Wakes the callers in order, even if one of their wakers panics. Must not be called under the
+/// lock.
 fn tell(called: Vec<Caller>) -> usize {
     let count = called.len();
     for caller in called {
@@ -200,7 +201,7 @@ mod table {
 
     use super::{Line, Mutex};
 
-    /// So many lines. More would only help if many cells were waited on at once.
+    /// The number of lines. More would help only if many cells were waited on at the same time.
     const LINES: usize = 1 << LINES_BITS;
     const LINES_BITS: u32 = 6;
 
@@ -208,14 +209,14 @@ mod table {
         [const { CachePadded::new(Mutex::new(Line::new())) }; LINES];
 
     pub(super) fn line(address: usize) -> &'static Mutex<Line> {
-        // The golden ratio spreads neighbours; the highest bits of the product depend on all bits
-        // of the address.
+        // Multiplying by the golden ratio spreads neighbouring addresses. The highest bits of the
+        // product depend on all bits of the address.
         let spread = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &TABLE[(spread >> (u64::BITS - LINES_BITS)) as usize]
     }
 }
 
-/// A model has one line, which begins anew in each schedule.
+/// A model has a single line, which starts afresh in each schedule.
 #[cfg(corepool_loom)]
 mod table {
     use super::{Line, Mutex};

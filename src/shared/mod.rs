@@ -1,11 +1,11 @@
-//! Memory that many threads read and write, and waiting on one cell of it until somebody says that
-//! it changed.
+//! Shared memory that many threads read and write, and waiting on one cell of it for a
+//! notification.
 //!
-//! It is what `SharedArrayBuffer` and `Atomics` are in JavaScript: [`SharedArray`] is the buffer
-//! together with its typed view, and [`wait`](fn@wait), [`notify`] and [`wait_async`] work on any
-//! atomic integer, in such an array or not.
+//! This is the counterpart of JavaScript's `SharedArrayBuffer` and `Atomics`. [`SharedArray`] is
+//! the buffer together with its typed view. [`wait`](fn@wait), [`notify`] and [`wait_async`] work
+//! on any atomic integer, whether or not it is in such an array.
 //!
-//! [`Counter`] is for what many threads count and few read.
+//! [`Counter`] is for counts that many threads update and few read.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,14 +35,14 @@
 //!
 //! # How it works
 //!
-//! A fixed table of locked lines, found by a cell's address, holds everybody who waits (`line.rs`).
-//! So a cell has no room for its waiters, and costs no more than the integer. The look at the cell
-//! and the step into the line are made under the line's lock; who notifies has changed the cell
-//! before and takes the lock after. So either the change is seen by the look, or the waiter by the
-//! notify.
+//! All waiters stand in a fixed table of locked lines (queues of waiters), which are found by the
+//! address of the cell (`line.rs`). So a cell stores nothing about its waiters and is no larger
+//! than the integer. A waiter checks the cell and joins the line under the line's lock. A notifier
+//! changes the cell first and takes the lock afterwards. So either the waiter sees the change, or
+//! the notifier sees the waiter.
 //!
-//! The table is our own. That of `parking_lot_core` can hold threads only; two tables, one for
-//! threads and one for futures, could not keep one order among all of them.
+//! The table is our own. The one in `parking_lot_core` can hold only threads, and two tables, one
+//! for threads and one for futures, could not keep a single order among all waiters.
 
 mod array;
 mod atomic;

@@ -1,9 +1,9 @@
-//! Models of a line: who waits on a cell is called, once, by the call that was meant for it; no
-//! call is lost.
+//! Models of a line of waiters: each waiter on a cell is called once, by the call meant for it, and
+//! no call is lost.
 //!
-//! In a model all cells share one line, so each call passes over strangers. The cells are the
-//! standard library's, whose accesses loom does not see; it may switch threads before and after
-//! each step that takes the line's lock, and that is where it matters.
+//! In a model all cells share one line, so each call passes over waiters on other cells. The cells
+//! are the standard library's atomics, whose accesses loom does not see. Loom may switch threads
+//! before and after each step that takes the line's lock, and that is where it matters.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -38,7 +38,7 @@ fn poll(future: &mut WaitAsync<'_, Cell>, waker: &Waker) -> Poll<WaitResult> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// A future in line, and the bell that its call rings.
+/// A future that stands in line, and the bell that its call rings.
 fn in_line(cell: &Cell) -> (WaitAsync<'_, Cell>, Arc<Bell>) {
     let bell = Arc::new(Bell::default());
     let mut future = wait_async(cell, 0);
@@ -46,7 +46,7 @@ fn in_line(cell: &Cell) -> (WaitAsync<'_, Cell>, Arc<Bell>) {
     (future, bell)
 }
 
-/// Each schedule has cells of its own, which are freed at its end.
+/// The cells belong to one schedule and are freed at its end.
 fn cells<const N: usize>() -> Arc<[Cell; N]> {
     Arc::new(std::array::from_fn(|_| Cell::new(0)))
 }
@@ -56,7 +56,7 @@ fn calls(cells: &Arc<[Cell; 1]>, most: usize) -> thread::JoinHandle<usize> {
     thread::spawn(move || notify(&cells[0], most))
 }
 
-/// The look at the cell and the step into the line are one for the caller.
+/// For the caller, the check of the cell and the step into the line are one step.
 #[test]
 fn a_value_is_changed_before_the_wait() {
     explore(|| {
@@ -72,7 +72,7 @@ fn a_value_is_changed_before_the_wait() {
         });
         let result = wait(&cells[0], 0, None);
         if result == WaitResult::Ok {
-            // What was done before the call is seen after it.
+            // What was done before the call is visible after it.
             told.with_mut(|_| ());
         }
         let called = caller.join().unwrap();
@@ -117,7 +117,7 @@ fn a_time_is_up_at_the_moment_of_a_call() {
     });
 }
 
-/// A stranger stands between them.
+/// A waiter on another cell stands between the two.
 #[test]
 fn two_calls_reach_two_who_wait() {
     explore(|| {
@@ -133,7 +133,7 @@ fn two_calls_reach_two_who_wait() {
     });
 }
 
-/// A call for many takes who stands there, and no more than it says.
+/// A call for several waiters takes those in line, and no more than it asks for.
 #[test]
 fn a_call_for_two_among_three_while_one_leaves() {
     explore(|| {
@@ -144,7 +144,7 @@ fn a_call_for_two_among_three_while_one_leaves() {
         let caller = calls(&cells, 2);
         drop(leaves);
         assert_eq!(caller.join().unwrap(), 2);
-        // Whether the one that left had been called or not: its call was for one of these.
+        // Whether or not the future that left had been called, its call was for one of these two.
         assert_eq!([rings_second.rings(), rings_third.rings()], [1, 1]);
     });
 }
@@ -163,7 +163,8 @@ fn a_future_dropped_in_line_passes_its_call_on() {
     });
 }
 
-/// Who came after the call was not meant by it, and is not woken when the one who was meant leaves.
+/// A waiter that joined the line after a call was not meant by it, so it is not woken when the
+/// waiter that was meant leaves.
 #[test]
 fn who_comes_after_a_call_is_not_meant() {
     explore(|| {

@@ -1,4 +1,4 @@
-//! Waiting in a thread until a cell is notified, and notifying.
+//! Blocking waits on a cell until it is notified, and `notify` itself.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -19,26 +19,27 @@ use crate::parker::Parker;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitResult {
-    /// The waiter stood in line and was woken by [`notify`]. The cell need not have changed.
+    /// The waiter stood in line and was woken by [`notify`]. The cell has not necessarily changed.
     Ok,
-    /// The cell did not have the expected value, so there was no wait.
+    /// The cell did not have the expected value, so the call did not wait.
     NotEqual,
-    /// The time was up, and nobody had woken the waiter.
+    /// The timeout passed before any call of [`notify`] woke the waiter.
     TimedOut,
 }
 
-/// Blocks the thread for as long as nobody notifies this cell, if it has the expected value; at
-/// most for the timeout, if there is one.
+/// Blocks the thread until this cell is notified, provided that it has the expected value. Gives up
+/// after the timeout, if there is one.
 ///
-/// The look at the cell and the sleep are one step for [`notify`]: who changes the cell and then
-/// notifies either makes this return [`NotEqual`](WaitResult::NotEqual), or wakes it. It does not
-/// wake for any other reason. What was done before the `notify` is seen after an
-/// [`Ok`](WaitResult::Ok).
+/// For [`notify`] the check of the cell and the start of the wait are a single step. A thread that
+/// changes the cell and then notifies either makes this call return
+/// [`NotEqual`](WaitResult::NotEqual) or wakes it. There are no spurious wake-ups. What happened
+/// before the `notify` is visible after an [`Ok`](WaitResult::Ok).
 ///
-/// It works on any atomic of the process, in a [`SharedArray`](super::SharedArray) or not;
-/// different processes do not wake one another. In async code use
-/// [`wait_async`](super::wait_async). A worker that waits here lends its core, as in
-/// [`blocking`](fn@crate::blocking): what notifies may be a task that waits for this worker.
+/// It works on any atomic of this process, whether or not it is in a
+/// [`SharedArray`](super::SharedArray). Different processes do not wake one another. In async code
+/// use [`wait_async`](super::wait_async). A worker that waits here lends its core to a spare
+/// worker, as in [`blocking`](fn@crate::blocking), because the task that will notify may be waiting
+/// for this worker.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -64,14 +65,14 @@ pub fn wait<A: Atomic>(
     timeout: impl Into<Option<Duration>>,
 ) -> WaitResult {
     let still = || cell.load(Ordering::SeqCst) == expected;
-    // A look ahead, which saves the lock and the parker; the one that counts is made in line.
+    // An early check that saves the lock and the parker. The check that counts is made in line.
     if !still() {
         return WaitResult::NotEqual;
     }
     let end = timeout.into().map(clock::after);
-    // Not the thread's own parker: wakers that somebody kept may still give that one tokens. This
-    // one is given its token by the call and by nothing else, so awake means called. It costs
-    // little beside a sleep.
+    // This is not the thread's own parker, because a waker that some code has kept may still give
+    // that one a token. Only the notification gives this parker its token, so a thread that wakes
+    // up was notified. The cost is small compared with a sleep.
     let parker = Arc::new(Parker::new());
     let address = Address::of(cell);
     let Some(number) = address.stand(Caller::Thread(Arc::clone(&parker)), still) else {
@@ -83,12 +84,12 @@ pub fn wait<A: Atomic>(
     WaitResult::Ok
 }
 
-/// Wakes at most `count` of those who wait on this cell, in the order in which they began to wait,
-/// and says how many.
+/// Wakes at most `count` waiters on this cell, in the order in which they began to wait, and
+/// returns how many it woke.
 ///
-/// Threads in [`wait`] and futures of [`wait_async`](super::wait_async) stand in one line.
-/// `usize::MAX` wakes all of them. The cell is not read: change it before. It never blocks for
-/// long, and wakers that panic do no harm to the others or the caller.
+/// Threads in [`wait`] and futures of [`wait_async`] stand in one line. `usize::MAX` wakes all of
+/// them. `notify` does not read the cell: change it first. It never blocks for long, and a waker
+/// that panics does no harm to the other waiters or to the caller.
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;

@@ -1,5 +1,4 @@
-//! The real atomics with something done around each access: what it is the room behind the door
-//! says.
+//! The real atomics with a hook around each access; the build in use defines the hook.
 
 use core::sync::atomic as real;
 use core::sync::atomic::Ordering;
@@ -46,7 +45,7 @@ wrapped!(AtomicU8, u8);
 wrapped!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
 wrapped!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_max, fetch_min);
 
-/// A pointer's turn: the macro's names cannot carry its type parameter.
+/// Written out for pointers, because the macro's names cannot carry the type parameter.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct AtomicPtr<T>(real::AtomicPtr<T>);

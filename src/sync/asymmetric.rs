@@ -1,19 +1,19 @@
-//! An asymmetric fence: the side that passes often pays nothing, and the side that comes rarely
-//! pays for both.
+//! An asymmetric fence: the frequent side pays nothing, and the rare side pays for both.
 //!
-//! Dekker's pattern needs a full fence between the store and the load on either side. The light
+//! Dekker's pattern needs a full fence between the store and the load on both sides. Here the light
 //! side only keeps the compiler from swapping the two. The heavy side asks the kernel
-//! (`membarrier`) to run a full fence on every core that runs a thread of this process. So whatever
-//! the light side does is either before its store is seen, or after it sees the other side's store.
+//! (`membarrier`) to run a full fence on every core that runs a thread of this process. So either
+//! the heavy side sees the light side's store, or the light side's load sees the heavy side's
+//! store.
 //!
-//! Where the kernel can't do that [`is_asymmetric`] says so, and the light side has to run a full
-//! fence by itself. On other systems, and in builds for a model checker, both sides are full
+//! Where the kernel cannot do that, [`is_asymmetric`] returns false and the light side has to run a
+//! full fence itself. On other systems, and in builds for a model checker, both sides are full
 //! fences.
 
 #[cfg(corepool_virtual)]
 pub(crate) use machine::fence::{heavy as heavy_fence, light as light_fence};
 
-/// The virtual machine has the fence.
+/// The virtual machine provides the fence.
 #[cfg(corepool_virtual)]
 pub(crate) fn is_asymmetric() -> bool {
     true
@@ -42,7 +42,7 @@ pub(crate) use by_kernel::{heavy_fence, is_asymmetric, light_fence};
 mod symmetric {
     use crate::sync::{Ordering, fence};
 
-    /// The light side's fence: a full one here.
+    /// The light side's fence, which is a full fence here.
     #[inline(always)]
     pub(crate) fn light_fence() {
         if !mutant!("light_fence") {
@@ -57,7 +57,7 @@ mod symmetric {
         }
     }
 
-    /// Each side has a full fence of its own, so nobody has to add one.
+    /// Both sides already have full fences, so the light side does not have to add one.
     pub(crate) fn is_asymmetric() -> bool {
         true
     }
@@ -76,23 +76,23 @@ mod by_kernel {
     use core::sync::atomic::{Ordering, compiler_fence, fence};
     use std::sync::OnceLock;
 
-    /// Commands of the system call, as the kernel numbers them (`linux/membarrier.h`).
+    /// Commands of the system call, as numbered by the kernel (`linux/membarrier.h`).
     const QUERY: c_int = 0;
     const PRIVATE_EXPEDITED: c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: c_int = 1 << 4;
 
-    /// The light side's fence: it costs nothing, and holds only where [`is_asymmetric`].
+    /// The light side's fence. It costs nothing, and holds only if [`is_asymmetric`] returns true.
     #[inline(always)]
     pub(crate) fn light_fence() {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// The heavy side's fence, for itself and for every running thread of the process.
+    /// The heavy side's fence, for the caller and for every running thread of the process.
     pub(crate) fn heavy_fence() {
-        // The call is a full fence for the caller, but the language does not know that.
+        // The system call is a full fence for the caller, but the memory model does not know that.
         fence(Ordering::SeqCst);
         if is_asymmetric() && membarrier(PRIVATE_EXPEDITED) < 0 {
-            // A forked child is a process of its own, and may have to register anew.
+            // A forked child is a separate process and may have to register again.
             let done =
                 membarrier(REGISTER_PRIVATE_EXPEDITED) == 0 && membarrier(PRIVATE_EXPEDITED) == 0;
             assert!(done, "the kernel refuses a fence that it has promised");
@@ -100,7 +100,8 @@ mod by_kernel {
         fence(Ordering::SeqCst);
     }
 
-    /// Whether the kernel has the fence. If not, the light side has to run a full fence by itself.
+    /// Whether the kernel supports the fence. If not, the light side has to run a full fence
+    /// itself.
     pub(crate) fn is_asymmetric() -> bool {
         static ANSWER: OnceLock<bool> = OnceLock::new();
         *ANSWER.get_or_init(register)
@@ -116,8 +117,7 @@ mod by_kernel {
     /// Negative if the kernel refuses.
     fn membarrier(command: c_int) -> c_long {
         let flags: c_int = 0;
-        // SAFETY: the call reads and writes no memory of this process. All that it does is to order
-        // accesses.
+        // SAFETY: the call reads and writes no memory of this process. It only orders accesses.
         unsafe { libc::syscall(libc::SYS_membarrier, command, flags) }
     }
 }

@@ -1,15 +1,15 @@
 //! Atomics that disturb the schedule: before and after an access they sometimes yield, spin or
 //! sleep.
 //!
-//! A late touch of freed memory or a missing re-check needs an unlucky schedule to show itself. On
-//! two quiet cores that schedule may not come in a day; with noise at every access it comes in
-//! seconds.
+//! A late access to freed memory or a missing re-check shows itself only under an unlucky schedule.
+//! On two quiet cores that schedule may not occur in a day. With disturbances at every access it
+//! occurs in seconds.
 
 use core::cell::Cell;
 use core::time::Duration;
 use std::sync::LazyLock;
 
-/// How many accesses of a thread are its first.
+/// How many of a thread's accesses count as its first ones.
 const FIRST: u32 = 200;
 
 thread_local! {
@@ -17,12 +17,12 @@ thread_local! {
     static ACCESSES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// With `COREPOOL_CHAOS=long` threads lose their core for milliseconds, too, most often when they
-/// have just begun.
+/// With `COREPOOL_CHAOS=long` threads also lose their core for milliseconds, most often when they
+/// have just started.
 static PAUSES: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os("COREPOOL_CHAOS").is_some_and(|noise| noise == "long"));
 
-/// One step of xorshift, seeded by the address of the thread's own state.
+/// One step of xorshift, seeded with the address of the thread's own state.
 fn next() -> u64 {
     STATE
         .try_with(|state| {
@@ -47,7 +47,7 @@ fn pause() {
     }
 }
 
-/// Mostly nothing; now and then a yield, a short spin, rarely a sleep.
+/// Usually does nothing; sometimes yields or spins briefly, and rarely sleeps.
 pub(crate) fn disturb() {
     if *PAUSES {
         pause();
@@ -60,7 +60,7 @@ pub(crate) fn disturb() {
     }
 }
 
-/// Runs one access between two chances of a disturbance.
+/// Makes one access, with a possible disturbance before and after it.
 pub(super) fn around<R>(access: impl FnOnce() -> R) -> R {
     disturb();
     let result = access();

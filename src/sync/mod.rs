@@ -1,18 +1,20 @@
-//! The one door to atomics, cells and locks, so that a model or chaos can stand behind it.
+//! The single import point for atomics, cells and locks, so that a model or chaos can replace them.
 //!
-//! Five rooms lie behind the door. Ordinary builds get the real things, at no cost. Under `--cfg
-//! corepool_loom` every access becomes a step of the model checker. Under `--cfg corepool_chaos`
-//! the real atomics are wrapped so that they sometimes yield, spin or sleep around an access:
-//! schedules that a quiet machine never shows then happen in seconds. Under `--cfg
-//! corepool_shuttle` one access after another is made in an order that a random scheduler chooses:
-//! it knows nothing of weak orderings, which are loom's, but is fast enough for whole pools, and
-//! finds lost wake-ups as deadlocks. Under `--cfg corepool_virtual` the pool runs on virtual cores
-//! in virtual time, and each access costs what the transfer of its cache line would: see
-//! `benches/virtual/README.md`. Only the manifest in that folder builds it.
+//! There are five implementations behind it. Ordinary builds get the real primitives at no cost.
 //!
-//! Modules that take part in a lock-free protocol import from here and from nowhere else. For the
-//! whole pool to run under shuttle, more goes by this door than loom's models need: [`lock`],
-//! [`thread`] and thread-locals, which are the real ones in every other build.
+//! - With `--cfg corepool_loom` every access becomes a step of the model checker.
+//! - With `--cfg corepool_chaos` the real atomics sometimes yield, spin or sleep around an access,
+//!   so schedules that a quiet machine never shows occur in seconds.
+//! - With `--cfg corepool_shuttle` the accesses are made one after another, in an order that a
+//!   random scheduler chooses. Shuttle knows nothing of weak orderings (loom does), but it is fast
+//!   enough for whole pools and finds lost wake-ups as deadlocks.
+//! - With `--cfg corepool_virtual` the pool runs on virtual cores in virtual time, and each access
+//!   costs what the transfer of its cache line would: see `benches/virtual/README.md`. Only the
+//!   manifest in that folder builds it.
+//!
+//! Modules that take part in a lock-free protocol import only from here. To run the whole pool
+//! under shuttle, more has to go through this module than loom's models need: [`lock`], [`thread`]
+//! and thread-locals. In every other build these are the real ones.
 
 #[cfg(any(corepool_chaos, corepool_shuttle))]
 mod around;
@@ -66,8 +68,8 @@ pub(crate) use schedule::{LocalKey, thread_local};
 #[cfg(not(any(corepool_shuttle, corepool_virtual)))]
 pub(crate) use std::{thread::LocalKey, thread_local};
 
-/// A lock that is a real one in every build: for what stands in a static, and for what is never
-/// held over an access of this door.
+/// A lock that is real in every build: for statics, and for locks that are never held during an
+/// access through this module.
 pub(crate) mod real {
     #[cfg(miri)]
     pub(crate) use super::standard::Mutex;
@@ -75,8 +77,8 @@ pub(crate) mod real {
     pub(crate) use parking_lot::Mutex;
 }
 
-/// Locks that no model of loom's sees, and what waits beside them. Those that stand in a static, or
-/// that are never held over an access of this door, may as well be [`real`].
+/// Locks that loom's models do not see, and condition variables for them. A lock that is in a
+/// static, or that is never held during an access through this module, may also be a [`real`] one.
 pub(crate) mod lock {
     #[cfg(corepool_shuttle)]
     pub(crate) use super::schedule::{Condvar, Mutex, MutexGuard};
@@ -88,9 +90,9 @@ pub(crate) mod lock {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 }
 
-/// What takes part in no protocol, and is no step of any model or schedule: statistics and
-/// look-ups. These are the real things in every build but the virtual one, where whatever threads
-/// share has a price.
+/// Primitives that take part in no protocol and are no step of any model or schedule: statistics
+/// and look-ups. They are the real ones in every build except the virtual one, where every shared
+/// access has a cost.
 pub(crate) mod plain {
     #[cfg(miri)]
     pub(crate) use super::standard::{Mutex, RwLock};
@@ -122,7 +124,7 @@ pub(crate) mod thread {
         thread.is_finished()
     }
 
-    /// Shuttle does not say, and a schedule is too short for ended threads to pile up.
+    /// Shuttle cannot tell, and a schedule is too short for ended threads to pile up.
     #[cfg(corepool_shuttle)]
     pub(crate) fn has_ended(_thread: &JoinHandle<()>) -> bool {
         false
@@ -134,13 +136,12 @@ pub(crate) use cell::UnsafeCell;
 #[cfg(corepool_loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
-/// Marks the middle of one half of a store-then-load handshake (Dekker's pattern).
+/// Marks the middle of one side of a store-then-load handshake (Dekker's pattern).
 ///
-/// Both halves write with a `SeqCst` access, come here, and read with a `SeqCst` access. In the
-/// language's memory model the four accesses stand in one total order, so at least one half sees
-/// the other's write, and nothing more is needed: a real build emits no instruction here. Loom
-/// counts `SeqCst` accesses as acquire and release only, so a model gets the fence that says the
-/// same.
+/// Both sides write with a `SeqCst` access, call this, and read with a `SeqCst` access. In the
+/// language's memory model the four accesses have one total order, so at least one side sees the
+/// other's write, and nothing more is needed: a real build emits no instruction here. Loom treats
+/// `SeqCst` accesses only as acquire and release, so a model gets a fence with the same effect.
 #[inline(always)]
 pub(crate) fn handshake() {
     #[cfg(corepool_loom)]
@@ -149,14 +150,14 @@ pub(crate) fn handshake() {
     }
 }
 
-/// An access's ordering, and the weaker one that it has when a bug is planted (see
+/// Returns an access's ordering, or the weaker one that it has when a bug is planted (see
 /// `ci/mutants.sh`).
 #[inline(always)]
 pub(crate) const fn planted(mutant: bool, order: Ordering, weaker: Ordering) -> Ordering {
     if mutant { weaker } else { order }
 }
 
-/// Tells the processor that this is a spin loop; models and schedules take it as a yield.
+/// Tells the processor that this is a spin loop. Models and schedules treat it as a yield.
 #[inline]
 pub(crate) fn spin_loop() {
     #[cfg(corepool_loom)]
@@ -171,7 +172,8 @@ pub(crate) fn spin_loop() {
 
 #[cfg(not(corepool_loom))]
 mod cell {
-    /// `core`'s cell behind loom's face, so that the model sees each access as a read or a write.
+    /// `core`'s cell with loom's interface, so that the model sees each access as a read or a
+    /// write.
     #[derive(Debug)]
     #[repr(transparent)]
     pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);

@@ -1,9 +1,9 @@
-//! Loom's atomics and locks under the names the rest of the crate uses, and the way to run a model.
+//! Loom's atomics and locks under the names used by the rest of the crate, and how to run a model.
 
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 pub(crate) use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-/// Loom's mutex with the face of `parking_lot`'s: no poisoning.
+/// Loom's mutex with the interface of `parking_lot`'s: no poisoning.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -27,7 +27,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Loom's, without poisoning as well.
+/// Loom's `RwLock`, also without poisoning.
 #[derive(Debug)]
 pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
 
@@ -54,17 +54,18 @@ thread_local! {
 
 /// Runs a model through all its schedules. All models start here.
 ///
-/// Loom reports a race by a panic in the thread that runs into it. Our own code catches the panics
-/// of user code, and would catch that one too; so each panic is noted where it begins, and a model
-/// that has seen one fails. A model's own panics are thrown by `resume_unwind`, which is not noted.
+/// Loom reports a race by a panic in the thread that runs into it. Our own code catches panics of
+/// user code and would also catch that one. So each panic is recorded where it begins, and a model
+/// that has seen one fails. A model's own panics are raised with `resume_unwind`, which is not
+/// recorded.
 #[cfg(test)]
 pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
     note_panics();
     loom::model(move || check(&model));
 }
 
-/// As [`explore`], but with at most two preemptions: for a model that takes minutes with three. Its
-/// docs say when it was run with three.
+/// As [`explore`], but with at most two preemptions, for models that take minutes with three. The
+/// model's docs say when it was run with three.
 #[cfg(test)]
 pub(crate) fn explore_shallow(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

@@ -1,12 +1,12 @@
-//! Shuttle's room: every access is a place where its scheduler may let another thread go on.
+//! Shuttle's implementation: at every access its scheduler may switch to another thread.
 //!
-//! The atomics are the real ones. Shuttle runs all threads of a schedule as coroutines on one
-//! thread of the system, so a real access after a chance to switch is what its own atomics amount
-//! to; and real ones can stand in statics, and outlive a schedule. Locks, condition variables,
-//! threads and thread-locals are shuttle's: a real lock would hang the one thread.
+//! The atomics are the real ones. Shuttle runs all threads of a schedule as coroutines on a single
+//! system thread, so a real access after a possible switch is equivalent to shuttle's own atomics.
+//! In addition, real atomics can be in statics and outlive a schedule. Locks, condition variables,
+//! threads and thread-locals are shuttle's, because a real lock would block the single thread.
 //!
-//! What knows the time does not run by the real clock: see `clock.rs`. A wait with an end gives up
-//! when the dice say so.
+//! Code that uses the time does not run by the real clock: see `clock.rs`. A wait with a deadline
+//! gives up at random.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -21,24 +21,27 @@ mod explore;
 #[cfg(test)]
 pub(crate) use explore::explore;
 
-/// Lets the scheduler choose who goes on, then makes the access.
+/// Lets the scheduler choose which thread continues, then makes the access.
 ///
-/// Not while a panic unwinds: to all coroutines on this thread it would seem to be theirs.
+/// It does not switch while a panic unwinds, because all coroutines on this thread would take the
+/// panic for theirs.
 pub(super) fn around<R>(access: impl FnOnce() -> R) -> R {
     if !std::thread::panicking() && shuttle::current::get_current_task().is_some() {
-        // Shuttle knows no time: a sleep is a chance to switch, and no more. `yield_now` would say
-        // besides that this thread waits for others, and be held against it.
+        // Shuttle does not model time, so a sleep is only a chance to switch. `yield_now` would
+        // also tell the scheduler that this thread waits for others, and the scheduler would favour
+        // the others.
         shuttle::thread::sleep(Duration::ZERO);
     }
     access()
 }
 
-/// A throw of the dice, which belongs to the schedule: a replay throws the same.
+/// Returns true with a chance of one in `sides`. The randomness belongs to the schedule: a replay
+/// draws the same.
 pub(crate) fn one_in(sides: u32) -> bool {
     shuttle::rand::thread_rng().gen_range(0..sides) == 0
 }
 
-/// Whether a wait with an end gives up now. If so, it is that time.
+/// Whether a wait with a deadline gives up now. If so, the clock advances to the deadline.
 pub(crate) fn gives_up(end: Instant) -> bool {
     let is_over = crate::clock::now() >= end || one_in(4);
     if is_over {
@@ -47,14 +50,14 @@ pub(crate) fn gives_up(end: Instant) -> bool {
     is_over
 }
 
-/// Shuttle's mutex with the face of `parking_lot`'s: no poisoning.
+/// Shuttle's mutex with the interface of `parking_lot`'s: no poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
 #[derive(Debug)]
 pub(crate) struct MutexGuard<'lock, T> {
     lock: &'lock shuttle::sync::Mutex<T>,
-    /// None only while its owner waits.
+    /// `None` only while its owner waits.
     held: Option<shuttle::sync::MutexGuard<'lock, T>>,
 }
 
@@ -87,7 +90,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// Shuttle's condition variable with the face of `parking_lot`'s.
+/// Shuttle's condition variable with the interface of `parking_lot`'s.
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(shuttle::sync::Condvar);
 
@@ -120,8 +123,8 @@ impl Condvar {
         }
     }
 
-    /// Comes back now and then though nobody called, as its callers allow: shuttle has no wait with
-    /// an end.
+    /// Sometimes returns without a notification, which its callers allow, because shuttle has no
+    /// wait with a deadline.
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, end: Instant) -> TimedOut {
         drop(guard.held.take());
         shuttle::thread::yield_now();
@@ -138,7 +141,7 @@ impl Condvar {
     }
 }
 
-/// Shuttle's thread-local with the whole face of the standard library's, as far as it is used here.
+/// Shuttle's thread-local with those methods of the standard library's that are used here.
 pub(crate) struct LocalKey<T: 'static>(pub(crate) &'static shuttle::thread::LocalKey<T>);
 
 impl<T: 'static> LocalKey<T> {

@@ -1,8 +1,8 @@
-//! The standard library's locks with the face of `parking_lot`'s, for Miri.
+//! The standard library's locks with the interface of `parking_lot`'s, for Miri.
 //!
-//! `parking_lot` keeps addresses as numbers, and makes pointers of them again. Tree Borrows refuses
-//! that, and Stacked Borrows checks less where it is allowed. These locks make no such casts, so
-//! Miri checks all that it can.
+//! `parking_lot` stores addresses as integers and turns them back into pointers. Tree Borrows
+//! rejects that, and Stacked Borrows checks less where it is allowed. These locks make no such
+//! casts, so Miri checks everything that it can.
 #![forbid(unsafe_code)]
 
 use core::ops::{Deref, DerefMut};
@@ -16,7 +16,7 @@ pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
 #[derive(Debug)]
 pub(crate) struct MutexGuard<'lock, T> {
-    /// None only while its owner waits.
+    /// `None` only while its owner waits.
     held: Option<sync::MutexGuard<'lock, T>>,
 }
 

@@ -1,11 +1,11 @@
-//! Threads that do what the timer's thread must not: call the user's code, which may take its time
-//! or wait for ever.
+//! Couriers: threads that call user code for the timer's thread, because user code may be slow or
+//! never return.
 //!
 //! The timer's thread only looks at the clock, marks tokens as ended and claims tasks. What follows
-//! from that is an errand: a waker is woken, a closure is dropped. A courier runs one errand after
-//! another. While one of them is stuck in the user's code the others run what waits behind it, and
-//! if all are stuck the timer's thread starts another, one a [`MOMENT`] at most. So errands that
-//! are quick share one thread, and each that is stuck costs a thread of its own, up to [`MOST`].
+//! from that is an errand: a waker is woken or a closure is dropped. A courier runs one errand
+//! after another. While one courier is stuck in user code, the others run the errands behind it. If
+//! all are stuck, the timer's thread starts another one, at most one in each [`MOMENT`]. So quick
+//! errands share one thread, and each stuck errand costs a thread of its own, up to [`MOST`].
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -18,36 +18,36 @@ use crate::sync::lock::{Condvar, Mutex, MutexGuard};
 use crate::sync::thread;
 use crate::unwind::{self, AbortOnPanic};
 
-/// Something that may call the user's code.
+/// A job that may call user code.
 pub(crate) type Errand = Box<dyn FnOnce() + Send>;
 
-/// So many couriers may be stuck before an errand has to wait for one of them.
+/// How many couriers may be stuck before an errand has to wait for one of them.
 const MOST: usize = 64;
-/// All couriers are stuck if none has begun an errand for so long though some wait.
+/// All couriers count as stuck if none has started an errand for this long although errands wait.
 const MOMENT: Duration = Duration::from_millis(1);
-/// The time between two looks where no courier more is to be had.
+/// The time between two checks when no further courier can be started.
 const LONG: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 pub(super) struct Couriers {
     state: Mutex<State>,
-    /// An errand has come.
+    /// Notified when an errand has arrived.
     called: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     errands: VecDeque<Errand>,
-    /// How many couriers there are, and how many of them have nothing to do.
+    /// How many couriers exist, and how many of them have nothing to do.
     threads: usize,
     idle: usize,
-    /// There are as many as there may be, or the system refused the last one.
+    /// The maximum number of couriers exists, or the system refused the last one.
     is_full: bool,
-    /// How many errands were begun.
+    /// How many errands were started.
     begun: u64,
 }
 
-/// When to look whether the couriers get on, and how far they had come.
+/// When to check whether the couriers make progress, and how far they had come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
     pub(super) when: Instant,
@@ -55,7 +55,8 @@ pub(super) struct Watch {
 }
 
 impl Couriers {
-    /// Takes the errands. Gives when to [look](Self::look_after) whether they get on.
+    /// Accepts the errands. Returns when to [check](Self::look_after) whether the couriers make
+    /// progress.
     pub(super) fn send(
         &'static self,
         errands: impl IntoIterator<Item = Errand>,
@@ -75,8 +76,8 @@ impl Couriers {
         Some(state.watch(now))
     }
 
-    /// Starts another courier if errands wait and all couriers are stuck. Gives when to look again,
-    /// if that is needed.
+    /// Starts another courier if errands wait and all couriers are stuck. Returns when to check
+    /// again, if that is needed.
     pub(super) fn look_after(&'static self, watch: Watch, now: Instant) -> Option<Watch> {
         let mut state = self.state.lock();
         if state.errands.is_empty() {
@@ -90,7 +91,7 @@ impl Couriers {
         Some(state.watch(now))
     }
 
-    /// If the system refuses the thread, the next look tries again.
+    /// If the system refuses the thread, the next check tries again.
     fn start(&'static self, state: &mut State) {
         let thread = || thread::Builder::new().name("corepool-errand".to_owned());
         state.is_full = state.threads >= MOST || thread().spawn(|| self.run()).is_err();
@@ -99,7 +100,7 @@ impl Couriers {
         }
     }
 
-    /// The whole life of a courier.
+    /// A courier's main function.
     fn run(&self) {
         let _abort = AbortOnPanic;
         heritage::take_after_first_thread();
@@ -108,8 +109,8 @@ impl Couriers {
         }
     }
 
-    /// Waits for an errand. `None` if the courier is to end: there was none for a while, or another
-    /// one waits already.
+    /// Waits for an errand. Returns `None` if the courier should end, because there was no errand
+    /// for a while or another courier is already idle.
     fn next(&self) -> Option<Errand> {
         let mut state = self.state.lock();
         let end = clock::after(LINGER);
@@ -123,8 +124,8 @@ impl Couriers {
         state.errands.pop_front()
     }
 
-    /// Says whether to wait on. One idle courier is enough: the others were there because it had
-    /// been stuck.
+    /// Returns whether to keep waiting. One idle courier is enough; the others were only needed
+    /// because it had been stuck.
     fn wait(&self, state: &mut MutexGuard<'_, State>, end: Instant) -> bool {
         if state.idle > 0 {
             return false;

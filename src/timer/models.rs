@@ -1,5 +1,5 @@
-//! Models of the timer: an alarm is set or called off while the thread lies down; time stands still
-//! meanwhile.
+//! Models of the timer: an alarm is set or cancelled while the thread goes to sleep. Time does not
+//! advance in a model.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sync::explore;
 const HOUR: Duration = Duration::from_secs(3600);
 
 loom::lazy_static! {
-    // A timer of each schedule's own.
+    // Each schedule has its own timer.
     static ref TIMER: Timer = Timer::new(std::process::id());
 }
 
@@ -34,13 +34,14 @@ fn bell() -> (Arc<Counts>, Arc<Counts>) {
     (Arc::clone(&bell), bell)
 }
 
-/// The thread is under way, so that no real one is started.
+/// The thread counts as running, so that no real one is started.
 fn timer() -> &'static Timer {
     TIMER.agenda.lock().thread = Thread::Awake;
     &TIMER
 }
 
-/// `Timer::run`, at that time, until it sleeps no longer than that.
+/// The same steps as `Timer::run`, at the time `now`, until the next sleep ends no later than
+/// `until`.
 fn serve(timer: &'static Timer, now: Instant, until: Instant) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         loop {
@@ -56,7 +57,7 @@ fn serve(timer: &'static Timer, now: Instant, until: Instant) -> thread::JoinHan
     })
 }
 
-/// The thread sleeps for an hour, or is about to, when one that is due is set.
+/// The thread sleeps for an hour, or is about to, when an alarm is set that is due now.
 #[test]
 fn an_alarm_is_set_while_the_thread_lies_down() {
     explore(|| {
@@ -65,7 +66,7 @@ fn an_alarm_is_set_while_the_thread_lies_down() {
         let later = timer.set(now + HOUR, far.0);
         let thread = serve(timer, now, now + LINGER);
         let alarm = timer.set(now, soon);
-        // With that one gone there is only the rest.
+        // Once this alarm is gone, only the rest remains.
         drop(later);
         thread.join().unwrap();
         assert_eq!(rings.0.load(SeqCst), 1);
@@ -73,7 +74,7 @@ fn an_alarm_is_set_while_the_thread_lies_down() {
     });
 }
 
-/// With nothing left to time the thread does not sleep on for the hour that the last alarm had.
+/// With nothing left to time, the thread does not sleep on for the hour of the last alarm.
 #[test]
 fn the_last_alarm_is_called_off_while_the_thread_lies_down() {
     explore(|| {
@@ -87,7 +88,7 @@ fn the_last_alarm_is_called_off_while_the_thread_lies_down() {
     });
 }
 
-/// It rings or not; either way its bell is gone, and nothing is left in the tree.
+/// It rings or it does not. Either way its bell is dropped, and nothing is left in the tree.
 #[test]
 fn an_alarm_is_called_off_at_the_moment_when_it_rings() {
     explore(|| {
@@ -103,7 +104,7 @@ fn an_alarm_is_called_off_at_the_moment_when_it_rings() {
     });
 }
 
-/// Whichever of the two comes first, the thread sees both.
+/// Whichever alarm is set first, the thread sees both.
 #[test]
 fn two_alarms_are_set_at_once() {
     explore(|| {

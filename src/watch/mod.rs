@@ -1,21 +1,21 @@
-//! Who of many has settled: a waker for each of them, in one piece of memory, or a few as the
-//! number grows.
+//! Watches which of many tasks have settled: a waker for each task, in one block of memory or a few
+//! as the number grows.
 //!
-//! Each task's waker points to a slot of its own. Woken, it puts the slot on a list and wakes
-//! whoever waits for the whole. So the waiter takes what has settled, in the order of settling, and
-//! never looks at the rest.
+//! Each task's waker points to a slot of its own. When it is woken, it puts the slot on a list and
+//! wakes the thread or future that waits for the whole set. So the waiter takes what has settled,
+//! in the order of settling, and never looks at the other tasks.
 //!
-//! The list is pushed by many and taken as a whole by one, so there is no ABA. A push that comes
-//! after the taker's last look finds the waiter's waker: the taker leaves that before it looks
-//! (`Watch::wait`).
+//! Many threads push to the list, and one thread takes it as a whole, so there is no ABA problem. A
+//! push that comes after the taker's last check finds the waiter's waker, because the taker stores
+//! its waker before it checks (`Watch::wait`).
 //!
-//! **A slot may be used again** for another task, while a waker of the one before still exists.
-//! That waker may be woken late. Then the slot is on the list for nothing: whoever takes it must be
-//! ready to find its task unsettled. It may also be on the list already when the new task settles.
-//! Then nobody puts it there again, and nobody has to: both wakers exchange the slot's `listed`,
-//! and so does the taker, before it looks at the task. Whichever waker comes before the taker's
-//! exchange is seen by the taker, with all that its task did; one that comes after finds the slot
-//! off the list.
+//! **A slot may be reused** for another task while a waker of the previous task still exists. That
+//! waker may be woken late. The slot is then on the list without cause, so the taker must be
+//! prepared to find its task unsettled. The slot may also be on the list already when the new task
+//! settles. Then the new waker does not put it there again, and does not need to: both wakers
+//! exchange the slot's `listed`, and so does the taker before it looks at the task. If a waker
+//! comes before the taker's exchange, the taker sees it and everything that its task did. If it
+//! comes after, it finds the slot off the list.
 
 mod block;
 #[cfg(all(test, corepool_loom))]
@@ -27,19 +27,19 @@ use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake, planted};
 use crate::unwind;
 use block::{Block, Slot};
 
-/// The end of the list.
+/// Marks the end of the list.
 const END: u32 = u32::MAX;
 
-/// Watches so many tasks.
+/// Watches a number of tasks.
 pub(crate) struct Watch {
     first: Block,
-    /// What was added, each at least as large as all before it.
+    /// The blocks that were added later. Each is at least as large as all before it together.
     more: Vec<Block>,
 }
 
 impl Watch {
     /// # Panics
-    /// For four thousand million handles.
+    /// If `slots` is `u32::MAX` or more.
     pub(crate) fn new(slots: usize) -> Self {
         Self { first: Block::first(number(slots)), more: Vec::new() }
     }
@@ -49,10 +49,10 @@ impl Watch {
         self.last().end() as usize
     }
 
-    /// Makes room for so many in all; at least twice as many as before, if it is too small.
+    /// Makes room for `slots` tasks in all. If there is too little room, it at least doubles.
     ///
     /// # Panics
-    /// For four thousand million handles.
+    /// If `slots` is `u32::MAX` or more.
     pub(crate) fn grow(&mut self, slots: usize) {
         let now = self.slots();
         if slots > now {
@@ -61,22 +61,22 @@ impl Watch {
         }
     }
 
-    /// The waker of one task.
+    /// Returns the waker for one task.
     pub(crate) fn waker(&self, number: usize) -> Waker {
         assert!(number < self.slots(), "there is a slot for each handle");
         let (block, index) = self.place(number as u32);
         block.waker(index)
     }
 
-    /// Takes all that has settled since the last time, in that order.
+    /// Takes everything that has settled since the last call, in the order of settling.
     pub(crate) fn take(&self, mut each: impl FnMut(usize)) {
-        // Acquire, partner of the push: whoever settled did it before.
+        // Acquire, partner of the push: what a task did before it settled is visible here.
         let mut next = self.list().newest.swap(END, Ordering::SeqCst);
-        // The newest comes first; turned round it is the order of settling.
+        // The newest slot comes first. Reversing the list gives the order of settling.
         let mut oldest = END;
         while next != END {
             let slot = self.slot(next);
-            // ORDERING: the list is this thread's now.
+            // ORDERING: the list now belongs to this thread.
             let older = slot.older.load(Ordering::Relaxed);
             slot.older.store(oldest, Ordering::Relaxed);
             oldest = next;
@@ -92,18 +92,18 @@ impl Watch {
         }
     }
 
-    /// Tells whether nothing has settled since the last time, as far as can be seen: to pause a
-    /// while before a sleep.
+    /// Returns whether nothing seems to have settled since the last call of `take`. It is a hint,
+    /// for a short pause before a sleep.
     pub(crate) fn is_quiet(&self) -> bool {
         // ORDERING: a hint; `take` acquires.
         self.list().newest.load(Ordering::Relaxed) == END
     }
 
-    /// Leaves the waker of who waits. Says whether something has settled already: then nobody may
-    /// wake it.
+    /// Stores the waiter's waker. Returns whether something has settled already; in that case the
+    /// waker may never be woken.
     pub(crate) fn wait(&self, waker: &Waker) -> bool {
         let list = self.list();
-        // User code, without the lock: the clone, and the drop of the one before.
+        // User code, so it runs without the lock: the clone, and the drop of the previous waker.
         let waker = waker.clone();
         let old = list.waiter.lock().replace(waker);
         drop(old);
@@ -127,8 +127,8 @@ impl Watch {
         block.slot(index)
     }
 
-    /// The block that has this number, and the index there. The last block has at least half of
-    /// all.
+    /// The block that contains this number, and the index in it. The last block holds at least half
+    /// of all slots.
     fn place(&self, number: u32) -> (&Block, u32) {
         let later = self.more.iter().rev().find(|block| block.start() <= number);
         let block = later.unwrap_or(&self.first);
@@ -139,7 +139,8 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let waiter = self.list().waiter.lock().take();
-        // User code, without the lock, and nobody is to see it panic: a result may be under way.
+        // User code, so it runs without the lock. Its panic is caught, because a result may be on
+        // its way to the caller.
         unwind::quietly(|| drop(waiter));
     }
 }
@@ -149,7 +150,8 @@ fn number(slots: usize) -> u32 {
     slots.expect("less than 4,294,967,295 handles are watched")
 }
 
-/// What was woken, and who waits for that. It lies in the first block; the others know the way.
+/// What was woken, and who waits for it. The list is in the first block; the other blocks point to
+/// that block.
 struct List {
     /// The slot that was put on the list last.
     newest: AtomicU32,
@@ -166,7 +168,7 @@ impl List {
         }
     }
 
-    /// The task of this slot has settled.
+    /// Called when the task of this slot has settled.
     fn wake(&self, slot: &Slot, number: u32) {
         if !slot.put_on() {
             return;
@@ -179,12 +181,12 @@ impl List {
     }
 
     fn push(&self, slot: &Slot, number: u32) {
-        // ORDERING: tried again if it is old.
+        // ORDERING: the exchange is retried if this value is stale.
         let mut newest = self.newest.load(Ordering::Relaxed);
         loop {
             // ORDERING: published by the exchange.
             slot.older.store(newest, Ordering::Relaxed);
-            // SeqCst: against `wait`, which stores that it waits and then looks at the list.
+            // SeqCst, to pair with `wait`, which stores that it waits and then checks the list.
             let push =
                 self.newest.compare_exchange(newest, number, Ordering::SeqCst, Ordering::Relaxed);
             match push {
@@ -196,7 +198,7 @@ impl List {
 
     #[cold]
     fn wake_waiter(&self) {
-        // Once: until it waits again nobody needs to.
+        // Only once: no further wake-up is needed until the waiter waits again.
         if self.waits.swap(false, Ordering::SeqCst) {
             let waiter = self.waiter.lock().take();
             if let Some(waiter) = waiter {
@@ -207,18 +209,18 @@ impl List {
 }
 
 impl Slot {
-    /// Says whether it was not on the list before.
+    /// Marks the slot as listed. Returns whether it was not on the list before.
     fn put_on(&self) -> bool {
-        // ORDERING: release what the task did, for the taker whose exchange comes next, though it
-        // may be another waker that pushes the slot; acquire, partner of `take_off`: the link may
-        // be written again.
+        // ORDERING: release what the task did, for the taker whose exchange comes next, even if
+        // another waker pushes the slot; acquire, partner of `take_off`: the link may be written
+        // again.
         let order = planted(mutant!("watch_listed_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
         !self.listed.swap(true, order) || mutant!("watch_listed_twice")
     }
 
     fn take_off(&self) {
-        // ORDERING: acquire what every waker's task did that found the slot listed; release the
-        // link, which the next one writes.
+        // ORDERING: acquire what the tasks did whose wakers found the slot listed; release the
+        // link, which the next waker writes.
         let order = planted(mutant!("watch_taken_unacquired"), Ordering::AcqRel, Ordering::Release);
         self.listed.swap(false, order);
     }

@@ -1,4 +1,4 @@
-//! Models of a watch: tasks settle while somebody waits for them, or gives up.
+//! Models of a watch: tasks settle while a thread waits for them or gives up.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::Watch;
 use crate::parker::Parker;
 use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
 
-/// What each task has done before it settled.
+/// What each task did before it settled.
 type Done = Arc<[UnsafeCell<()>]>;
 
 fn done(tasks: usize) -> Done {
     (0..tasks).map(|_| UnsafeCell::new(())).collect()
 }
 
-/// A task that settles, on a thread of its own.
+/// A task that settles on a thread of its own.
 fn settle(watch: &Watch, done: &Done, number: usize) -> thread::JoinHandle<()> {
     let (waker, done) = (watch.waker(number), Arc::clone(done));
     thread::spawn(move || {
@@ -26,7 +26,7 @@ fn settle(watch: &Watch, done: &Done, number: usize) -> thread::JoinHandle<()> {
     })
 }
 
-/// `Promise::wait`, for so many. Each is seen once.
+/// The same steps as `Promise::wait`, for this many tasks. Each task is seen once.
 fn wait(watch: &Watch, done: &Done, tasks: usize) {
     let parker = Arc::new(Parker::new());
     let waker = Waker::from(Arc::clone(&parker));
@@ -57,7 +57,7 @@ fn who_waits_sees_each_of_two_tasks_settle() {
     });
 }
 
-/// The last of the three frees the memory.
+/// The last of the three owners frees the memory.
 #[test]
 fn who_waits_leaves_while_tasks_settle() {
     explore(|| {
@@ -68,7 +68,7 @@ fn who_waits_leaves_while_tasks_settle() {
     });
 }
 
-/// A waker that is woken twice puts its slot on the list once at a time.
+/// A waker that is woken twice puts its slot on the list only once at a time.
 #[test]
 fn a_task_that_wakes_twice_is_on_the_list_once() {
     explore(|| {
@@ -82,7 +82,7 @@ fn a_task_that_wakes_twice_is_on_the_list_once() {
     });
 }
 
-/// The second one's slot lies in a block that was added later.
+/// The second task's slot is in a block that was added later.
 fn grown() -> Watch {
     let mut watch = Watch::new(1);
     watch.grow(2);
@@ -99,7 +99,7 @@ fn who_waits_sees_tasks_of_two_blocks_settle() {
     });
 }
 
-/// The later block's last owner frees the first one too, if that has no other.
+/// The later block's last owner also frees the first block, if that has no other owner.
 #[test]
 fn who_waits_leaves_while_a_task_of_the_later_block_settles() {
     explore(|| {
@@ -110,7 +110,7 @@ fn who_waits_leaves_while_a_task_of_the_later_block_settles() {
     });
 }
 
-/// A waker of the task before is woken late, when the slot is another task's already.
+/// A waker of the previous task is woken late, when the slot already belongs to another task.
 #[test]
 fn a_late_waker_does_not_hide_the_next_task_of_its_slot() {
     explore(|| {

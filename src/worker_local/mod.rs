@@ -1,10 +1,10 @@
-//! One value for each worker: made when it is first wanted there, and dropped on the worker's
+//! One value for each worker, created on first use on that worker and dropped on the worker's
 //! thread.
 //!
-//! Each worker's thread has a number, and each local a table of shelves by these numbers. So a
-//! worker finds its shelf without a lock. A shelf holds the values that are not in use: `with`
-//! takes one out and puts it back. The shelf's lock is only for those who take the values of all
-//! threads. No user code runs under it: no maker, no drop.
+//! Each worker thread has a number, and each local has a table of shelves indexed by that number.
+//! So a worker finds its shelf without a lock. A shelf holds the values that are not in use: `with`
+//! takes one out and puts it back. The shelf's lock matters only for calls that take the values of
+//! all threads. No user code runs under it: neither the closure that creates a value nor a drop.
 #![forbid(unsafe_code)]
 
 mod shelf;
@@ -18,19 +18,19 @@ use std::sync::Arc;
 use crate::unwind;
 use shelf::{Home, Shelf, drop_each};
 
-/// A value for each worker, made on the worker that first wants it.
+/// A value for each worker, created by the worker that first needs it.
 ///
-/// Use it for what is costly to make and can't be shared: a compressor, a scratch buffer, a random
-/// number generator. Share it by reference, in an [`Arc`], or in a static
-/// [`LazyLock`](std::sync::LazyLock); any number of pools may use the same one, and each of their
-/// workers has its own value.
+/// Use it for values that are expensive to create and cannot be shared: a compressor, a scratch
+/// buffer, a random number generator. Share it by reference, in an [`Arc`], or in a static
+/// [`LazyLock`](std::sync::LazyLock). Any number of pools may use the same `WorkerLocal`, and each
+/// of their workers has its own value.
 ///
-/// Threads that are no workers, such as one that calls `join` or `map` from outside, take a value
-/// from a common stock and put it back.
+/// Threads that are not workers, such as a thread that calls `join` or `map` from outside, take a
+/// value from a common stock and put it back.
 ///
-/// **When values are dropped.** A worker's are dropped on its thread when that ends: in the
-/// shutdown of its pool, or after [`end_worker`](crate::TaskContext::end_worker). Dropping the
-/// `WorkerLocal` drops all that are left, there and then. A panic in such a drop goes no further.
+/// **When values are dropped.** A worker's values are dropped on its thread when the thread ends:
+/// in the shutdown of its pool, or after [`end_worker`](crate::TaskContext::end_worker). Dropping
+/// the `WorkerLocal` drops all remaining values immediately. A panic in such a drop is caught.
 ///
 /// ```
 /// use corepool::{WorkerLocal, WorkerPool};
@@ -55,7 +55,7 @@ pub struct WorkerLocal<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> WorkerLocal<T> {
-    /// Makes a local without values; each is made by this closure, on the thread that wants it.
+    /// Creates a local without values. The closure creates each value, on the thread that needs it.
     ///
     /// ```
     /// use std::sync::LazyLock;
@@ -71,15 +71,17 @@ impl<T: Send + 'static> WorkerLocal<T> {
         Self { home: Arc::new(Home::new()), make: Box::new(make) }
     }
 
-    /// Lends the closure this worker's value. Never blocks.
+    /// Calls the closure with this worker's value. Never blocks.
     ///
-    /// A call inside the closure, direct or by a task or a part of a fork-join call that this
-    /// thread runs while the closure waits, gets another value. It is kept as well, so a worker has
-    /// as many as were ever in use on it at a time.
+    /// A nested call gets another value. A call is nested if the closure makes it directly, or if a
+    /// task or a part of a fork-join call makes it that this thread runs while the closure waits.
+    /// The other value is kept as well, so a worker has as many values as it ever used at the same
+    /// time.
     ///
     /// # Panics
-    /// With what the closure or the maker panics with. If it is the closure, the value is dropped
-    /// and not used again, for it may be half changed; the next call makes a new one.
+    /// Resumes a panic of the closure, or of the closure that creates the value. If the closure
+    /// panics, the value is dropped, because it may be half changed; the next call creates a new
+    /// one.
     ///
     /// ```
     /// let counts = corepool::WorkerLocal::new(|| 0);
@@ -101,17 +103,17 @@ impl<T: Send + 'static> WorkerLocal<T> {
                 result
             }
             Err(payload) => {
-                // A second panic, in the drop, would end the process.
+                // A second panic, in the drop, would abort the process.
                 unwind::quietly(|| drop(value));
                 resume_unwind(payload)
             }
         }
     }
 
-    /// Takes out all values that are not in use just now, of all threads.
+    /// Takes out the values of all threads that are not in use at the moment.
     ///
-    /// Use it to collect what the workers have gathered, once the work is done. Values come in no
-    /// special order. Those of threads that have ended are gone.
+    /// Use it to collect what the workers have gathered once the work is done. The values come in
+    /// no particular order. Those of threads that have ended are gone.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(2)?;
@@ -125,7 +127,7 @@ impl<T: Send + 'static> WorkerLocal<T> {
         self.home.take_all().into_iter().map(|value| *value).collect()
     }
 
-    /// The calling thread's shelf: its own if it is a worker, the common one if not.
+    /// The calling thread's shelf: its own if it is a worker, the common one otherwise.
     #[inline]
     fn shelf(&self) -> &Shelf<T> {
         match signed::number() {
@@ -151,6 +153,6 @@ impl<T: Send + 'static> fmt::Debug for WorkerLocal<T> {
     }
 }
 
-// A value that a panic may have left half changed is never seen again.
+// A value that a panic may have left half changed is never used again.
 impl<T: Send + 'static> UnwindSafe for WorkerLocal<T> {}
 impl<T: Send + 'static> RefUnwindSafe for WorkerLocal<T> {}

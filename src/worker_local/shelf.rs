@@ -1,4 +1,4 @@
-//! The shelves of one local: the values that are not in use, by the thread that they belong to.
+//! The shelves of one local: the values that are not in use, grouped by the thread they belong to.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Weak};
@@ -12,23 +12,23 @@ use crate::unwind;
 
 /// All shelves of a local.
 pub(super) struct Home<T> {
-    /// By the worker's number; one whose thread has ended passes to the next that gets the number,
-    /// empty.
+    /// Indexed by the worker's number. When a thread ends, its shelf is emptied and passes to the
+    /// next thread that gets the number.
     workers: Table<Shelf<T>>,
-    /// For threads that are no workers.
+    /// For threads that are not workers.
     common: Shelf<T>,
 }
 
-/// The values of one local on one thread that are not in use. Whoever uses one has moved it out, so
-/// that nobody else can come upon it.
+/// The values of one local on one thread that are not in use. A value in use has been moved out, so
+/// no other call can find it.
 pub(super) struct Shelf<T> {
     content: CachePadded<Mutex<Content<T>>>,
 }
 
 struct Content<T> {
-    /// Boxed, so that a large value is not copied each time that it is taken out and put back.
+    /// Boxed, so that a large value is not copied each time it is taken out and put back.
     values: Vec<Box<T>>,
-    /// Whether the thread that the shelf belongs to will clear it at its end.
+    /// Whether the thread that owns the shelf will clear it when the thread ends.
     is_signed_up: bool,
 }
 
@@ -42,18 +42,18 @@ impl<T: Send + 'static> Home<T> {
         &self.common
     }
 
-    /// The shelf of the calling thread, a worker that has this number.
+    /// The shelf of the calling thread, which is the worker with this number.
     #[inline]
     pub(super) fn shelf_of(&self, number: usize) -> &Shelf<T> {
         self.workers.get(number)
     }
 
-    /// Takes the value that was put back last from the calling thread's shelf.
+    /// Takes the most recently returned value from the calling thread's shelf.
     #[inline]
     pub(super) fn take(self: &Arc<Self>, shelf: &Shelf<T>) -> Option<Box<T>> {
         let mut content = shelf.content.lock();
         let value = content.values.pop();
-        // A shelf without a value is at most a worker's first.
+        // Only an empty shelf can be one that a worker uses for the first time.
         if value.is_none() && !std::mem::replace(&mut content.is_signed_up, true) {
             drop(content);
             self.sign_up(shelf);
@@ -111,7 +111,7 @@ impl<T> Default for Shelf<T> {
     }
 }
 
-/// Drops values where a panic of theirs does no harm.
+/// Drops the values and catches their panics.
 pub(super) fn drop_each<T>(values: Vec<Box<T>>) {
     for value in values {
         unwind::quietly(|| drop(value));

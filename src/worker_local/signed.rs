@@ -1,18 +1,18 @@
-//! What a worker's thread knows of locals: its own number, and which of them to tell of its end.
+//! What a worker thread knows about locals: its own number, and which locals to tell when it ends.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 
-// Not by `crate::sync`: a lock of loom's can't stand in a static, and there are no atomics here to
-// be modelled.
+// Not from `crate::sync`: a lock of loom's cannot be in a static, and there are no atomics here to
+// model.
 use crate::sync::real::Mutex;
 
 use crate::worker;
 
 /// A local, whatever the type of its values.
 pub(super) trait Ends: Send + Sync {
-    /// The thread of this number ends: drops its values, here.
+    /// Called on the thread with this number when it ends. Drops the thread's values.
     fn end(&self, number: usize);
 }
 
@@ -22,8 +22,9 @@ crate::sync::thread_local! {
     static SIGNED: RefCell<Signed> = const { RefCell::new(Signed { locals: Vec::new() }) };
 }
 
-/// Numbers that were in use and are free again, and how many there were ever in use at a time.
-/// Numbers come again, so that the tables of locals do not grow with each thread that is replaced.
+/// Numbers that were in use and are free again, and the largest number of them that was ever in use
+/// at once. Numbers are reused so that the tables of locals do not grow with each thread that is
+/// replaced.
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { free: Vec::new(), next: 0 });
 
 struct Numbers {
@@ -31,13 +32,14 @@ struct Numbers {
     next: usize,
 }
 
-/// The locals that have a shelf for the calling thread. Gone at the thread's end, and so are the
-/// values on those shelves.
+/// The locals that have a shelf for the calling thread. It is dropped when the thread ends, and
+/// drops the values on those shelves.
 struct Signed {
     locals: Vec<Weak<dyn Ends>>,
 }
 
-/// The calling thread's number, if it is a worker: no other thread has it meanwhile.
+/// The calling thread's number, if it is a worker. No other thread has the same number while this
+/// thread lives.
 #[inline]
 pub(super) fn number() -> Option<usize> {
     NUMBER.get().or_else(first_number)
@@ -45,14 +47,14 @@ pub(super) fn number() -> Option<usize> {
 
 #[cold]
 fn first_number() -> Option<usize> {
-    // A thread that ends is no worker any more, and gets no number a second time.
+    // A thread that is ending is no longer a worker, so it does not get a second number.
     let _place = worker::place()?;
     let number = NUMBERS.lock().give();
     NUMBER.set(Some(number));
     Some(number)
 }
 
-/// Has the local told when the calling thread, which has a number, ends.
+/// Registers the local to be told when the calling thread, which has a number, ends.
 pub(super) fn sign_up(local: Weak<dyn Ends>) {
     SIGNED.with(|signed| signed.borrow_mut().add(local));
 }
@@ -60,8 +62,8 @@ pub(super) fn sign_up(local: Weak<dyn Ends>) {
 impl Signed {
     fn add(&mut self, local: Weak<dyn Ends>) {
         if self.locals.len() == self.locals.capacity() {
-            // Those that are no more go. Then half of the room is free at least, so this comes
-            // seldom.
+            // Remove locals that no longer exist. Afterwards at least half of the capacity is free,
+            // so this happens seldom.
             self.locals.retain(|local| local.strong_count() > 0);
             self.locals.reserve(self.locals.len().max(4));
         }
@@ -71,9 +73,9 @@ impl Signed {
 
 impl Drop for Signed {
     fn drop(&mut self) {
-        // First, so that drops which use a local find the common stock.
+        // The number is taken first, so that a drop that uses a local finds the common stock.
         let Some(number) = NUMBER.take() else { return };
-        // A local that is gone has dropped its values itself.
+        // A local that no longer exists has already dropped its values.
         for local in self.locals.drain(..).filter_map(|local| local.upgrade()) {
             local.end(number);
         }

@@ -1,12 +1,12 @@
-//! A table that grows without moving what is in it: rows, each twice as long as the one before.
+//! A table that grows without moving its contents: rows, each twice as long as the previous one.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
 
-/// Enough for four thousand million places.
+/// Enough for `u32::MAX` places.
 const ROWS: usize = 32;
 
-/// A place for each number from zero, made in rows when the first of a row is wanted.
+/// A place for each number from zero. A row is allocated when its first place is needed.
 pub(super) struct Table<P> {
     rows: [OnceLock<Box<[P]>>; ROWS],
 }
@@ -22,7 +22,7 @@ impl<P: Default> Table<P> {
         &self.rows[row].get_or_init(|| make_row(row))[at]
     }
 
-    /// All places that were made, used or not.
+    /// All places that were allocated, used or not.
     pub(super) fn iter(&self) -> impl Iterator<Item = &P> {
         self.rows.iter().filter_map(OnceLock::get).flat_map(|row| row.iter())
     }
@@ -33,7 +33,7 @@ fn make_row<P: Default>(row: usize) -> Box<[P]> {
     (0..1_usize << row).map(|_| P::default()).collect()
 }
 
-/// The row and the place in it. Row zero holds number 0, the next one 1 and 2, then 3 to 6.
+/// The row and the index in it. Row 0 holds number 0, row 1 holds 1 and 2, row 2 holds 3 to 6.
 #[inline]
 fn position(number: usize) -> (usize, usize) {
     let row = (number + 1).ilog2() as usize;

@@ -1,4 +1,4 @@
-//! The way to run a schedule test: many random schedules of the same program, or one of them again.
+//! Runs schedule tests: many random schedules of one program, or a replay of one of them.
 
 use std::cell::Cell;
 use std::env;
@@ -8,29 +8,28 @@ use std::sync::{Arc, Once};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-/// So many schedules of each kind, unless `COREPOOL_SCHEDULES` says otherwise.
+/// The number of schedules of each kind, unless `COREPOOL_SCHEDULES` overrides it.
 const SCHEDULES: usize = 200;
-/// Some of the bugs that are known to be possible here need so many preemptions at the right
-/// places.
+/// The number of preemptions at the right places that some of the bugs known to be possible here
+/// need.
 const DEPTH: usize = 4;
 const STACK: usize = 256 << 10;
 /// The longest programs need some tens of thousands.
 const STEPS: usize = 1_000_000;
 
-/// One schedule at a time in this process: what stands in statics, such as the timer, belongs to
-/// one of them.
+/// Only one schedule runs at a time in this process, because the contents of statics, such as the
+/// timer, belong to one schedule.
 static IN_TURN: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
 std::thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a program through random schedules of two kinds: who goes on is drawn at each step, or by
-/// priorities that change at a few places (PCT), which finds bugs that need few preemptions in long
-/// programs. All schedule tests start here.
+/// Runs a program through random schedules of two kinds. In the first kind, each step chooses the
+/// next thread at random. In the second (PCT), threads have priorities that change at a few places,
+/// which finds bugs that need few preemptions in long programs. All schedule tests start here.
 ///
-/// `COREPOOL_REPLAY` names a file that a failure has left: then this is the one schedule that is
-/// run.
+/// `COREPOOL_REPLAY` names a file that a failure has left. If it is set, only that schedule is run.
 pub(crate) fn explore(program: impl Fn() + Send + Sync + 'static) {
     let _turn = IN_TURN.lock();
     note_panics();
@@ -64,9 +63,9 @@ fn config() -> Config {
     config
 }
 
-/// The pool catches panics of its users' code, and would catch those of a test's own assertions
-/// too: so each is noted where it begins. A program's own panics are thrown by `resume_unwind`,
-/// which is not noted.
+/// The pool catches panics of user code and would also catch those of a test's own assertions. So
+/// each panic is recorded where it begins. A program's own panics are raised with `resume_unwind`,
+/// which is not recorded.
 fn check(program: &impl Fn()) {
     crate::clock::restart();
     program();
