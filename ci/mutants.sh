@@ -143,6 +143,7 @@ mutants="
   batch_list_unreleased      batch::models::two_threads
   batch_link_stored          batch::models::two_threads
   batch_dropped_twice        batch::models::a_taker_leaves
+  batch_blocks_missed        batch::models::a_range_in_two
   anyway_refused             task::models::chain::one_that_runs
   quiet_asked_once           hub::quiet::models::a_worker_leaves_a_task_and
   rest_unnumbered            hub::quiet::models::a_worker_leaves_a_task_to

@@ -1,4 +1,4 @@
-//! A block: the states of a range of items, in one cache line, and the block's place on a list.
+//! A block: the states of consecutive items, in one cache line, and the block's place on a list.
 #![forbid(unsafe_code)]
 
 use super::slot::State;
@@ -26,8 +26,9 @@ impl Block {
         Self { states: core::array::from_fn(|_| State::new()), link: AtomicU32::new(0) }
     }
 
-    /// The state of an item of this block. A block's items are consecutive and their number is a
-    /// power of two, so each item has its own state, whatever the first item is.
+    /// The state of an item, which must be one of this block's. A block's items are consecutive and
+    /// their number is a power of two, so each of them has its own state, whatever the first item
+    /// is.
     #[inline]
     pub(super) fn state(&self, item: u32) -> &State {
         &self.states[(item % MOST) as usize]

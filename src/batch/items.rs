@@ -113,6 +113,7 @@ impl<F, T> Items<F, T> {
     /// Like [`slot`](Self::slot), when the item's block is known.
     #[inline]
     pub(super) fn slot_in(&self, block: u32, item: u32) -> Slot<'_, F, T> {
+        debug_assert_eq!(block, self.block_of(item), "an item has one state, in its own block");
         Slot::new(self.blocks[block as usize].state(item), &self.places[item as usize])
     }
 

@@ -184,7 +184,7 @@ where
             && self.taker.left() > 0
             && hub::find(self.batch.pool).is_some_and(|hub| hub.is_copy());
         if is_lost {
-            self.taker.lose_one();
+            self.taker.lose_one(&self.batch.items);
         }
         is_lost
     }

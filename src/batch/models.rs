@@ -122,6 +122,19 @@ fn a_taker_gets_both_results_of_a_range() {
     });
 }
 
+/// A single item was taken from the cursor before, so the runner's range lies in two blocks.
+#[test]
+fn a_range_in_two_blocks_is_run_and_found() {
+    explore(|| {
+        let items = items(4, 2);
+        let (item, claimed) = items.claim_one().expect("no item has begun");
+        assert_eq!(super::walk::run_one(&items, item, claimed, &NoBooks), Outcome::Value);
+        let runner = runner(&items, 0);
+        assert_eq!(take_all(&items), 4);
+        runner.join().unwrap();
+    });
+}
+
 /// The second item waits until the first one's result was taken, so the taker must get that result
 /// before the range ends.
 #[test]

@@ -93,6 +93,12 @@ impl<'a, F, T> Slot<'a, F, T> {
         self.state.0.load(Ordering::Relaxed) == WAITING
     }
 
+    /// Whether the result was taken, which only the taker does.
+    pub(super) fn was_taken(&self) -> bool {
+        // ORDERING: relaxed; the taker asks, and reads its own stores.
+        self.state.0.load(Ordering::Relaxed) == TAKEN
+    }
+
     /// Whether there is a result that was not taken. Part of a handshake: see `Items::harvest`.
     pub(super) fn has_result(&self) -> bool {
         !matches!(self.state.0.load(Ordering::SeqCst), WAITING | RUNNING | TAKEN)

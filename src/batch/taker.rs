@@ -17,17 +17,18 @@ pub(super) struct Taker {
     left: usize,
     /// The item whose result was taken last.
     last: u32,
-    /// The current block (the states of one range of items), its items that were not looked at yet,
-    /// and the blocks that follow. The next block is the last element.
+    /// The current block (the states of consecutive items).
     block: u32,
+    /// Its items that were not looked at yet.
     items: Range<u32>,
+    /// The blocks that follow. The next one is the last element.
     blocks: Vec<u32>,
     /// Results found in ranges that a runner still has in hand. The next one is the last element.
     early: Vec<u32>,
     /// Where each runner was when the taker last looked for early results.
     seen: Vec<u32>,
-    /// Whether one of the results was given up.
-    has_lost: bool,
+    /// If a result was given up: one more than the last item whose result was.
+    lost: u32,
 }
 
 impl Taker {
@@ -35,7 +36,7 @@ impl Taker {
         let left = items.len() as usize;
         let seen = vec![NOWHERE; items.lanes()];
         let (blocks, early) = (Vec::new(), Vec::new());
-        Self { left, last: 0, block: 0, items: 0..0, blocks, early, seen, has_lost: false }
+        Self { left, last: 0, block: 0, items: 0..0, blocks, early, seen, lost: 0 }
     }
 
     pub(super) fn left(&self) -> usize {
@@ -120,10 +121,13 @@ impl Taker {
         !self.early.is_empty()
     }
 
-    /// Notes that one of the results will never come.
-    pub(super) fn lose_one(&mut self) {
+    /// Gives up a result that will never come: that of the first item that was neither taken nor
+    /// given up before.
+    pub(super) fn lose_one<F, T>(&mut self, items: &Items<F, T>) {
+        let mut untaken = (self.lost..items.len()).filter(|item| !items.slot(*item).was_taken());
+        self.last = untaken.next().unwrap_or(self.last);
+        self.lost = self.last + 1;
         self.left -= 1;
-        self.has_lost = true;
     }
 
     /// Drops the results that are there, because no thread wants results any more.
@@ -135,7 +139,7 @@ impl Taker {
             items.detach();
         } else {
             items.forget_waiter();
-            if !self.has_lost {
+            if self.lost == 0 {
                 items.note_emptied();
             }
         }

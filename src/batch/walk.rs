@@ -91,9 +91,26 @@ impl Walk {
     where
         F: FnOnce() -> T,
     {
+        while !self.rest.is_empty() {
+            if self.run_block(items, books) == Outcome::Lost {
+                return Outcome::Lost;
+            }
+        }
+        Outcome::Value
+    }
+
+    /// As [`run_range`](Self::run_range), up to the end of the first block. A range lies in two
+    /// blocks if [`claim_one`](Items::claim_one) has moved the cursor before.
+    fn run_block<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Outcome
+    where
+        F: FnOnce() -> T,
+    {
         let block = items.block_of(self.rest.start);
+        let end = if mutant!("batch_blocks_missed") { u32::MAX } else { items.items_of(block).end };
         let mut has_news = false;
-        for item in self.rest.by_ref() {
+        while self.rest.start < self.rest.end.min(end) {
+            let item = self.rest.start;
+            self.rest.start += 1;
             let Some(claimed) = items.slot_in(block, item).claim() else { continue };
             // After the claim. A taker that sees the claim knows that the items before it are
             // finished.

@@ -140,18 +140,11 @@ impl<T> Seats<T> {
     #[inline]
     pub(super) fn take_finished(&mut self) -> Option<Result<T, TaskError>> {
         let result = self.take_at_hand();
-        if result.is_some() {
-            return result;
-        }
-        if let Some((number, _)) = self.at_hand.take() {
-            // Other sources get a turn first, then this batch again.
-            self.new.push_back(number);
-        }
-        self.take_from_next()
+        if result.is_some() { result } else { self.take_from_next() }
     }
 
     /// Takes another result of the batch that returned the last one, if its row is not over and a
-    /// result is ready.
+    /// result is ready. If not, other sources get a turn first, then this batch again.
     ///
     /// The result is passed on unchanged: to take it apart and put it together again would cost
     /// more than everything else here.
@@ -159,19 +152,23 @@ impl<T> Seats<T> {
     pub(super) fn take_at_hand(&mut self) -> Option<Result<T, TaskError>> {
         let (number, row) = self.at_hand?;
         let source = self.seats[number as usize].source.as_mut();
-        let batch = source.filter(|_| row < ROW).and_then(Source::as_batch)?;
-        let result = batch.try_take();
-        if result.is_some() {
-            if batch.left() > 0 {
-                self.left -= 1;
-                self.last.0 = number;
-                self.at_hand = Some((number, row + 1));
-            } else {
-                self.at_hand = None;
-                self.note_taken(number);
+        if let Some(batch) = source.filter(|_| row < ROW).and_then(Source::as_batch) {
+            let result = batch.try_take();
+            if result.is_some() {
+                if batch.left() > 0 {
+                    self.left -= 1;
+                    self.last.0 = number;
+                    self.at_hand = Some((number, row + 1));
+                } else {
+                    self.at_hand = None;
+                    self.note_taken(number);
+                }
+                return result;
             }
         }
-        result
+        self.at_hand = None;
+        self.new.push_back(number);
+        None
     }
 
     fn take_from_next(&mut self) -> Option<Result<T, TaskError>> {

@@ -6,7 +6,7 @@ use std::mem::{align_of, size_of};
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use corepool::{
-    CancelToken, Cancelled, PanicPayload, SharedArray, TaskError, TaskHandle, WorkerId,
+    CancelToken, Cancelled, PanicPayload, Refusal, SharedArray, TaskError, TaskHandle, WorkerId,
 };
 
 const POINTER: usize = size_of::<usize>();
@@ -32,6 +32,8 @@ fn a_result_costs_one_word_beside_its_value() {
     assert!(size_of::<Result<(), TaskError>>() <= 2 * POINTER);
     assert_eq!(size_of::<PanicPayload>(), POINTER);
     assert_eq!(size_of::<Cancelled>(), 0);
+    // Its width is that of the tag of a `Result<T, TaskError>`: see there.
+    assert_eq!(size_of::<Refusal>(), POINTER);
 }
 
 #[test]

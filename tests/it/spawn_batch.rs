@@ -5,7 +5,7 @@ mod ends;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -174,6 +174,56 @@ fn inside_a_task_it_makes_progress_on_one_worker() {
                 set.map(Result::unwrap).sum::<u32>()
             });
             assert_eq!(outer.join().unwrap(), 4_950, "{kind}");
+        }
+    });
+}
+
+/// A task that waits for its batch takes items one by one, so the ranges behind them begin anywhere.
+#[test]
+fn a_set_that_a_task_has_begun_gives_the_rest_outside() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        for (count, taken) in [(8, 3), (12, 1), (35, 3), (64, 7), (100, 3), (500, 33)] {
+            let runs: Arc<Vec<AtomicU32>> =
+                Arc::new((0..count).map(|_| AtomicU32::new(0)).collect());
+            let mut set = pool.install(|| {
+                let mut set = pool.spawn_batch((0..count).map(|n| {
+                    // A closure of another size and kind than its value, which each owns memory.
+                    let (runs, text) = (Arc::clone(&runs), Box::new(n as u64));
+                    move || {
+                        runs[n].fetch_add(1, Ordering::SeqCst);
+                        *text
+                    }
+                }));
+                (0..taken).for_each(|_| assert!(set.next().unwrap().is_ok()));
+                set
+            });
+            for left in (0..count - taken).rev() {
+                assert!(set.next_timeout(PATIENCE).unwrap().unwrap().is_ok(), "{count}");
+                assert_eq!(set.len(), left);
+            }
+            assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1), "{count}: once each");
+        }
+    });
+}
+
+#[test]
+fn workers_and_the_task_that_waits_run_each_item_once() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(4).unwrap();
+        for round in 0..100_usize {
+            let count = 150 + round;
+            let runs: Arc<Vec<AtomicU32>> =
+                Arc::new((0..count).map(|_| AtomicU32::new(0)).collect());
+            let results = pool.install(|| {
+                let set = pool.spawn_batch((0..count).map(|n| {
+                    let runs = Arc::clone(&runs);
+                    move || runs[n].fetch_add(1, Ordering::SeqCst)
+                }));
+                set.filter(|result| matches!(result, Ok(0))).count()
+            });
+            assert_eq!(results, count);
+            assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1));
         }
     });
 }
