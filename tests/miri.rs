@@ -256,6 +256,24 @@ fn a_batch_lies_in_one_piece_of_memory() {
     assert_eq!(Arc::strong_count(&owned), 1, "something was leaked");
 }
 
+/// The task takes single items from the front, so the ranges behind them lie in two blocks.
+#[test]
+fn a_batch_that_a_task_has_begun_is_taken_outside() {
+    let pool = pool(1);
+    let owned = Arc::new(());
+    let rest = pool.install(|| {
+        let mut batch = pool.spawn_batch((0..20_u8).map(|number| {
+            let owned = Arc::clone(&owned);
+            move || (owned, Box::new(number))
+        }));
+        assert!((0..3).all(|_| batch.next().unwrap().is_ok()));
+        batch
+    });
+    assert_eq!(rest.filter(Result::is_ok).count(), 17);
+    pool.shutdown();
+    assert_eq!(Arc::strong_count(&owned), 1, "something was leaked");
+}
+
 #[test]
 fn many_handles_are_watched_as_one() {
     let pool = pool(2);

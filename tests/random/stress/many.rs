@@ -16,7 +16,15 @@ pub(super) fn spawn(shared: &Arc<Shared>, pool: &WorkerPool, random: &mut Rng) {
             let ids: Vec<_> = (0..random.usize(..70)).map(|_| random.u64(..)).collect();
             let bodies: Vec<_> = ids.iter().map(|id| body(shared, *id, random.fork())).collect();
             shared.hand_in(ids.len());
-            let set = pool.spawn_batch(bodies.into_iter().map(|body| move || body(None)));
+            let closures = bodies.into_iter().map(|body| move || body(None));
+            let set = if random.bool() {
+                pool.spawn_batch(closures)
+            } else {
+                let taken = random.usize(..5);
+                // What is installed counts as a task.
+                shared.hand_in(1);
+                pool.install(|| begin(pool.spawn_batch(closures), taken, &ids))
+            };
             take_some(set, &ids, random);
         }
         1 => {
@@ -41,6 +49,15 @@ pub(super) fn spawn(shared: &Arc<Shared>, pool: &WorkerPool, random: &mut Rng) {
             }
         }
     }
+}
+
+/// Takes the first results in a task, which runs what it waits for.
+fn begin(mut set: TaskSet<Value>, taken: usize, ids: &[u64]) -> TaskSet<Value> {
+    for result in set.by_ref().take(taken) {
+        let id = result.as_ref().map_or(ids[0], |(id, _)| *id);
+        expect_possible(id, result);
+    }
+    set
 }
 
 /// Takes results in random ways, and lets the rest go.
