@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::first;
+use crate::counter_start;
 
 /// Identifies a worker of one pool. Workers are numbered from 0.
 ///
@@ -87,7 +87,7 @@ impl PoolId {
     const MOST: u32 = (1 << 24) - 1;
 
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(first::POOL);
+        static NEXT: AtomicU32 = AtomicU32::new(counter_start::POOL);
         // ORDERING: only the number matters.
         Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST)
     }

@@ -140,10 +140,10 @@
 mod sync;
 mod unwind;
 mod error;
-mod first;
+mod counter_start;
 mod id;
 mod clock;
-mod in_turn;
+mod trampoline;
 mod lineage;
 mod spans;
 mod affinity;

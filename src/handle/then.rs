@@ -8,9 +8,9 @@ use std::fmt;
 use super::{TaskHandle, cancel};
 use crate::error::TaskError;
 use crate::hub;
-use crate::in_turn;
 use crate::spans::Caller;
 use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
+use crate::trampoline;
 use crate::unwind;
 use crate::worker::{self, ByPool};
 
@@ -123,7 +123,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     }
 
     #[track_caller]
-    fn link<Named, S, U>(self, when: When, step: S) -> TaskHandle<U>
+    fn link<NameSource, S, U>(self, when: When, step: S) -> TaskHandle<U>
     where
         S: FnOnce(Result<T, TaskError>) -> Result<U, TaskError> + Send + 'static,
         U: Send + 'static,
@@ -136,7 +136,7 @@ impl<T: Send + 'static> TaskHandle<T> {
         let caller = Caller::here();
         let step = move |result| caller.run(|| step(result));
         let link = Link { before: Some(before), when, step: Some(step) };
-        let held = task::make_link::<ByPool, Named, _, U>(place, extra, link);
+        let held = task::make_link::<ByPool, NameSource, _, U>(place, extra, link);
         held.cancel_on_drop(cancel_on_drop);
         TaskHandle::new(held)
     }
@@ -214,13 +214,13 @@ crate::sync::thread_local! {
     /// Tasks to be cancelled on this thread, while one is being cancelled. Cancelling a
     /// continuation drops its link (its body), which gives up the task before it; in a long chain,
     /// recursion would need too much stack.
-    static TO_GIVE_UP: in_turn::Line<HeldTask<()>> = const { RefCell::new(None) };
+    static TO_GIVE_UP: trampoline::Line<HeldTask<()>> = const { RefCell::new(None) };
 }
 
 /// Cancels a task whose result no thread will ask for, and the tasks before it.
 fn give_up(before: HeldTask<()>) {
     // If the thread-locals are gone, the task is left to run by itself.
-    let _detached = in_turn::run(&TO_GIVE_UP, before, give_up_now);
+    let _detached = trampoline::run(&TO_GIVE_UP, before, give_up_now);
 }
 
 fn give_up_now(held: HeldTask<()>) {
@@ -230,7 +230,7 @@ fn give_up_now(held: HeldTask<()>) {
 /// Does the cancels and settlings that are queued on this thread behind an unfinished one. Called
 /// before the thread sleeps, because it may sleep until just those are done.
 pub(crate) fn do_what_waits() {
-    in_turn::run_what_waits(&TO_GIVE_UP, give_up_now);
+    trampoline::run_what_waits(&TO_GIVE_UP, give_up_now);
     worker::settle_waiting_links();
 }
 

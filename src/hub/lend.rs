@@ -280,7 +280,7 @@ impl Hub {
 
     /// Sends a spare worker that is about to sleep to a lender in need, if there is one. Returns
     /// whether it did. `slot` is the spare worker's own.
-    pub(crate) fn is_needed_elsewhere(&self, slot: usize) -> bool {
+    pub(crate) fn send_to_lender_in_need(&self, slot: usize) -> bool {
         let state = self.spares.state.lock();
         let spare = slot - self.config.workers;
         if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
@@ -343,13 +343,13 @@ impl Hub {
         if before == Duty::Resting {
             self.unpark_worker(slot);
         } else if !self.start_spare(slot) {
-            self.is_not_to_be_had(spare);
+            self.note_refused_start(spare);
         }
         true
     }
 
     /// Called when the system refused the thread of a spare worker that was hired.
-    fn is_not_to_be_had(&self, spare: usize) {
+    fn note_refused_start(&self, spare: usize) {
         let mut state = self.spares.state.lock();
         state.duties[spare] = Duty::Off;
         state.counted[spare] = false;

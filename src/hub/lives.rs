@@ -18,7 +18,7 @@ const SPENT_THREADS: usize = 32;
 
 /// Counts the workers that will still look at the queues, and keeps their threads' join handles.
 #[derive(Debug, Default)]
-pub(crate) struct Lives {
+pub(crate) struct ThreadRoster {
     state: Mutex<State>,
     changed: Condvar,
     /// Tasks that threads other than workers are about to settle.
@@ -45,7 +45,7 @@ struct State {
     watchers: Watchers,
 }
 
-impl Lives {
+impl ThreadRoster {
     /// Starts a worker's first thread, or its next one, which takes over the count.
     ///
     /// # Errors
@@ -290,11 +290,11 @@ mod tests {
     use std::cell::Cell;
     use std::thread;
 
-    use super::{Lives, SPENT_THREADS};
+    use super::{SPENT_THREADS, ThreadRoster};
 
     #[test]
     fn the_last_one_looks_again_if_somebody_came_and_went_meanwhile() {
-        let (lives, looks) = (Lives::default(), Cell::new(0));
+        let (lives, looks) = (ThreadRoster::default(), Cell::new(0));
         lives.begin_serving();
         lives.end_serving(|| {
             looks.set(looks.get() + 1);
@@ -307,7 +307,7 @@ mod tests {
     }
     #[test]
     fn the_threads_of_workers_that_were_replaced_do_not_pile_up() {
-        let lives = Lives::default();
+        let lives = ThreadRoster::default();
         for _ in 0..4 * SPENT_THREADS {
             lives.start_thread(|| thread::Builder::new().spawn(|| ())).unwrap();
             let newest_has_ended =

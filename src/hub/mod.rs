@@ -29,8 +29,8 @@ use std::sync::Arc;
 use crate::admission::Admission;
 use crate::affinity::{self, Lease};
 use crate::config::{Config, Dispatch, WhenFull};
+use crate::counter_start;
 use crate::event::{Events, PoolEvent};
-use crate::first;
 use crate::habit::{self, Prefer};
 use crate::heritage::Heritage;
 use crate::id::PoolId;
@@ -53,7 +53,7 @@ pub(crate) use late::{FIRST_NAP, Looker, Looks, are_pins};
 use lend::Spares;
 pub(crate) use lend::{Order, StartSpare};
 use lines::Lookout;
-pub(crate) use lives::Lives;
+pub(crate) use lives::ThreadRoster;
 use moves::Moves;
 use quiet::Drainers;
 pub(crate) use registry::find;
@@ -94,7 +94,7 @@ pub(crate) struct Hub {
     watchdog: Option<Watchdog>,
     /// Watches for workers that do not get their cores.
     late: Late,
-    pub(crate) lives: Arc<Lives>,
+    pub(crate) lives: Arc<ThreadRoster>,
     pub(crate) backlogs: Backlogs,
     sweeper: Sweeper,
     /// Threads that run tasks of this pool and are none of its workers.
@@ -197,10 +197,10 @@ impl Hub {
             guests: Guests::default(),
             drainers: Drainers::default(),
             token: PoolToken::new(),
-            // Unlike other counters, this one never starts near its overflow (`first.rs`). There a
+            // Unlike other counters, this one never starts near its overflow (`counter_start.rs`). There a
             // worker may get two turns in a row. That is harmless, but tests count turns.
             turn: AtomicUsize::new(0),
-            ages: AtomicUsize::new(first::WORD),
+            ages: AtomicUsize::new(counter_start::WORD),
             config,
             _lease: lease,
         });

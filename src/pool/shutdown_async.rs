@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::WorkerPool;
-use crate::hub::{Lives, Watcher};
+use crate::hub::{ThreadRoster, Watcher};
 use crate::id::PoolId;
 use crate::lineage;
 use crate::worker;
@@ -61,7 +61,7 @@ pub struct ShutdownAsync {
     pool: PoolId,
     process: u32,
     /// None when there is nothing left to wait for.
-    lives: Option<Arc<Lives>>,
+    lives: Option<Arc<ThreadRoster>>,
     /// The registration of this future among those that wait, from the first wait on.
     watcher: Option<Watcher>,
 }

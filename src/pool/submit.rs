@@ -87,15 +87,15 @@ enum Room {
 
 /// Like [`spawn_on`], for a task without options, by far the most common kind.
 #[inline]
-pub(crate) fn spawn_plain<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+pub(crate) fn spawn_plain<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     if !hub.has_plain_tasks || hub.is_closed() {
-        return spawn_on::<Named, F, T>(hub, Options::default(), closure);
+        return spawn_on::<NameSource, F, T>(hub, Options::default(), closure);
     }
-    let (queued, held) = task::make::<Named, _, T>(hub.id, None, inside_caller(closure));
+    let (queued, held) = task::make::<NameSource, _, T>(hub.id, None, inside_caller(closure));
     if hub.push(queued, worker::index_in(hub.id)) == Gate::Closed {
         take_back(hub, held.as_unvalued());
     }
@@ -103,27 +103,31 @@ where
 }
 
 /// Spawns according to the pool's policy. A refusal is a settled handle.
-pub(crate) fn spawn_on<Named, F, T>(hub: &Arc<Hub>, options: Options, closure: F) -> TaskHandle<T>
+pub(crate) fn spawn_on<NameSource, F, T>(
+    hub: &Arc<Hub>,
+    options: Options,
+    closure: F,
+) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     let way = way_for(hub, &options);
-    make_and_send::<Named, F, T>(hub, way, options, closure)
+    make_and_send::<NameSource, F, T>(hub, way, options, closure)
 }
 
 /// Spawns without a place in a bounded pool, and so without waiting for one. For callers that limit
 /// the number of their tasks themselves.
-pub(crate) fn spawn_without_place<Named, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+pub(crate) fn spawn_without_place<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     if hub.has_plain_tasks {
-        return spawn_plain::<Named, F, T>(hub, closure);
+        return spawn_plain::<NameSource, F, T>(hub, closure);
     }
     let way = if hub.is_closed() { Way::Refuse(Outcome::Closed) } else { Way::Queue(None) };
-    make_and_send::<Named, F, T>(hub, way, Options::default(), closure)
+    make_and_send::<NameSource, F, T>(hub, way, Options::default(), closure)
 }
 
 /// Spawns if there is room now. A refused closure is returned unchanged, so `shape` adapts it only
@@ -165,7 +169,7 @@ where
 
 /// Creates the task and sends it on its way. Everything that does not depend on the closure's type
 /// is in other functions, so that it is not compiled again for each closure.
-fn make_and_send<Named, F, T>(
+fn make_and_send<NameSource, F, T>(
     hub: &Arc<Hub>,
     mut way: Way,
     mut options: Options,
@@ -180,7 +184,7 @@ where
         end_if_late(&mut way, &options);
     }
     let extra = extra_for(hub, &mut way, &mut options, is_plain);
-    let (queued, held) = task::make::<Named, _, T>(hub.id, extra, inside_caller(closure));
+    let (queued, held) = task::make::<NameSource, _, T>(hub.id, extra, inside_caller(closure));
     // By far the most tasks take this path, so it is not left to `send`.
     if let (Way::Queue(_), true) = (&way, is_plain) {
         if hub.push_to(options.target, queued, worker::index_in(hub.id)) == Gate::Closed {

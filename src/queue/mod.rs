@@ -18,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
-use crate::first;
+use crate::counter_start;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
 use front::FrontLock;
 
@@ -73,11 +73,11 @@ impl<T: Linked> Queue<T> {
         Self {
             back: CachePadded::new(Back {
                 last: AtomicPtr::new(stub.as_ptr()),
-                pushed: CachePadded::new(AtomicUsize::new(first::WORD)),
+                pushed: CachePadded::new(AtomicUsize::new(counter_start::WORD)),
             }),
             front: CachePadded::new(FrontLock::new(Front {
                 first: stub,
-                taken: first::WORD,
+                taken: counter_start::WORD,
                 sweeps: 0,
             })),
             stub,
@@ -246,7 +246,7 @@ impl<T: Linked> Queue<T> {
 
     /// How many items were ever pushed, including those moved in from other queues.
     pub(crate) fn pushed(&self) -> usize {
-        self.count().wrapping_sub(first::WORD)
+        self.count().wrapping_sub(counter_start::WORD)
     }
 
     fn count(&self) -> usize {

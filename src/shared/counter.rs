@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 
 use crate::affinity;
-use crate::first;
+use crate::counter_start;
 
 /// The most shards that a counter has, however many cores there are.
 const MOST_SHARDS: usize = 128;
@@ -158,7 +158,7 @@ fn thread_number() -> usize {
 
 #[cold]
 fn next_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(first::WORD);
+    static NEXT: AtomicUsize = AtomicUsize::new(counter_start::WORD);
     // ORDERING: only the number matters.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -27,7 +27,7 @@ pub(crate) trait Turn {
 
 /// Makes a link behind the task `before`. The link's body must hold that task's handle, and that
 /// task's waiter slot must be empty.
-pub(crate) fn make_link<R, Named, F, T>(
+pub(crate) fn make_link<R, NameSource, F, T>(
     before: TaskRef,
     extra: Option<Extra>,
     body: F,
@@ -41,7 +41,7 @@ where
     // SAFETY: the body holds its handle.
     let before = unsafe { Header::of(before.0) };
     let state = if body.runs_anyway() { State::linked_anyway } else { State::linked };
-    let task = raw::allocate::<Named, F, T>(before.pool(), state, extra, body);
+    let task = raw::allocate::<NameSource, F, T>(before.pool(), state, extra, body);
     let waker = turn_waker::<R>(QueuedTask { task });
     if matches!(before.state.phase(), Phase::Settled(_)) {
         // The slot may be the settler's, which is about to take an earlier waker out of it.

@@ -48,9 +48,9 @@ pub(crate) use unsettled::{Settling, Unsettled};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
-/// Makes a task: one half for a queue, one for a handle. The task is named after the type `Named`.
+/// Makes a task: one half for a queue, one for a handle. The task is named after the type `NameSource`.
 #[inline]
-pub(crate) fn make<Named, F, T>(
+pub(crate) fn make<NameSource, F, T>(
     pool: PoolId,
     extra: Option<Extra>,
     closure: F,
@@ -59,17 +59,17 @@ where
     F: Body<T> + Send + 'static,
     T: Send + 'static,
 {
-    let task = raw::allocate::<Named, F, T>(pool, State::queued, extra, closure);
+    let task = raw::allocate::<NameSource, F, T>(pool, State::queued, extra, closure);
     (QueuedTask { task }, HeldTask::new(task))
 }
 
 /// Makes an errand: a queue entry that is run like a task but is not one. It has no value, it is
 /// not counted, and it must not panic. The handle can take it back.
-pub(crate) fn make_errand<Named, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
+pub(crate) fn make_errand<NameSource, F>(pool: PoolId, closure: F) -> (QueuedTask, HeldTask<()>)
 where
     F: FnOnce(&TaskContext) + Send + 'static,
 {
-    let task = raw::allocate_errand::<Named, F>(pool, closure);
+    let task = raw::allocate_errand::<NameSource, F>(pool, closure);
     (QueuedTask { task }, HeldTask::new(task))
 }
 

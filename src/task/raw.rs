@@ -111,9 +111,9 @@ impl<F, T> Plain<F, T>
 where
     F: Body<T>,
 {
-    /// `Named` is the type that the task is named after: the user's own closure, even if our
+    /// `NameSource` is the type that the task is named after: the user's own closure, even if our
     /// closure is wrapped around it.
-    const fn table<Named>() -> Table {
+    const fn table<NameSource>() -> Table {
         let before: unsafe fn(NonNull<Header>) -> Option<TaskRef> =
             if F::IS_LINK { Self::before } else { no_task_before };
         let passes_on: unsafe fn(NonNull<Header>) -> bool =
@@ -130,7 +130,7 @@ where
             kind: Self::KIND,
             contents_offset: core::mem::offset_of!(Self, contents),
             extra_offset: core::mem::offset_of!(Extended<F, T>, extra),
-            name: type_name::<Named>,
+            name: type_name::<NameSource>,
             is_errand: false,
         }
     }
@@ -144,8 +144,8 @@ where
             Kind::of::<Self>()
         };
 
-    const fn errand_table<Named>() -> Table {
-        Table { run: Self::run_errand, is_errand: true, ..Self::table::<Named>() }
+    const fn errand_table<NameSource>() -> Table {
+        Table { run: Self::run_errand, is_errand: true, ..Self::table::<NameSource>() }
     }
 
     /// # Safety
@@ -223,7 +223,7 @@ unsafe fn passes_nothing_on(_: NonNull<Header>) -> bool {
 
 /// Allocates a task that will be queued. Both references belong to the caller.
 #[inline]
-pub(super) fn allocate<Named, F, T>(
+pub(super) fn allocate<NameSource, F, T>(
     pool: PoolId,
     state: fn(bool) -> State,
     extra: Option<Extra>,
@@ -232,7 +232,7 @@ pub(super) fn allocate<Named, F, T>(
 where
     F: Body<T>,
 {
-    let table = const { &Plain::<F, T>::table::<Named>() };
+    let table = const { &Plain::<F, T>::table::<NameSource>() };
     let task = begin(table, pool, state(extra.is_some()), extra);
     // SAFETY: the task is of this type, fresh and empty.
     unsafe { put_contents::<F>(task, closure) };
@@ -241,11 +241,11 @@ where
 
 /// Allocates an errand, which a worker runs but does not count as a task. Both references belong to
 /// the caller.
-pub(super) fn allocate_errand<Named, F>(pool: PoolId, closure: F) -> NonNull<Header>
+pub(super) fn allocate_errand<NameSource, F>(pool: PoolId, closure: F) -> NonNull<Header>
 where
     F: Body<()>,
 {
-    let table = const { &Plain::<F, ()>::errand_table::<Named>() };
+    let table = const { &Plain::<F, ()>::errand_table::<NameSource>() };
     let task = begin(table, pool, State::queued(false), None);
     // SAFETY: the task is of this type, fresh and empty.
     unsafe { put_contents::<F>(task, closure) };

@@ -8,8 +8,8 @@ use super::current;
 use crate::config::Dispatch;
 use crate::hub::{self, Gate, Hub};
 use crate::id::PoolId;
-use crate::in_turn;
 use crate::task::{Outcome, QueuedTask, Turn};
+use crate::trampoline;
 use crate::unwind;
 
 /// Links go to the pool in which their chain began.
@@ -22,11 +22,11 @@ crate::sync::thread_local! {
 
     /// Links to settle on this thread, while it is settling one. A chain of a million links that
     /// fails must not need a million frames.
-    static TO_SETTLE: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
+    static TO_SETTLE: trampoline::Line<QueuedTask> = const { RefCell::new(None) };
 
     /// Links of closed pools, while this thread handles one of them. Handling a link may run it
     /// here, and so make the next one's turn come.
-    static TO_END: in_turn::Line<QueuedTask> = const { RefCell::new(None) };
+    static TO_END: trampoline::Line<QueuedTask> = const { RefCell::new(None) };
 }
 
 /// How the thread is prepared for a link.
@@ -102,7 +102,7 @@ fn push_from_outside(link: QueuedTask) {
         Some(hub) => push_to(&hub, link),
         None => {
             // Where thread-locals are gone, each link needs a frame.
-            if let Err(link) = in_turn::run(&TO_END, link, end) {
+            if let Err(link) = trampoline::run(&TO_END, link, end) {
                 end(link);
             }
         }
@@ -140,15 +140,15 @@ fn push_to(hub: &Hub, link: QueuedTask) {
 fn settle_here(link: QueuedTask) {
     // Where thread-locals are gone there is no row to wait in, and each link would need a frame. So
     // a worker settles them.
-    if let Err(link) = in_turn::run(&TO_SETTLE, link, settle) {
+    if let Err(link) = trampoline::run(&TO_SETTLE, link, settle) {
         push_from_outside(link);
     }
 }
 
 /// Settles the links that wait to be settled on this thread, before it sleeps for one of them.
 pub(crate) fn settle_waiting_links() {
-    in_turn::run_what_waits(&TO_SETTLE, settle);
-    in_turn::run_what_waits(&TO_END, end);
+    trampoline::run_what_waits(&TO_SETTLE, settle);
+    trampoline::run_what_waits(&TO_END, end);
 }
 
 fn settle(link: QueuedTask) {

@@ -216,7 +216,7 @@ impl Worker {
             return Some(found);
         }
         // Next to a guest on its core it would only be in the way.
-        if self.is_hurried() || self.is_one_too_many() {
+        if self.take_hurry() || self.is_one_too_many() {
             return None;
         }
         let found = self.look_for(self.patience.pause());
@@ -348,7 +348,7 @@ impl Worker {
         let stay_up = self.is_relieved()
             || sees_work
             || self.hub.is_closed()
-            || self.is_spare && self.hub.is_needed_elsewhere(self.index);
+            || self.is_spare && self.hub.send_to_lender_in_need(self.index);
         let is_up = stay_up && self.hub.idle.retract(self.index) == Retract::Done;
         let found = if is_up { None } else { self.sleep_and_tell() };
         self.slot().rests.end();
@@ -410,8 +410,8 @@ impl Worker {
         self.hub.way == Way::Inboxes
     }
 
-    /// Whether another thread waits for this worker's core. Reported once.
-    fn is_hurried(&self) -> bool {
+    /// Returns whether another thread waits for this worker's core, and clears the note of it.
+    fn take_hurry(&self) -> bool {
         // ORDERING: relaxed, a hint, see `Hub::wake_best`; only this worker clears it.
         let hurried = self.slot().hurried.load(Ordering::Relaxed);
         if hurried {

@@ -10,9 +10,9 @@ use super::{Ended, Shyness, Worker, current, deep};
 use crate::affinity;
 use crate::clock;
 use crate::config::Hook;
+use crate::counter_start;
 use crate::error::panic_message;
 use crate::event::{ExitReason, PoolEvent};
-use crate::first;
 use crate::fork::{self, Kind};
 use crate::hub::{Hub, Life};
 use crate::idle::Retract;
@@ -106,9 +106,9 @@ impl Worker {
             home: index,
             home_id: hub.slots[index].id,
             is_spare: index >= hub.config.workers,
-            looks: first::SHORT,
+            looks: counter_start::SHORT,
             next_relieved: index + 1,
-            turns: first::SHORT,
+            turns: counter_start::SHORT,
             patience: Patience::searching(),
             gap: Gap::default(),
             shyness: Shyness::new(),

@@ -212,7 +212,7 @@ impl Pool {
             && self.slots[index].own.has_item()
     }
 
-    fn is_needed_elsewhere(&self, slot: usize) -> bool {
+    fn send_to_lender_in_need(&self, slot: usize) -> bool {
         let state = self.spares.lock();
         let spare = slot - self.workers;
         if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
@@ -363,7 +363,7 @@ impl Pool {
             || self.slots[place.home].own.has_item()
             || self.shared.has_item()
             || self.is_closed()
-            || place.slot >= self.workers && self.is_needed_elsewhere(place.slot);
+            || place.slot >= self.workers && self.send_to_lender_in_need(place.slot);
         if !(stay_up && self.idle.retract(place.slot) == Retract::Done) {
             slot.parker.park();
             while self.idle.lists(place.slot) {
