@@ -25,7 +25,7 @@ use crate::worker;
 /// let pool = corepool::WorkerPool::with_workers(1)?;
 /// let (sender, receiver) = mpsc::channel();
 /// let waits = pool.spawn(move || corepool::blocking(|| receiver.recv().unwrap()));
-/// // The only worker waits; all the same this one runs.
+/// // The only worker waits, and this task runs anyway.
 /// pool.spawn(move || sender.send("hello").unwrap()).detach();
 /// assert_eq!(waits.join()?, "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

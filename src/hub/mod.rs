@@ -197,8 +197,9 @@ impl Hub {
             guests: Guests::default(),
             drainers: Drainers::default(),
             token: PoolToken::new(),
-            // Unlike other counters, this one never starts near its overflow (`counter_start.rs`). There a
-            // worker may get two turns in a row. That is harmless, but tests count turns.
+            // In chaos builds other counters start near their overflow (`counter_start.rs`). This
+            // one does not: at an overflow a worker may get two turns in a row, which is harmless,
+            // but tests count turns.
             turn: AtomicUsize::new(0),
             ages: AtomicUsize::new(counter_start::WORD),
             config,

@@ -24,10 +24,10 @@ pub struct WorkerInfo {
     pub generation: u64,
     /// The name of its thread.
     pub thread_name: String,
-    /// The core that it is pinned to, as the kernel confirmed when its thread started. `None` if it
-    /// is not pinned, or if it was let loose: allowed to use other cores for a while. If its set of
-    /// allowed cores is narrowed later, the thread moves. The worker notices when it next goes to
-    /// sleep, and an event reports it.
+    /// The core that it is pinned to, as the kernel confirmed when the worker last pinned itself.
+    /// `None` if it is not pinned, or if it was let loose: allowed to use other cores for a while.
+    /// If its set of allowed cores is narrowed later, the thread moves. The worker notices when it
+    /// next goes to sleep, and an event reports it.
     pub core: Option<usize>,
     /// The kind of that core, on processors that have two kinds. `None` on other processors, and if
     /// the worker is not pinned.

@@ -35,11 +35,12 @@ const FENCED: u32 = 4;
 /// A thief waits for the owner to give it something.
 const WISH: u32 = 8;
 
-/// What only the line's owner writes, and thieves read.
+/// What the line's owner writes, and thieves read.
 #[derive(Debug)]
 pub(super) struct Owned {
     /// The newest entry, or a root if there is none.
     pub(super) top: AtomicPtr<Job>,
+    /// What the owner has to attend to. Thieves and the hub write it, too.
     pub(super) asked: AtomicU32,
     /// How many calls have begun on the first stretch.
     pub(super) calls: AtomicUsize,

@@ -1,10 +1,9 @@
-//! Offers: work that one thread offers to the others of its pool, and takes back if none came for
-//! it.
+//! Lines and offers: the work that a thread has left in its fork-join calls, and what thieves took.
 //!
-//! A fork-join call never depends on a thief taking its offer: the thread that made the offer takes
-//! it back when it has nothing else to do. So an offer that no thread sees costs time, but the call
-//! still makes progress. `README.md` beside this file has the protocol and the argument. This
-//! module knows nothing of tasks, workers or pools.
+//! A fork-join call never depends on a thief: the thread takes back what lies on its line when it
+//! has nothing else to do. So work that no thief sees costs time, but the call still makes
+//! progress. `README.md` beside this file has the protocol and the argument. This module knows
+//! nothing of tasks, workers or pools.
 
 mod glance;
 mod job;
@@ -49,7 +48,7 @@ unsafe impl Sync for Work {}
 impl Work {
     /// # Safety
     /// - `run(data)` may be called once, on any thread, at any time until the offer made of this is
-    ///   withdrawn or done.
+    ///   done.
     /// - It does not unwind.
     pub(crate) unsafe fn new(data: NonNull<()>, run: unsafe fn(NonNull<()>)) -> Self {
         Self { data, run }
@@ -169,9 +168,8 @@ impl Taken {
     /// Runs the work, and tells the owner.
     pub(crate) fn run(self) {
         let Work { data, run } = self.0.work;
-        // SAFETY: the thread that made the offer promised that this may be called until the offer
-        // is withdrawn or done. The offer was taken, so it cannot be withdrawn. This consumes
-        // `self`, so the call happens once.
+        // SAFETY: the maker of the offer promised that this may be called until the offer is done.
+        // This consumes `self`, so the call happens once.
         unsafe { run(data) };
         self.0.finish();
     }

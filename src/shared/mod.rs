@@ -23,7 +23,7 @@
 //!     }
 //! });
 //!
-//! // Between the look and the sleep no change can be missed: who comes too late is told `NotEqual`.
+//! // No change between the look and the sleep is missed: a late waiter gets `NotEqual`.
 //! while cells[0].load(Ordering::Acquire) == 0 {
 //!     let result = shared::wait(&cells[0], 0, None);
 //!     assert_ne!(result, WaitResult::TimedOut);

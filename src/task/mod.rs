@@ -48,7 +48,8 @@ pub(crate) use unsettled::{Settling, Unsettled};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
-/// Makes a task: one half for a queue, one for a handle. The task is named after the type `NameSource`.
+/// Makes a task: one half for a queue, one for a handle. The task is named after the type
+/// `NameSource`.
 #[inline]
 pub(crate) fn make<NameSource, F, T>(
     pool: PoolId,

@@ -178,7 +178,8 @@ fn inside_a_task_it_makes_progress_on_one_worker() {
     });
 }
 
-/// A task that waits for its batch takes items one by one, so the ranges behind them begin anywhere.
+/// A task that waits for its batch takes items one by one, so the ranges behind them begin
+/// anywhere.
 #[test]
 fn a_set_that_a_task_has_begun_gives_the_rest_outside() {
     within(PATIENCE, || {
