@@ -1,4 +1,4 @@
-//! The tests of the crate as a user sees it: one binary, a file for each promise.
+//! The crate's tests, written against its public interface: one binary, one file for each promise.
 
 mod admission;
 mod await_handles;

@@ -1,8 +1,8 @@
-//! Work that has not begun never waits beside an idle worker: whatever its owner does, whatever ran
-//! before.
+//! Work that has not begun never waits while a worker is idle, whatever its owner does and whatever
+//! ran before.
 //!
-//! Expensive items sleep, so the schedule shows on a machine with few cores too. `spread` and
-//! `mixed` compare whole calls with a perfect schedule; `delays` and `talk` look at one piece of
+//! Expensive items sleep, so the schedule also shows on a machine with few cores. `spread` and
+//! `mixed` compare whole calls with a perfect schedule. `delays` and `talk` look at one piece of
 //! work whose owner sleeps, computes or waits for it.
 
 mod delays;
@@ -22,38 +22,39 @@ use crate::support::{PATIENCE, within};
 
 const WORKERS: [usize; 4] = [2, 4, 16, 64];
 
-/// Whether the build has noise in it, or is ten times as slow: then times say little.
+/// Whether the build injects noise or is ten times slower. Measured times mean little then.
 const DISTORTED: bool = cfg!(any(corepool_tsan, corepool_chaos));
 
-/// What the expensive items of a call take in a perfect schedule. Each test chooses its items so.
+/// The time that a call's expensive items take in a perfect schedule. Each test chooses its items
+/// to match.
 const IDEAL: Duration = Duration::from_millis(100);
 
-/// What they may take in the best of some tries. On two workers a call that is serial takes twice
-/// the ideal; on more workers it takes longer, and so does one that is spread by halves, round by
-/// round.
+/// The time that they may take in the best of several tries. On two workers a serial call takes
+/// twice the ideal. On more workers it takes longer, and so does a call that spreads its items by
+/// halves, round by round.
 const BOUND: Duration = Duration::from_millis(if DISTORTED { 3_000 } else { 180 });
 
-/// Another program may hold a try up.
+/// Several, because another program may delay a try.
 const TRIES: usize = 10;
 
-/// A pool under test, all of whose workers are idle.
+/// A pool under test whose workers are all idle.
 struct Case {
     pool: WorkerPool,
     workers: usize,
     /// How long an expensive item sleeps.
     item: Duration,
-    /// How many of them have run.
+    /// How many expensive items have run.
     ran: AtomicUsize,
-    /// When the first of them began. The time counts from there: cheap items before it compute, and
-    /// other load stretches that.
+    /// When the first expensive item began. The measured time starts here, because the cheap items
+    /// before it compute, and other load on the machine stretches that.
     began: Mutex<Option<Instant>>,
 }
 
-/// From where a call is made.
+/// The thread that makes a call.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Worker,
-    /// A thread that is no worker.
+    /// A thread that is not a worker.
     Outside,
 }
 
@@ -67,7 +68,7 @@ impl Place {
 }
 
 impl Case {
-    /// The expensive items begin, unless they have begun before.
+    /// Notes the start of the expensive items, unless it is noted already.
     fn begin(&self) {
         self.began.lock().unwrap().get_or_insert_with(Instant::now);
     }
@@ -78,22 +79,22 @@ impl Case {
         self.ran.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One item of a kind of which every twentieth is expensive.
+    /// One item of a sequence in which every twentieth item is expensive.
     fn mixed(&self, at: usize) {
         if at % 20 == 13 { self.expensive() } else { cheap() }
     }
 }
 
-/// A microsecond of work, or less.
+/// At most a microsecond of work.
 fn cheap() {
     hint::black_box((0..20_u64).fold(1, |x, n| hint::black_box(x ^ n).wrapping_mul(3)));
 }
 
-/// Runs `work` with each number of workers, from a worker and from outside, and fails if it takes
-/// much longer than the perfect schedule's rounds of expensive items. `work` says how many of them
-/// it has.
+/// Runs `work` with each number of workers, from a worker and from outside. Fails if it takes much
+/// longer than the rounds of expensive items in a perfect schedule. `work` returns the number of
+/// its expensive items.
 ///
-/// The pools run at once: their expensive items sleep.
+/// The pools run at the same time, because their expensive items only sleep.
 #[track_caller]
 fn takes_rounds(rounds: fn(usize) -> usize, work: fn(&Case) -> usize) {
     within(PATIENCE, move || {
@@ -119,7 +120,7 @@ fn takes_rounds_with(workers: usize, rounds: u32, work: fn(&Case) -> usize) {
     }
 }
 
-/// The least of some tries' times; the first that is good enough is the last.
+/// The shortest time of several tries. It stops at the first try that is good enough.
 fn best_time(case: &Case, place: Place, work: fn(&Case) -> usize) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..TRIES {
@@ -136,7 +137,7 @@ fn best_time(case: &Case, place: Place, work: fn(&Case) -> usize) -> Duration {
     best
 }
 
-/// A pool all of whose threads have started.
+/// Creates a pool whose threads have all started.
 fn idle_pool(workers: usize) -> WorkerPool {
     let pool = WorkerPool::with_workers(workers).unwrap();
     assert_eq!(pool.broadcast(|_| ()).filter(Result::is_ok).count(), workers);

@@ -1,4 +1,4 @@
-//! Tasks start in the order in which they came: exactly on one worker, and up to a bound on
+//! Tasks start in the order in which they were spawned: exactly on one worker, and up to a bound on
 //! several.
 
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,8 @@ use crate::support::{Gate, PATIENCE, occupy, until, within};
 
 type Order = Arc<Mutex<Vec<usize>>>;
 
-/// The bound that `Priority` states, for each worker that goes on and each of the pool.
+/// The bound that `Priority` states. It counts once for each pair of a worker that keeps running
+/// and a worker of the pool.
 const BOUND: usize = 300;
 
 fn noting(order: &Order, number: usize) -> impl FnOnce() + Send + 'static {
@@ -50,7 +51,7 @@ fn whoever_spawns_a_task_and_wherever_it_may_run_one_worker_keeps_the_order() {
                 move |number: usize| {
                     let pool = pool.upgrade().unwrap();
                     let task = pool.task().priority(priority);
-                    // Each third is placed, and some are no plain tasks.
+                    // Every third task is placed, and some are not plain tasks.
                     let task = if number % 3 == 0 { task.on_worker(0) } else { task };
                     let task = if number % 5 == 0 { task.name("named") } else { task };
                     task.spawn(noting(&order, number)).detach();
@@ -86,7 +87,8 @@ fn a_task_in_the_inbox_of_a_stuck_worker_is_overtaken_by_no_more_than_the_bound(
             let busy = occupy(&pool, workers - 1);
             let held = occupy(&pool, 1);
             let (order, stuck) = (Order::default(), Gate::default());
-            // The first one keeps whoever takes it, with what that worker took along.
+            // The first task blocks the worker that takes it, along with the tasks that the worker
+            // took with it.
             let wait = stuck.clone();
             let first = pool.spawn(move || wait.wait());
             let handles: Vec<_> =
@@ -99,8 +101,8 @@ fn a_task_in_the_inbox_of_a_stuck_worker_is_overtaken_by_no_more_than_the_bound(
             first.join().unwrap();
             let ran = order.lock().unwrap();
             let place = |number| ran.iter().position(|ran| *ran == number).unwrap();
-            // What stood in that inbox. A thread may lose its core between the start of a task and
-            // its note, so the half that is later is not asked.
+            // The tasks that were in that worker's inbox. A thread may lose its core between the
+            // start of a task and its note, so the later half is not checked.
             let mut places: Vec<_> = (0..30).map(place).collect();
             places.sort_unstable();
             assert!(places[15] <= BOUND * workers * (workers - 1), "{workers} workers: {places:?}");

@@ -13,7 +13,7 @@ use crossbeam_channel::Receiver;
 
 use crate::support::{PATIENCE, occupy, within};
 
-/// The next event that is a task's panic: worker, task and message.
+/// The worker, task name and message of the next event that reports a task's panic.
 fn next_panic(events: &Receiver<PoolEvent>) -> (Option<WorkerId>, String, String) {
     loop {
         if let PoolEvent::TaskPanicked { worker, task, message } = events.recv().unwrap() {
@@ -22,7 +22,7 @@ fn next_panic(events: &Receiver<PoolEvent>) -> (Option<WorkerId>, String, String
     }
 }
 
-/// Every worker is there, on its first thread, and takes tasks.
+/// Checks that every worker is there, still on its first thread, and takes tasks.
 fn expect_whole(pool: &WorkerPool, workers: usize) {
     let infos = pool.workers();
     assert_eq!(infos.len(), workers);
@@ -96,7 +96,7 @@ fn a_detached_tasks_panic_is_told_and_counted() {
     });
 }
 
-/// Case 1: a task that is run in place by who waits for it.
+/// Case 1: the thread that waits for a task runs it in place.
 #[test]
 fn a_panic_in_a_task_run_in_place_is_told_counted_and_given_to_the_handle() {
     within(PATIENCE, || {
@@ -167,7 +167,7 @@ fn a_pool_dropped_while_unwinding_runs_what_it_accepted_and_panics_no_further() 
     });
 }
 
-/// Case 13: a handle is joined by a drop while its thread unwinds.
+/// Case 13: a destructor joins a handle while its thread unwinds.
 #[test]
 fn a_join_while_unwinding_gives_the_value() {
     struct JoinsLate(Option<corepool::TaskHandle<u8>>, mpsc::Sender<u8>);

@@ -1,4 +1,4 @@
-//! A task that is meant for one worker runs there and nowhere else.
+//! A task that is placed on a worker runs there and nowhere else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +146,7 @@ fn what_is_urgent_and_what_is_a_workers_own_get_a_turn_in_a_large_batch() {
             let pool = WorkerPool::with_workers(1).unwrap();
             let gate = crate::support::Gate::default();
             let opens = gate.clone();
-            // Ends only when the task behind it has run.
+            // The batch ends only after the task behind it has run.
             let items = 200_000;
             let batch = pool.spawn_batch((0..items).map(|item| {
                 let gate = gate.clone();
@@ -167,7 +167,7 @@ fn what_is_urgent_and_what_is_a_workers_own_get_a_turn_in_a_large_batch() {
     });
 }
 
-/// A task that waits in `blocking` for one that is placed on its own worker: says whether that came
+/// A task waits in `blocking` for a task placed on its own worker. Returns whether that task ran
 /// meanwhile, and whether it ran on the same thread.
 fn waits_for_its_own_worker(spares: usize, patience: std::time::Duration) -> (bool, bool) {
     let pool = WorkerPool::builder().workers(1).spare_workers(spares).build().unwrap();

@@ -1,5 +1,4 @@
-//! What errors say to a person, and what the public types show of themselves, whatever the pool
-//! does meanwhile.
+//! What error messages and `Debug` output show, whatever the pool does meanwhile.
 
 use std::any::Any;
 use std::error::Error;
@@ -13,13 +12,13 @@ use corepool::{
 
 use crate::support::{PATIENCE, occupy, within};
 
-/// A task's error, from a closure that throws this.
+/// The error of a task whose closure throws this payload.
 fn thrown(payload: impl Any + Send) -> TaskError {
     let pool = WorkerPool::with_workers(1).unwrap();
     pool.spawn(|| -> () { panic::resume_unwind(Box::new(payload)) }).join().unwrap_err()
 }
 
-/// The text with which a closure panics.
+/// The message with which a closure panics.
 fn last_words(panics: impl FnOnce()) -> String {
     let payload = panic::catch_unwind(AssertUnwindSafe(panics)).expect_err("it panics");
     *payload.downcast::<String>().expect("with a text that was put together")
@@ -167,7 +166,7 @@ fn a_task_that_was_asked_to_stop_and_a_wait_that_was_too_short_say_so() {
     });
 }
 
-/// The type's name stands in front, and the rest holds these words.
+/// Checks that the output starts with the type's name and contains these words.
 #[track_caller]
 fn shows(value: &dyn Debug, name: &str, words: &[&str]) {
     let text = format!("{value:?}");

@@ -1,4 +1,4 @@
-//! Urgent tasks come first, and the others move all the same: the bounds that `Priority` states.
+//! Urgent tasks come first, and the others still make progress: the bounds that `Priority` states.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use crate::support::{PATIENCE, occupy, within};
 
 type Order = Arc<Mutex<Vec<(Priority, usize)>>>;
 
-/// One worker, held back while tasks are spawned; then the order in which they ran.
+/// The order in which tasks ran on one worker that was held back while they were spawned.
 fn order_of(tasks: &[(Priority, usize)], dispatch: Dispatch) -> Vec<(Priority, usize)> {
     let pool = WorkerPool::builder().workers(1).dispatch(dispatch).build().unwrap();
     let busy = occupy(&pool, 1);
@@ -37,12 +37,12 @@ const WAYS: [Dispatch; 2] = [Dispatch::FreeWorker, Dispatch::RoundRobin];
 fn the_more_urgent_lane_comes_first_and_each_lane_keeps_its_order() {
     within(PATIENCE, || {
         for dispatch in WAYS {
-            // Few enough that nobody's turn comes by age.
+            // Few enough that no lane (the queue of one priority) gets a turn by age.
             let (high, normal, low) =
                 (row(Priority::High, 2), row(Priority::Normal, 2), row(Priority::Low, 2));
             let spawned = [low.clone(), normal.clone(), high.clone()].concat();
             let mut ran = order_of(&spawned, dispatch);
-            // A turn by age may fall anywhere: the worker has looked for work before.
+            // A turn by age may fall anywhere, because the worker has looked for work before.
             let of = |ran: &[(Priority, usize)], lane| -> Vec<_> {
                 ran.iter().filter(|what| what.0 == lane).copied().collect()
             };
@@ -64,7 +64,7 @@ fn urgent_tasks_are_started_before_others_but_for_the_turns_by_age() {
             let ran = order_of(&spawned, dispatch);
             let last_urgent = ran.iter().rposition(|what| what.0 == Priority::High).unwrap();
             let others = ran[..last_urgent].iter().filter(|what| what.0 != Priority::High).count();
-            // One in sixteen looks.
+            // At every sixteenth look for work the normal tasks come first.
             assert!((10..=24).contains(&others), "{others} normal tasks came before the end");
         }
     });

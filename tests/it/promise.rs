@@ -16,7 +16,7 @@ fn pool() -> WorkerPool {
     WorkerPool::with_workers(2).unwrap()
 }
 
-/// A task that does not end before the gate is opened.
+/// Spawns a task that does not end before the gate is opened.
 fn held<T: Send + 'static>(pool: &WorkerPool, gate: &Gate, value: T) -> TaskHandle<T> {
     let gate = gate.clone();
     pool.spawn(move || {
@@ -75,7 +75,7 @@ fn all_fails_at_the_first_failure_and_cancels_what_is_left() {
         let (gate, ran) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
         let mut handles = vec![held(&pool, &gate, ()), failing(&pool)];
         until(|| handles[1].is_finished());
-        // The second worker is held as well, so that these stay queued.
+        // The second worker is held as well, so these tasks stay queued.
         handles.push(held(&pool, &gate, ()));
         until(|| pool.metrics().queue_depth == 0);
         for _ in 0..100 {
@@ -84,7 +84,7 @@ fn all_fails_at_the_first_failure_and_cancels_what_is_left() {
                 ran.fetch_add(1, Ordering::SeqCst);
             }));
         }
-        // The first and the third still run.
+        // The first and the third task still run.
         assert!(is_panic(&promise::all(handles).join()));
         assert_eq!(pool.metrics().cancelled, 100);
         gate.open();

@@ -19,11 +19,10 @@ use corepool::{Scope, ScopedHandle, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far
-/// more.
+/// The numbers of workers that are tested: one, as many as this machine has cores, and far more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
-/// Calls this with pools of all sizes, from outside and on one of the workers.
+/// Calls `test` with pools of all sizes, from outside and on one of the workers.
 fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
     for workers in WORKERS {
         let pool = WorkerPool::with_workers(workers).unwrap();
@@ -44,8 +43,8 @@ fn work(time: Duration) {
     }
 }
 
-/// Waits until it holds, and looks now and then whether a worker is hungry: what this thread
-/// spawned is offered then, though nobody was hungry before.
+/// Waits until the condition holds. Now and then it checks for hungry workers (workers that look
+/// for work), so that what this thread spawned is offered even if no worker was hungry before.
 fn until_taken(pool: &WorkerPool, mut holds: impl FnMut() -> bool) {
     until(|| {
         pool.join(|| (), || ());
@@ -53,7 +52,7 @@ fn until_taken(pool: &WorkerPool, mut holds: impl FnMut() -> bool) {
     });
 }
 
-/// Starts a closure on another thread. There it waits for the gate before it runs.
+/// Starts a closure on another thread. The closure waits there for the gate before it runs.
 fn start_elsewhere<'scope, R: Send + 'scope>(
     pool: &WorkerPool,
     s: &'scope Scope<'scope, '_>,
@@ -71,7 +70,7 @@ fn start_elsewhere<'scope, R: Send + 'scope>(
     handle
 }
 
-/// A pool whose workers can be waited for until they sleep.
+/// A pool that can wait until its workers sleep.
 #[cfg(target_os = "linux")]
 struct Watched {
     pool: WorkerPool,
@@ -91,8 +90,8 @@ impl Watched {
         Self { pool, threads }
     }
 
-    /// Waits until all workers sleep, but for the calling thread. What is spawned then is offered
-    /// at once.
+    /// Waits until all workers sleep, except the calling thread. What is spawned then is offered at
+    /// once.
     fn until_hungry(&self) {
         for thread in self.threads.lock().unwrap().iter().copied() {
             if thread != crate::support::thread_number() {
@@ -160,7 +159,7 @@ fn a_scope_gives_what_its_body_gives() {
 fn a_hundred_thousand_closures_run_once_each() {
     within(PATIENCE * 3, || {
         everywhere(|pool| {
-            // Under noise each is a hundred times as dear.
+            // Under noise each closure is a hundred times as expensive.
             let many = if cfg!(corepool_chaos) { 20_000 } else { 100_000 };
             let runs: Vec<_> = (0..many).map(|_| AtomicUsize::new(0)).collect();
             pool.scope(|s| {
@@ -173,8 +172,8 @@ fn a_hundred_thousand_closures_run_once_each() {
     });
 }
 
-/// As a call would run them: so a tree of closures needs memory for one way down, and not for a
-/// whole level.
+/// They run as calls would, so a tree of closures needs memory for one path down, not for a whole
+/// level.
 #[test]
 fn of_closures_that_nobody_takes_the_newest_runs_first() {
     within(PATIENCE, || {
@@ -186,7 +185,7 @@ fn of_closures_that_nobody_takes_the_newest_runs_first() {
                 for number in 0..1_000 {
                     s.spawn(move || {
                         note(number);
-                        // Before all those that wait.
+                        // This runs before all closures that wait.
                         s.spawn(move || note(1_000 + number));
                     });
                 }
@@ -199,7 +198,7 @@ fn of_closures_that_nobody_takes_the_newest_runs_first() {
     });
 }
 
-/// Case 36. The body and each closure hold the lock while they spawn; each closure wants it.
+/// Case 36. The body and each closure hold the lock while they spawn; each closure needs it.
 #[test]
 fn a_lock_may_be_held_while_spawning_what_wants_it() {
     within(PATIENCE, || {
@@ -239,8 +238,8 @@ fn spawning_never_runs_the_closure_here_and_now() {
     });
 }
 
-/// Two closures of types never seen before, which wait for one another: so a worker must come at
-/// once. The number makes types of its own for each caller.
+/// Two closures of new types that wait for each other, so a worker must come at once. `NUMBER`
+/// gives each caller its own types.
 #[cfg(target_os = "linux")]
 fn pair<const NUMBER: usize>(watched: &Watched) {
     let both = Barrier::new(2);
@@ -249,7 +248,7 @@ fn pair<const NUMBER: usize>(watched: &Watched) {
         s.spawn(|| both.wait());
         s.spawn(|| both.wait());
     });
-    // The body as one of the two.
+    // The body is one of the two.
     watched.until_hungry();
     watched.pool.scope(|s| {
         s.spawn(|| both.wait());
@@ -263,7 +262,7 @@ fn closures_that_may_be_heavy_are_offered_at_once() {
     within(PATIENCE, || {
         for _ in 0..20 {
             let watched = Watched::new(2);
-            // What a thread knows of types ends with it.
+            // What a thread has learned about types ends with the thread.
             thread::scope(|threads| drop(threads.spawn(|| pair::<0>(&watched))));
             watched.pool.install(|| pair::<1>(&watched));
         }
@@ -301,7 +300,7 @@ fn the_free_function_uses_the_pool_that_runs_the_caller() {
         });
         names.sort();
         assert_eq!(names, ["own-0", "own-1"]);
-        // And elsewhere the global one.
+        // Elsewhere it uses the global pool.
         assert_eq!(corepool::scope(|s| s.spawn(|| 7).join().unwrap()), 7);
     });
 }

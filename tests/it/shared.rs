@@ -1,4 +1,4 @@
-//! Shared memory: the array, waiting on its cells as `Atomics` does, and the counter.
+//! Shared memory: the array, waiting on its cells as with JavaScript's `Atomics`, and the counter.
 
 mod array;
 mod counter;
@@ -42,13 +42,13 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// A poll by somebody who does not want to be woken.
+/// Polls without asking to be woken.
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll(future, Waker::noop())
 }
 
-/// The smallest executor of many futures: all are polled whenever one has been woken. Results in
-/// the order of ending.
+/// A minimal executor for many futures: it polls all of them whenever one has been woken. Returns
+/// the results in the order in which the futures ended.
 fn run_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let alarm = Alarm::new();
     let waker = Waker::from(Arc::clone(&alarm));

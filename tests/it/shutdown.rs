@@ -1,4 +1,5 @@
-//! The end of a pool: whoever ends it, how often, and from where, every accepted task settles.
+//! The end of a pool: every accepted task settles, whichever thread ends the pool, how often, and
+//! from where.
 
 mod awaited;
 mod elsewhere;
@@ -17,8 +18,7 @@ use corepool::{Refusal, SpawnError, TaskError, WhenFull, WorkerPool, WorkerState
 use crate::held::hold_all;
 use crate::support::{PATIENCE, until, within};
 
-/// A pool of this many workers with that many tasks behind a closed gate, and what counts their
-/// runs.
+/// Spawns this many tasks on the pool. Returns the counter of their runs.
 fn counted(pool: &WorkerPool, tasks: usize) -> Arc<AtomicUsize> {
     let ran = Arc::new(AtomicUsize::new(0));
     for _ in 0..tasks {
@@ -113,8 +113,8 @@ fn a_shutdown_waits_for_a_task_that_another_pools_worker_runs() {
             let _released = wait.recv();
             count.fetch_add(1, Ordering::SeqCst);
         });
-        // The other pool's worker waits for our task, which nobody has started: it runs it in
-        // place.
+        // The other pool's worker waits for our task, which has not started, so that worker runs it
+        // in place.
         let waits = other.spawn(move || task.join());
         runs.recv().unwrap();
         held.into_iter().for_each(crate::held::Held::release);
@@ -126,7 +126,7 @@ fn a_shutdown_waits_for_a_task_that_another_pools_worker_runs() {
                 ended.load(Ordering::SeqCst)
             })
         };
-        // Every chance for a shutdown that does not wait to come back too early.
+        // Gives a shutdown that does not wait every chance to return too early.
         until(|| ours.workers()[0].state == WorkerState::Exited);
         for _ in 0..1000 {
             thread::yield_now();

@@ -1,4 +1,5 @@
-//! Loops over slices and ranges: every item once, every result in its place, whoever ran it.
+//! Loops over slices and ranges run every item once and put every result in its place, whichever
+//! thread runs it.
 
 mod chunks;
 mod folds;
@@ -19,14 +20,14 @@ use corepool::WorkerPool;
 
 use crate::support::{PATIENCE, within};
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far
-/// more.
+/// The numbers of workers that are tested: one, as many as this machine has cores, and far more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
-/// Calls this with pools of all sizes, from outside, on one of the workers, and when the pool is
+/// Calls `test` with pools of all sizes: from outside, on one of the workers, and when the pool is
 /// closed.
 fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
-    // As a reference to any such function: so the pool's doors are compiled once for all tests.
+    // Passed as a reference to a trait object, so that the pool's entry points are compiled once
+    // for all tests.
     let test: &(dyn Fn(&WorkerPool) + Sync) = &test;
     for workers in WORKERS {
         let pool = WorkerPool::with_workers(workers).unwrap();
@@ -37,7 +38,7 @@ fn everywhere(test: impl Fn(&WorkerPool) + Sync) {
     }
 }
 
-/// Runs what panics, and gives the text of the panic.
+/// Runs a closure that panics and returns the text of the panic.
 #[track_caller]
 fn panics(run: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("it panics");
@@ -52,7 +53,7 @@ fn work(time: Duration) {
     }
 }
 
-/// None, one, too few to share, and so many that everybody gets some.
+/// No item, one, too few to share, and enough for every thread to get some.
 const LENGTHS: [usize; 7] = [0, 1, 2, 3, 17, 1_000, 50_000];
 
 #[test]
@@ -123,7 +124,7 @@ fn a_million_items() {
     });
 }
 
-/// Joining texts is associative, and tells neighbours and order apart.
+/// Joining texts is associative, and shows which texts were neighbours and in which order.
 #[test]
 fn a_reduction_keeps_the_order() {
     within(PATIENCE * 3, || {
@@ -133,7 +134,7 @@ fn a_reduction_keeps_the_order() {
                 let text = pool.map_reduce(
                     0..len,
                     |n| {
-                        // Long enough for others to take a share.
+                        // Long enough for other threads to take a share.
                         work(Duration::from_micros(1));
                         format!("{n} ")
                     },
@@ -192,7 +193,7 @@ fn many_threads_loop_on_one_pool() {
     });
 }
 
-/// Case 36, for loops: a task holds the lock across a loop, and others want it meanwhile.
+/// Case 36, for loops: a task holds the lock across a loop, and other tasks want it meanwhile.
 #[test]
 fn a_lock_may_be_held_across_a_loop() {
     within(PATIENCE * 3, || {
@@ -212,7 +213,7 @@ fn a_lock_may_be_held_across_a_loop() {
                     })
                 })
                 .collect();
-            // And a guest among them.
+            // A guest (a thread from outside that takes part in a call) wants the lock too.
             let own = {
                 let mut count = count.lock().unwrap();
                 pool.for_each(0..500, |_| work(Duration::from_micros(1)));

@@ -1,4 +1,4 @@
-//! The feature `tracing`: what a task records stands inside the span that its submitter was in.
+//! The feature `tracing`: what a task records belongs to the span that its submitter was in.
 
 mod recorder;
 
@@ -77,7 +77,8 @@ fn a_batch_and_a_broadcast_run_inside_the_span_of_the_call() {
     });
 }
 
-/// Each step of a chain belongs to who wrote it down, and not to who settled the task before it.
+/// Each step of a chain runs in the span of the code that added it, not of the thread that settled
+/// the task before it.
 #[test]
 fn a_continuation_runs_inside_the_span_in_which_it_was_made() {
     within(PATIENCE, || {

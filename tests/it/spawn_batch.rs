@@ -1,5 +1,5 @@
 //! `spawn_batch`: each closure runs once and gives one result, on every kind of pool and whatever
-//! becomes of that.
+//! becomes of that result.
 
 mod ends;
 
@@ -13,7 +13,7 @@ use corepool::{Dispatch, PoolEvent, TaskError, TaskSet, WhenFull, WorkerId, Work
 
 use crate::support::{Drops, Gate, PATIENCE, occupy, within};
 
-/// A pool of each kind: those that have batches proper, and those that spawn one after another.
+/// A pool of each kind: those with real batches, and those that spawn one task after another.
 fn each_pool(workers: usize) -> Vec<(&'static str, WorkerPool)> {
     let builder = || WorkerPool::builder().workers(workers);
     let full = |policy| builder().queue_capacity(4).when_full(policy);
@@ -154,7 +154,7 @@ fn an_iterator_that_panics_leaves_no_closure_behind() {
             let caught = catch_unwind(AssertUnwindSafe(|| pool.spawn_batch(closures)));
             let payload = caught.unwrap_err();
             assert_eq!(payload.downcast_ref(), Some(&"planned"), "{kind}");
-            // On some pools seven have been spawned, on others none; all are dropped.
+            // Some pools have spawned seven tasks and others none; all closures are dropped.
             let (spawned, ended) = ended(&pool);
             assert_eq!(spawned, ended, "{kind}");
             assert_eq!(spawned, if kind == "plain" { 0 } else { 7 }, "{kind}");
@@ -189,7 +189,7 @@ fn a_set_that_a_task_has_begun_gives_the_rest_outside() {
                 Arc::new((0..count).map(|_| AtomicU32::new(0)).collect());
             let mut set = pool.install(|| {
                 let mut set = pool.spawn_batch((0..count).map(|n| {
-                    // A closure of another size and kind than its value, which each owns memory.
+                    // The closure and its value differ in size and type, and each owns memory.
                     let (runs, text) = (Arc::clone(&runs), Box::new(n as u64));
                     move || {
                         runs[n].fetch_add(1, Ordering::SeqCst);
@@ -248,14 +248,15 @@ fn batches_inside_batches_make_progress_on_one_worker() {
     });
 }
 
-/// The first ones wait for the last one, which must not wait behind them: on so many workers as
-/// there are that wait.
+/// The first item waits for the last one, which must not wait behind it, as long as there are more
+/// workers than waiting items.
 #[test]
 fn an_item_that_blocks_holds_no_other_up() {
     within(PATIENCE, || {
         for (kind, pool) in each_pool(2) {
             if kind == "round robin" || kind.starts_with("bounded") {
-                // There a worker keeps its own tasks, or the caller may be the one that waits.
+                // In these pools a worker keeps its own tasks, or the caller may be the thread that
+                // waits.
                 continue;
             }
             let gate = Gate::default();
@@ -308,7 +309,7 @@ fn tasks_that_are_spawned_later_get_their_turns() {
     });
 }
 
-/// The first item waits on the only worker, so a spare one goes through the others.
+/// The first item waits on the only worker, so a spare worker runs the others.
 #[test]
 fn they_get_their_turns_from_a_spare_worker_that_helps_with_the_batch() {
     within(PATIENCE, || {
@@ -345,7 +346,7 @@ fn a_batch_wakes_workers_that_sleep() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
         for _ in 0..200 {
-            // Each waits for the other, so two workers must come.
+            // Each item waits for the other, so two workers must come.
             let (left, right) = (mpsc::channel(), mpsc::channel());
             let ends = [(left.0, right.1), (right.0, left.1)];
             let set = pool.spawn_batch(ends.map(|(tell, hear)| {

@@ -1,5 +1,5 @@
-//! What of the user's takes its time, or waits for ever, holds up nobody but those who wait for it;
-//! and no chain of tasks is too long.
+//! User code that is slow or waits forever delays only the threads that wait for it, and no chain
+//! of tasks is too long.
 
 mod deadlines;
 mod deep;

@@ -1,5 +1,5 @@
-//! What many tests need: a watchdog, a gate that holds tasks back, and things that notice their
-//! drop.
+//! What many tests need: a watchdog, a gate that holds tasks back, and values that count their
+//! drops.
 
 use std::panic;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use corepool::{Metrics, TaskHandle, WorkerPool, blocking};
 
-/// How long a test may hang before it is called a failure. A machine that does much else besides
-/// may give a thread its turn late a thousand times in a test, so this is long; who passes does not
-/// wait for it. Longer still under the noise of `ci/chaos.sh`, and under ThreadSanitizer, which
-/// makes all ten times as slow.
+/// How long a test may hang before it counts as failed. A machine with other load may delay a
+/// thread a thousand times in one test, so this is long; a test that passes does not wait for it.
+/// It is longer still under the noise of `ci/chaos.sh`, and under ThreadSanitizer, which makes
+/// everything ten times slower.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(corepool_tsan) {
     400
 } else if cfg!(corepool_chaos) {
@@ -22,8 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(corepool_tsan)
     60
 });
 
-/// How many tasks, and how many closures of fork-join calls, the random programs of this process
-/// had.
+/// How many tasks and how many closures of fork-join calls the random programs of this process had.
 pub(crate) static TASKS: AtomicU64 = AtomicU64::new(0);
 pub(crate) static CLOSURES: AtomicU64 = AtomicU64::new(0);
 
@@ -32,15 +31,15 @@ pub(crate) fn tally(tasks: u64, closures: u64) {
     CLOSURES.fetch_add(closures, Ordering::Relaxed);
 }
 
-/// How many tasks of a pool have ended, in whichever way.
+/// How many tasks of a pool have ended, in whatever way.
 pub(crate) fn ended(metrics: &Metrics) -> u64 {
     let ran = metrics.completed + metrics.panicked + metrics.lost;
     ran + metrics.cancelled + metrics.expired + metrics.rejected
 }
 
-/// Runs a test's body on a thread of its own and fails if it has no end within this time.
+/// Runs a test's body on a thread of its own and fails if it does not end within this time.
 ///
-/// The thread of a body that hangs is left behind: it cannot be ended from outside.
+/// The thread of a body that hangs is left behind, because it cannot be ended from outside.
 #[track_caller]
 pub(crate) fn within<R: Send + 'static>(
     time: Duration,
@@ -49,14 +48,14 @@ pub(crate) fn within<R: Send + 'static>(
     within_boxed(time, Box::new(body))
 }
 
-/// Not generic over the body, so that a thread's start is not compiled for each of a thousand
+/// Not generic over the body, so that starting a thread is not compiled for each of a thousand
 /// tests.
 #[track_caller]
 fn within_boxed<R: Send + 'static>(time: Duration, body: Box<dyn FnOnce() -> R + Send>) -> R {
     let (alive, ended) = mpsc::channel::<()>();
     let name = thread::current().name().unwrap_or("test").to_owned();
     let body = thread::Builder::new().name(name).spawn(move || {
-        // Dropped by a return and by a panic alike.
+        // Dropped both on return and on panic.
         let _alive = alive;
         body()
     });
@@ -67,7 +66,7 @@ fn within_boxed<R: Send + 'static>(time: Duration, body: Box<dyn FnOnce() -> R +
     body.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
-/// Closed at first; whoever waits goes on when it is opened.
+/// Closed at first. Waiting threads go on when it is opened.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
     inner: Arc<(Mutex<bool>, Condvar)>,
@@ -87,7 +86,7 @@ impl Gate {
     }
 }
 
-/// Workers that run a task each until they are released; dropped, they are let go.
+/// Workers that each run a task until they are released. Dropping this releases them.
 #[derive(Debug)]
 pub(crate) struct Busy {
     gate: Gate,
@@ -112,7 +111,7 @@ impl Drop for Busy {
 /// Keeps this many workers of the pool busy; returns when all of them are.
 pub(crate) fn occupy(pool: &WorkerPool, workers: usize) -> Busy {
     let mut busy = Busy { gate: Gate::default(), tasks: Vec::new() };
-    // One after another, so that no worker takes two of them.
+    // Spawned one after another, so that no worker takes two of the tasks.
     for _ in 0..workers {
         let (starting, started) = mpsc::channel();
         let gate = busy.gate.clone();
@@ -139,14 +138,15 @@ pub(crate) fn lender(pool: &WorkerPool, worker: usize) -> (TaskHandle<()>, mpsc:
     (task, go)
 }
 
-/// Looks again and again until it holds; the test's watchdog ends what never comes.
+/// Checks repeatedly until the condition holds. The test's watchdog ends a wait that never
+/// succeeds.
 pub(crate) fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         thread::yield_now();
     }
 }
 
-/// Counts how often something was dropped.
+/// Counts drops.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Drops(Arc<AtomicUsize>);
 
@@ -165,7 +165,7 @@ impl Drops {
     }
 }
 
-/// Notices its drop.
+/// Counts its drop.
 #[derive(Debug)]
 pub(crate) struct Dropping(Drops);
 
@@ -175,7 +175,7 @@ impl Drop for Dropping {
     }
 }
 
-/// Notices its drop, and panics in it.
+/// Counts its drop, and panics in it.
 #[derive(Debug)]
 pub(crate) struct Bomb(#[expect(dead_code, reason = "only its drop is of interest")] Dropping);
 
@@ -197,19 +197,19 @@ pub(crate) fn thread_number() -> libc::pid_t {
 pub(crate) fn until_asleep(thread: libc::pid_t) {
     until(|| {
         let facts = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
-        // The state stands behind the name, which ends with the last bracket.
+        // The state follows the name, which ends with the last parenthesis.
         facts.is_ok_and(|facts| {
             facts.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
         }) && has_left_its_core(thread)
     });
 }
 
-/// Whether a thread that is said to sleep has come to it: it says so before it leaves its core, and
-/// may be interrupted in between. The kernel shows the call in which it sleeps, and to show it
-/// waits until it does.
+/// Whether a thread that reports that it sleeps really does. It reports that before it leaves its
+/// core, and may be interrupted in between. The kernel shows the system call in which the thread
+/// sleeps, and waits until it sleeps before it shows it.
 #[cfg(target_os = "linux")]
 fn has_left_its_core(thread: libc::pid_t) -> bool {
-    // A pause is not it either: the noise of chaos makes threads pause anywhere.
+    // A pause does not count either, because chaos makes threads pause anywhere.
     let pauses = [libc::SYS_clock_nanosleep, libc::SYS_nanosleep].map(|call| call.to_string());
     std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).map_or(true, |call| {
         let number = call.split_whitespace().next().unwrap_or_default();
@@ -217,7 +217,7 @@ fn has_left_its_core(thread: libc::pid_t) -> bool {
     })
 }
 
-/// How many threads of this process have names that begin like this.
+/// How many threads of this process have names that begin with `beginning`.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads_named(beginning: &str) -> usize {
     let tasks =

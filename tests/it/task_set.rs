@@ -1,4 +1,5 @@
-//! Sets of tasks: every result comes out once, as it comes, and what becomes of the rest.
+//! Sets of tasks: every result comes out once, when its task finishes, and what becomes of the
+//! rest.
 
 mod ends;
 mod inside;
@@ -23,7 +24,7 @@ fn pool() -> WorkerPool {
     WorkerPool::with_workers(2).unwrap()
 }
 
-/// A task that does not end before the gate is opened.
+/// Spawns a task that does not end before the gate is opened.
 fn held<T: Send + 'static>(pool: &WorkerPool, gate: &Gate, value: T) -> TaskHandle<T> {
     let gate = gate.clone();
     pool.spawn(move || {
@@ -70,13 +71,13 @@ fn results_come_as_their_tasks_finish() {
     });
 }
 
-/// What was woken is taken in the order of settling, also where the set has grown meanwhile.
+/// Finished tasks come out in the order in which they settled, even if the set has grown meanwhile.
 #[test]
 fn those_that_finish_while_nobody_looks_come_in_that_order() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let busy = occupy(&pool, 1);
-        // One worker, so tasks settle as they run; but it may take a later one first.
+        // There is one worker, so tasks settle as they run; but it may take a later one first.
         let order = Arc::new(AtomicUsize::new(0));
         let mut set = TaskSet::new();
         for _ in 0..100 {
@@ -107,7 +108,7 @@ fn more_can_be_pushed_at_any_time() {
             }
         }
         assert_eq!(sum, 55);
-        // Also after its end.
+        // A set can also grow after its end.
         set.push(pool.spawn(|| 7));
         assert_eq!(set.next().unwrap().unwrap(), 7);
     });
@@ -180,7 +181,7 @@ fn a_handle_that_was_awaited_to_its_end_is_refused() {
 fn a_set_goes_where_its_values_may_go() {
     fn goes<X: Send + Unpin>(_: X) {}
     let pool = pool();
-    // Not `Sync`, and that is not asked for.
+    // The values are not `Sync`, and the set does not require it.
     goes(TaskSet::from_iter([pool.spawn(|| Cell::new(1))]));
     let set = TaskSet::<u32>::new();
     assert_eq!(format!("{set:?}"), "TaskSet { len: 0, .. }");
@@ -196,7 +197,7 @@ fn each_result_says_which_task_it_was() {
         while let Some((id, result)) = set.next_with_id() {
             assert_eq!(result.unwrap(), id.number());
         }
-        // Seats are used again, and numbers are not.
+        // Seats (places in the set) are reused, numbers are not.
         let next = set.push(pool.spawn(|| panic::resume_unwind(Box::new("planned"))));
         assert_eq!(next.number(), 50);
         let (id, result) = pollster::block_on(set.next_async_with_id()).unwrap();

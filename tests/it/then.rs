@@ -18,7 +18,7 @@ fn pool(workers: usize) -> WorkerPool {
     WorkerPool::with_workers(workers).unwrap()
 }
 
-/// A handle of a task that panics without a word on the screen.
+/// A handle of a task that panics without printing anything.
 fn failing(pool: &WorkerPool) -> TaskHandle<u32> {
     pool.spawn(|| std::panic::resume_unwind(Box::new("no luck")))
 }

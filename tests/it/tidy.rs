@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use floors::Plan;
 use source::Source;
 
-/// The floors, from the ground up. A module uses only what stands on lower floors; ARCHITECTURE.md
-/// says why. A new module gets its place here.
+/// The floors, from the ground up. A module uses only modules on lower floors; ARCHITECTURE.md says
+/// why. A new module gets its place here.
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "ground",
@@ -84,8 +84,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("face", &["lib", "schedules"]),
 ];
 
-/// Who may use whom on one floor. Keep it short; a circle in it fails, and so does a pair nobody
-/// needs.
+/// Which module may use which other one on the same floor. Keep it short. A cycle fails, and so
+/// does a pair that is not needed.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("sync", "clock"),
     ("affinity", "sync"),
@@ -149,12 +149,12 @@ const MAY_BE_UNSAFE: &[(&str, &str)] = &[
     ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
 ];
 
-/// The one file in src/ that asks the system for the time.
+/// The only file in src/ that asks the system for the time.
 const CLOCK: &str = "src/clock.rs";
 
-/// No file of code is longer than this.
+/// The longest that a code file may be, in lines.
 const LONGEST_FILE: usize = 500;
-/// The README has at most this many words.
+/// The most words that the README may have.
 const LONGEST_README: usize = 800;
 
 const PLAN: Plan<'_> = Plan { floors: FLOORS, neighbours: NEIGHBOURS };
@@ -189,7 +189,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Fails with every complaint at once; each says where, and what to do.
+/// Fails with all complaints at once; each says where, and what to do.
 #[track_caller]
 fn expect_none(complaints: impl IntoIterator<Item = String>) {
     let complaints: Vec<_> = complaints.into_iter().collect();
@@ -243,7 +243,7 @@ fn only_the_clock_asks_for_the_time() {
 #[test]
 fn every_case_of_failure_has_its_tests() {
     let table = read(&root().join("docs/reliability.md"));
-    // The package that is published has no such folder, and its tests hold there too.
+    // The published package has no such folder, and its tests must pass there too.
     let has_scripts = root().join("ci").exists();
     let files = |path: &str| match path.starts_with("ci/") && !has_scripts {
         true => Some(String::new()),

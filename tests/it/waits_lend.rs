@@ -1,8 +1,7 @@
-//! Whatever a worker waits in, it lends its core: a task that only this worker may run is run
-//! meanwhile.
+//! Whatever a worker waits in, it lends its core, so that a task that only this worker may run is
+//! run meanwhile.
 //!
-//! In each test a thread waits for a second one, and that one waits for a task which is placed on
-//! the first.
+//! In each test a thread waits for a second thread, which waits for a task placed on the first.
 
 mod random;
 
@@ -16,7 +15,7 @@ use corepool::{CancelToken, WhenFull, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, occupy, within};
 
-/// A closure that runs where it is called, and one that another worker is to run meanwhile.
+/// A closure that runs where it is called, or one that another worker should run meanwhile.
 type Half<'a> = &'a (dyn Fn() + Sync);
 
 fn pool(workers: usize) -> Arc<WorkerPool> {
@@ -34,8 +33,8 @@ fn needs_all_workers(pool: &WorkerPool) {
     assert_eq!(pool.broadcast(|_| ()).filter(Result::is_ok).count(), workers);
 }
 
-/// Runs `waits` on worker 0 of `pool`. It is given a closure that returns when the other one has
-/// begun, and that other one.
+/// Runs `waits` on worker 0 of `pool`. It receives a closure that returns when the other closure
+/// has begun, and that other closure.
 fn meet(
     pool: &WorkerPool,
     needs: impl Fn() + Send + Sync + 'static,
@@ -57,7 +56,7 @@ fn meet(
     task.join().unwrap();
 }
 
-/// The same in a pool of two, with each kind of task that needs worker 0.
+/// Runs `meet` in a pool of two, with each kind of task that needs worker 0.
 fn meet_in_one_pool(waits: impl Fn(&WorkerPool, Half<'_>, Half<'_>) + Send + Copy + 'static) {
     within(PATIENCE, move || {
         for needs in [needs_worker_0, needs_all_workers] {
@@ -68,7 +67,8 @@ fn meet_in_one_pool(waits: impl Fn(&WorkerPool, Half<'_>, Half<'_>) + Send + Cop
     });
 }
 
-/// The same where worker 0 of one pool is a guest of another, whose worker needs the first.
+/// Runs `meet` where worker 0 of one pool is a guest of another pool, whose worker needs the first
+/// pool. A guest is a thread from outside that takes part in a pool's call.
 fn meet_in_two_pools(waits: impl Fn(&WorkerPool, Half<'_>, Half<'_>) + Send + Copy + 'static) {
     within(PATIENCE, move || {
         for needs in [needs_worker_0, needs_all_workers] {
@@ -79,7 +79,7 @@ fn meet_in_two_pools(waits: impl Fn(&WorkerPool, Half<'_>, Half<'_>) + Send + Co
     });
 }
 
-/// Joins the handle of a closure that another thread runs by then.
+/// Joins the handle of a closure that another thread is running by then.
 fn join_the_handle(pool: &WorkerPool, stays: Half<'_>, moves: Half<'_>) {
     pool.scope(|s| {
         let handle = s.spawn(moves);
@@ -112,8 +112,8 @@ fn a_scopes_handle_in_a_closure_that_is_installed() {
     meet_in_one_pool(|pool, stays, moves| pool.install(|| join_the_handle(pool, stays, moves)));
 }
 
-/// The closure that moved to worker 1 spawns another into the same scope, which worker 0 runs while
-/// it waits for the scope.
+/// The closure that moved to worker 1 spawns another closure into the same scope. Worker 0 runs
+/// that closure while it waits for the scope.
 #[test]
 fn a_scopes_handle_in_a_closure_that_moved() {
     within(PATIENCE, || {
@@ -179,16 +179,16 @@ fn a_join_inside_a_join_on_another_pool() {
     });
 }
 
-/// Worker 0 of the one pool waits for the other's closure, and that one's worker is a guest of the
-/// first.
+/// Worker 0 of one pool waits for a closure on the other pool, whose worker is a guest of the first
+/// pool.
 #[test]
 fn a_join_on_another_pool_in_a_closure_that_is_installed_there() {
     within(PATIENCE, || {
-        // Three: one for the guest's core, as it were, and one that comes and helps.
+        // Three workers: one gives its core to the guest, in effect, and one comes and helps.
         let (home, other) = (pool(3), pool(1));
         let (inner_home, inner_other) = (Arc::clone(&home), Arc::clone(&other));
         let task = home.task().on_worker(0).spawn(move || {
-            // Taken by its worker, not run in place.
+            // Its worker takes the task, so it does not run in place.
             let begun = Gate::default();
             let (begins, needed) = (begun.clone(), Arc::clone(&inner_other));
             let inside = inner_other.spawn(move || {
@@ -213,14 +213,15 @@ fn a_join_on_another_pool_in_a_closure_that_is_installed_there() {
     });
 }
 
-/// A task of another pool that is run in place is a guest's work of that pool.
+/// A task of another pool that runs in place is a guest's work in that pool.
 #[test]
 fn a_join_in_a_task_of_another_pool_that_runs_in_place() {
     within(PATIENCE, || {
         let (home, other) = (pool(1), pool(2));
         let needed = Arc::clone(&home);
         let waits = home.task().on_worker(0).spawn(move || {
-            // Nobody else runs the task: the other pool's workers come free only when it has begun.
+            // Only this thread can run the task: the other pool's workers come free only when it
+            // has begun.
             let busy = occupy(&other, 2);
             let inside = Arc::clone(&other);
             let task = other.spawn(move || {
@@ -243,7 +244,7 @@ fn a_join_in_a_task_of_another_pool_that_runs_in_place() {
     });
 }
 
-/// Not only what is placed: an ordinary task of a pool whose only worker is another pool's guest.
+/// Not only placed tasks: an ordinary task of a pool whose only worker is a guest of another pool.
 #[test]
 fn a_queued_task_does_not_wait_for_a_guest_of_another_pool() {
     within(PATIENCE, || {
@@ -327,7 +328,7 @@ fn room_in_another_pool() {
                 needs_worker_0(&needed);
             });
             begun.wait();
-            // As many as fill the queue, and more.
+            // Enough tasks to fill the queue, and more.
             let more: Vec<_> = (0..4).map(|n| other.spawn(move || n)).collect();
             first.join().unwrap();
             more.into_iter().map(|task| task.join().unwrap()).sum::<i32>()

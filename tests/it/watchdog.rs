@@ -1,4 +1,4 @@
-//! The watchdog tells of a task that runs too long, once, and may put a spare worker in its place.
+//! The watchdog reports a task that runs too long, once, and may put a spare worker in its place.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,8 +13,8 @@ use crate::support::{Gate, PATIENCE, within};
 
 const BOUND: Duration = Duration::from_millis(5);
 
-/// What is told of the task with this name. On a busy machine any task may be told of, for its
-/// thread may be kept from its core.
+/// What the watchdog reports about the task with this name. On a busy machine it may report any
+/// task, because the task's thread may be kept from its core.
 fn told_of(events: &Receiver<PoolEvent>, name: &str) -> (WorkerId, Duration) {
     let told = events.iter().find_map(|event| match event {
         PoolEvent::TaskStuck { worker, task, running_for } if task == name => {
@@ -79,7 +79,7 @@ fn a_spare_worker_serves_in_the_place_of_a_stuck_one() {
         let gate = Gate::default();
         let held = gate.clone();
         let stuck = pool.spawn(move || held.wait());
-        // Runs though the only worker is stuck, and lets it go on.
+        // This task runs although the only worker is stuck, and releases that worker.
         pool.spawn(move || gate.open()).join().unwrap();
         stuck.join().unwrap();
         let on_worker = pool.task().on_worker(0).spawn(|| 1);
@@ -117,8 +117,8 @@ fn a_stuck_task_is_told_before_a_spare_worker_does_anything() {
 /// stuck.
 #[test]
 fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
-    /// Says whether the thread was named by the watchdog: if that came early, who spawned the
-    /// second task does it.
+    /// Whether the watchdog named the thread. If the watchdog reports the task early, the thread
+    /// that spawns the second task does the naming.
     fn is_named_by_the_watchdog() -> bool {
         let spawner = thread::current().id();
         let (ended, end) = mpsc::channel::<()>();
@@ -147,7 +147,7 @@ fn a_name_may_wait_for_the_worker_that_the_watchdog_replaces() {
             asked.wait();
         });
         runs.recv().unwrap();
-        // Calls for a spare worker, and runs on the worker when that is done with the task that was
+        // This needs a spare worker, and runs on the worker once it is done with the task that was
         // stuck.
         pool.task().on_worker(0).spawn(|| ()).join().unwrap();
         stuck.join().unwrap();

@@ -1,4 +1,5 @@
-//! A value for each worker: one is made on each, nobody else gets it, and it goes where it should.
+//! A value for each worker: each worker makes one, no other thread gets it, and it ends where it
+//! should.
 
 mod ends;
 mod nested;
@@ -24,7 +25,7 @@ fn on_each<R: Send + 'static>(
         .map(|_| {
             let all = Arc::clone(&all);
             pool.spawn(move || {
-                // None can run a second one before each runs one.
+                // No worker can run a second task before each runs one.
                 all.1.wait();
                 (all.0)()
             })
@@ -33,7 +34,7 @@ fn on_each<R: Send + 'static>(
     tasks.into_iter().map(|task: TaskHandle<R>| task.join().unwrap()).collect()
 }
 
-/// A local of numbers, each made as the next one from zero.
+/// A local of numbers, made in sequence from zero.
 fn numbered() -> (Arc<WorkerLocal<usize>>, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
@@ -41,7 +42,7 @@ fn numbered() -> (Arc<WorkerLocal<usize>>, Arc<AtomicUsize>) {
     (Arc::new(local), made)
 }
 
-/// Tells at its drop on which thread it was made, and on which it is dropped.
+/// Reports at its drop on which thread it was made and on which it is dropped.
 #[derive(Debug)]
 struct Traveller {
     made_on: ThreadId,
@@ -56,7 +57,7 @@ impl Drop for Traveller {
     }
 }
 
-/// A local of values that tell where they end.
+/// A local of values that report where they end.
 fn travellers() -> (Arc<WorkerLocal<Traveller>>, Ends) {
     let ends = Ends::default();
     let told = Arc::clone(&ends);
@@ -94,12 +95,12 @@ fn each_worker_makes_one_and_keeps_it() {
 #[test]
 fn what_is_written_stays_written() {
     within(PATIENCE, || {
-        // A spare worker would have a value too, and one comes where a worker waits for a part.
+        // A spare worker would have a value too, and one comes when a worker waits for a part.
         let pool = WorkerPool::builder().workers(2).spare_workers(0).build().unwrap();
         let counts = WorkerLocal::new(|| 0_u32);
         pool.for_each(0..10_000, |_| counts.with(|count| *count += 1));
         let drained = counts.drain();
-        // The two workers, and the calling thread.
+        // The two workers and the calling thread.
         assert!(drained.len() <= 3, "{drained:?}");
         assert_eq!(drained.iter().sum::<u32>(), 10_000);
         assert!(counts.drain().is_empty());
@@ -212,7 +213,7 @@ fn locals_may_come_and_go() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let lasting = Arc::new(WorkerLocal::new(|| 0));
         for n in 0..1000 {
-            // New ones come to lie where old ones were, with values of another type.
+            // New locals take the places of old ones, with values of another type.
             let (number, text) =
                 (WorkerLocal::new(move || n), WorkerLocal::new(move || n.to_string()));
             let lasting = Arc::clone(&lasting);

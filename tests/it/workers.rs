@@ -1,4 +1,4 @@
-//! The workers themselves: how they are called, where they run, and what is said of them.
+//! The workers themselves: their names, where they run, and what the pool reports about them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ fn on_each<T: Send + 'static>(
         .map(|_| {
             let (all, look) = (Arc::clone(&all), Arc::clone(&look));
             pool.spawn_with(move |cx: &TaskContext| {
-                // Nobody takes a second one before everybody has one.
+                // No worker takes a second task before each has one.
                 all.wait();
                 let worker = cx.worker().expect("a worker runs it");
                 (worker, look(worker))
@@ -37,13 +37,14 @@ fn on_each<T: Send + 'static>(
     seen.into_iter().map(|(_, seen)| seen).collect()
 }
 
-/// The cores that a thread may run on: of the calling one, or of the process's first.
+/// The cores that a thread may run on. Zero means the calling thread; the process's number means
+/// its first thread.
 #[cfg(target_os = "linux")]
 fn mask_of(thread: libc::pid_t) -> Vec<usize> {
-    // SAFETY: a set of cores is plain bits, and all of them zero is the empty set.
+    // SAFETY: a set of cores is plain bits, and all zeros is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     let size = std::mem::size_of_val(&set);
-    // SAFETY: the set is ours and of the size that is said.
+    // SAFETY: the set is ours and has the size that is passed.
     let failed = unsafe { libc::sched_getaffinity(thread, size, &raw mut set) };
     assert_eq!(failed, 0);
     let limit = usize::try_from(libc::CPU_SETSIZE).unwrap();
@@ -106,7 +107,7 @@ fn what_is_said_of_cores_is_what_the_kernel_does() {
                 match worker.core {
                     _ if !all_are_pinned => assert!(mask.len() == 1 || mask == process_mask()),
                     Some(core) => assert_eq!(mask, [core]),
-                    // Where a quota is smaller than the mask nobody is pinned.
+                    // Where a quota is smaller than the mask no worker is pinned.
                     None => assert_eq!(mask, process_mask()),
                 }
             }
@@ -124,7 +125,7 @@ fn unpinned_workers_have_all_cores() {
             .build()
             .unwrap();
         let unpinned = || WorkerPool::builder().workers(2).pinning(Pinning::None).build().unwrap();
-        // One is made on a pinned thread, whose mask new threads inherit.
+        // The second pool is made on a pinned thread, whose mask new threads inherit.
         for pool in [unpinned(), pinned.spawn(unpinned).join().unwrap()] {
             assert!(pool.workers().iter().all(|worker| worker.core.is_none()));
             assert!(on_each(&pool, |_| own_mask()).into_iter().all(|mask| mask == process_mask()));
@@ -152,7 +153,7 @@ fn named_cores_are_dealt_in_turn() {
                 .unwrap();
             let masks = on_each(&pool, |_| own_mask());
             if pool.metrics().let_loose > 0 {
-                // Others have one of the cores.
+                // The workers that are still pinned have one of the named cores.
                 let are_named = masks.iter().flatten().all(|core| [all[0], last].contains(core));
                 assert!(are_named, "{masks:?}");
                 continue;
@@ -404,7 +405,7 @@ fn a_task_run_in_place_that_ends_its_worker_does_end_it() {
             let ends = spawns.spawn_with(|cx: &TaskContext| -> () { cx.end_worker() });
             ends.join().is_err()
         });
-        // The one that waits goes on or is lost with its thread, but the thread is not used again.
+        // The waiting task goes on or is lost with its thread, but the thread is not used again.
         let _either = outer.join();
         let next = inner.spawn(|| thread::current().id()).join().unwrap();
         assert_ne!(next, first, "a task said that this thread is spoilt");

@@ -1,5 +1,5 @@
-//! What a thread has left to be run begins at once on an idle worker, while the thread sleeps or
-//! computes.
+//! Work that a thread has left for others begins at once on an idle worker, while the thread sleeps
+//! or computes.
 
 use std::hint;
 use std::sync::{Condvar, Mutex, OnceLock};
@@ -10,12 +10,13 @@ use corepool::WorkerPool;
 use super::{DISTORTED, Place, idle_pool};
 use crate::support::{PATIENCE, within};
 
-/// What the owner of the work does until it has begun elsewhere; or for long, if it does not.
+/// What the owner of the work does until the work has begun elsewhere, or for a long time if it
+/// never begins.
 #[derive(Debug, Clone, Copy)]
 enum Meanwhile {
     Nothing,
     Sleeps,
-    /// Without a call of the pool.
+    /// Computes without calling into the pool.
     Computes,
 }
 
@@ -45,13 +46,13 @@ impl Meanwhile {
     }
 }
 
-/// Pieces of work that others are to begin.
+/// Pieces of work that other threads should begin.
 struct Work {
     left: Instant,
-    /// How many of them nobody has begun.
+    /// How many pieces have not begun.
     waiting: Mutex<usize>,
     begun: Condvar,
-    /// How long the last of them waited.
+    /// How long the last piece waited.
     delay: Mutex<Duration>,
 }
 
@@ -61,7 +62,7 @@ impl Work {
         Self { left: Instant::now(), waiting, begun: Condvar::new(), delay }
     }
 
-    /// One piece begins.
+    /// Marks the start of one piece.
     fn begin(&self) {
         *self.delay.lock().unwrap() = self.left.elapsed();
         *self.waiting.lock().unwrap() -= 1;
@@ -74,12 +75,12 @@ impl Work {
     }
 }
 
-/// In the middle of some tries: a machine that does much else may delay any of them.
+/// Bound for the median of the tries: other load on the machine may delay any one of them.
 const USUAL: Duration = Duration::from_millis(if DISTORTED { 190 } else { 100 });
-/// In the best of them. What the pool promises is 100 microseconds; the rest is the system's.
+/// Bound for the best try. The pool promises 100 microseconds; the rest is left to the system.
 const BEST: Duration = Duration::from_millis(if DISTORTED { 190 } else { 2 });
-/// The same where no core is free: a thread that wakes up waits for its turn, for a few
-/// milliseconds each time.
+/// Bound for the best try when no core is free: each thread that wakes up waits a few milliseconds
+/// for its turn.
 const BEST_IN_TURN: Duration = Duration::from_millis(if DISTORTED { 190 } else { 20 });
 const FEWEST_TRIES: usize = 3;
 const MOST_TRIES: usize = 9;
@@ -101,23 +102,22 @@ fn begins_at_once(what: &str, delay: impl Fn() -> Duration) {
     panic!("{what}: began after {delays:?}");
 }
 
-/// Hundredths of a second in which a core had nothing to do, all cores together. None where the
-/// system does not say.
+/// The time in which cores were idle, in hundredths of a second, summed over all cores. `None` if
+/// the system does not report it.
 fn idle_ticks() -> Option<u64> {
     let facts = std::fs::read_to_string("/proc/stat").ok()?;
     facts.split_whitespace().nth(4)?.parse().ok()
 }
 
-/// Whether a core was free for most of the time since then. What other tests and programs do is
-/// seen by it too.
+/// Whether a core was free for most of the time since `start`. Other tests and programs count as
+/// load too.
 fn has_free_core(before: Option<u64>, start: Instant) -> bool {
     let idle = before.zip(idle_ticks()).map(|(before, now)| now.saturating_sub(before));
     let spent = start.elapsed().as_millis() as u64 / 10;
     idle.is_some_and(|idle| idle * 10 > spent * 8)
 }
 
-/// The same for idle pools of two workers, of sixteen and of sixty-four, and whatever the owner
-/// does.
+/// Checks idle pools of two, sixteen and sixty-four workers, with everything that the owner may do.
 fn always_begins_at_once(delay: fn(&WorkerPool, Meanwhile) -> Duration) {
     within(PATIENCE, move || {
         for workers in [2, 16, 64] {
@@ -133,7 +133,7 @@ fn on_a_pool(pool: &WorkerPool, delay: impl Fn(&WorkerPool, Meanwhile) -> Durati
     }
 }
 
-/// How long after the start of the join its second half begins.
+/// The time from the start of the join until its second half begins.
 fn of_a_half(pool: &WorkerPool, first: Meanwhile) -> Duration {
     let work = Work::new(1);
     pool.join(|| first.run(&work), || work.begin());
@@ -211,7 +211,7 @@ fn a_second_half_begins_at_once_after_many_light_joins_of_its_type() {
 /// From a worker and from outside.
 const PLACES: [Place; 2] = [Place::Worker, Place::Outside];
 
-/// The longest of the delays of calls from a worker and from outside, which keep two threads busy.
+/// The longest delay of calls from a worker and from outside. The calls keep two threads busy.
 fn from_anywhere(pool: &WorkerPool, delay: impl Fn() -> Duration + Sync) -> Duration {
     let delays = PLACES.map(|place| place.call(pool, &delay));
     delays[0].max(delays[1])
@@ -284,7 +284,7 @@ fn what_a_second_half_spawns_into_a_scope_around_it_begins_at_once() {
         });
         work.into_inner().unwrap().delay()
     }
-    // Both halves keep a thread busy, so on a worker this needs a third one.
+    // Both halves keep a thread busy, so a call from a worker needs a third thread.
     always_begins_at_once(|pool, half| match pool.worker_count() {
         2 => one(pool, half),
         _ => from_anywhere(pool, || one(pool, half)),

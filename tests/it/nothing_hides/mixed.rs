@@ -1,8 +1,8 @@
-//! What ran before, of the same function or closure type, has no say in who gets what.
+//! What ran before, with the same function or closure type, has no influence on how work is shared.
 
 use super::{Case, cheap, takes_rounds};
 
-/// So many pairs in a row, and one in twenty of them expensive, one pair after another.
+/// The number of pairs, joined one after another. One in twenty is expensive.
 const PAIRS: usize = 100;
 
 fn rounds_of_pairs(_workers: usize) -> usize {
@@ -39,14 +39,14 @@ fn a_rare_expensive_scope_shares_its_closures() {
     });
 }
 
-/// Expensive items that come after many cheap ones.
+/// The number of expensive items that follow many cheap ones.
 const LAST: usize = 16;
 
 fn rounds_of_the_last(workers: usize) -> usize {
     LAST.div_ceil(workers)
 }
 
-/// Cheap, but for the last few.
+/// The number of cheap items at the start; only the last few are expensive.
 const CHEAP: usize = 100_000;
 
 fn cheap_at_first(case: &Case, at: usize) {
@@ -58,7 +58,7 @@ fn a_function_that_was_cheap_in_one_loop_is_spread_in_the_next() {
     takes_rounds(rounds_of_the_last, |case| {
         let function: fn(&Case, usize) = cheap_at_first;
         let item = |at| function(case, at);
-        // Another range, of the same types.
+        // Another range of the same types.
         case.pool.for_each(0..CHEAP / 10, item);
         case.pool.for_each(CHEAP..CHEAP + LAST, item);
         LAST
@@ -86,7 +86,7 @@ fn the_last_closures_of_a_cheap_scope_are_spread() {
     });
 }
 
-/// Heavy stages, each after a light one.
+/// The number of heavy stages, each after a light one.
 const STAGES: usize = 2;
 const LIGHT_ITEMS: usize = 256;
 const HEAVY_ITEMS: usize = 16;
@@ -97,7 +97,7 @@ fn rounds_of_stages(workers: usize) -> usize {
 
 type Item<'c> = Box<dyn Fn() + Send + Sync + 'c>;
 
-/// How many items a stage has, and what each does: one type for all stages.
+/// The number of items in each stage and what each item does, with one type for all stages.
 fn stages(case: &Case) -> Vec<(usize, Item<'_>)> {
     let both = || -> [(usize, Item<'_>); 2] {
         [(LIGHT_ITEMS, Box::new(cheap)), (HEAVY_ITEMS, Box::new(|| case.expensive()))]

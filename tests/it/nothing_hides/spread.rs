@@ -1,4 +1,4 @@
-//! Expensive items of one call run on all workers at once, in whichever way they are written down.
+//! Expensive items of one call run on all workers at once, however the call expresses them.
 
 use super::{Case, takes_rounds};
 
@@ -14,13 +14,13 @@ fn five(_workers: usize) -> usize {
     5
 }
 
-/// All items of a loop are expensive.
+/// A loop in which all items are expensive.
 fn by_a_loop(case: &Case, items: usize) -> usize {
     case.pool.for_each(0..items, |_| case.expensive());
     items
 }
 
-/// All closures of a scope are.
+/// A scope in which all closures are expensive.
 fn by_a_scope(case: &Case, items: usize) -> usize {
     case.pool.scope(|s| {
         for _ in 0..items {
@@ -30,7 +30,7 @@ fn by_a_scope(case: &Case, items: usize) -> usize {
     items
 }
 
-/// Joins halves of some items, down to single ones.
+/// Joins the items by halves, down to single items.
 fn by_joins(case: &Case, first: usize, items: usize, item: &(impl Fn(usize) + Sync)) {
     match items {
         0 => {}
@@ -81,7 +81,7 @@ fn twice_as_many_leaves_of_joins_as_workers_take_two_rounds() {
     });
 }
 
-/// One in twenty of these is expensive: five for each worker.
+/// One in twenty of these items is expensive: five for each worker.
 fn many(case: &Case) -> usize {
     100 * case.workers
 }

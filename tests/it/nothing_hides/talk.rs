@@ -1,4 +1,4 @@
-//! A piece of a call may wait for another one that has not begun, as long as a worker is idle.
+//! A piece of a call may wait for another piece that has not begun, as long as a worker is idle.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -11,12 +11,12 @@ use crate::support::{PATIENCE, within};
 
 const ROUNDS: u64 = 2_000;
 
-/// Runs this on an idle pool of two workers, and on one of sixteen, and fails if it has no end.
+/// Runs the rounds on idle pools of two and of sixteen workers, and fails if they do not end.
 fn has_an_end(rounds: fn(&WorkerPool)) {
     within(PATIENCE, move || [2, 16].map(idle_pool).iter().for_each(rounds));
 }
 
-/// In each of many joins the first half waits for what the second one sends.
+/// Many joins. In each, the first half waits for what the second half sends.
 fn joins(pool: &WorkerPool) {
     for word in 0..ROUNDS {
         let (tell, hear) = mpsc::channel();
@@ -36,8 +36,8 @@ fn a_workers_first_half_may_wait_for_the_second() {
     has_an_end(|pool| pool.install(|| joins(pool)));
 }
 
-/// One worker spawns tasks for as long as the test lasts, so the third one always finds some to
-/// take. The second half of a join has its turn all the same.
+/// One worker spawns tasks for as long as the test lasts, so the third worker always finds some to
+/// take. The second half of a join gets its turn anyway.
 #[test]
 fn a_second_half_has_its_turn_beside_tasks_without_an_end() {
     const AHEAD: usize = 256;
@@ -49,7 +49,7 @@ fn a_second_half_has_its_turn_beside_tasks_without_an_end() {
         let feed = pool.spawn(move || {
             let waiting = Arc::new(AtomicUsize::new(0));
             while !ends.load(Ordering::Relaxed) {
-                // Only the first is heard.
+                // Only the first message is received.
                 let _told = told.send(());
                 waiting.fetch_add(1, Ordering::Relaxed);
                 while waiting.load(Ordering::Relaxed) > AHEAD && !ends.load(Ordering::Relaxed) {
@@ -73,8 +73,8 @@ fn a_second_half_has_its_turn_beside_tasks_without_an_end() {
     });
 }
 
-/// The only worker of a pool may wait for its second half too, if it says so: a spare worker comes
-/// for it.
+/// Even a pool's only worker may wait for its second half if it waits in `blocking`: a spare worker
+/// comes to run the half.
 #[test]
 fn the_only_workers_first_half_may_wait_inside_blocking() {
     within(PATIENCE, || {
@@ -175,7 +175,7 @@ fn a_scopes_body_may_wait_for_its_closure() {
 #[test]
 fn a_loops_first_item_may_wait_for_its_last() {
     fn loops(pool: &WorkerPool) {
-        // Each round's channel is shared by the items of one loop.
+        // All items of one loop share the round's channel.
         for _ in 0..ROUNDS / 10 {
             for items in [2, 3, 10] {
                 let (tell, hear) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Panics in drops: of results, of closures, and of what a panic carried.
+//! Panics in the drops of results, closures and panic payloads.
 
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn a_results_drop_that_panics_on_its_worker_leaves_the_worker_whole() {
     });
 }
 
-/// Case 3: whoever joins owns the value, and its drop's panic with it.
+/// Case 3: the thread that joins owns the value, and so any panic in its drop.
 #[test]
 fn a_joined_results_drop_panics_where_it_is_dropped_and_nowhere_else() {
     within(PATIENCE, || {
@@ -167,14 +167,14 @@ fn a_closure_cancelled_by_a_shutdown_may_panic_in_its_drop() {
             .collect();
         let report = pool.shutdown_timeout(Duration::ZERO);
         assert_eq!(report.cancelled, 10);
-        // Dropped on another thread, which has the time that a slow drop takes.
+        // Another thread drops them, and a slow drop may take its time there.
         until(|| drops.count() == 10);
         assert!(tasks.into_iter().all(|task| task.join().unwrap_err().is_cancelled()));
         busy.release();
     });
 }
 
-/// A payload whose drop panics with another such payload, a number of times over.
+/// A payload whose drop panics with another such payload, several levels deep.
 struct Matryoshka(usize, Arc<AtomicUsize>);
 
 impl Drop for Matryoshka {
@@ -198,7 +198,7 @@ fn a_payloads_drop_that_panics_repeatedly_is_contained() {
                 let count = Arc::clone(&count);
                 pool_panic(depth, count)
             };
-            // Dropped by its worker, by its handle, and by who joined.
+            // Dropped by its worker, by its handle, and by the thread that joined.
             let busy = occupy(&pool, 1);
             pool.spawn(throw.clone()).detach();
             busy.release();
@@ -220,7 +220,7 @@ fn pool_panic(depth: usize, count: Arc<AtomicUsize>) {
     panic::panic_any(Matryoshka(depth, count));
 }
 
-/// Case 5: when the drops of a cancelled closure throw such payloads.
+/// Case 5: the drops of a cancelled closure throw such payloads.
 #[test]
 fn a_closures_drop_that_throws_payloads_that_throw_is_contained() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! A worker whose thread is ended by its task: the task is lost, the worker is replaced.
+//! A task ends its worker's thread: the task is lost and the worker is replaced.
 
 use std::sync::Arc;
 use std::thread;
@@ -30,7 +30,8 @@ fn end_worker_loses_its_task_and_the_worker_is_replaced_on_the_same_core() {
         assert_eq!(after.len(), 2);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.id, after.id);
-            // On a busy machine one that got no core is let loose, and has none meanwhile.
+            // On a busy machine a worker that cannot get its core is let loose (runs unpinned) and
+            // has no core meanwhile.
             assert!(before.core == after.core || pool.metrics().let_loose > 0);
             assert_eq!(before.thread_name, after.thread_name);
         }
@@ -39,7 +40,7 @@ fn end_worker_loses_its_task_and_the_worker_is_replaced_on_the_same_core() {
     });
 }
 
-/// A worker's events, without those of others.
+/// The next event of one worker; skips the events of others.
 fn next_of(events: &Receiver<PoolEvent>, id: WorkerId) -> PoolEvent {
     loop {
         let event = events.recv().unwrap();
@@ -56,7 +57,7 @@ fn next_of(events: &Receiver<PoolEvent>, id: WorkerId) -> PoolEvent {
     }
 }
 
-/// Back-off makes the later rounds slower, and changes nothing else.
+/// Back-off makes the later rounds slower and changes nothing else.
 #[test]
 fn a_worker_that_keeps_dying_is_replaced_each_time_and_every_step_is_told_in_order() {
     within(PATIENCE, || {
@@ -73,7 +74,7 @@ fn a_worker_that_keeps_dying_is_replaced_each_time_and_every_step_is_told_in_ord
             let reason = ExitReason::EndedByTask;
             let exited = PoolEvent::WorkerExited { worker: id, generation, reason };
             assert_eq!(next_of(&events, id), exited);
-            // The new thread may be faster than the word of who started it.
+            // The new thread may report before the thread that started it does.
             let next = [next_of(&events, id), next_of(&events, id)];
             let generation = generation + 1;
             assert!(next.contains(&PoolEvent::WorkerOnline { worker: id, generation, core }));
@@ -134,8 +135,8 @@ fn a_shutdown_while_a_worker_is_replaced_runs_what_is_queued_and_ends() {
     });
 }
 
-/// A task that somebody waits for is run in place. Its worker's thread is then in use by who waits,
-/// and can end only after it; but end it must, as `end_worker` says.
+/// A task that another task waits for runs in place. Its worker's thread is then in use by the
+/// waiting task and can only end after that task. It must still end, as `end_worker` says.
 #[test]
 fn end_worker_in_a_task_run_in_place_ends_the_thread_all_the_same() {
     within(PATIENCE, || {

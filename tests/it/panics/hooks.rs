@@ -1,4 +1,4 @@
-//! Panics in hooks: at the start a clean error, later an event.
+//! Panics in hooks: at the start they are a clean error, later an event.
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ fn a_start_hook_that_panics_fails_the_build_and_leaves_nothing() {
             };
             assert_eq!(worker, WorkerId::from(broken));
             assert!(message.contains("no luck"), "{message:?}");
-            // The kernel tells of a thread's end a little before it forgets it.
+            // The kernel reports the end of a thread slightly before it forgets the thread.
             until(|| threads_named("broken-hook-") == 0);
             assert_eq!(drops.count(), 1, "the hook was dropped with the pool");
         }
@@ -59,7 +59,7 @@ fn a_name_that_panics_fails_the_build_and_leaves_nothing() {
     });
 }
 
-/// Case 9: with a payload whose drop panics too.
+/// Case 9: the payload's drop panics too.
 #[test]
 fn a_start_hook_whose_payload_panics_in_its_drop_fails_the_build() {
     struct Payload;
@@ -75,7 +75,7 @@ fn a_start_hook_whose_payload_panics_in_its_drop_fails_the_build() {
     });
 }
 
-/// Case 9: on a replacement there is no build to fail.
+/// Case 9: a replacement has no build to fail.
 #[test]
 fn a_start_hook_that_panics_on_a_replacement_is_told_and_the_worker_serves() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! What becomes of the tasks when a promise is dropped, and of what they give.
+//! What becomes of the tasks when a promise is dropped, and of their results.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,10 +1,10 @@
-//! The first is the one that settled first, though nobody looked at the time.
+//! The first result is the one that settled first, even if no thread looked at that time.
 
 use corepool::{TaskHandle, WorkerPool, promise};
 
 use crate::support::{Gate, PATIENCE, within};
 
-/// Tasks on a worker each that end, and are settled, in the order in which they are let go.
+/// Tasks on one worker each. They end and settle in the order in which they are let go.
 pub(crate) struct Held {
     pool: WorkerPool,
     gates: Vec<Gate>,
@@ -31,8 +31,8 @@ impl Held {
         (Self { pool, gates }, tasks)
     }
 
-    /// Comes back when the task is settled and those who watch it were told: its worker has gone
-    /// on.
+    /// Returns when the task is settled and its watchers were notified, because its worker has
+    /// moved on by then.
     pub(crate) fn let_go(&self, number: usize) {
         self.gates[number].open();
         self.pool.task().on_worker(number).spawn(|| ()).join().unwrap();

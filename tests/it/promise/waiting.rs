@@ -1,4 +1,4 @@
-//! Promises are futures, and promises of many cost the same for each.
+//! Promises are futures, and a promise of many tasks costs the same for each of them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -86,7 +86,8 @@ fn polled_after_its_end_it_panics() {
     }
 }
 
-/// Threads and async code wait while workers settle, over and over: nobody is left waiting.
+/// Threads and async code wait while workers settle tasks, over and over. No waiter is left
+/// waiting.
 #[test]
 fn nobody_misses_the_last_to_settle() {
     within(PATIENCE * 3, || {

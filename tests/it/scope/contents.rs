@@ -1,4 +1,4 @@
-//! Closures and results of any size and alignment lie right, and are freed once. Case 65.
+//! Closures and results of any size and alignment are placed correctly and freed once. Case 65.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ struct Line([u8; 64]);
 #[derive(Clone, Copy)]
 struct Page([u8; 4096]);
 
-/// A capture or a result with something in it.
+/// A capture or a result with recognizable content.
 trait Filled: Copy + Send + Sync + 'static {
     fn filled(byte: u8) -> Self;
     fn is_filled(&self, byte: u8) -> bool;
@@ -61,7 +61,8 @@ impl Filled for u128 {
     }
 }
 
-/// Some closures with this capture and this result, joined early, late, or not at all.
+/// Spawns several closures with this capture and this result. Joins them early, late, or not at
+/// all.
 fn pass<C: Filled, R: Filled>(pool: &WorkerPool) {
     let drops = Drops::default();
     let runs = AtomicUsize::new(0);
@@ -98,7 +99,8 @@ fn pass_with<C: Filled>(pool: &WorkerPool) {
     pass::<C, u128>(pool);
     pass::<C, Line>(pool);
     pass::<C, Page>(pool);
-    // The head and the chunk's limit lie around these.
+    // With the closure's head, these sizes lie on both sides of the largest size that a chunk
+    // takes.
     pass::<C, [u8; 980]>(pool);
     pass::<C, [u8; 1_008]>(pool);
     pass::<C, [u8; 1_040]>(pool);
@@ -146,7 +148,7 @@ fn a_closure_of_no_size_and_a_result_of_none() {
     });
 }
 
-/// Many of many sizes in one scope, so that pieces of all sizes lie in one chunk side by side.
+/// Closures of many sizes in one scope, so that one chunk holds pieces of all sizes side by side.
 #[test]
 fn contents_of_many_sizes_lie_side_by_side() {
     within(PATIENCE, || {

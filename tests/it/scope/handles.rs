@@ -1,5 +1,5 @@
-//! A handle gives its closure's result once; joined, dropped or forgotten, nothing is lost or
-//! dropped twice.
+//! A handle gives its closure's result once. Whether it is joined, dropped or forgotten, nothing is
+//! lost or dropped twice.
 
 use std::mem;
 use std::panic::resume_unwind;
@@ -59,7 +59,7 @@ fn what_has_ended_elsewhere_gives_its_result() {
     });
 }
 
-/// The gate is opened when the kernel says that this thread sleeps.
+/// The gate is opened when the kernel reports that this thread sleeps.
 #[test]
 #[cfg(target_os = "linux")]
 fn who_joins_what_runs_elsewhere_sleeps_until_it_has_ended() {
@@ -87,7 +87,7 @@ fn who_joins_what_runs_elsewhere_sleeps_until_it_has_ended() {
     });
 }
 
-/// Each waits for a closure of its own, which another thread runs.
+/// Each thread waits for its own closure, which another thread runs.
 #[test]
 fn many_threads_wait_for_one_another_s_closures_in_one_scope() {
     within(PATIENCE * 2, || {
@@ -108,7 +108,7 @@ fn many_threads_wait_for_one_another_s_closures_in_one_scope() {
     });
 }
 
-/// When the handle is asked, or let go.
+/// When the handle is joined or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Early,
@@ -128,7 +128,7 @@ enum Ends {
     ByPanic,
 }
 
-/// What is counted of one closure.
+/// Counters for one closure.
 #[derive(Default)]
 struct Counted {
     runs: AtomicUsize,

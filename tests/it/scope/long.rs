@@ -1,4 +1,4 @@
-//! Scopes that stay open for long. What they cost in memory is counted in `tests/allocations.rs`.
+//! Scopes that stay open for a long time. `tests/allocations.rs` counts what they cost in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use corepool::{Scope, WorkerPool};
 use super::{everywhere, work};
 use crate::support::{PATIENCE, within};
 
-/// How many light closures a chain has. Under chaos each takes much longer.
+/// The number of light closures in a chain. Under chaos each takes much longer.
 const LIGHT: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 10_000 } else { 30_000 };
 
-/// Each spawns the next one, so that there is never more than one or two of them.
+/// Each closure spawns the next one, so there are never more than one or two.
 fn chain<'scope, 'env>(
     s: &'scope Scope<'scope, 'env>,
     left: usize,
@@ -36,7 +36,7 @@ fn a_long_chain_of_light_closures_needs_no_stack() {
     });
 }
 
-/// Case 35. While one link runs, another thread takes the next one, and then waits for the one
+/// Case 35. While one link runs, another thread takes the next one and then waits for the link
 /// after it.
 #[test]
 fn a_long_chain_of_heavy_closures_needs_no_stack() {
@@ -57,7 +57,7 @@ fn a_scope_takes_closures_in_rounds() {
                 for round in 0..300_u64 {
                     let handles: Vec<_> =
                         (0..round).map(|number| s.spawn(move || number)).collect();
-                    // Some stay on the list behind those that were run.
+                    // Some stay on the list behind those that have run.
                     for handle in handles.into_iter().skip(1) {
                         sum += handle.join().unwrap();
                     }

@@ -10,7 +10,7 @@ use corepool::{Scope, WorkerPool};
 use super::{WORKERS, everywhere, until_taken};
 use crate::support::{PATIENCE, within};
 
-/// Spawns two of the next depth.
+/// Spawns two closures of the next depth.
 fn grow<'scope, 'env>(s: &'scope Scope<'scope, 'env>, depth: u32, leaves: &'scope AtomicUsize) {
     if depth == 0 {
         leaves.fetch_add(1, Ordering::Relaxed);
@@ -31,14 +31,14 @@ fn closures_spawn_closures_that_spawn() {
     });
 }
 
-/// As [`grow`], and joins what it spawned.
+/// Like [`grow`], but joins what it spawned.
 fn count<'scope, 'env>(s: &'scope Scope<'scope, 'env>, depth: u32) -> usize {
     if depth == 0 {
         return 1;
     }
     let left = s.spawn(move || count(s, depth - 1));
     let right = s.spawn(move || count(s, depth - 1));
-    // The older one first now and then, and the newer one.
+    // Joins the older closure first at some depths, and the newer one first at others.
     let (first, second) = if depth % 2 == 0 { (left, right) } else { (right, left) };
     first.join().unwrap() + second.join().unwrap()
 }
@@ -116,8 +116,8 @@ fn an_inner_scopes_closures_spawn_on_the_outer_one() {
     });
 }
 
-/// Both halves spawn, and the second one certainly on another thread: the halves wait for one
-/// another.
+/// Both halves spawn, and the second half certainly on another thread, because the halves wait for
+/// each other.
 #[test]
 fn both_halves_of_a_join_spawn() {
     within(PATIENCE, || {
@@ -142,7 +142,7 @@ fn both_halves_of_a_join_spawn() {
                     };
                     let (a, b) = pool.join(meet, meet);
                     assert_ne!(a, b);
-                    // And in closures, which may have moved themselves.
+                    // Also in closures, which may themselves have moved to another thread.
                     s.spawn(move || pool.join(half, half));
                     s.spawn(move || pool.join(half, || pool.join(half, half)));
                 });
@@ -201,7 +201,8 @@ fn joins_and_loops_run_inside_closures() {
     });
 }
 
-/// What another pool's guest or worker spawns comes home: there the scope has no list at hand.
+/// What a guest or worker of another pool spawns still reaches its own scope, although the scope
+/// has no list at hand there.
 #[test]
 fn closures_spawn_from_inside_another_pools_calls() {
     within(PATIENCE, || {
@@ -258,7 +259,7 @@ fn threads_of_their_own_spawn_on_a_scope() {
                     thread::scope(|threads| drop(threads.spawn(|| s.spawn(run).join().unwrap())));
                 });
             });
-            // 16 of the 50 spawn one more that spawns another.
+            // 16 of the 50 spawn one more closure, which spawns another.
             assert_eq!(runs.into_inner(), 4 * (50 + 16) + 1);
         });
     });

@@ -9,12 +9,12 @@ use corepool::WorkerPool;
 use super::{everywhere, start_elsewhere};
 use crate::support::{Bomb, Drops, Gate, PATIENCE, until, within};
 
-/// A panic that the hook does not report.
+/// A panic that the panic hook does not report.
 fn planned<T: Send + 'static>(payload: T) -> ! {
     resume_unwind(Box::new(payload))
 }
 
-/// What the closure panicked with.
+/// The payload with which the closure panicked.
 #[track_caller]
 fn payload_of<P: 'static, R>(closure: impl FnOnce() -> R) -> P {
     match catch_unwind(AssertUnwindSafe(closure)) {
@@ -85,13 +85,14 @@ fn a_closures_panic_comes_out_after_all_have_run() {
                 });
                 assert_eq!((payload, runs.into_inner()), (bad, 99));
             }
-            // And the pool is as good as before.
+            // The pool still works as before.
             assert_eq!(pool.scope(|s| s.spawn(|| 5).join().unwrap()), 5);
         });
     });
 }
 
-/// Case 6: one payload out, the others dropped, everything run first; though the drops panic.
+/// Case 6: one payload comes out, the others are dropped and everything runs first, even if the
+/// drops panic.
 #[test]
 fn of_many_panics_one_comes_out() {
     within(PATIENCE, || {
@@ -187,7 +188,7 @@ fn a_dropped_handles_panic_comes_out_of_the_scope() {
     });
 }
 
-/// Case 61. Its payload is leaked with it, so that another one stands in.
+/// Case 61. The payload is leaked with the handle, so another payload takes its place.
 #[test]
 fn a_panic_whose_forgotten_handle_at_worst_leaks_is_not_lost() {
     within(PATIENCE, || {
@@ -195,7 +196,7 @@ fn a_panic_whose_forgotten_handle_at_worst_leaks_is_not_lost() {
             let payload: &str =
                 payload_of(|| pool.scope(|s| mem::forget(s.spawn(|| -> () { planned(7_u32) }))));
             assert!(payload.contains("forgotten"), "{payload}");
-            // One that was told goes before it.
+            // A panic that was reported takes precedence.
             let payload: u32 = payload_of(|| {
                 pool.scope(|s| {
                     mem::forget(s.spawn(|| -> () { planned(7_u32) }));
@@ -257,13 +258,14 @@ fn stray(payload: u32) {
     planned(payload)
 }
 
-/// Cases 3 and 4. A capture's drop belongs to the closure's run; a result's drop is nobody's.
+/// Cases 3 and 4. A capture's drop belongs to the closure's run; a result's drop belongs to no
+/// closure.
 #[test]
 fn panics_in_drops_are_contained() {
     within(PATIENCE, || {
         everywhere(|pool| {
             let drops = Drops::default();
-            // Nobody wants these results.
+            // No thread takes these results.
             pool.scope(|s| {
                 for _ in 0..10 {
                     s.spawn(|| drops.bomb());
@@ -305,8 +307,8 @@ fn a_result_that_panics_when_its_handle_is_dropped_is_contained() {
     });
 }
 
-/// The scope's own result is dropped on the way of a closure's panic: two at once would end the
-/// process.
+/// The scope's own result is dropped while a closure's panic propagates. Two panics at once would
+/// abort the process.
 #[test]
 fn the_bodys_result_may_panic_when_it_is_dropped() {
     within(PATIENCE, || {
@@ -343,7 +345,8 @@ impl Drop for Late<'_> {
     }
 }
 
-/// Case 13, for scopes: what runs in a destructor while the thread unwinds may panic and be caught.
+/// Case 13, for scopes: code that runs in a destructor while the thread unwinds may panic and be
+/// caught.
 #[test]
 fn a_scope_may_be_opened_while_the_thread_unwinds() {
     within(PATIENCE, || {

@@ -1,5 +1,5 @@
-//! Random programs in a scope: what is spawned where, and what becomes of the handles. A seed
-//! repeats one.
+//! Random programs in a scope: which closures are spawned where, and what becomes of their handles.
+//! A seed repeats a program.
 
 use std::mem;
 use std::panic::resume_unwind;
@@ -14,14 +14,15 @@ use crate::support::{Dropping, Drops, PATIENCE, within};
 /// What all parts of a program share.
 struct Program<'p> {
     pool: &'p WorkerPool,
-    /// Closures that may still be spawned.
+    /// How many closures may still be spawned.
     left: AtomicUsize,
     spawned: AtomicUsize,
     runs: AtomicUsize,
-    /// Tokens made: one for each closure, and one for what comes of it.
+    /// Tokens made: one for each closure, and one for its result or payload.
     made: AtomicUsize,
     drops: Drops,
-    /// Results and payloads whose handle was forgotten are leaked, if they were made after that.
+    /// How many handles were forgotten. Their results and payloads are leaked if they were made
+    /// afterwards.
     forgotten: AtomicUsize,
     joined_panics: AtomicUsize,
     panics: AtomicUsize,
@@ -40,7 +41,7 @@ impl Program<'_> {
     }
 }
 
-/// Some steps of a body or a closure.
+/// Runs some steps of a body or a closure.
 fn steps<'scope, 'env>(
     program: &'env Program<'env>,
     s: &'scope Scope<'scope, 'env>,
@@ -134,8 +135,7 @@ fn run(pool: &WorkerPool, seed: u64, may_forget: bool) {
     assert_eq!(count(&program.runs), spawned, "seed {seed}: all have run");
     let leaked = count(&program.made) - program.drops.count();
     assert!(leaked <= count(&program.forgotten), "seed {seed}: {leaked} were not dropped");
-    // A panic ends the scope in which it happened, which may end the closure around that one, and
-    // so on.
+    // A panic ends the scope in which it happened. That may end the enclosing closure, and so on.
     let (panics, joined) = (count(&program.panics), count(&program.joined_panics));
     assert!(is_quiet || panics > 0, "seed {seed}: a panic from nowhere");
     assert!(!is_quiet || panics == 0 || joined > 0, "seed {seed}: nobody was told");

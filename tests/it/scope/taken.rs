@@ -1,5 +1,5 @@
-//! Closures that another thread took in a batch: their handles, their order, and what waits for
-//! what.
+//! Closures that another thread took in a batch: their handles, their order, and which of them wait
+//! for each other.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -10,8 +10,8 @@ use corepool::{Scope, ScopedHandle, WorkerPool};
 
 use crate::support::{Busy, Gate, PATIENCE, occupy, until, within};
 
-/// What closures say of themselves: the first that runs on another thread than the scope's waits
-/// for the gate.
+/// Records the first closure that runs on a thread other than the scope's. That closure waits for
+/// the gate.
 struct Trap {
     owner: ThreadId,
     gate: Gate,
@@ -37,9 +37,9 @@ impl Trap {
     }
 }
 
-/// Spawns closures until a worker has taken a batch of them, and is caught in the first.
+/// Spawns closures until a worker has taken a batch of them and is caught in the first.
 ///
-/// The pool's other worker has to be busy.
+/// The pool's other worker must be busy.
 fn spawn_until_caught<'scope>(
     s: &'scope Scope<'scope, '_>,
     trap: &'scope Trap,
@@ -50,7 +50,7 @@ fn spawn_until_caught<'scope>(
         let number = handles.len();
         handles.push(s.spawn(move || trap.run(number)));
     };
-    // Nobody can take any of these, so the batch will be a large one.
+    // No worker can take any of these yet, so the batch will be large.
     for _ in 0..63 {
         spawn(&mut handles);
     }
@@ -62,11 +62,11 @@ fn spawn_until_caught<'scope>(
     handles
 }
 
-/// Runs the test on a worker, with two others that are busy. The one that is let go is the only one
-/// that can take something.
+/// Runs the test on a worker while two others are busy. Only the one that is released can take
+/// something.
 fn with_one_worker_to_come(test: impl Fn(&WorkerPool, &mut (dyn FnMut() + Send)) + Sync) {
-    // No spare workers: `release` waits for a task, and must not lend its core to one who would
-    // take something too.
+    // No spare workers: `release` waits for a task, and must not lend its core to a spare worker
+    // that would take something too.
     let pool = WorkerPool::builder().workers(3).spare_workers(0).build().unwrap();
     let _busy = occupy(&pool, 1);
     let mut other = Some(occupy(&pool, 1));
@@ -83,8 +83,8 @@ fn a_handle_claims_its_closure_out_of_a_batch_that_was_taken() {
                 pool.scope(|s| {
                     let mut handles = spawn_until_caught(s, &trap, release);
                     let caught = handles.remove(trap.caught().unwrap());
-                    // Most of these stand behind the one that is caught, in the batch that was
-                    // taken.
+                    // Most of these are in the batch that was taken, behind the closure that is
+                    // caught.
                     for handle in handles {
                         assert!(!handle.is_finished());
                         assert_eq!(handle.join().unwrap(), trap.owner);
@@ -97,7 +97,7 @@ fn a_handle_claims_its_closure_out_of_a_batch_that_was_taken() {
     });
 }
 
-/// The handles are dropped, so the closures are the taker's alone; the scope waits for them.
+/// The handles are dropped, so only the taker has the closures; the scope waits for them.
 #[test]
 fn a_scope_waits_for_a_batch_that_was_taken() {
     within(PATIENCE, || {
@@ -111,7 +111,7 @@ fn a_scope_waits_for_a_batch_that_was_taken() {
                 for _ in 0..100 {
                     s.spawn(|| runs.fetch_add(1, Ordering::Relaxed));
                 }
-                // The last is run by this thread, after everything that it still has.
+                // This thread runs the last closure, after everything else that it still has.
                 s.spawn(|| {
                     runs.fetch_add(1, Ordering::Relaxed);
                     trap.gate.open();
@@ -124,7 +124,7 @@ fn a_scope_waits_for_a_batch_that_was_taken() {
     });
 }
 
-/// The closure that was taken waits for what the body does after it.
+/// The closure that was taken waits for what the body does after spawning it.
 #[test]
 fn the_body_goes_on_while_a_batch_runs() {
     within(PATIENCE, || {
@@ -145,7 +145,7 @@ fn the_body_goes_on_while_a_batch_runs() {
     });
 }
 
-/// A batch's closures spawn more, which other workers take from there, and so on.
+/// The closures of a batch spawn more closures, which other workers take from there, and so on.
 #[test]
 fn batches_are_taken_out_of_batches() {
     within(PATIENCE * 3, || {

@@ -1,5 +1,5 @@
-//! Scopes where threads come and go: thread-locals that are gone, threads that end while their
-//! closures are away.
+//! Scopes where threads come and go: thread-locals that are gone, and threads that end while other
+//! threads have their closures.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use corepool::WorkerPool;
 use super::{WORKERS, start_elsewhere};
 use crate::support::{Gate, PATIENCE, within};
 
-/// Opens scopes when it is dropped, which for a thread-local is when its thread ends.
+/// Opens scopes when it is dropped. For a thread-local that is when its thread ends.
 struct AtTheEnd {
     pool: Arc<WorkerPool>,
     runs: Arc<AtomicUsize>,
@@ -35,7 +35,7 @@ impl Drop for AtTheEnd {
         let joiner = crate::support::thread_number();
         pool.scope(|s| {
             let handle = start_elsewhere(pool, s, &gate, run);
-            // The gate opens when this thread sleeps, so it has to be woken.
+            // The gate opens when this thread sleeps, so the thread has to be woken.
             thread::scope(|threads| {
                 threads.spawn(|| {
                     crate::support::until_asleep(joiner);
@@ -63,7 +63,7 @@ fn a_scope_in_a_thread_locals_destructor_works() {
             let at_the_end = AtTheEnd { pool: Arc::clone(&pool), runs: Arc::clone(&runs) };
             let pool = Arc::clone(&pool);
             let thread = thread::spawn(move || {
-                // The later a thread-local is used first, the earlier it is dropped.
+                // The later a thread-local is first used, the earlier it is dropped.
                 let early = round % 2 == 0;
                 if early {
                     AT_THE_END.set(None);
@@ -84,7 +84,7 @@ fn a_scope_in_a_thread_locals_destructor_works() {
     });
 }
 
-/// Threads that spawn on a scope and end before their closures have run, or while they run.
+/// Threads spawn on a scope and end before their closures have run, or while they run.
 #[test]
 fn threads_end_while_their_closures_are_away() {
     within(PATIENCE, || {
@@ -112,7 +112,8 @@ fn threads_end_while_their_closures_are_away() {
     });
 }
 
-/// A pool's threads end with what was spawned on them done, and what they took freed.
+/// The threads of a pool end only after everything spawned on them is done, and what they took is
+/// freed.
 #[test]
 fn pools_end_right_after_their_scopes() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! The array: zeroed, aligned, shared by its clones, of any length that memory has room for.
+//! The array is zeroed, aligned, shared by its clones, and of any length that fits in memory.
 
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{
@@ -12,8 +12,8 @@ use corepool::shared::Atomic;
 
 const LINE: usize = 64;
 
-/// Makes arrays of many lengths, and several at a time, so that the allocator has no chance to be
-/// kind by accident.
+/// Makes arrays of many lengths, several at a time, so that the checks cannot pass by a lucky
+/// allocation.
 fn check<A: Atomic>(zero: A::Value, other: A::Value) {
     let arrays: Vec<_> = (0..200).chain([4096, 100_000]).map(SharedArray::<A>::new).collect();
     for array in &arrays {
@@ -23,7 +23,7 @@ fn check<A: Atomic>(zero: A::Value, other: A::Value) {
             cell.store(other, Ordering::Relaxed);
         }
     }
-    // Nobody wrote into somebody else's cells.
+    // No array wrote into the cells of another.
     for array in &arrays {
         assert!(array.iter().all(|cell| cell.load(Ordering::Relaxed) == other));
     }
@@ -94,7 +94,8 @@ fn a_length_beyond_all_memory_panics_and_says_why() {
         let payload = panic::catch_unwind(array).expect_err("there is no such array");
         payload.downcast_ref::<String>().expect("a message with numbers").clone()
     };
-    // The product is no `usize`; it is no size; it becomes none by rounding up to a line.
+    // The product does not fit in a `usize`; it is no valid size; rounding up to a cache line makes
+    // it invalid.
     let product = message(|| drop(SharedArray::<AtomicU64>::new(usize::MAX)));
     let size = message(|| drop(SharedArray::<AtomicU16>::new(usize::MAX / 2)));
     let rounded = message(|| drop(SharedArray::<AtomicU8>::new(isize::MAX.unsigned_abs())));
@@ -134,7 +135,7 @@ fn it_may_go_anywhere() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_large_array_is_not_touched() {
-    // TSan's own calloc notes the zeros as writes, byte by byte.
+    // TSan's own calloc records the zeros as writes, byte by byte.
     if cfg!(corepool_tsan) {
         return;
     }
@@ -145,16 +146,16 @@ fn a_large_array_is_not_touched() {
     assert!(count <= pages / 16, "{count} of {pages} pages are in memory");
 }
 
-/// For each whole page of the cells, whether it is in memory.
+/// Whether each whole page of the cells is in memory.
 #[cfg(target_os = "linux")]
 fn resident_pages(cells: &[AtomicU64]) -> Vec<bool> {
-    // SAFETY: a question without pointers.
+    // SAFETY: `sysconf` takes no pointers and only reads a system constant.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap();
     let gap = cells.as_ptr().addr().wrapping_neg() % page;
     let pages = (size_of_val(cells) - gap) / page;
     let mut facts = vec![0_u8; pages];
     let start = cells.as_ptr().cast::<u8>().wrapping_add(gap).cast_mut().cast();
-    // SAFETY: the pages are those of the cells, and there is a byte for each.
+    // SAFETY: the pages lie within the cells, and `facts` has a byte for each page.
     let failed = unsafe { libc::mincore(start, pages * page, facts.as_mut_ptr()) };
     assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
     facts.into_iter().map(|fact| fact & 1 == 1).collect()

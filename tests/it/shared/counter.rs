@@ -1,4 +1,4 @@
-//! The counter in shards: nothing is lost, nothing counts twice.
+//! The sharded counter loses nothing and counts nothing twice.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ fn it_wraps_as_an_atomic_does() {
     counter.add(u64::MAX);
     counter.add(3);
     assert_eq!(counter.sum(), 2);
-    // In the sum of two shards, too.
+    // The sum of two shards wraps too.
     thread::scope(|scope| scope.spawn(|| counter.add(u64::MAX)).join().unwrap());
     assert_eq!(counter.sum(), 1);
 }

@@ -1,5 +1,5 @@
-//! Futures that are dropped while they wait: no notification is lost, and none goes to those it was
-//! not meant for.
+//! Futures that are dropped while they wait: no notification is lost, and none reaches a waiter
+//! that it was not meant for.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -47,11 +47,11 @@ fn a_notification_that_was_not_seen_goes_to_the_next_in_line() {
     assert_eq!(wakes(), [1, 0, 0, 0]);
     drop(waits.remove(0));
     assert_eq!(wakes(), [1, 1, 0, 0]);
-    // And on from there.
+    // The notification moves on again.
     drop(waits.remove(0));
     assert_eq!(wakes(), [1, 1, 1, 0]);
     assert_eq!(poll_once(&mut waits[0]), OK);
-    // What was seen is used up.
+    // A notification that a poll has seen is used up.
     drop(waits.remove(0));
     assert_eq!(wakes(), [1, 1, 1, 0]);
     assert!(poll_once(&mut waits[0]).is_pending());

@@ -1,4 +1,4 @@
-//! Futures that wait: without a runtime, in one line with the threads.
+//! Futures that wait without a runtime, in the same line as the threads.
 
 use std::sync::atomic::{AtomicI8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
@@ -26,7 +26,7 @@ fn it_is_pending_until_it_is_notified() {
     let mut wait = shared::wait_async(&cell, -1);
     assert!(poll_once(&mut wait).is_pending());
     assert!(poll_once(&mut wait).is_pending());
-    // A change alone ends nothing, as with threads.
+    // As with threads, a changed value alone does not end the wait.
     cell.store(0, Ordering::SeqCst);
     assert!(poll_once(&mut wait).is_pending());
     assert_eq!(shared::notify(&cell, usize::MAX), 1);
@@ -60,7 +60,7 @@ fn a_poll_after_the_end_panics() {
 
 #[test]
 fn many_cells_in_one_line_are_kept_apart() {
-    // Ten waiters on each cell, mixed: with 64 lines some cells share one.
+    // Ten waiters on each cell, mixed. With 64 lines (queues of waiters) some cells share a line.
     let cells = SharedArray::<AtomicU32>::new(200);
     let mut waits: Vec<_> =
         (0..2000).map(|number| shared::wait_async(&cells[number % 200], 0)).collect();
@@ -68,7 +68,7 @@ fn many_cells_in_one_line_are_kept_apart() {
     for cell in &cells {
         assert_eq!(shared::notify(cell, 3), 3);
     }
-    // The first three rounds are the first three of each cell.
+    // The first three rounds are the first three waiters of each cell.
     assert!(waits.drain(..600).all(|mut wait| poll_once(&mut wait) == OK));
     assert!(waits.iter_mut().all(|wait| poll_once(wait).is_pending()));
     for cell in &cells {

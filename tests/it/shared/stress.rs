@@ -13,7 +13,7 @@ use corepool::shared::{self, WaitResult};
 use super::{Alarm, poll};
 use crate::support::{PATIENCE, within};
 
-/// Two threads a few microseconds apart; a loaded machine takes several times as long.
+/// Two threads alternate a few microseconds apart; a loaded machine takes several times as long.
 const LONG: Duration = PATIENCE.saturating_mul(6);
 
 #[test]
@@ -21,7 +21,7 @@ fn ping_pong_loses_no_wake_up() {
     const ROUNDS: u32 = 100_000;
     within(LONG, || {
         let turn = AtomicU32::new(0);
-        // Even turns are the one's, odd ones the other's.
+        // Even turns belong to one thread, odd turns to the other.
         let side = |own: u32| {
             for round in 0..ROUNDS {
                 let mine = 2 * round + own;
@@ -41,8 +41,8 @@ fn ping_pong_loses_no_wake_up() {
     });
 }
 
-/// Counts permits. One notify is sent for each that comes back, so a lost one leaves somebody
-/// asleep for ever.
+/// Counts permits. It sends one notify for each permit that is returned, so a lost one leaves a
+/// waiter asleep forever.
 #[derive(Clone)]
 struct Semaphore(SharedArray<AtomicU32>);
 
@@ -62,7 +62,7 @@ impl Semaphore {
         }
     }
 
-    /// Gives up after a short while, often just when it is woken. The cell may have a permit then.
+    /// Gives up after a short while, often just when it is woken. The cell may hold a permit then.
     fn take_impatiently(&self, patience: Duration) -> bool {
         while !self.try_take() {
             if shared::wait(&self.0[0], 0, patience) == WaitResult::TimedOut {
@@ -72,7 +72,7 @@ impl Semaphore {
         true
     }
 
-    /// Polls so often and then drops the wait, woken or not.
+    /// Polls the given number of times, then drops the wait, whether it was woken or not.
     fn take_fleetingly(&self, polls: usize) -> bool {
         let mut wait = shared::wait_async(&self.0[0], 0);
         for _ in 0..polls {
@@ -84,7 +84,7 @@ impl Semaphore {
         false
     }
 
-    /// As an executor does it: sleeps until the waker is woken.
+    /// Waits as an executor does: sleeps until the waker is woken.
     fn take_by_future(&self) {
         let alarm = Alarm::new();
         let waker = Waker::from(Arc::clone(&alarm));

@@ -1,4 +1,4 @@
-//! Threads that wait: how a wait ends, who is woken, and how many.
+//! Threads that wait: how a wait ends, which waiters are woken, and how many.
 
 use std::sync::atomic::{
     AtomicBool, AtomicI8, AtomicI16, AtomicI64, AtomicIsize, AtomicU8, AtomicU16, AtomicU32,
@@ -31,7 +31,7 @@ fn a_wait_that_nobody_ends_is_timed_out_and_not_before() {
     let start = Instant::now();
     assert_eq!(shared::wait(&cell, 0, Some(MOMENT)), WaitResult::TimedOut);
     assert!(start.elapsed() >= MOMENT);
-    // Who was timed out has left the line.
+    // A waiter that timed out has left the line.
     assert_eq!(shared::notify(&cell, usize::MAX), 0);
 }
 
@@ -84,7 +84,7 @@ fn cells_of_each_width_can_be_waited_on() {
 #[test]
 fn neighbouring_cells_have_waiters_of_their_own() {
     within(PATIENCE, || {
-        // More cells than there are lines in the table, so some share one.
+        // More cells than the table has lines, so some cells share a line.
         let cells = SharedArray::<AtomicU8>::new(200);
         thread::scope(|threads| {
             let waiter = threads.spawn(|| shared::wait(&cells[100], 0, None));
@@ -142,7 +142,8 @@ fn waiters_are_woken_in_the_order_of_waiting_and_no_more_than_asked_for() {
             }
             let next = |count| {
                 let mut numbers: Vec<i32> = wakes.iter().take(count).collect();
-                // Those of one notify run at once, so only the set of them is certain.
+                // The waiters of one notify run at the same time, so only the set of them is
+                // certain.
                 numbers.sort_unstable();
                 numbers
             };
@@ -166,7 +167,7 @@ fn tasks_of_a_pool_wait_for_one_another() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
         let cells = SharedArray::<AtomicU64>::new(2);
-        // Each of the two adds one to its own cell and waits for the other's to follow.
+        // Each thread adds one to its own cell and waits until the other's cell follows.
         let side = |own: usize| {
             let cells = cells.clone();
             move || {

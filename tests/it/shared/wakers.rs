@@ -1,4 +1,4 @@
-//! Wakers are user code: they are replaced, they panic, they come back into the table.
+//! Wakers are user code: they are replaced, they panic, and they call back into the table.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,7 +69,7 @@ impl Drop for DropTrap {
 #[test]
 fn a_waker_whose_drop_panics_does_no_harm() {
     let cell = AtomicU32::new(0);
-    // The table has the only one, so each of them is dropped there.
+    // The table holds the only reference to each waker, so each is dropped there.
     let trapped = || {
         let mut wait = shared::wait_async(&cell, 0);
         assert!(poll(&mut wait, &Waker::from(Arc::new(DropTrap))).is_pending());

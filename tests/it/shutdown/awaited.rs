@@ -1,4 +1,4 @@
-//! A shutdown that is awaited: it blocks nobody, wakes whoever waits, and leaves no waker behind.
+//! A shutdown that is awaited: it blocks no thread, wakes every waiter, and leaves no waker behind.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -44,8 +44,7 @@ fn poll(future: &mut ShutdownAsync, waker: &Waker) -> Poll<()> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Polls again whenever the alarm went off, until it is ready. Says how often it was woken for
-/// that.
+/// Polls after each wake until the future is ready. Returns how many wakes that took.
 fn wait(future: &mut ShutdownAsync, alarm: &Alarm, waker: &Waker) -> usize {
     let mut seen = alarm.wakes();
     let before = seen;
@@ -62,14 +61,14 @@ fn all_exited(pool: &WorkerPool) -> bool {
     pool.workers().iter().all(|worker| worker.state == WorkerState::Exited)
 }
 
-/// Leaves something in a thread-local of the calling worker whose drop waits for the gate, and then
-/// tells.
+/// Stores a value in a thread-local of the calling worker. Its drop waits for the gate and then
+/// sends a message.
 fn linger(wait: Receiver<()>, told: Sender<()>) {
     struct Lingers(Receiver<()>, Sender<()>);
     impl Drop for Lingers {
         fn drop(&mut self) {
             let _opened = self.0.recv();
-            // Some tests do not listen any more.
+            // Some tests no longer listen.
             let _heard = self.1.send(());
         }
     }
@@ -118,13 +117,13 @@ fn it_is_pending_until_the_tasks_have_run() {
         }
         assert_eq!((alarm.wakes(), ran.load(Ordering::Relaxed)), (0, 0));
         held.into_iter().for_each(Held::release);
-        // For the last worker, and when the threads begin and end to be joined.
+        // One wake for the last worker, one when joining the threads begins, and one when it ends.
         assert!((1..=3).contains(&wait(&mut ending, &alarm, &waker)));
         assert_eq!(ran.load(Ordering::Relaxed), 50);
         assert!(all_exited(&pool));
         assert!(poll(&mut ending, &waker).is_ready(), "it stays ready");
         drop(waker);
-        // Whoever woke us may still hold what was woken.
+        // The thread that woke us may still hold the waker.
         until(|| Arc::strong_count(&alarm) == 1);
     });
 }
@@ -233,7 +232,7 @@ fn dropped_while_threads_are_joined_the_pool_waits_for_the_rest() {
         pool.spawn(move || linger(opened, told)).join().unwrap();
         let mut ending = pool.shutdown_async();
         until(|| all_exited(&pool));
-        // Now or a moment later the threads are handed to one that joins them.
+        // The threads are handed to a joining thread, now or a moment later.
         for _ in 0..100 {
             assert!(poll(&mut ending, Waker::noop()).is_pending());
             thread::yield_now();
@@ -258,7 +257,7 @@ fn it_outlives_its_pool() {
         assert!(poll(&mut ending, &waker).is_pending());
         let report = pool.shutdown_timeout(Duration::ZERO);
         assert_eq!(report.abandoned.len(), 1);
-        // Given up, so this waits for nothing.
+        // The pool was given up, so this drop waits for nothing.
         drop(pool);
         assert!(poll(&mut ending, &waker).is_pending());
         held.release();
@@ -388,7 +387,7 @@ fn a_destructor_of_a_workers_thread_local_may_wait_for_it() {
     struct Ends(Arc<WorkerPool>, Sender<()>);
     impl Drop for Ends {
         fn drop(&mut self) {
-            // Not by pollster, which needs a thread-local of its own.
+            // Not through pollster, which needs a thread-local of its own.
             let (alarm, waker) = Alarm::new();
             wait(&mut self.0.shutdown_async(), &alarm, &waker);
             self.1.send(()).unwrap();

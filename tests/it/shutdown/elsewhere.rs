@@ -1,5 +1,5 @@
-//! A task is settled by a thread that is no worker, because it ended the task's token or made room:
-//! no end of the pool comes before that.
+//! A thread that is not a worker settles a task, because it cancelled the task's token or made
+//! room: the pool does not end before that.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -11,7 +11,7 @@ use corepool::{CancelToken, TaskError, TaskHandle, WhenFull, WorkerPool};
 use crate::held::hold;
 use crate::support::{self, PATIENCE, until, within};
 
-/// Its drop says that it has begun, and waits to be let go.
+/// Its drop reports that it has begun, then waits to be let go.
 struct Lingers {
     begun: mpsc::Sender<()>,
     go: Receiver<()>,
@@ -24,8 +24,8 @@ impl Drop for Lingers {
     }
 }
 
-/// A pool whose only task is just being settled by a thread of its own: in the middle of the drop
-/// of its closure.
+/// A pool whose only task is being settled by a separate thread, which is in the middle of dropping
+/// the task's closure.
 struct Settled {
     pool: WorkerPool,
     task: TaskHandle<()>,
@@ -45,7 +45,7 @@ fn settling() -> Settled {
     Settled { pool, task, canceller, go }
 }
 
-/// Lets the drop go on in a moment, from a thread of its own.
+/// Lets the drop continue after a moment, from a separate thread.
 fn release_soon(go: mpsc::Sender<()>) -> JoinHandle<()> {
     thread::spawn(move || {
         thread::sleep(Duration::from_millis(30));
@@ -72,8 +72,8 @@ fn a_shutdown_waits_until_a_claimed_task_is_settled() {
     });
 }
 
-/// The workers may have left when its turn comes, and then the thread that settles the task before
-/// it settles it too.
+/// The workers may have left when the continuation's turn comes. Then the thread that settles the
+/// task before it settles the continuation too.
 #[test]
 fn a_shutdown_waits_until_a_claimed_tasks_continuation_is_settled() {
     struct TakesItsTime;
@@ -116,7 +116,7 @@ fn a_shutdown_with_a_limit_gives_up_a_claimed_task() {
         assert!(pool.shutdown_timeout(limit).is_clean(), "no task ran, and none was in a queue");
         assert!(begun.elapsed() >= limit);
         assert!(!task.is_finished());
-        // Does not wait either.
+        // This drop does not wait either.
         drop(pool);
         drop(go);
         canceller.join().unwrap();
@@ -150,7 +150,7 @@ fn who_awaits_the_shutdown_waits_until_a_claimed_task_is_settled() {
     });
 }
 
-/// It would wait for itself.
+/// If the end of the pool waited for the claimed task here, it would wait for itself.
 #[test]
 fn a_claimed_closure_may_end_its_pool_in_its_drop() {
     struct Ends(Option<Arc<WorkerPool>>, u32);
@@ -189,7 +189,8 @@ fn a_claimed_closure_may_end_its_pool_in_its_drop() {
     });
 }
 
-/// One shutdown waits for the claimed task, whose closure's drop waits for the other one.
+/// One shutdown waits for the claimed task, and the drop of that task's closure waits for the other
+/// shutdown.
 #[test]
 fn a_claimed_closure_may_end_its_pool_though_another_thread_does_so_too() {
     struct Ends(Arc<WorkerPool>, mpsc::Sender<()>);
@@ -219,7 +220,7 @@ fn a_claimed_closure_may_end_its_pool_though_another_thread_does_so_too() {
     });
 }
 
-/// Its task's closure lingers in its drop.
+/// A closure that lingers in its drop.
 fn lingering() -> (impl FnOnce() + Send + 'static, Receiver<()>, mpsc::Sender<()>) {
     let ((begun, has_begun), (go, waits)) = (mpsc::channel(), mpsc::channel());
     let lingers = Lingers { begun, go: waits };
@@ -271,8 +272,8 @@ fn a_shutdown_waits_until_one_that_gave_up_has_cancelled_what_waited() {
     });
 }
 
-/// The pool's only task waits, and this thread of its own cancels it: by its handle, or by the set
-/// that it is in.
+/// The pool's only task is queued, and a separate thread cancels it: by its handle, or by the set
+/// that contains it.
 fn cancelling(set: bool) -> (WorkerPool, JoinHandle<()>, mpsc::Sender<()>) {
     let pool = WorkerPool::with_workers(1).unwrap();
     let held = hold(&pool);

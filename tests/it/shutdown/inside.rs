@@ -1,4 +1,4 @@
-//! A pool that is ended by its own tasks, their destructors, or the wakers they set off.
+//! A pool that is ended by its own tasks, by their destructors, or by the wakers that they trigger.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use corepool::{TaskError, WorkerPool};
 use crate::held::{hold, hold_all};
 use crate::support::{PATIENCE, until, within};
 
-/// A pool whose workers tell when they exit.
+/// A pool whose workers report when they exit.
 fn telling(workers: usize) -> (Arc<WorkerPool>, mpsc::Receiver<usize>) {
     let (told, exits) = mpsc::channel();
     let pool = WorkerPool::builder()
         .workers(workers)
         .on_worker_exit(move |worker| {
-            // Some tests do not listen any more.
+            // Some tests no longer listen.
             let _told = told.send(worker.id.index());
         })
         .build()
@@ -27,7 +27,7 @@ fn telling(workers: usize) -> (Arc<WorkerPool>, mpsc::Receiver<usize>) {
     (Arc::new(pool), exits)
 }
 
-/// Waits until all workers have exited, and nobody who could tell is left.
+/// Waits until all workers have exited and no sender is left.
 fn expect_exits(exits: &mpsc::Receiver<usize>, workers: usize) {
     let mut exited: Vec<_> = exits.iter().collect();
     exited.sort_unstable();
@@ -66,7 +66,7 @@ fn two_tasks_shut_their_pool_down_at_once() {
                 .collect();
             pool.shutdown();
             for task in tasks {
-                // The second may have come when the first had closed the pool.
+                // The second task may have been spawned after the first one had closed the pool.
                 assert!(matches!(task.join(), Ok(()) | Err(TaskError::Rejected(_))));
             }
             drop(pool);
@@ -191,7 +191,8 @@ fn workers_thread_locals_may_own_the_pool_until_it_is_closed() {
             held.release();
             other.join().unwrap();
             pool.close();
-            // The last owners are now destructors of the workers' threads, which have left already.
+            // The last owners are now in destructors of the workers' threads, after the workers
+            // have left.
             let gone = Arc::downgrade(&pool);
             drop(pool);
             expect_exits(&exits, 2);
@@ -248,7 +249,7 @@ fn a_cancelled_tasks_destructor_may_spawn_and_close() {
     });
 }
 
-/// Counts its wakes, and drops what it owns at the first.
+/// Counts its wakes, and drops what it owns at the first wake.
 struct Owner(std::sync::Mutex<Option<Arc<WorkerPool>>>, AtomicUsize);
 
 impl Wake for Owner {

@@ -1,4 +1,4 @@
-//! Threads that take their time to end: who waits for them, and who does not.
+//! Threads that take time to end: which calls wait for them and which do not.
 
 use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
@@ -8,7 +8,7 @@ use corepool::WorkerPool;
 
 use crate::support::{PATIENCE, within};
 
-/// Holds its thread's end up until it is let go.
+/// Delays the end of its thread until it is let go.
 struct Lingers(mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Drop for Lingers {

@@ -1,5 +1,5 @@
-//! Spawners race against the end of their pool: a task runs, or its handle says why not; never
-//! neither.
+//! Spawners race against the end of their pool: a task either runs, or its handle says why it did
+//! not.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -23,7 +23,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// `join` would hang on a handle that never settles, and the watchdog would say so.
+    /// `join` would hang on a handle that never settles, and the test's watchdog would report that.
     fn add(&mut self, handle: TaskHandle<()>) {
         match handle.join() {
             Ok(()) => self.values += 1,
@@ -34,12 +34,12 @@ impl Tally {
     }
 }
 
-/// A hundred for each second of `COREPOOL_STRESS`, by default one.
+/// A hundred rounds for each second of `COREPOOL_STRESS`, which is one by default.
 fn rounds() -> u64 {
     100 * setting("COREPOOL_STRESS").unwrap_or(1)
 }
 
-/// Spawns from four threads until the pool is closed, and has it ended in their midst.
+/// Spawns from four threads until the pool is closed, and ends the pool meanwhile.
 fn race(describe: impl Fn(Builder) -> Builder, end: impl Fn(&WorkerPool)) {
     for _ in 0..rounds() {
         let pool = describe(WorkerPool::builder().workers(2)).build().unwrap();
@@ -157,8 +157,8 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
                 pool.spawn(move || again(ran, refused)).join().unwrap();
             }
             pool.shutdown();
-            // Each of the three lines ends with a task that could not spawn the next, or with one
-            // that was taken back while it was pushed.
+            // Each of the three chains ends with a task that could not spawn the next one, or with
+            // a task that was taken back while it was pushed.
             let metrics = pool.metrics();
             assert_eq!(metrics.rejected, 3, "{metrics}");
             assert!(refused.load(Ordering::SeqCst) <= 3);
@@ -167,8 +167,8 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
     });
 }
 
-/// A worker that finds the queues of a closed pool empty must not leave while another one carries
-/// tasks from one to the next.
+/// A worker that finds the queues of a closed pool empty must not leave while another worker moves
+/// tasks from one queue to the next.
 #[test]
 fn tasks_that_meet_do_so_in_a_pool_that_is_closed_too() {
     for round in 0..rounds() {

@@ -1,4 +1,5 @@
-//! Stopping all tasks of a pool at once, and what a shutdown with a limit says and takes.
+//! Stopping all tasks of a pool at once, and what a shutdown with a limit reports and how long it
+//! takes.
 
 use std::sync::mpsc;
 use std::thread;
@@ -11,7 +12,7 @@ use crate::support::{Gate, PATIENCE, until, within};
 
 const SHORT: Duration = Duration::from_millis(10);
 
-/// Runs until it is asked to stop, and says why.
+/// Runs until it is asked to stop, and returns the reason.
 fn obedient(running: mpsc::Sender<()>) -> impl FnOnce(&TaskContext) -> Option<CancelReason> {
     move |cx| {
         running.send(()).unwrap();
@@ -97,7 +98,7 @@ fn slow_closures_are_dropped_elsewhere_when_the_limit_has_come() {
                 pool.spawn(move || drop(slow))
             })
             .collect();
-        // It comes back though no closure is gone before the gate opens.
+        // The call returns although no closure is gone before the gate opens.
         let report = pool.shutdown_timeout(SHORT);
         assert_eq!((report.cancelled, report.abandoned.len()), (3, 1));
         assert_eq!(pool.metrics().cancelled, 3);

@@ -1,4 +1,4 @@
-//! A shutdown with a limit: on time, and exact about what was left.
+//! A shutdown with a limit is on time and reports exactly what was left.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use corepool::{TaskError, WorkerId, WorkerPool, WorkerState};
 use crate::held::{Held, hold, hold_all, hold_named};
 use crate::support::{PATIENCE, until, within};
 
-/// Long enough that a few tasks end within it wherever this runs.
+/// Long enough for a few tasks to end within it on any machine.
 const LONG: Duration = Duration::from_millis(1500);
 const SHORT: Duration = Duration::from_millis(10);
 
@@ -67,7 +67,7 @@ fn what_is_stuck_is_named_and_what_waits_is_cancelled() {
     });
 }
 
-/// Keeps a worker busy with a task that has no name but its type's.
+/// Keeps a worker busy with a task that has no name except its type's.
 fn hold_by_type(pool: &WorkerPool) -> (mpsc::Sender<()>, corepool::TaskHandle<()>) {
     let (gate, wait) = mpsc::channel::<()>();
     let (running, runs) = mpsc::channel();
@@ -191,7 +191,7 @@ fn a_shutdown_waits_for_the_workers_thread_locals() {
         let (gate, wait) = mpsc::channel();
         let (ended, ends) = mpsc::channel::<()>();
         thread_local! {
-            /// Blocks when it is dropped; then the sender is dropped, which tells.
+            /// Blocks when it is dropped. The sender is dropped afterwards, which signals the end.
             static TELLS: RefCell<Option<(Blocks, mpsc::Sender<()>)>> =
                 const { RefCell::new(None) };
         }

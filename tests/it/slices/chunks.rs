@@ -1,5 +1,5 @@
-//! Loops by the chunk, and with numbers: each chunk once, the last one shorter, whatever was
-//! changed in its place.
+//! Loops by chunks, and with indices: each chunk comes once, the last one may be shorter, and
+//! changes are made in place.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +54,7 @@ fn each_chunk_is_changed_once() {
     });
 }
 
-/// The borrow of what is handed out is the slice's, not the loop's.
+/// The chunks borrow from the slice, not from the loop.
 #[test]
 fn chunks_outlive_the_loop() {
     within(PATIENCE, || {
@@ -98,7 +98,7 @@ fn chunks_of_items_without_a_size() {
             let lengths = pool.map(chunks_mut(&mut units, usize::MAX), |chunk| chunk.len());
             assert_eq!(lengths, [1_000]);
         });
-        // So many that a chunk's end would come round.
+        // Enough items that the end of a chunk would overflow.
         let pool = WorkerPool::with_workers(1).unwrap();
         let many = vec![(); usize::MAX];
         let lengths = pool.map(chunks(&many, usize::MAX / 2 + 1), <[()]>::len);
@@ -106,7 +106,7 @@ fn chunks_of_items_without_a_size() {
     });
 }
 
-/// A chunk is an item: others take chunks while one is held.
+/// A chunk is an item: other threads take chunks while one thread is held up in its own.
 #[test]
 fn a_slow_chunk_holds_up_no_other() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! Folds into few values: every item once and in order, and as many beginnings as there are runs.
+//! Folds into few values: every item is used once and in order, and there is one initial value for
+//! each run.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,14 +31,14 @@ fn a_fold_has_every_item_once() {
     });
 }
 
-/// Joining texts is associative, and tells neighbours and order apart.
+/// Joining texts is associative, and shows which texts were neighbours and in which order.
 #[test]
 fn a_fold_keeps_the_order() {
     within(PATIENCE * 2, || {
         everywhere(|pool| {
             for len in [0, 1, 2, 8, 9, 2_000_u32] {
                 let push = |text: String, n: u32| {
-                    // Long enough for others to take a share.
+                    // Long enough for other threads to take a share.
                     work(Duration::from_micros(1));
                     text + &format!("{n} ")
                 };
@@ -51,7 +52,7 @@ fn a_fold_keeps_the_order() {
     });
 }
 
-/// Nobody takes a part, so there is one run.
+/// No worker takes a part, so there is one run.
 #[test]
 fn a_guest_alone_begins_once() {
     within(PATIENCE, || {
@@ -113,7 +114,7 @@ fn a_panic_in_a_fold_drops_what_was_gathered() {
                     } else if let Err(payload) =
                         std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
                     {
-                        // Only if somebody took a part is there anything to bring together.
+                        // There is something to merge only if another thread took a part.
                         assert_eq!(payload.downcast_ref(), Some(&"merge"));
                     }
                     assert_eq!(drops.count(), made.load(Ordering::SeqCst), "{place} {len} {bad}");

@@ -1,4 +1,5 @@
-//! What can be looped over, and what comes of it: no `Default`, no `Clone`, any size.
+//! Which items can be looped over and which results can come out: no `Default`, no `Clone`, any
+//! size.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -9,7 +10,7 @@ use corepool::WorkerPool;
 use super::everywhere;
 use crate::support::{Drops, PATIENCE, within};
 
-/// Can neither be made from nothing nor doubled.
+/// Has neither `Default` nor `Clone`.
 #[derive(Debug, PartialEq, Eq)]
 struct Plain(String);
 
@@ -102,7 +103,7 @@ fn results_without_default_and_clone() {
     });
 }
 
-/// Counts its drops, and has no size.
+/// A zero-sized type that counts its drops.
 struct Nothing;
 
 static NOTHINGS: AtomicUsize = AtomicUsize::new(0);
@@ -175,8 +176,8 @@ fn results_are_dropped_once_and_not_before() {
     });
 }
 
-/// Both halves of what somebody took may be neighbours of nothing; the results are in their places
-/// all the same.
+/// The two halves of a stolen part need not have neighbours; the results are in their places
+/// anyway.
 #[test]
 fn each_item_is_the_one_that_stands_there() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! A panic in a loop: what was made is dropped once, what runs ends first, and one payload comes
+//! A panic in a loop: each result is dropped once, running items end first, and one payload comes
 //! out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,10 +11,10 @@ use fastrand::Rng;
 use super::{WORKERS, everywhere, work};
 use crate::support::{Bomb, Dropping, Drops, PATIENCE, within};
 
-/// What the items panic with: the number of the item, and a token.
+/// The items' panic payload: the number of the item, and a token.
 type Payload = (usize, Dropping);
 
-/// Counts what a loop makes. Each result has a token, and so has each payload.
+/// Counts what a loop makes. Each result and each payload has a token.
 #[derive(Default)]
 struct Counted {
     runs: AtomicUsize,
@@ -39,7 +39,7 @@ impl Counted {
         token
     }
 
-    /// The loop panicked, and with one of these items. Gives which.
+    /// Checks that the loop panicked with one of these items, and returns which one.
     #[track_caller]
     fn expect_panic<R>(&self, run: impl FnOnce() -> R) -> usize {
         let payload = match catch_unwind(AssertUnwindSafe(run)) {
@@ -100,7 +100,7 @@ fn a_changed_slice_is_whole_after_a_panic() {
     });
 }
 
-/// On one thread items come in order.
+/// On one thread items run in order.
 #[test]
 fn what_has_not_begun_does_not_begin() {
     within(PATIENCE, || {
@@ -116,7 +116,7 @@ fn what_has_not_begun_does_not_begin() {
     });
 }
 
-/// On many threads the others stop soon: far from everything is run.
+/// On many threads the others stop soon: far fewer than all items run.
 #[test]
 fn a_panic_stops_the_other_threads() {
     within(PATIENCE * 3, || {
@@ -184,7 +184,7 @@ fn a_reduction_that_panics_drops_what_it_had() {
     });
 }
 
-/// Counts its drops, and has no size: results that lie in one place.
+/// A zero-sized type that counts its drops. All its results lie at one address.
 struct Nothing;
 
 static NOTHINGS: AtomicUsize = AtomicUsize::new(0);
@@ -218,7 +218,7 @@ fn results_of_no_size_are_dropped_once() {
     });
 }
 
-/// All payloads but one are dropped, though that panics.
+/// All payloads except one are dropped, although their drops panic.
 #[test]
 fn payloads_may_panic_when_they_are_dropped() {
     within(PATIENCE, || {
@@ -237,7 +237,7 @@ fn payloads_may_panic_when_they_are_dropped() {
             let payload = payload.downcast::<Bomb>().expect("one of the payloads");
             assert_eq!(drops.count() + 1, made.into_inner());
             std::mem::forget(payload);
-            // And the pool is as good as before.
+            // The pool still works as before.
             assert_eq!(pool.map(0..3, |n| n), [0, 1, 2]);
         });
     });

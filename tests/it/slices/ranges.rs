@@ -1,4 +1,4 @@
-//! Ranges of every integer: empty, at both ends of the type, and as long as the type is wide.
+//! Ranges of every integer type: empty, at both ends of the type, and as long as the type is wide.
 
 use std::ops::{Range, RangeInclusive};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,8 @@ use super::everywhere;
 use crate::support::{PATIENCE, within};
 
 /// Loops over each of the ranges in every way, and compares with the standard library's own loop.
-/// A function of one kind of range, so that each loop is compiled once for all ranges of the kind.
+/// There is one function for each kind of range, so that each loop is compiled once for all ranges
+/// of that kind.
 macro_rules! check {
     ($pool:ident, $kind:ty, $integer:ident: $($range:expr,)*) => {{
         fn check(pool: &WorkerPool, range: $kind) {
@@ -124,7 +125,7 @@ fn a_range_with_more_items_than_can_be_counted_is_refused() {
         assert!(refused(&|| pool.for_each(i64::MIN..=i64::MAX, |_| unreachable!())));
         assert!(refused(&|| drop(pool.map(i64::MIN..i64::MAX, |_| -> u8 { unreachable!() }))));
         assert!(refused(&|| drop(pool.map(0..u64::MAX, |n| n))));
-        // What has no size needs no room, so here it is the panic that ends it.
+        // A zero-sized result needs no room, so here the item's panic ends the loop.
         assert!(refused(&|| drop(
             pool.map(0..u64::MAX, |_| std::panic::resume_unwind(Box::new(0)))
         )));

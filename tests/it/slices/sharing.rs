@@ -1,5 +1,5 @@
-//! Who runs what: work is shared as far as somebody is hungry, and a slow item holds nobody else
-//! up.
+//! Which thread runs what: work is shared while workers are hungry (looking for work), and a slow
+//! item delays no other thread.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -30,15 +30,16 @@ impl Ran {
     }
 }
 
-/// The first item waits until as many have run as were given away before it began, by others or
-/// by the thread that has come to it: a worker, if the caller lost its core before.
+/// The first item waits until as many items have run as were given away before it began. They are
+/// run by other threads, or by the thread that runs the first item: a worker, if the caller lost
+/// its core before.
 #[test]
 fn a_slow_first_item_does_not_hold_up_the_second_half() {
     within(PATIENCE, || {
         for _ in 0..10 {
             let pool = WorkerPool::with_workers(2).unwrap();
             let ran = Ran::default();
-            // With a call inside, so that this thread looks who is hungry.
+            // The call inside makes this thread check for hungry workers.
             pool.for_each(0..2_000, |n| {
                 if n == 0 {
                     until(|| {
@@ -54,7 +55,8 @@ fn a_slow_first_item_does_not_hold_up_the_second_half() {
     });
 }
 
-/// A few dear items are worth a wake-up each, though it takes many blocks of small ones to be.
+/// A few expensive items are worth a wake-up each, although small items need many blocks to be
+/// worth one.
 #[test]
 fn a_few_dear_items_are_run_by_many() {
     within(PATIENCE, || {
@@ -64,9 +66,9 @@ fn a_few_dear_items_are_run_by_many() {
         let threads = || ran.0.lock().unwrap().len();
         pool.for_each(0..16, |_| {
             ran.note();
-            // Dear, but takes no core: this is about threads. Until they are there, because on a
-            // busy machine they come late; but not for ever, since work is given away between items
-            // too.
+            // Expensive, but uses no core, because this test is about threads. Each item waits
+            // until the threads are there, which takes time on a busy machine. It does not wait
+            // forever, because work is also given away between items.
             let begun = Instant::now();
             while threads() < 6 && begun.elapsed() < Duration::from_millis(500) {
                 thread::sleep(Duration::from_millis(1));
@@ -77,15 +79,16 @@ fn a_few_dear_items_are_run_by_many() {
     });
 }
 
-/// One item takes 1,000 times as long as each of the others, anywhere: who has it runs few of the
-/// others.
+/// One item, anywhere in the range, takes 1,000 times as long as each of the others. The thread
+/// that has it runs few of the others.
 #[test]
 fn one_slow_item_leaves_nobody_idle() {
     within(PATIENCE * 2, || {
         const ITEM: Duration = Duration::from_micros(10);
         let pool = WorkerPool::with_workers(2).unwrap();
         for slow in [0, 1, 500, 1_000, 1_999] {
-            // Again, if need be: on a busy machine the other thread may have no core just then.
+            // Tries again if necessary: on a busy machine the other thread may have no core just
+            // then.
             until(|| {
                 let (ran, by) = (Ran::default(), Mutex::new(None));
                 let item = |n| {
@@ -100,7 +103,7 @@ fn one_slow_item_leaves_nobody_idle() {
                 pool.install(|| pool.for_each(0..2_000, item));
                 let slow_one = by.into_inner().unwrap().expect("it was run");
                 assert_eq!(ran.total(), 1_999);
-                // 1,500 if both had a core of their own all the time.
+                // It would be 1,500 if both threads had a core of their own all the time.
                 ran.by_others(slow_one) > 500
             });
         }
@@ -113,8 +116,8 @@ fn heavy_items_run_on_several_threads_at_once() {
         for workers in [2, 4, 16] {
             let pool = WorkerPool::with_workers(workers).unwrap();
             let arrived = AtomicUsize::new(0);
-            // Two that wait for one another, with calls inside so that their threads look who is
-            // hungry.
+            // Two items that wait for each other. The calls inside make their threads check for
+            // hungry workers.
             pool.for_each(0..2, |_| {
                 arrived.fetch_add(1, Ordering::SeqCst);
                 until(|| {
@@ -143,8 +146,8 @@ fn a_loop_does_without_workers_that_are_busy() {
     });
 }
 
-/// A worker that comes back in the middle of a loop gets a share of it; the loop goes on until that
-/// is seen.
+/// A worker that comes free in the middle of a loop gets a share of it. The loop goes on until the
+/// test sees that.
 #[test]
 fn a_worker_that_comes_late_takes_part() {
     within(PATIENCE, || {
@@ -156,7 +159,7 @@ fn a_worker_that_comes_late_takes_part() {
             let here = thread::current().id();
             pool.for_each(0..usize::MAX, |n| {
                 if ran.by_others(here) > 10 {
-                    // There is no other way out of so long a loop.
+                    // There is no other way out of such a long loop.
                     std::panic::resume_unwind(Box::new("seen"));
                 }
                 if n == 1_000 {

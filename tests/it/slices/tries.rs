@@ -1,5 +1,5 @@
-//! Loops that may fail: the earliest error comes out whoever ran what, and what has not begun does
-//! not begin.
+//! Loops that may fail: the earliest error comes out whichever thread ran what, and items that have
+//! not begun do not begin.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn without_an_error_they_are_as_the_plain_ones() {
     });
 }
 
-/// Each item from some on fails, and all of those before it are run.
+/// Every item from a certain one on fails, and all items before it run.
 #[test]
 fn the_error_is_the_earliest() {
     within(PATIENCE * 3, || {
@@ -55,7 +55,7 @@ fn the_error_is_the_earliest() {
     });
 }
 
-/// A later item fails while an earlier one is at work, and that one fails, too.
+/// A later item fails while an earlier one still runs, and then the earlier one fails too.
 #[test]
 fn an_earlier_error_wins_though_it_comes_later() {
     within(PATIENCE, || {
@@ -80,8 +80,7 @@ fn an_earlier_error_wins_though_it_comes_later() {
     });
 }
 
-/// The first of very many fails: if the others were only skipped one by one, this would take
-/// minutes.
+/// The first of very many fails. If the others were skipped one by one, this would take minutes.
 #[test]
 fn an_error_ends_the_loop() {
     within(PATIENCE, || {
@@ -92,13 +91,13 @@ fn an_error_ends_the_loop() {
                 if n < 100 { Ok(()) } else { Err(n) }
             };
             assert_eq!(pool.try_for_each(0..1 << 40, item), Err(100));
-            // Each thread may have begun with some part of it before it heard.
+            // Each thread may have begun some part of the range before it learned of the error.
             assert!(ran.into_inner() < 1 << 30);
         });
     });
 }
 
-/// While nobody else is there, nothing begins behind the item that failed.
+/// While no other thread takes part, nothing behind the failed item begins.
 #[test]
 fn a_guest_alone_stops_where_a_plain_loop_does() {
     within(PATIENCE, || {
@@ -141,7 +140,7 @@ fn results_and_errors_are_dropped_once() {
     });
 }
 
-/// What is not wanted is dropped, and its panics with it.
+/// Results that are not wanted are dropped, and the panics of their drops are discarded.
 #[test]
 fn results_that_panic_in_their_drop_hide_no_error() {
     within(PATIENCE, || {

@@ -1,7 +1,7 @@
-//! A subscriber written by hand: it remembers what was recorded inside which spans.
+//! A hand-written subscriber that remembers which events were recorded inside which spans.
 //!
-//! One for the whole process, because a worker records to the global one. Tests tell their own
-//! records by their names.
+//! There is one for the whole process, because a worker records to the global subscriber. Tests
+//! recognize their own records by their names.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -11,7 +11,7 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
 use tracing_core::{Event, Interest, Metadata, Subscriber};
 
-/// What was recorded so far. A span's number is its place, counted from 1.
+/// What was recorded so far. A span's number is its index, counted from 1.
 static RECORDS: Mutex<Records> = Mutex::new(Records { spans: Vec::new(), events: Vec::new() });
 
 struct Records {
@@ -26,7 +26,7 @@ thread_local! {
 
 struct Recorder;
 
-/// From here on what is recorded is remembered.
+/// Installs the recorder. It remembers everything that is recorded from then on.
 pub(super) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -35,14 +35,14 @@ pub(super) fn install() {
     });
 }
 
-/// The names of the spans around each event of this message, the outermost first.
+/// The names of the spans around each event with this message, the outermost first.
 pub(super) fn parents_of_event(message: &str) -> Vec<Vec<&'static str>> {
     let records = RECORDS.lock().unwrap();
     let events = records.events.iter().filter(|(text, _)| text == message);
     events.map(|(_, span)| records.path(span.clone())).collect()
 }
 
-/// The name of the span that each span of this name stands in.
+/// For each span with this name, the name of its parent.
 pub(super) fn parents_of_span(name: &str) -> Vec<Option<&'static str>> {
     let records = RECORDS.lock().unwrap();
     let spans = records.spans.iter().filter(|(metadata, _)| metadata.name() == name);

@@ -1,4 +1,4 @@
-//! What becomes of a batch that is cancelled, dropped, refused, or whose pool ends.
+//! What becomes of a batch that is cancelled, dropped or refused, or whose pool ends.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -117,7 +117,7 @@ fn a_dropped_set_detaches_or_cancels_as_was_asked() {
                 let completed = pool.metrics().completed;
                 let set = pool.spawn_batch((0..3_u32).map(|_| {
                     let held = drops.token();
-                    // Its value is dropped where nobody takes it.
+                    // The value is dropped when no handle takes it.
                     move || held
                 }));
                 if cancels {
@@ -130,7 +130,7 @@ fn a_dropped_set_detaches_or_cancels_as_was_asked() {
                 busy.release();
                 until(|| drops.count() == 3);
                 let ran = if cancels { 0 } else { 3 };
-                // The one that kept the worker busy is among them.
+                // The task that kept the worker busy is counted too.
                 until(|| pool.metrics().completed - completed == ran + 1);
             }
         }

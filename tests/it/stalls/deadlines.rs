@@ -1,4 +1,4 @@
-//! All deadlines of the process have one thread: nothing of the user's holds it up.
+//! One thread serves all deadlines of the process, and no user code delays it.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
@@ -28,7 +28,7 @@ fn a_late_task_that_has_the_last_of_a_pool_holds_up_no_deadline() {
         let own = Arc::clone(&pool);
         let late = pool.task().start_within(SOON).spawn(move || drop(own));
         drop(pool);
-        // Its drop only closes the pool, which is busy still.
+        // Its drop only closes the pool, which is still busy.
         assert!(matches!(late.join(), Err(TaskError::Expired)));
         CancelToken::with_timeout(SOON).wait();
         busy.release();
@@ -60,7 +60,7 @@ fn a_late_tasks_closure_whose_drop_waits_holds_up_no_deadline_and_no_other_closu
     });
 }
 
-/// Blocks whoever wakes it until the sender is gone.
+/// Blocks the thread that wakes it until the sender is gone.
 struct StuckWaker(Mutex<mpsc::Receiver<()>>);
 
 impl Wake for StuckWaker {
@@ -86,7 +86,7 @@ fn a_waker_that_waits_holds_up_no_deadline() {
     });
 }
 
-/// Its name is asked for by the watchdog, on whatever thread that uses.
+/// The watchdog asks for the thread's name, on whatever thread it uses.
 #[test]
 fn a_spare_worker_whose_name_waits_holds_up_no_deadline() {
     within(PATIENCE, || {

@@ -1,5 +1,5 @@
-//! A task that joins a task that joins a task runs them where it stands; the stack's end is not the
-//! chain's.
+//! A task that joins a task that joins a task runs them in place; a chain may be longer than the
+//! stack.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use corepool::{WorkerPool, promise};
 
 use crate::support::{PATIENCE, within};
 
-/// Some times as many levels as a stack has room for.
+/// Several times as many levels as a stack has room for.
 const LEVELS: usize = 6_000;
 
 fn joins(pool: &Arc<WorkerPool>, level: usize) -> usize {

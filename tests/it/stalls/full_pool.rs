@@ -1,5 +1,5 @@
-//! A worker that spawns into its own full pool runs the task in place, but only a few of them
-//! inside one another.
+//! A worker that spawns into its own full pool runs the task in place, but nests only a few of
+//! them.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -9,7 +9,8 @@ use crate::support::{PATIENCE, occupy, within};
 
 /// More than any stack has room for.
 const LONG: usize = 20_000;
-/// So many tasks may run in place of a wait, one inside the other; see `WhenFull::Block`.
+/// The number of tasks that may run in place of a wait, nested in each other; see
+/// `WhenFull::Block`.
 const MOST_INSIDE: usize = 8;
 
 fn full_pool(when_full: WhenFull) -> Arc<WorkerPool> {
@@ -17,7 +18,7 @@ fn full_pool(when_full: WhenFull) -> Arc<WorkerPool> {
     Arc::new(builder.build().unwrap())
 }
 
-/// A task that spawns the next, which spawns the next.
+/// A task that spawns the next task, and so on.
 fn chain(pool: &Arc<WorkerPool>, left: usize, done: mpsc::Sender<()>) {
     if left > 0 {
         let own = Arc::clone(pool);

@@ -1,4 +1,4 @@
-//! What becomes of tasks when the set or the pool goes, and of what they give.
+//! What becomes of tasks and their results when the set or the pool goes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

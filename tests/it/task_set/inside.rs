@@ -1,4 +1,5 @@
-//! Sets inside tasks: there is progress on one worker, and no more is run in place than has to be.
+//! Sets inside tasks: one worker is enough for progress, and no more tasks run in place than
+//! necessary.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ fn one_worker() -> WorkerPool {
     WorkerPool::with_workers(1).unwrap()
 }
 
-/// Tasks of the calling worker, and how many have run.
+/// Tasks of the calling worker, and the number of them that have run.
 fn children(many: usize) -> (TaskSet<usize>, Arc<AtomicUsize>) {
     let ran = Arc::new(AtomicUsize::new(0));
     let child = |n| {
@@ -88,7 +89,7 @@ fn what_has_finished_comes_before_anything_is_run_in_place() {
         let parent = pool.spawn(move || {
             let finished = inner.spawn(|| "finished");
             until(|| finished.is_finished());
-            // The other worker is held, so nobody but this one could run the second child.
+            // The other worker is held, so only this worker can run the second child.
             let busy = occupy(&inner, 1);
             let mut set = TaskSet::from_iter([inner.spawn(|| "run in place"), finished]);
             assert_eq!(set.next().unwrap().unwrap(), "finished");
@@ -99,7 +100,7 @@ fn what_has_finished_comes_before_anything_is_run_in_place() {
     });
 }
 
-/// Wakers were left by a thread that is no worker, and so runs nothing in place.
+/// The wakers were left by a thread that is not a worker and so runs nothing in place.
 #[test]
 fn a_set_that_comes_from_another_thread_makes_progress() {
     within(PATIENCE, || {
@@ -110,7 +111,7 @@ fn a_set_that_comes_from_another_thread_makes_progress() {
             let (set, _) = children(100);
             to_outside.send(set).unwrap();
             let mut set: TaskSet<usize> = from_outside.recv().unwrap();
-            // Some more, that no waker was left with.
+            // Some more tasks, which have no waker.
             set.extend((100..110).map(|n| corepool::spawn(move || n)));
             set.map(Result::unwrap).sum::<usize>()
         });

@@ -1,4 +1,4 @@
-//! Sets of very many tasks, and sets that are used for long: each task costs the same.
+//! Sets of very many tasks, and sets that are used for a long time: each task costs the same.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -23,14 +23,14 @@ fn a_hundred_thousand_of_which_the_last_finishes_first() {
             sum += result.unwrap();
         }
         assert_eq!(sum, 99_999 * 99_998 / 2);
-        // What so many needed was let go; the set is as good as new.
+        // The set has freed the memory of all those tasks and works like a new one.
         set.extend((0..3_000).map(|n| pool.spawn(move || n)));
         assert_eq!(set.map(Result::unwrap).sum::<u64>(), 3_000 * 2_999 / 2);
     });
 }
 
-/// One after another, nearly the last pushed first. If each wait looked at all that is left, this
-/// would not end in time.
+/// Tasks finish one after another, and those pushed last finish first. If each wait looked at all
+/// tasks that are left, this would not end in time.
 #[test]
 fn what_has_not_finished_is_not_looked_at_again() {
     within(PATIENCE * 3, || {
@@ -57,7 +57,8 @@ fn what_has_not_finished_is_not_looked_at_again() {
     });
 }
 
-/// Seats go from task to task while the wakers of those before are just being woken.
+/// Seats (places in the set) pass from task to task while the wakers of earlier tasks are still
+/// being woken.
 #[test]
 fn a_few_at_a_time_for_long() {
     within(PATIENCE * 2, || {

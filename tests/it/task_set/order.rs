@@ -1,4 +1,5 @@
-//! Results come out in the order in which their tasks settled, though nobody looked at the time.
+//! Results come out in the order in which their tasks settled, even if no thread looked at that
+//! time.
 
 use corepool::TaskSet;
 

@@ -26,7 +26,7 @@ fn counting() -> (Arc<Counting>, Waker) {
     (Arc::clone(&count), Waker::from(count))
 }
 
-/// Polls a fresh future once, and drops it.
+/// Polls a new future once, and drops it.
 fn is_pending<T>(set: &mut TaskSet<T>, waker: &Waker) -> bool {
     pin!(set.next_async()).poll(&mut Context::from_waker(waker)).is_pending()
 }
@@ -72,7 +72,7 @@ fn a_future_that_is_dropped_loses_nothing() {
         let mut set = TaskSet::from_iter([held(&pool, &gate, 1), held(&pool, &gate, 2)]);
         assert!(is_pending(&mut set, &waker));
         gate.open();
-        // The waker of a future that is gone may be woken; the results are there all the same.
+        // The waker of a dropped future may be woken; the results are there anyway.
         until(|| count.0.load(Ordering::SeqCst) == 1);
         assert_eq!(set.map(Result::unwrap).sum::<i32>(), 3);
         drop(waker);
@@ -96,7 +96,7 @@ fn a_dropped_set_lets_go_of_its_waker() {
     });
 }
 
-/// A waiter is woken once for many that finish, until it waits again.
+/// A waiter is woken once for many tasks that finish, until it waits again.
 #[test]
 fn who_does_not_come_back_is_woken_once() {
     within(PATIENCE, || {
@@ -115,7 +115,8 @@ fn who_does_not_come_back_is_woken_once() {
 #[test]
 fn a_set_may_be_waited_for_in_another_thread_each_time() {
     within(PATIENCE, || {
-        // A worker for each: they may start in another order than they are opened in.
+        // One worker for each task, because they may start in a different order than their gates
+        // open.
         let pool = WorkerPool::with_workers(6).unwrap();
         let gates: Vec<_> = (0..6).map(|_| Gate::default()).collect();
         let mut set: TaskSet<usize> =
@@ -137,7 +138,8 @@ fn a_set_may_be_waited_for_in_another_thread_each_time() {
     });
 }
 
-/// Threads and async code wait while workers settle, over and over: nobody is left waiting.
+/// Threads and async code wait while workers settle tasks, over and over. No waiter is left
+/// waiting.
 #[test]
 fn nobody_misses_the_last_to_settle() {
     within(PATIENCE * 3, || {

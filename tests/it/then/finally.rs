@@ -1,5 +1,5 @@
-//! What `finally` was given runs once, whatever becomes of its handle and of the pool, and never
-//! before its task is settled.
+//! The closure given to `finally` runs once, whatever becomes of its handle and of the pool, and
+//! never before its task is settled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,11 +54,11 @@ fn it_runs_though_the_pool_has_ended_and_passes_the_result_on() {
         assert_eq!((chain.join().unwrap(), runs.count()), (5, 2));
         assert!(panicked.finally(runs.one()).join().unwrap_err().is_panicked());
         assert_eq!(runs.count(), 3);
-        // What is no such promise is refused as before.
+        // A continuation without that guarantee is still refused.
         let pool = pool(1);
         let task = pool.spawn(|| 5);
         until(|| task.is_finished());
-        // Workers that are about to leave would see to it, too.
+        // Shut down first, because workers that are about to leave would run it too.
         pool.shutdown();
         let task = task.finally(runs.one());
         assert_eq!(runs.count(), 4, "it has run in the call");

@@ -1,4 +1,4 @@
-//! Chains of 200,000 links: whatever happens to them, no stack is needed for it.
+//! Chains of 200,000 links need no stack, whatever happens to them.
 
 use std::cell::RefCell;
 use std::sync::mpsc::{self, Sender};
@@ -96,7 +96,8 @@ fn a_task_on_a_pool_of_one_worker_waits_for_it() {
     });
 }
 
-/// Cancels the first task of a chain when it is dropped, and says what the chain's end came to.
+/// Cancels the first task of a chain when it is dropped, and reports how the chain's last task
+/// ended.
 struct Cancels(CancelToken, Option<TaskHandle<u64>>, Sender<TaskError>, Option<Busy>);
 
 impl Drop for Cancels {
@@ -127,7 +128,7 @@ fn it_fails_where_thread_locals_are_gone() {
         let ends = thread::spawn(move || {
             // The first thread-local of this thread, so the last to be destroyed.
             LAST.set(Some(Cancels(token, Some(end), said, Some(busy))));
-            // By this those of the pool are there, and will be gone.
+            // This creates the pool's thread-locals, which will be gone when `LAST` is destroyed.
             early.cancel();
             drop(early_end);
         });

@@ -1,5 +1,5 @@
-//! What passes a continuation by: neither a closure's drop nor a wait in one changes it or holds it
-//! back.
+//! What does not affect a continuation: neither the drop of a closure nor a wait in that drop
+//! changes it or holds it back.
 
 use std::panic;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// A link is settled on this thread, which is no worker, and drops a closure; that drop cancels a
-/// task and waits for the link behind it, which stands in the line of this very thread.
+/// This thread, which is not a worker, settles a link and drops a closure. That drop cancels a task
+/// and waits for the link behind it, which is queued on this very thread.
 fn wait_in_a_drop(wait: impl FnOnce(TaskHandle<()>) + Send + 'static) {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
@@ -112,7 +112,7 @@ fn a_promise_that_has_looked_before_waits_for_a_link_in_the_threads_own_line() {
     });
 }
 
-/// The task at the bottom has not been started when its chain is waited for inside a task.
+/// The task at the start of the chain has not begun when another task waits for the chain.
 #[test]
 fn a_chain_that_runs_in_place_gives_its_room_back_and_is_timed_and_its_panics_are_told() {
     within(PATIENCE, || {
@@ -134,7 +134,7 @@ fn a_chain_that_runs_in_place_gives_its_room_back_and_is_timed_and_its_panics_ar
         outer.join().unwrap();
         pool.shutdown();
         let metrics = pool.metrics();
-        // The links that only pass a panic on panic as well.
+        // Links that only pass a panic on count as panicked too.
         assert_eq!(metrics.spawned, metrics.completed + metrics.panicked);
         assert!(metrics.run_time.expect("times are recorded").count() > 300);
         let told = |event: &PoolEvent| matches!(event, PoolEvent::TaskPanicked { .. });

@@ -1,5 +1,5 @@
-//! A link's turn, its cancel and a walk down its chain at once: it settles once, and nothing is
-//! lost.
+//! A link's turn, its cancellation and a walk down its chain happen at once: the link settles once,
+//! and nothing is lost.
 
 use std::sync::Arc;
 use std::thread;
@@ -25,7 +25,7 @@ fn a_cancel_races_with_the_turn() {
                 Ok(value) => assert_eq!(value, round + 2),
                 Err(error) => assert!(error.is_cancelled()),
             }
-            // A cancel that came between may have taken only what stood before.
+            // A cancel that comes in between may have cancelled only the links before the end.
             let _either = kept_from_running;
         }
         pool.shutdown();
@@ -116,7 +116,7 @@ fn the_pool_closes_while_chains_are_under_way() {
     });
 }
 
-/// It is pushed by this thread, at about the time at which the last worker has looked for such.
+/// This thread pushes the continuation at about the time when the last worker has looked for one.
 #[test]
 fn the_last_worker_leaves_while_a_continuation_is_hung_behind_a_settled_task() {
     within(PATIENCE * 3, || {
@@ -138,7 +138,8 @@ fn the_last_worker_leaves_while_a_continuation_is_hung_behind_a_settled_task() {
     });
 }
 
-/// Whoever settles what is left settles a link, and with it brings the next one to another queue.
+/// The thread that settles the remaining tasks settles a link, which brings the next link to
+/// another queue.
 #[test]
 fn the_workers_leave_while_a_chain_is_hung_behind_a_refused_task() {
     within(PATIENCE * 3, || {

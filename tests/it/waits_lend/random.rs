@@ -1,7 +1,7 @@
-//! Random programs in which everybody waits for somebody: all of them end.
+//! Random programs in which all threads wait for each other: all of them end.
 //!
-//! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`. With `COREPOOL_PATIENCE` a hang is told
-//! after so many seconds.
+//! `COREPOOL_SEED` and `COREPOOL_STRESS` work as in `stress.rs`. `COREPOOL_PATIENCE` is the number
+//! of seconds after which a hang is reported.
 
 use crate::random::waits::run;
 use crate::stress::series;

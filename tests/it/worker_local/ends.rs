@@ -16,7 +16,7 @@ fn the_end_of_the_pool_drops_values_on_their_workers() {
         let pool = WorkerPool::with_workers(3).unwrap();
         let (local, ends) = travellers();
         let used = Arc::clone(&local);
-        // Two on each worker.
+        // Two values on each worker.
         let mut threads = on_each(&pool, move || {
             used.with(|_| used.with(|_| ()));
             thread::current().id()
@@ -125,7 +125,7 @@ struct Returns(&'static OnceLock<WorkerLocal<Returns>>, &'static AtomicUsize);
 
 impl Drop for Returns {
     fn drop(&mut self) {
-        // Some of those that it makes here are dropped in turn, when the local is drained.
+        // Some of the values that this makes are dropped in turn when the local is drained.
         if self.1.fetch_add(1, Ordering::SeqCst) == 0 {
             self.0.get().expect("it made this value").with(|_| ());
         }
@@ -142,7 +142,8 @@ fn a_values_drop_may_use_the_local() {
         pool.spawn(|| local.with(|_| ())).join().unwrap();
         pool.shutdown();
         assert_eq!(DROPS.load(Ordering::SeqCst), 1);
-        // The thread was no worker any more: it took from the common stock, and put back.
+        // The thread was no longer a worker, so it took a value from the common stock and put it
+        // back there.
         assert_eq!(local.drain().len(), 1);
     });
 }

@@ -1,4 +1,4 @@
-//! A use inside a use gets another value, however it comes about; both are kept.
+//! A use inside a use gets another value, however it comes about; both values are kept.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn the_maker_may_use_its_own_local() {
     });
 }
 
-/// Says that it is in use; not to be shared.
+/// Marks itself as in use; it must not be shared.
 #[derive(Debug, Default)]
 struct Flag(Cell<bool>);
 
@@ -105,7 +105,7 @@ impl Flag {
     }
 }
 
-/// Adds up the numbers below, with work that grows along the range, and with the local in use all
+/// Adds up the numbers below `numbers`. The work grows along the range, and the local is in use all
 /// the while.
 fn skewed(pool: &WorkerPool, local: &WorkerLocal<Flag>, numbers: u64, depth: u32) -> u64 {
     let work = |number: u64| {

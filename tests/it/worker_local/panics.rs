@@ -1,4 +1,5 @@
-//! Panics in the closure, in the maker and in drops: the value is gone, and nothing else.
+//! Panics in the closure, in the function that makes values, and in drops: the value is gone, and
+//! nothing else.
 
 use std::panic::{self, AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -112,7 +113,7 @@ fn drops_that_panic_at_the_locals_end_go_no_further() {
 
 #[test]
 fn a_local_stays_usable_across_a_caught_panic() {
-    // That this compiles is the point: values that saw a panic are never seen again.
+    // The test is that this compiles: values that saw a panic are never seen again.
     let poisoned = AtomicBool::new(false);
     let local = WorkerLocal::new(|| 0);
     let caught = panic::catch_unwind(|| {
