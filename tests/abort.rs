@@ -1,5 +1,5 @@
-//! Where a panic aborts the process: what works all the same, and what ends it. `ci/abort.sh`
-//! builds it so and runs each case.
+//! What works and what ends the process when a panic aborts. `ci/abort.sh` builds this file with
+//! `-C panic=abort` and runs each case.
 
 use std::env;
 use std::panic;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use corepool::{CancelToken, TaskContext, TaskError, WorkerPool, promise};
 
-/// A case has no result but how the process ends.
+/// A case has no result except how the process ends.
 type Case = (&'static str, fn());
 
 const CASES: &[Case] = &[
@@ -53,7 +53,7 @@ fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Panics when it is dropped.
+/// Panics on drop.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -62,7 +62,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Everything that has no panic in it: tasks, waits, fork-join, tokens, promises, hooks, the end.
+/// Everything that involves no panic: tasks, waits, fork-join, tokens, promises, hooks, the end.
 fn works() {
     let hooks = Arc::new(AtomicUsize::new(0));
     let (starts, exits) = (Arc::clone(&hooks), Arc::clone(&hooks));
@@ -121,12 +121,12 @@ fn continuation() {
     let _never = end.join();
 }
 
-/// Elsewhere contained, see case 3.
+/// With unwinding this panic is contained, see case 3.
 fn result() {
     drop(pool().spawn(|| Bomb));
 }
 
-/// Elsewhere contained, see case 4.
+/// With unwinding this panic is contained, see case 4.
 fn cancelled_closure() {
     let pool = WorkerPool::with_workers(1).expect("a thread");
     let gate = Arc::new(std::sync::Barrier::new(2));
@@ -149,7 +149,7 @@ fn exit_hook() {
     drop(WorkerPool::builder().workers(2).on_worker_exit(hook).build());
 }
 
-/// The user's hook has its turn before the end, and may use the pool.
+/// The user's hook runs before the process ends, and may use the pool.
 fn panic_hook() {
     panic::set_hook(Box::new(|panic| {
         let seen = corepool::spawn(|| 41).join().expect("the other worker is there") + 1;

@@ -1,5 +1,5 @@
-//! What a task costs in memory, counted by the allocator itself: so a binary of its own, with one
-//! test after another in one thread.
+//! What a task costs in memory, counted by the allocator itself. This needs a binary of its own,
+//! which runs one test after another in one thread.
 
 #[path = "allocations/batches.rs"]
 mod batches;
@@ -14,26 +14,26 @@ use std::sync::{Mutex, MutexGuard, mpsc};
 
 use corepool::{TaskHandle, WorkerPool};
 
-/// The system's allocator, with a count of what is asked for, from any thread.
+/// The system's allocator, with a count of all allocations, from any thread.
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on as it is; counting touches nothing of it.
+// SAFETY: every call is passed on unchanged; the counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
         BYTES.fetch_add(layout.size(), Ordering::SeqCst);
         LIVE.fetch_add(layout.size(), Ordering::SeqCst);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `layout` is valid for `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::SeqCst);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `place` came from this allocator with `layout`.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -41,13 +41,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Tests count everybody's allocations, so only one of them runs at a time.
+/// The counts cover the allocations of all threads, so only one test runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// How often something was allocated in a run, and how many bytes were asked for.
+/// The number of allocations during a run, and the bytes requested.
 fn counted(run: impl FnOnce()) -> (usize, usize) {
     let before = (ALLOCATIONS.load(Ordering::SeqCst), BYTES.load(Ordering::SeqCst));
     run();
@@ -55,7 +55,7 @@ fn counted(run: impl FnOnce()) -> (usize, usize) {
     (after.0 - before.0, after.1 - before.1)
 }
 
-/// The least of some runs: the test harness has threads that allocate now and then, too.
+/// The minimum over several runs, because the threads of the test harness sometimes allocate too.
 fn least(mut run: impl FnMut()) -> (usize, usize) {
     (0..5).map(|_| counted(&mut run)).min().expect("there are five runs")
 }
@@ -72,19 +72,18 @@ fn occupy(pool: &WorkerPool) -> (mpsc::Sender<()>, TaskHandle<()>) {
     (gate, task)
 }
 
-/// So many at once that few of them can be in blocks used before, should the pool keep some for
-/// reuse.
+/// Large enough that few tasks can reuse blocks, should the pool keep some for reuse.
 const TASKS: usize = 20_000;
 
-/// A task costs one allocation of at most 64 bytes; a block that is used again costs none.
+/// A task costs one allocation of at most 64 bytes; a block that is reused costs none.
 fn expect_one_a_task((allocations, bytes): (usize, usize)) {
     assert!(allocations <= TASKS, "{allocations} allocations for {TASKS} tasks");
-    // A task that is traced carries its submitter's span, which takes half a line more.
+    // A traced task also carries its submitter's span, which takes half a cache line more.
     let most = if cfg!(feature = "tracing") { 96 } else { 64 };
     assert!(bytes <= most * TASKS, "{} bytes a task", bytes as f64 / TASKS as f64);
 }
 
-/// Spawns many tasks with closures and results of eight bytes, and joins them.
+/// Spawns many tasks whose closures and results have eight bytes, and joins them.
 fn spawn_and_join(pool: &WorkerPool, tasks: &mut Vec<TaskHandle<u64>>) {
     for number in 0..TASKS as u64 {
         tasks.push(pool.spawn(move || number));
@@ -99,7 +98,7 @@ fn a_task_is_one_allocation_of_at_most_64_bytes() {
     let _alone = alone();
     let pool = WorkerPool::with_workers(1).expect("a thread");
     let mut tasks = Vec::with_capacity(TASKS);
-    // What is allocated once: the thread's parker, for one.
+    // Allocated once, for example the thread's parker.
     spawn_and_join(&pool, &mut tasks);
     expect_one_a_task(least(|| spawn_and_join(&pool, &mut tasks)));
 }
@@ -165,7 +164,7 @@ fn spawn_and_cancel_in_a_loop_keeps_memory_flat_while_the_worker_is_busy() {
         most = most.max(LIVE.load(Ordering::SeqCst).saturating_sub(before));
     }
     assert_eq!(pool.metrics().queue_depth, 0);
-    // Each task has about 200 bytes; without a sweep there would be 20,000 of them.
+    // Each task takes about 200 bytes; without a sweep there would be 20,000 of them.
     assert!(most < 100_000, "{most} bytes at most");
     drop(gate);
     busy.join().expect("no panic");
@@ -194,14 +193,15 @@ fn what_many_tasks_took_is_given_back() {
     assert!(after < before + 10_000, "{} bytes more than before", after - before);
 }
 
-/// 200,000, or what `COREPOOL_MANY` says: CI asks for a million, and ten million were tried by
-/// hand.
+/// 200,000 by default, or the value of `COREPOOL_MANY`. CI asks for a million; ten million were
+/// tried by hand.
 fn many() -> usize {
     let asked = std::env::var("COREPOOL_MANY");
     asked.map_or(200_000, |count| count.parse().expect("COREPOOL_MANY is a number"))
 }
 
-/// Case 49. All of them wait at once, behind a worker that is held; then they run, and nobody asks
+/// Case 49. All tasks wait at once behind a worker that is held. Then they run, and their results
+/// are not taken.
 /// for what they give.
 #[test]
 fn very_many_queued_tasks_give_their_memory_back() {
@@ -213,7 +213,7 @@ fn very_many_queued_tasks_give_their_memory_back() {
         let most = LIVE.load(Ordering::SeqCst);
         drop(gate);
         busy.join().expect("no panic");
-        // The only worker has freed those before it when this one runs.
+        // The only worker has freed the tasks before this one when it runs.
         pool.spawn(|| ()).join().expect("no panic");
         most
     };

@@ -1,8 +1,8 @@
-//! The pool by a clock that stands still, jumps and runs slowly. Each in a child process.
+//! The pool on a clock that stands still, jumps or runs slowly. Each test runs in a child process.
 //!
-//! This binary has a `clock_gettime` of its own: the linker gives it to the standard library in
-//! place of the C library's, so the crate needs no seam, and whatever asks for the time in these
-//! processes is told the same wrong one.
+//! This binary defines its own `clock_gettime`. The linker gives it to the standard library in
+//! place of the C library's, so the crate needs no seam. Everything that asks for the time in these
+//! processes gets the same wrong answer.
 #![cfg(target_os = "linux")]
 
 mod child;

@@ -1,5 +1,5 @@
-//! The example `compress` from outside: the built binary with real pipes, files and signals, and
-//! gzip as the judge.
+//! The example `compress` from outside: the built binary with real pipes, files and signals,
+//! checked against gzip.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

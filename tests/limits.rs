@@ -1,5 +1,5 @@
-//! Where the system says no: threads, cores, time, memory refused or narrowed. Each in a child
-//! process.
+//! Limits of the system: threads, cores, time or memory are refused or restricted. Each test runs
+//! in a child process.
 #![cfg(target_os = "linux")]
 
 mod child;

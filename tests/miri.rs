@@ -1,9 +1,9 @@
-//! Small programs for Miri, which sees every access of a run and tells what the language forbids:
-//! see `ci/miri.sh`.
+//! Small programs for Miri, which checks every memory access of a run for undefined behavior: see
+//! `ci/miri.sh`.
 //!
-//! Each makes a part of the library's unsafe code do all that it does, with few threads and steps:
-//! Miri is a thousand times slower than the machine. They run as ordinary tests, too, so that a
-//! program that is wrong is noticed without Miri.
+//! Each program makes a part of the library's unsafe code do everything it can, with few threads
+//! and steps, because Miri is a thousand times slower than native execution. They run as ordinary
+//! tests too, so that a wrong program is noticed without Miri.
 
 use std::panic;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn pool(workers: usize) -> WorkerPool {
     WorkerPool::builder().workers(workers).pinning(Pinning::None).build().unwrap()
 }
 
-/// A panic without the report that the hook prints: printing is slow under Miri.
+/// Panics without calling the hook, because printing is slow under Miri.
 fn unwind() -> ! {
     panic::resume_unwind(Box::new("on purpose"))
 }
@@ -60,7 +60,7 @@ fn tasks_give_their_results_by_every_way() {
     assert_eq!(Arc::strong_count(&owned), 1, "something was leaked");
 }
 
-/// A closure that owns something and gives nothing.
+/// A closure that owns a value and returns nothing.
 trait CloneDrop {
     fn clone_drop(self) -> impl FnOnce() + Send + 'static;
 }
@@ -84,7 +84,8 @@ fn tasks_are_joined_inside_of_tasks_and_followed_by_others() {
 #[repr(align(64))]
 struct Aligned([u8; 100]);
 
-/// Tasks of every size and alignment: pieces of strips, and allocations of their own.
+/// Tasks of every size and alignment: pieces of strips (memory blocks that a thread cuts into
+/// tasks), and allocations of their own.
 #[test]
 fn strips_are_cut_and_freed_by_other_threads() {
     fn row<const SIZE: usize>(pool: &WorkerPool) {
@@ -95,7 +96,7 @@ fn strips_are_cut_and_freed_by_other_threads() {
             })
             .collect();
         for (seed, handle) in (0..).zip(handles) {
-            // Every third is freed by the worker.
+            // The worker frees every third task.
             if seed % 3 != 0 {
                 assert_eq!(handle.join().unwrap(), seed * SIZE as u32);
             }
@@ -158,8 +159,8 @@ fn a_full_queue_drops_its_oldest() {
     assert_eq!(last.unwrap(), [11]);
 }
 
-/// Closures of many sizes, some 36 KiB of them at once, so that a chunk of 32 KiB is filled,
-/// emptied and gathered.
+/// Closures of many sizes, about 36 KiB of them at once, so that a chunk of 32 KiB is filled,
+/// emptied and reclaimed.
 #[test]
 fn an_arena_holds_the_closures_of_a_scope() {
     let pool = pool(2);
@@ -197,7 +198,7 @@ fn a_scope_lends_what_its_frame_holds() {
     assert_eq!((total, numbers), (75, [10, 20, 30, 4, 5, 6]));
     let caught =
         panic::catch_unwind(|| pool.scope(|scope| drop(scope.spawn(|| -> u32 { unwind() }))));
-    // A handle that was dropped takes its panic with it, or the scope passes it on.
+    // Either the dropped handle discards the panic, or the scope passes it on.
     drop(caught);
 }
 
@@ -339,7 +340,7 @@ fn each_worker_has_a_value_of_its_own() {
 #[repr(align(256))]
 struct Aligned256(Arc<()>);
 
-/// Items of no size, and such as are aligned to more than the memory that they come in would be.
+/// Zero-sized items, and items with a larger alignment than their memory would otherwise have.
 #[test]
 fn items_of_any_shape_are_moved_in_and_out_of_a_batch() {
     let pool = pool(2);
@@ -357,8 +358,8 @@ fn items_of_any_shape_are_moved_in_and_out_of_a_batch() {
     assert_eq!(Arc::strong_count(&owned), 1, "something was leaked");
 }
 
-/// The second half is what the first waits for, so a thief takes it from the line of a thread that
-/// does not look.
+/// The first half waits for the second, so a thief takes it from the line (the thread's row of
+/// fork-join jobs) of a thread that does not look at it.
 #[test]
 fn a_line_is_frozen_while_its_owner_waits() {
     let pool = pool(2);

@@ -1,4 +1,5 @@
-//! What a pool takes it gives back: threads, file descriptors, memory. Each in a child process.
+//! A pool gives back what it takes: threads, file descriptors, memory. Each test runs in a child
+//! process.
 #![cfg(target_os = "linux")]
 
 mod child;
@@ -20,22 +21,23 @@ fn holdings() -> (usize, usize) {
     (count("/proc/self/task"), count("/proc/self/fd"))
 }
 
-/// Waits until this process holds just that: a thread that was joined is listed a moment longer.
+/// Waits until this process holds exactly this much, because a joined thread is listed a moment
+/// longer.
 fn until_holdings(wanted: (usize, usize)) {
     while holdings() != wanted {
         thread::yield_now();
     }
 }
 
-/// The memory that this process really has, in KiB.
+/// The resident memory of this process, in KiB.
 fn resident() -> usize {
     let pages = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = pages.split_whitespace().nth(1).unwrap().parse().unwrap();
-    // SAFETY: no preconditions.
+    // SAFETY: `sysconf` has no preconditions.
     pages * usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap() / 1024
 }
 
-/// One pool's life, with some of everything.
+/// The life of one pool, with a bit of everything.
 fn live(workers: usize) {
     let describe: Builder = WorkerPool::builder()
         .workers(workers)
@@ -63,7 +65,7 @@ fn live(workers: usize) {
 #[test]
 fn a_pool_gives_back_its_threads_and_descriptors() {
     if child::is_child() {
-        // What the process makes once and keeps, such as the table of pools.
+        // Warms up what the process makes once and keeps, such as the table of pools.
         live(1);
         let before = holdings();
         for workers in 1..=8 {
@@ -138,33 +140,32 @@ fn replaced_workers_give_back_their_threads() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A pool's life with next to nothing in it.
+/// The life of a pool that does almost nothing.
 fn live_shortly(workers: usize) {
     let pool = WorkerPool::with_workers(workers).unwrap();
     assert_eq!(pool.spawn(move || workers).join().unwrap(), workers);
 }
 
-/// How many pools are made; `COREPOOL_POOLS=10000000` shows case 26 in full, in some hours.
+/// How many pools are made; `COREPOOL_POOLS=10000000` runs case 26 in full, in some hours.
 fn how_many_pools() -> usize {
     env::var("COREPOOL_POOLS").map_or(2_000, |count| count.parse().expect("a number of pools"))
 }
 
-/// Makes pools and looks at what they leave behind on the way; says how far it is from time to
-/// time.
+/// Makes pools and checks what they leave behind; prints the progress from time to time.
 fn live_many(count: usize) {
     let before = holdings();
-    // The first ones warm up what the allocator and the system keep.
+    // The first pools warm up what the allocator and the system keep.
     (0..300).for_each(|n| live(1 + n % 3));
     let warm = resident();
     let begun = Instant::now();
     let mut told = begun;
     for n in 1..=count {
-        // A full life takes several times as long, so of very many only some have one.
+        // A full life takes several times as long, so with very many pools only some have one.
         let live = if count <= 10_000 || n % 8 == 0 { live } else { live_shortly };
         live(1 + n % 3);
         if n % 1_000 == 0 || n == count {
-            // Half a kibibyte a pool would be noticed in the first looks, and some bytes a pool in
-            // the last; the allocator's own ups and downs are smaller.
+            // Half a KiB per pool would be noticed in the first checks, and some bytes per pool in
+            // the last ones; the allocator's own variation is smaller.
             let grown = resident().saturating_sub(warm);
             assert!(grown < 1024, "{grown} KiB more than {warm} KiB after {n} pools");
             until_holdings(before);
@@ -183,8 +184,8 @@ fn live_many(count: usize) {
 /// Case 26.
 #[test]
 fn many_pools_leave_no_memory_behind() {
-    // Any number by hand takes as long as it takes, and is to be watched: in this process then, if
-    // it is the only test.
+    // A count set by hand takes as long as it takes, and its output should be visible. So it runs
+    // in this process, if this is the only test.
     if child::is_child() || env::var_os("COREPOOL_POOLS").is_some() {
         return live_many(how_many_pools());
     }
@@ -213,7 +214,7 @@ fn many_tasks_leave_no_memory_behind() {
         (0..5).for_each(|_| round());
         let warm = resident();
         (0..15).for_each(|_| round());
-        // 300,000 tasks; 16 bytes for each would be noticed.
+        // 300,000 tasks; a leak of 16 bytes per task would be noticed.
         let grown = resident().saturating_sub(warm);
         assert!(grown < 4096, "{grown} KiB more than {warm} KiB");
         return;
@@ -221,7 +222,7 @@ fn many_tasks_leave_no_memory_behind() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Counts its drop, which comes with the end of its thread.
+/// Counts its drop, which happens when its thread ends.
 struct Leaves(Arc<AtomicUsize>);
 
 impl Drop for Leaves {
@@ -230,12 +231,12 @@ impl Drop for Leaves {
     }
 }
 
-/// Takes a while to be dropped: who does not wait for its thread is gone by then.
+/// Takes a while to drop, so a shutdown that does not wait for the thread returns earlier.
 struct Slow;
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        // A sleep that synchronises nothing: a shorter one only lets more mistakes go unnoticed.
+        // A sleep that synchronises nothing. A shorter one would only hide more mistakes.
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -246,7 +247,7 @@ thread_local! {
     static LEAVES: RefCell<Option<Leaves>> = const { RefCell::new(None) };
 }
 
-/// A shutdown joins every thread, though one is just being replaced.
+/// A shutdown joins every thread, even while a thread is being replaced.
 #[test]
 fn a_shutdown_joins_threads_that_are_just_being_replaced() {
     for _ in 0..400 {
@@ -262,7 +263,7 @@ fn a_shutdown_joins_threads_that_are_just_being_replaced() {
             .unwrap();
         for _ in 0..2 {
             let ended = pool.spawn_with(|cx: &TaskContext| -> () { cx.end_worker() });
-            // Sometimes the shutdown comes first, sometimes the end.
+            // Sometimes the shutdown comes first, sometimes the end of the worker.
             if fastrand::bool() {
                 assert!(ended.join().is_err());
             }
@@ -272,8 +273,8 @@ fn a_shutdown_joins_threads_that_are_just_being_replaced() {
     }
 }
 
-/// Case 29. The thread of a spare worker is one of those that a shutdown waits for, until its
-/// thread-locals are gone.
+/// Case 29. A shutdown also waits for the threads of spare workers, until their thread-locals are
+/// dropped.
 #[test]
 fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
     for resting in [false, true] {
@@ -292,8 +293,8 @@ fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
             assert!(waits.join().unwrap());
             pool.shutdown();
         } else {
-            // The lender waits yet when the pool is closed, so the spare worker stands in for it to
-            // the end.
+            // The lender still waits when the pool is closed, so the spare worker stands in for it
+            // to the end.
             pool.close();
             drop(gate);
             pool.shutdown();
@@ -303,7 +304,7 @@ fn a_shutdown_waits_for_the_thread_locals_of_spare_workers() {
     }
 }
 
-/// The names of this process's threads, as the kernel has them.
+/// The names of this process's threads, according to the kernel.
 fn thread_names() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
@@ -328,12 +329,14 @@ fn deadlines_share_one_thread_that_ends_and_nothing_else_starts_it() {
                 .map(|n| CancelToken::with_timeout(Duration::from_secs(n * 1_000)))
                 .collect();
             CancelToken::with_timeout(Duration::from_millis(1)).wait();
-            // A thread that the timer has just started bears its name until it takes its own.
+            // A thread that the timer has just started inherits the timer's name until it sets its
+            // own.
             while timers() > 1 {
                 thread::yield_now();
             }
             assert_eq!(timers(), 1);
-            // Called off long before their time, they keep the thread no longer.
+            // The deadlines are called off long before their time, so they keep the timer's thread
+            // no longer.
             drop(far);
             until_holdings(before);
             assert_eq!(timers(), 0);

@@ -1,5 +1,5 @@
-//! The process around a pool: how it exits, aborts, forks and takes signals, and what it needs.
-//! Each in a child process.
+//! The process around a pool: how it exits, aborts, forks and handles signals, and what it needs.
+//! Each test runs in a child process.
 #![cfg(target_os = "linux")]
 
 mod child;

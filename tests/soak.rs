@@ -1,20 +1,20 @@
-//! Random programs over the whole public face, one after another in one process, for as long as one
-//! likes. Whatever they do, each task is settled once, the counters add up, and memory, threads and
-//! descriptors are as many afterwards as they were before.
+//! Random programs over the whole public API, one after another in one process, for as long as you
+//! like. Whatever they do, each task is settled once, the counters add up, and memory, threads and
+//! descriptors afterwards are the same as before.
 //!
-//! A program is a number: it is printed when the program fails, and brings it back. In the
-//! environment:
+//! A program is given by a number. The number is printed when the program fails, and reproduces it.
+//! Environment variables:
 //!
-//! - `COREPOOL_SOAK`: seconds to go on for; a few by default.
-//! - `COREPOOL_SOAK_TASKS`: go on until there were so many tasks.
-//! - `COREPOOL_SOAK_SEED`: the number from which those of all programs are drawn; another one each
-//!   time by default.
+//! - `COREPOOL_SOAK`: how many seconds to run; a few by default.
+//! - `COREPOOL_SOAK_TASKS`: run until there were at least this many tasks.
+//! - `COREPOOL_SOAK_SEED`: the number from which those of all programs are drawn; a different one
+//!   each time by default.
 //! - `COREPOOL_SOAK_KIND`: only programs of this kind, by its name in [`KINDS`].
-//! - `COREPOOL_SOAK_SCALE`: how many times as long as usual each storm is; a number is the same
+//! - `COREPOOL_SOAK_SCALE`: how many times as long as usual each storm is; a number gives the same
 //!   program only with the same scale.
 //! - `COREPOOL_PROGRAM`: only this program, `COREPOOL_TIMES` times.
 //!
-//! Without the test harness, whose threads would be in the way of counting.
+//! This runs without the test harness, whose threads would disturb the counts.
 
 #[path = "soak/book.rs"]
 mod book;
@@ -45,8 +45,8 @@ use holdings::{Holdings, slope};
 use random::{Blame, model, random_seed, setting, stress, trees, waits};
 use support::{PATIENCE, within};
 
-/// A kind of programs: its name, how many of sixteen programs are of it, and how to run the one of
-/// this number.
+/// A kind of program: its name, how many of sixteen programs are of this kind, and how to run the
+/// program with a given number.
 type Kind = (&'static str, u64, fn(u64));
 
 const KINDS: [Kind; 5] = [
@@ -62,7 +62,7 @@ fn storm(seed: u64) {
     within(PATIENCE * 5, move || storm::run(seed));
 }
 
-/// The kind of a program is a part of its number.
+/// The kind of a program, which its number determines.
 fn kind_of(program: u64) -> &'static Kind {
     let mut place = program % 16;
     let here = |kind: &&Kind| {
@@ -73,11 +73,11 @@ fn kind_of(program: u64) -> &'static Kind {
     KINDS.iter().find(here).expect("the parts are sixteen together")
 }
 
-/// How a run went so far.
+/// The state of a run so far.
 struct Run {
     begin: Instant,
     programs: u64,
-    /// Threads and descriptors in the beginning.
+    /// Threads and descriptors at the start.
     before: (usize, usize),
     looks: Vec<Holdings>,
     told: Duration,
@@ -89,7 +89,7 @@ impl Run {
         self.programs += 1;
         let look = || Holdings::now(self.begin.elapsed());
         let (mut now, patience) = (look(), Instant::now());
-        // A thread that was joined is listed a moment longer.
+        // A joined thread is listed a moment longer.
         while (now.threads, now.descriptors) != self.before {
             let (before, names) = (self.before, holdings::thread_names());
             assert!(
@@ -119,14 +119,14 @@ impl Run {
         );
     }
 
-    /// The last line, and whether memory stayed flat.
+    /// Prints the last line, and asserts that memory stayed flat.
     fn end(&self, seed: u64) {
         let now = self.looks.last().expect("one program at least");
         within(PATIENCE, || {
             support::until(|| !holdings::thread_names().iter().any(|name| name == holdings::TIMER))
         });
         self.tell(now);
-        // What is made once comes in the beginning.
+        // One-time allocations happen in the first quarter.
         let settled = &self.looks[self.looks.len() / 4..];
         let live = slope(settled, |look| look.live as f64 / 1_048_576.0).unwrap_or(0.0);
         let resident = slope(settled, |look| look.resident as f64 / 1_024.0).unwrap_or(0.0);
@@ -136,7 +136,7 @@ impl Run {
             now.time.as_secs(),
             self.programs,
         );
-        // For less time a single byte would be a slope.
+        // In a shorter run a single byte would already look like a slope.
         if now.time > Duration::from_secs(600) {
             assert!(live < 1.0, "the heap grows by {live} MiB an hour");
         }
@@ -148,7 +148,7 @@ fn tasks() -> (u64, u64) {
 }
 
 fn main() {
-    // `cargo nextest` asks for the names of the tests first.
+    // `cargo nextest` first asks for the names of the tests.
     if std::env::args().any(|argument| argument == "--list") {
         if !std::env::args().any(|argument| argument == "--ignored") {
             println!("soak: test");
@@ -168,7 +168,8 @@ fn main() {
     let wanted: Option<String> = setting("COREPOOL_SOAK_KIND");
     println!("soak: seed {seed}");
     let mut programs = Rng::with_seed(seed);
-    // It is made once and stays. A thread that helped to make it is listed a moment longer.
+    // The global pool is made once and stays. A thread that helped to make it is listed a moment
+    // longer.
     let workers = corepool::WorkerPool::global().worker_count();
     within(PATIENCE, move || support::until(|| holdings::thread_names().len() == 2 + workers));
     let first = Holdings::now(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What a batch costs whose items wait.
+//! What a batch costs when its items wait.
 
 use std::sync::atomic::Ordering;
 
@@ -6,14 +6,14 @@ use corepool::WorkerPool;
 
 use super::{LIVE, TASKS, alone};
 
-/// The most that was allocated at once while such items ran.
+/// The highest number of bytes allocated at once while such items ran.
 fn most(pool: &WorkerPool, item: fn() -> usize) -> usize {
     let items = pool.spawn_batch((0..TASKS).map(|_| item));
     items.map(|live| live.expect("no panic")).max().expect("there are items")
 }
 
-/// Each item lends its worker's core, and somebody is called who goes on with the batch: not one
-/// for each item.
+/// Each item lends its worker's core, so a spare worker is called to go on with the batch. There
+/// must not be one spare worker for each item.
 #[test]
 fn the_items_of_a_batch_that_wait_call_no_crowd() {
     let _alone = alone();

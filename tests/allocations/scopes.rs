@@ -1,4 +1,4 @@
-//! What scopes cost: little for each closure, nothing that stays, and no more the longer one is
+//! What scopes cost: little for each closure, nothing that stays, and no more the longer a scope is
 //! open.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use corepool::{Scope, WorkerPool};
 
 use super::{LIVE, alone, least, occupy};
 
-/// How many bytes more than before were in use at most, as far as `look` was asked to look.
+/// The highest growth in bytes in use that the calls of `look` have seen.
 struct Peak {
     before: usize,
     most: AtomicUsize,
@@ -29,10 +29,10 @@ impl Peak {
     }
 }
 
-/// Each thread keeps some chunks of closures for the next scope, half a MiB at most.
+/// Each thread keeps some chunks of closures for the next scope, at most half a MiB.
 const KEPT: usize = 600 << 10;
 
-/// With pools of two sizes, from outside and on a worker.
+/// Runs the test with pools of two sizes, from outside and on a worker.
 fn on_any_thread(test: impl Fn(&WorkerPool) + Sync) {
     for workers in [1, 2] {
         let pool = WorkerPool::with_workers(workers).expect("threads");
@@ -64,7 +64,7 @@ fn a_scope_that_is_open_over_very_many_joined_closures_keeps_memory_flat() {
     });
 }
 
-/// Case 51, a hundred at once.
+/// Case 51, a hundred closures at once.
 #[test]
 fn a_scope_that_is_open_over_very_many_closures_in_rounds_keeps_memory_flat() {
     let _alone = alone();
@@ -102,7 +102,7 @@ fn strays_that_were_joined_keep_memory_flat() {
     assert!(peak.most() < 3 * KEPT, "{} bytes at most", peak.most());
 }
 
-/// Case 51: each closure spawns the next, after the body has ended.
+/// Case 51: each closure spawns the next one after the body has ended.
 #[test]
 fn a_chain_of_very_many_closures_keeps_memory_flat() {
     fn chain<'scope, 'env>(s: &'scope Scope<'scope, 'env>, left: u64, peak: &'scope Peak) {
@@ -122,12 +122,12 @@ fn a_chain_of_very_many_closures_keeps_memory_flat() {
     });
 }
 
-/// Two batches at most: one for the worker that comes, and what it gives back.
+/// At most two batches: one for the worker that joins in, and what it gives back.
 fn share_many(pool: &WorkerPool) {
     let runs = AtomicUsize::new(0);
     let (gate, busy) = occupy(pool);
     pool.scope(|s| {
-        // Nobody takes one of these before all are there: so whole chunks go away at once.
+        // No closure runs before all are spawned, so whole chunks are released at once.
         for _ in 0..4_000 {
             s.spawn(|| {
                 let start = Instant::now();
@@ -144,7 +144,7 @@ fn share_many(pool: &WorkerPool) {
 #[test]
 fn chunks_that_went_away_as_a_whole_are_given_back() {
     let _alone = alone();
-    // While one is busy the other one's core is the guest's.
+    // While one worker is busy, the guest gets the other worker's core.
     let pool = WorkerPool::with_workers(2).expect("threads");
     (0..10).for_each(|_| share_many(&pool));
     let before = LIVE.load(Ordering::SeqCst);

@@ -11,7 +11,7 @@ use super::{LIVE, alone, least};
 
 const MILLION: usize = 1_000_000;
 
-/// How many bytes more than before are in use after the run, and after it has run once.
+/// The growth of bytes in use over one run, after a first run to warm up.
 fn growth(mut run: impl FnMut()) -> usize {
     run();
     let before = LIVE.load(Ordering::SeqCst);

@@ -9,20 +9,20 @@ use std::time::Duration;
 
 const NAME: &str = "COREPOOL_TEST_CHILD";
 
-/// Far more than any child takes, on a machine under load too.
+/// Far longer than any child takes, even on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How a child ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// None if it had to be killed, because it hung.
+    /// `None` if it hung and had to be killed.
     pub(crate) status: Option<ExitStatus>,
-    /// What it wrote, to both streams.
+    /// What it wrote to both streams.
     pub(crate) said: String,
 }
 
 impl Ended {
-    /// Asserts that the child came to its end and was content.
+    /// Asserts that the child ended successfully.
     #[track_caller]
     pub(crate) fn expect_success(&self) {
         let status = self.status.unwrap_or_else(|| panic!("the child hangs: {}", self.said));
@@ -31,7 +31,7 @@ impl Ended {
     }
 }
 
-/// Whether this process is a child: then the test does what is to be looked at.
+/// Whether this process is the child, which then does what the test checks.
 pub(crate) fn is_child() -> bool {
     env::var_os(NAME).is_some()
 }
@@ -50,7 +50,7 @@ fn wait_for(mut child: Child) -> Ended {
     let (done, ended) = mpsc::channel();
     let out = read_all(child.stdout.take().expect("piped"), done.clone());
     let err = read_all(child.stderr.take().expect("piped"), done);
-    // The pipes close when the child is gone; children of a child that hang hold them open too.
+    // The pipes close when the child is gone; its own children hold them open too if they hang.
     let mut closed = (0..2).map(|_| ended.recv_timeout(PATIENCE).is_ok());
     let in_time = closed.all(|closed| closed);
     if !in_time {

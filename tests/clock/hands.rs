@@ -1,4 +1,4 @@
-//! The clock whose hands the tests turn: what this process gets when it asks for monotonic time.
+//! The clock that the tests set: what this process gets when it asks for monotonic time.
 
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 const SECOND: i128 = 1_000_000_000;
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
-/// Shows `shown` when the true clock shows `since`, and from then on goes at a speed of one in
-/// `slowness`; at none, it stands.
+/// Shows `shown` when the true clock shows `since`, and from then on runs at 1/`slowness` of its
+/// speed; if `slowness` is `None`, it stands still.
 #[derive(Debug, Clone, Copy)]
 struct Hands {
     since: i128,
@@ -50,7 +50,7 @@ pub(crate) fn jump_back(time: Duration) {
     turn(|hands| hands.shown -= time.as_nanos() as i128);
 }
 
-/// Stops so long before the last instant that there can be.
+/// Stops the clock this long before the last instant that can be represented.
 pub(crate) fn stop_before_the_end(time: Duration) {
     turn(|hands| {
         hands.shown = (i128::from(i64::MAX) + 1) * SECOND - time.as_nanos() as i128;
@@ -62,7 +62,7 @@ pub(crate) fn years(count: u64) -> Duration {
     Duration::from_secs(count * YEAR)
 }
 
-/// Waits by the true clock: as long as somebody needs who would be wrong about the time.
+/// Waits by the true clock, long enough for a thread to act if it misjudges the time.
 pub(crate) fn wait_truly(time: Duration) {
     let end = true_time() + time.as_nanos() as i128;
     while true_time() < end {
@@ -70,7 +70,7 @@ pub(crate) fn wait_truly(time: Duration) {
     }
 }
 
-/// That the turned clock is the one that the standard library shows.
+/// Asserts that the standard library reads this clock.
 pub(crate) fn expect_to_be_asked() {
     stop();
     let now = Instant::now();
@@ -79,7 +79,7 @@ pub(crate) fn expect_to_be_asked() {
     go_on();
 }
 
-/// The numbers of this process's threads of that name.
+/// The ids of this process's threads that have this name.
 pub(crate) fn threads_named(name: &str) -> Vec<libc::pid_t> {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let is_named = |thread: &std::fs::DirEntry| {
@@ -91,7 +91,7 @@ pub(crate) fn threads_named(name: &str) -> Vec<libc::pid_t> {
 
 fn true_time() -> i128 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes to `time`, which is there for the whole call.
+    // SAFETY: the kernel writes to `time`, which is valid for the whole call.
     let failed =
         unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
     assert_eq!(failed, 0, "the kernel has a monotonic clock");
@@ -101,14 +101,14 @@ fn true_time() -> i128 {
 /// What the standard library calls. Clocks other than the monotonic one are right.
 ///
 /// # Safety
-/// - `time` may be written to.
+/// - `time` must be valid for writes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(
     clock: libc::clockid_t,
     time: *mut libc::timespec,
 ) -> libc::c_int {
     if clock != libc::CLOCK_MONOTONIC {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `time` may be written to.
         return unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as libc::c_int;
     }
     let shown = HANDS.read().map_or(0, |hands| hands.show(true_time()));
@@ -116,7 +116,7 @@ unsafe extern "C" fn clock_gettime(
         tv_sec: (shown / SECOND) as libc::time_t,
         tv_nsec: (shown % SECOND) as libc::c_long,
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that `time` may be written to.
     unsafe { time.write(shown) };
     0
 }

@@ -1,9 +1,9 @@
-//! A clock that jumps, by years and backwards: times that have passed are seen, no sum overflows,
-//! and no result is lost.
+//! A clock that jumps, by years and backwards: times that have passed are noticed, no sum
+//! overflows, and no result is lost.
 //!
-//! Who sleeps already sleeps for as long as it was to be when it lay down: the kernel counts that,
-//! not the clock. So a test sends a signal to the thread of the timer after a jump, and it finds
-//! all that is due.
+//! A thread that already sleeps does so for the duration it asked for, because the kernel counts
+//! that and not this clock. So after a jump a test sends a signal to the timer's thread, which then
+//! finds everything that is due.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::hands::{self, years};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Wakes the timer's thread again and again, so that it looks at the clock, until it has ended this
+/// Wakes the timer's thread repeatedly, so that it looks at the clock, until it has ended this
 /// token.
 fn ring(token: &CancelToken) {
     extern "C" fn nothing(_signal: libc::c_int) {}
@@ -24,7 +24,7 @@ fn ring(token: &CancelToken) {
     let process = std::process::id();
     while !token.is_cancelled() {
         for thread in hands::threads_named("corepool-timer") {
-            // SAFETY: the signal is handled; a thread that has ended by now is only not found.
+            // SAFETY: the signal is handled; if the thread has ended by now, it is just not found.
             unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGTRAP) };
         }
         std::thread::yield_now();
@@ -41,7 +41,8 @@ fn deadlines_have_passed_after_a_jump() {
     let events = pool.events();
     let token = CancelToken::with_timeout(3 * HOUR);
     let (told, started) = mpsc::channel();
-    // It goes on until the watchdog has seen it: that looks on a thread of its own, a moment later.
+    // The task runs until the watchdog has seen it. The watchdog looks from its own thread, a
+    // moment later.
     let (seen, was_seen) = mpsc::channel();
     let running = pool.task().run_for(2 * HOUR).spawn_with(move |cx| {
         told.send(()).unwrap();
@@ -73,7 +74,7 @@ fn a_task_over_which_the_clock_jumps_counts_as_a_long_one() {
     }
     let pool = WorkerPool::builder().workers(2).spare_workers(2).record_timing(true).build();
     let pool = pool.unwrap();
-    // The second is longer than 64 bits of nanoseconds hold.
+    // The second jump is longer than 64 bits of nanoseconds can hold.
     for jump in [years(300), years(1_000)] {
         pool.spawn(move || hands::jump(jump)).join().unwrap();
         let run_time = pool.metrics().run_time.unwrap();
@@ -82,7 +83,8 @@ fn a_task_over_which_the_clock_jumps_counts_as_a_long_one() {
         assert!(pool.metrics().to_string().lines().count() > 1);
     }
     assert_eq!(pool.metrics().run_time.unwrap().count(), 2);
-    // Spare workers have waited for years, fork-join calls have taken years: all of that goes on.
+    // Spare workers seem to have waited for years, and fork-join calls to have taken years. All of
+    // it still works.
     for _ in 0..20 {
         hands::jump(years(1));
         assert_eq!(pool.spawn(|| corepool::blocking(|| 7)).join().unwrap(), 7);

@@ -1,5 +1,5 @@
-//! A time namespace of the kernel, where the true monotonic clock is thousands of years ahead, in
-//! the vDSO and in the kernel alike.
+//! A kernel time namespace where the true monotonic clock is more than a century ahead, in the vDSO
+//! and in the kernel alike.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use corepool::{CancelToken, TaskError, WorkerPool};
 
 use crate::child::{is_child, run_again};
 
-/// As far ahead as the kernel allows, nearly: 2^63 nanoseconds are 292 years.
+/// Seconds, 127 years. This is almost as far ahead as the kernel allows: half of 2^63 nanoseconds,
+/// which are 292 years.
 const AHEAD: &str = "4000000000";
 
 /// Puts `unshare` before the command, which then starts in a namespace of its own.
@@ -44,7 +45,8 @@ fn a_pool_works_where_the_kernels_clock_is_ahead() {
     let pool = builder.watchdog(Duration::from_millis(1)).build().unwrap();
     let handles: Vec<_> = (0..1_000).map(|n| pool.spawn(move || n)).collect();
     assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 499_500);
-    // It ends when its time is over and it may: whoever joins it may be late.
+    // The task ends when its time is over and the gate is open, because the joining thread may be
+    // late.
     let (may_end, ends) = std::sync::mpsc::channel();
     let held = pool.task().run_for(Duration::from_millis(5)).spawn_with(move |cx| {
         while !cx.is_cancelled() {

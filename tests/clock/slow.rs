@@ -1,5 +1,5 @@
-//! A clock that runs slowly: every wait lasts as long as the clock says, though that is many times
-//! as long.
+//! A clock that runs slowly: every wait lasts as long as the clock says, even if that is many times
+//! as long in true time.
 
 use std::time::{Duration, Instant};
 

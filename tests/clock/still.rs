@@ -1,4 +1,4 @@
-//! A clock that stands still: all that needs no time goes on, and what waits for a time goes on
+//! A clock that stands still: whatever needs no time goes on, and what waits for a time keeps
 //! waiting.
 
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use crate::child::{is_child, run_again};
 use crate::hands::{self, wait_truly, years};
 
 const SHORT: Duration = Duration::from_millis(1);
-/// Long enough for a short wait to be over many times.
+/// Long enough for a short wait to end many times over.
 const LONG: Duration = Duration::from_millis(30);
 
 fn fibonacci(n: u64) -> u64 {

@@ -1,5 +1,5 @@
-//! The last moments that an `Instant` can tell: a time that lies behind them is the last one, or
-//! now, and nothing overflows.
+//! The last moments that an `Instant` can represent: a later time becomes the last instant, or now,
+//! and nothing overflows.
 
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,8 @@ fn a_pool_works_in_the_last_moments_of_the_clock() {
         assert_eq!(pool.join(|| 5, || 6), (5, 6));
         assert_eq!(pool.spawn(|| corepool::blocking(|| 7)).join().unwrap(), 7);
     }
-    // The thread of the timer has nothing left to time, and rests for a while that ends behind the
-    // last instant.
+    // The timer's thread has nothing left to time, and rests for a while that ends after the last
+    // instant.
     hands::jump_back(Duration::from_secs(3_600));
     hands::go_on();
     drop(CancelToken::with_timeout(Duration::from_millis(1)));

@@ -1,10 +1,10 @@
-//! Input that is no whole gzip: one line, the status of gzip, and nothing half done.
+//! Input that is not complete gzip: one line, gzip's exit status, and no partial output.
 #![forbid(unsafe_code)]
 
 use crate::place::Place;
 use crate::program::{compress, gzip, other, run, text};
 
-/// From a file, and from a pipe: the same line, and no output under the final name.
+/// Expects the same line from a file and from a pipe, and no output under the final name.
 #[track_caller]
 fn expect_damage(bytes: &[u8], words: &str) {
     let place = Place::new();
@@ -15,7 +15,7 @@ fn expect_damage(bytes: &[u8], words: &str) {
     }
     assert_eq!(place.names(), ["a.gz"]);
     assert!(place.read("a.gz") == bytes);
-    // gzip agrees that it is damaged.
+    // gzip agrees that the input is damaged.
     if let Some(mut gzip) = other("gzip", &["-t"]) {
         assert_eq!(run(&mut gzip, bytes).status, Some(1));
     }
@@ -84,7 +84,7 @@ fn a_header_with_everything_is_understood() {
     expect_damage(&packed, "checksum of the header");
 }
 
-/// The output is whole, so it is written; but what comes after it is in no output, so the input
+/// The output is complete, so it is written. The garbage after it is in no output, so the input
 /// stays.
 #[test]
 fn garbage_behind_the_last_member_is_a_warning() {

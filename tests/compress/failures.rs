@@ -1,4 +1,4 @@
-//! The system says no: missing and unreadable files, full disks, and wrong arguments.
+//! Errors from the system: missing and unreadable files, full disks, and wrong arguments.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, Permissions};
@@ -38,7 +38,7 @@ fn a_missing_file_is_an_error() {
 
 #[test]
 fn an_unreadable_file_is_an_error() {
-    // Its first page is mapped nowhere, so even root can't read it.
+    // Its first page is not mapped, so even root cannot read it.
     run(&mut compress(&["-c", "/proc/self/mem"]), b"").expect_line(1, "/proc/self/mem: ");
     let place = Place::new();
     let name = place.write("secret", b"secret");
@@ -64,14 +64,14 @@ fn a_full_disk_is_an_error() {
 }
 
 fn run_into_full(command: &mut Command, input: &[u8]) {
-    // Through a shell, for `run` wants stdout for itself.
+    // Through a shell, because `run` uses stdout itself.
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$@\" >/dev/full", "sh"]);
     shell.arg(command.get_program()).args(command.get_args());
     run(&mut shell, input).expect_line(1, "stdout: No space left on device");
 }
 
-/// The limit on the size of files stands for a disk that becomes full half way.
+/// A limit on the file size stands in for a disk that becomes full half way.
 #[test]
 fn a_disk_that_becomes_full_leaves_nothing_behind() {
     let place = Place::new();
@@ -80,7 +80,8 @@ fn a_disk_that_becomes_full_leaves_nothing_behind() {
     let packed = place.write("b.gz", &gzip(&bytes));
     for arguments in [vec![name.as_str()], vec!["-d", &packed]] {
         let mut shell = Command::new("sh");
-        // 1024 blocks of 512 bytes or of 1 KiB, as shells differ; either is less than it takes.
+        // 1024 blocks of 512 bytes or of 1 KiB, depending on the shell; the output needs more than
+        // either.
         shell.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "sh"]);
         let command = compress(&arguments);
         shell.arg(command.get_program()).args(command.get_args());
@@ -92,7 +93,7 @@ fn a_disk_that_becomes_full_leaves_nothing_behind() {
 
 #[test]
 fn a_place_that_can_not_be_written_is_an_error() {
-    // Nobody can create files there, root neither.
+    // No user can create files there, not even root.
     let ended = run(&mut compress(&["-k", "/proc/self/status"]), b"");
     ended.expect_line(1, "/proc/self/status.gz: ");
 }

@@ -1,4 +1,4 @@
-//! Files: names, times and modes, what is kept and what is replaced.
+//! Files: names, times and modes, and what is kept or replaced.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, FileTimes, Permissions};
@@ -23,7 +23,7 @@ fn a_file_is_replaced_and_comes_back_as_it_was() {
         assert_eq!(place.names(), ["source.rs.gz"]);
         let packed = place.read("source.rs.gz");
         assert!(gunzip(&packed) == bytes);
-        // The header names the file and its time.
+        // The header holds the file's name and its time.
         assert_eq!(packed[4..8], 1_234_567_890_u32.to_le_bytes());
         assert_eq!(&packed[10..20], b"source.rs\0");
         expect_metadata(&place, "source.rs.gz", then);
@@ -96,8 +96,7 @@ fn suffixes_say_what_is_what() {
     run(&mut compress(&[&packed]), b"").expect_line(2, "already");
     let plain = place.write("c", &gzip(b"c"));
     run(&mut compress(&["-d", &plain]), b"").expect_line(2, "no suffix");
-    // Where it is not a name that is to be made, the suffix does not matter; and it may be left
-    // out.
+    // The suffix does not matter where no output name is made from it, and it may be left out.
     assert_eq!(run(&mut compress(&["-dc", &plain]), b"").expect_out(), b"c");
     assert_eq!(run(&mut compress(&["-dc", &place.name("b")]), b"").expect_out(), b"b");
     assert_eq!(place.names(), ["a.tar", "b.gz", "c"]);
@@ -128,13 +127,13 @@ fn a_name_may_hold_anything() {
     assert_eq!(place.names().len(), 2);
 }
 
-/// What it would have become is not what the file is now: that is told.
+/// The file shrinks while it is read. This must be reported as an error.
 #[test]
 fn a_file_that_is_cut_off_meanwhile_is_an_error() {
     let place = Place::new();
     let name = place.write("a", &noise(4 << 20));
-    // The pipe is full long before the input is read, so the program is in the middle when the file
-    // changes.
+    // The pipe is full long before all input is read, so the program is in the middle of its work
+    // when the file changes.
     let mut child = compress(&["-c", "-1", "-b32", "-p2", &name])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

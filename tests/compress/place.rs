@@ -1,4 +1,4 @@
-//! A directory of its own for a test, gone afterwards.
+//! A temporary directory for one test, removed afterwards.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -22,7 +22,7 @@ impl Place {
         self.0.join(name)
     }
 
-    /// As an argument.
+    /// The path as an argument.
     pub(crate) fn name(&self, name: &str) -> String {
         self.path(name).into_os_string().into_string().expect("our own names are plain")
     }
@@ -39,7 +39,7 @@ impl Place {
         fs::read(self.path(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
     }
 
-    /// All that lies in it, in order, also what is hidden.
+    /// All names in it, sorted, hidden files included.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         collect(&self.0, &self.0, &mut names);

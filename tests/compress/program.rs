@@ -1,4 +1,4 @@
-//! Running the program, and gzip beside it.
+//! Runs the program, and gzip for comparison.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -11,13 +11,13 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Far more than anything here takes, on a machine under load too.
+/// Far longer than anything here takes, even on a machine under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a program ended, and what it wrote.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// None if a signal ended it.
+    /// `None` if a signal ended it.
     pub(crate) status: Option<i32>,
     pub(crate) signal: Option<i32>,
     pub(crate) out: Vec<u8>,
@@ -25,14 +25,14 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Asserts that all went well and without a word, and gives what was written to stdout.
+    /// Asserts success without any message, and returns what was written to stdout.
     #[track_caller]
     pub(crate) fn expect_out(self) -> Vec<u8> {
         assert_eq!((self.status, self.err.as_str()), (Some(0), ""));
         self.out
     }
 
-    /// Asserts this exit status, and exactly one line on stderr with these words in it.
+    /// Asserts this exit status, and exactly one line on stderr that contains these words.
     #[track_caller]
     pub(crate) fn expect_line(&self, status: i32, words: &str) {
         assert_eq!(self.status, Some(status), "{}", self.err);
@@ -50,8 +50,8 @@ pub(crate) fn compress(arguments: &[&str]) -> Command {
     command
 }
 
-/// The example lies beside this test; but to build a test does not build examples, so it may be
-/// missing or an old one.
+/// The example lies beside this test binary. Building a test does not build examples, so it may be
+/// missing or outdated.
 fn find_or_build() -> PathBuf {
     let test = env::current_exe().expect("a path to this binary");
     let target = test.ancestors().nth(2).expect("it lies in a directory of the target's");
@@ -76,25 +76,25 @@ fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).ok()?.modified().ok()
 }
 
-/// When the last of the files below a directory was changed.
+/// The time of the latest change to a file below a directory.
 fn newest(directory: &Path) -> Option<SystemTime> {
     let paths = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
     paths.filter_map(|path| if path.is_dir() { newest(&path) } else { changed(&path) }).max()
 }
 
-/// Runs to the end with this as stdin.
+/// Runs the command to its end with this input on stdin.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     thread::scope(|scope| {
-        // Who is not read to the end sees a closed pipe.
+        // If the program stops reading early, this sees a closed pipe.
         scope.spawn(move || stdin.write_all(input));
         end(child)
     })
 }
 
-/// Waits until it has ended.
+/// Waits until the child has ended.
 pub(crate) fn end(child: Child) -> Ended {
     let output = child.wait_with_output().expect("the child is ours");
     Ended {
@@ -105,7 +105,7 @@ pub(crate) fn end(child: Child) -> Ended {
     }
 }
 
-/// Another program, if it is installed; says so loudly if not.
+/// Another program if it is installed; otherwise reports loudly that it is missing.
 pub(crate) fn other(name: &str, arguments: &[&str]) -> Option<Command> {
     let mut command = Command::new(name);
     let found = Command::new(name).arg("--version").output();
@@ -117,20 +117,20 @@ pub(crate) fn other(name: &str, arguments: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// What gzip makes of it, or, without gzip, our own opinion.
+/// What gzip makes of the bytes or, without gzip, what our own program makes of them.
 #[track_caller]
 pub(crate) fn gunzip(packed: &[u8]) -> Vec<u8> {
     let mut judge = other("gzip", &["-dc"]).unwrap_or_else(|| compress(&["-dc"]));
     run(&mut judge, packed).expect_out()
 }
 
-/// What gzip makes of bytes.
+/// The bytes as gzip compresses them.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut maker = other("gzip", &["-c"]).unwrap_or_else(|| compress(&["-c"]));
     run(&mut maker, bytes).expect_out()
 }
 
-/// Looks until it is so.
+/// Polls until the condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -140,7 +140,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Text that compresses about as source does, the same each time.
+/// Text that compresses about as well as source code, the same each time.
 pub(crate) fn text(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut bytes = Vec::with_capacity(length + 32);
@@ -158,7 +158,7 @@ pub(crate) fn text(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that can't be compressed, the same each time.
+/// Incompressible bytes, the same each time.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin, in the middle of the work.
+//! Ctrl-C and similar signals in the middle of the work.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use crate::place::Place;
 use crate::program::{compress, end, text, wait_until};
 
-/// Who runs the tests in the background of a script ignores some of these, and what the parent
-/// ignores stays ignored.
+/// A shell script that runs the tests in the background ignores some of these signals, and a child
+/// inherits what its parent ignores.
 const NONE_IGNORED: &str = "--default-signal=HUP,INT,PIPE,TERM";
 
 const SIGHUP: i32 = 1;
@@ -22,7 +22,8 @@ fn send(child: &Child, signal: i32) {
     assert!(Command::new("sh").args(["-c", &line]).status().expect("a shell").success());
 }
 
-/// Zeros, which take no place on disk, and more of them than are compressed while this runs.
+/// A sparse file of zeros, which takes no space on disk and is too long to be compressed during the
+/// test.
 fn endless(place: &Place, name: &str) -> String {
     let file = File::create(place.path(name)).expect("created");
     file.set_len(1 << 40).expect("sparse files are possible");
@@ -46,8 +47,7 @@ fn an_interrupted_run_loses_nothing_and_leaves_nothing() {
 #[test]
 fn an_interrupted_decompression_leaves_nothing() {
     let place = Place::new();
-    // Members one after another, through a name that never ends: the file is a pipe's worth of
-    // repeats.
+    // Many members one after another, so that the decompression takes a while.
     let packed = crate::program::gzip(&text(1 << 20)).repeat(300);
     let name = place.write("a.gz", &packed);
     let child = start(&["-d", &name]);
@@ -55,13 +55,13 @@ fn an_interrupted_decompression_leaves_nothing() {
     send(&child, SIGINT);
     let ended = end(child);
     let interrupted = (ended.signal, place.names()) == (Some(SIGINT), vec!["a.gz".to_owned()]);
-    // A fast machine may be done before the signal comes.
+    // A fast machine may finish before the signal arrives.
     let done = (ended.status, place.names()) == (Some(0), vec!["a".to_owned()]);
     assert!(interrupted || done, "{ended:?}, {:?}", place.names());
 }
 
-/// It sits in a read that returns never: a sign that is only looked at between blocks would not be
-/// seen.
+/// The program sits in a read that never returns. A flag checked only between blocks would be
+/// missed.
 #[test]
 fn a_silent_pipe_holds_nobody() {
     for arguments in [&["-p1"][..], &["-d"], &["-t"]] {
@@ -74,7 +74,7 @@ fn a_silent_pipe_holds_nobody() {
     }
 }
 
-/// Whether the process has a handler for the signal, as the system tells.
+/// Whether the process has a handler for the signal, according to the system.
 fn catches(child: &Child, signal: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("Linux tells");
@@ -96,13 +96,13 @@ fn what_the_parent_ignores_stays_ignored() {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     wait_until("the watcher", || catches(&child, SIGINT));
     send(&child, SIGHUP);
-    // Still there to do its work, to the end.
+    // It is still there and finishes its work.
     let ended = end(child);
     assert_eq!(ended.status, Some(0));
     assert_eq!(crate::program::gunzip(&ended.out), b"");
 }
 
-/// Who reads no further ends us without a word, as `head` does with every program.
+/// A reader that closes the pipe ends the program silently, as `head` does with every program.
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! From stdin to stdout: what we write gzip reads, and what gzip writes we read.
+//! From stdin to stdout: gzip reads what we write, and we read what gzip writes.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -55,9 +55,9 @@ fn any_number_of_workers_and_any_block_gives_the_same_bytes() {
     }
 }
 
-/// Which worker gets which block after which other is chance, the more so beside threads that
-/// compute. A compressor that kept anything from block to block gave three different outputs in 300
-/// runs. COREPOOL_RUNS asks for more than 16 of each level.
+/// Chance decides which worker gets which block after which other block, even more so beside
+/// threads that compute. A compressor that kept state from block to block gave three different
+/// outputs in 300 runs. `COREPOOL_RUNS` asks for more than 16 runs of each level.
 #[test]
 fn blocks_come_out_the_same_beside_load() {
     let text = text(512 << 10);
@@ -81,7 +81,7 @@ fn blocks_come_out_the_same_beside_load() {
     });
 }
 
-/// Says so when it goes, also by a panic.
+/// Sets the flag on drop, also when a panic drops it.
 struct Over<'o>(&'o AtomicBool);
 
 impl Drop for Over<'_> {
@@ -90,8 +90,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Were blocks not primed with what stands before, this would hardly shrink: each block begins with
-/// what the one before ended with.
+/// Each block begins with what the block before ended with. So the output would hardly shrink if
+/// blocks were not primed with the data before them.
 #[test]
 fn a_block_refers_to_the_one_before() {
     let piece = noise(16 << 10);
@@ -120,12 +120,13 @@ fn members_one_after_another_are_one_stream() {
     packed.extend(gzip(&[]));
     packed.extend(run(&mut compress(&[]), &second).expect_out());
     assert!(run(&mut compress(&["-dc"]), &packed).expect_out() == [first, second].concat());
-    // Zeros to fill up a block of a tape are no garbage.
+    // Zeros that fill up a tape block are not garbage.
     packed.extend([0; 999]);
     run(&mut compress(&["-t"]), &packed).expect_out();
 }
 
-/// Whoever feeds us may hold the pipe open for hours: the blocks before do not wait for that.
+/// A writer may hold the pipe open for hours. The blocks it has already sent must not wait for
+/// that.
 #[test]
 fn a_silent_writer_does_not_hold_everything_back() {
     let mut child = compress(&["-b32", "-p1"])
@@ -145,8 +146,8 @@ fn a_silent_writer_does_not_hold_everything_back() {
     assert!(gunzip(&packed) == noise);
 }
 
-/// Memory does not grow with the stream. Zeros, for these are fast, also where nothing is
-/// optimized.
+/// Memory does not grow with the stream. Zeros are used because they are fast even in unoptimized
+/// builds.
 #[test]
 fn memory_is_bounded() {
     for (arguments, input) in

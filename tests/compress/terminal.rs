@@ -1,10 +1,10 @@
-//! On a terminal: a bar while it works, and no compressed bytes.
+//! On a terminal: a progress bar while it works, and no compressed bytes.
 #![forbid(unsafe_code)]
 
 use crate::place::Place;
 use crate::program::{Ended, compress, noise, other, run};
 
-/// Runs it on a terminal that `script` makes. What comes out is what one would see.
+/// Runs the program on a terminal that `script` makes. The output is what a user would see.
 fn on_a_terminal(arguments: &str) -> Option<Ended> {
     let program = compress(&[]).get_program().to_string_lossy().into_owned();
     let line = format!("'{program}' {arguments}");

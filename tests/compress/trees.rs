@@ -13,7 +13,7 @@ fn a_tree_is_compressed_and_comes_back() {
     let mut names = Vec::new();
     for at in 0..120 {
         let name = format!("tree/{}/{at}", at % 7);
-        // One in ten is larger than a block.
+        // One file in ten is larger than a block.
         let length = if at % 10 == 0 { bytes.len() } else { at * 10 };
         place.write(&name, &bytes[..length]);
         names.push(name);
@@ -23,7 +23,7 @@ fn a_tree_is_compressed_and_comes_back() {
     let expected: Vec<_> = names.iter().map(|name| format!("{name}.gz")).collect();
     assert_eq!(sorted(expected), place.names());
     run(&mut compress(&["-rt", &place.name("tree")]), b"").expect_out();
-    // Again: what is compressed already is passed over without a word.
+    // A second run: files that are already compressed are skipped silently.
     run(&mut compress(&["-r", &place.name("tree")]), b"").expect_out();
     run(&mut compress(&["-dr", &place.name("tree")]), b"").expect_out();
     assert_eq!(names, place.names());
@@ -53,7 +53,7 @@ fn a_link_in_a_tree_is_not_followed() {
     assert_eq!(place.names(), ["tree/a.gz", "tree/up"]);
 }
 
-/// One bad file among many: one line, and all others are done.
+/// One bad file among many: one error line, and all other files are compressed.
 #[test]
 fn a_failure_stops_nothing_else() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Right answers to right requests, whoever computes; and metrics that say what happened.
+//! Right answers to right requests in every mode, and metrics that match what happened.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -11,7 +11,7 @@ use crate::program::Server;
 
 const WAYS: [&[&str]; 3] = [&[], &["--inline"], &["--spawn-blocking"]];
 
-/// `hello` through SHA-256, 20,000 times over; computed by Python's hashlib.
+/// `hello` through SHA-256, 20,000 times; computed with Python's hashlib.
 const HASH: &str = "ea3079355930ed0581d35add6d3defd2c7d0a2b8bd2d4578e5161e03f419b1d7\n";
 
 #[test]
@@ -68,7 +68,7 @@ fn health_is_answered_while_the_pool_is_busy() {
     assert_eq!((answer.status, answer.text()), (200, "ok\n"));
 }
 
-/// It is the workers that give way, not the thread that answers.
+/// The workers give way to other threads. The thread that answers does not.
 #[test]
 fn workers_are_nicer_than_the_rest() {
     let server = Server::start(&["--nice", "19"]);
@@ -77,7 +77,7 @@ fn workers_are_nicer_than_the_rest() {
     for thread in fs::read_dir(threads).expect("the server lives") {
         let stat = fs::read_to_string(thread.expect("a thread").path().join("stat"));
         let stat = stat.expect("no thread of an idle server ends");
-        // The name stands in brackets; the 17th word after it is the niceness.
+        // The name stands in brackets; the 17th field after it is the niceness.
         let (name, rest) = stat.rsplit_once(')').expect("a name in brackets");
         let niceness: i32 = rest.split_whitespace().nth(16).unwrap().parse().unwrap();
         let is_worker = name.contains("(compute-");
@@ -88,7 +88,7 @@ fn workers_are_nicer_than_the_rest() {
     assert!(workers > 0);
 }
 
-/// Whoever started this test may have been as nice.
+/// The process that started this test may already have this niceness.
 fn we_are_nice() -> bool {
     getpriority_process(None).is_ok_and(|niceness| niceness == 19)
 }
@@ -105,12 +105,12 @@ fn metrics_say_what_happened() {
     assert_eq!(server.metric(r#"http_requests_total{route="/fib/{n}",status="400"}"#), 1.0);
     assert_eq!(server.metric("http_requests_open"), 1.0);
     assert_eq!(server.metric("corepool_workers"), 2.0);
-    // A worker counts a task after its answer is on the way.
+    // A worker counts a task only after its answer has been sent off.
     server.wait_for(r#"corepool_tasks_total{outcome="completed"}"#, |count| count == 3.0);
     server.wait_for("corepool_task_run_seconds_count", |count| count == 3.0);
 }
 
-/// Each line is a comment or a sample, and each sample stands below the type of its family.
+/// Each line is a comment or a sample, and each sample follows the type of its family.
 #[test]
 fn metrics_are_in_the_format_of_prometheus() {
     for way in WAYS {

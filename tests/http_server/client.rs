@@ -1,12 +1,11 @@
-//! A client by hand: what it sends and what comes back is HTTP byte by byte, with no library in
-//! between.
+//! A client written by hand, so that HTTP is checked byte by byte, with no library in between.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Far more than anything takes on a machine under load: who waits for so long has found a hang.
+/// Far longer than anything takes on a machine under load: a longer wait is a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection that stays open from one request to the next.

@@ -1,4 +1,5 @@
-//! The end: what was accepted is answered, what takes too long is named, and nobody waits for ever.
+//! The end: accepted requests are answered, work that takes too long is named, and no wait lasts
+//! forever.
 #![forbid(unsafe_code)]
 
 use std::net::TcpStream;
@@ -34,9 +35,9 @@ fn what_was_accepted_is_answered() {
         for client in &mut clients {
             client.send("GET", "/fib/25", b"").expect("the server reads");
         }
-        // All of them have come in; most of them wait for a worker.
+        // All of the requests have come in, and most of them wait for a worker.
         let answered = r#"http_requests_total{route="/fib/{n}",status="200"}"#;
-        // In this order no request is counted twice; the one that asks is open too.
+        // Read in this order, no request is counted twice. The request for the metrics is open too.
         let come = || server.metric(answered) + server.metric("http_requests_open") - 1.0;
         wait_until("12 requests have come", || come() >= 12.0);
         server.signal(Signal::TERM);
@@ -52,8 +53,8 @@ fn what_was_accepted_is_answered() {
     }
 }
 
-/// While the one thread computes it hears nobody; who has connected or asked meanwhile is answered
-/// all the same.
+/// The one thread accepts nothing while it computes. Clients that connect or ask meanwhile are
+/// answered anyway.
 #[test]
 fn who_stands_in_line_is_answered() {
     let server = Server::start(&["--inline"]);
@@ -76,7 +77,7 @@ fn who_stands_in_line_is_answered() {
     assert_eq!(server.ended().code, Some(0));
 }
 
-/// Clients that ask again and again do so until an answer says that it is the last one.
+/// Clients ask again and again until an answer says that it is the last one.
 #[test]
 fn connections_in_use_lose_no_request() {
     let server = Server::start(&[]);
@@ -120,7 +121,7 @@ fn after_the_limit_it_says_what_was_left() {
     waiting.send("POST", "/hash", b"hello").expect("the server reads");
     server.wait_for("corepool_queue_depth", |depth| depth == 1.0);
     server.signal(Signal::TERM);
-    // Their work was stopped, and they are told, unless the machine is too slow for that.
+    // Their work was stopped, and the clients are told so unless the machine is too slow.
     for client in [&mut running, &mut waiting] {
         if let Ok(answer) = client.receive() {
             assert_eq!(answer.status, 503);
@@ -129,7 +130,7 @@ fn after_the_limit_it_says_what_was_left() {
     let ended = server.ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.said.contains("2 requests unanswered"), "{ended:?}");
-    // The work is asked to stop when the limit has passed, and may just have seen it.
+    // The work is asked to stop when the limit has passed, and may have just seen that.
     let left = ["1 cancelled, 1 stopped", "1 cancelled, abandoned: fib 60 (worker 0)"];
     assert!(left.iter().any(|left| ended.said.contains(left)), "{ended:?}");
 }
@@ -143,12 +144,12 @@ fn a_second_signal_ends_it_before_the_limit() {
     server.signal(Signal::INT);
     let ended = server.ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    // Its work is asked to stop, and may just have seen it.
+    // The work is asked to stop, and may have just seen that.
     let left = ["abandoned: fib 60", "1 stopped"];
     assert!(left.iter().any(|left| ended.said.contains(left)), "{ended:?}");
 }
 
-/// The usual ways cannot stop what runs; the process ends all the same.
+/// Running `spawn_blocking` work cannot be stopped. The process ends anyway.
 #[test]
 fn blocking_work_does_not_hold_the_process() {
     let server = Server::start(&["--spawn-blocking", "--drain", "300"]);

@@ -5,7 +5,7 @@ use crate::program::{Server, wait_until};
 
 const ROOM_FOR_ONE: [&str; 4] = ["--workers", "1", "--queue", "1"];
 
-/// At once: the work that is in the way does not end while the refusals are read.
+/// Refusals come at once: the work in the way does not end while they are read.
 #[test]
 fn a_full_queue_says_so_at_once() {
     let server = Server::start(&["--workers", "1", "--queue", "2"]);
@@ -29,7 +29,7 @@ fn a_full_queue_says_so_at_once() {
 fn a_client_that_goes_away_ends_its_running_work() {
     let server = Server::start(&ROOM_FOR_ONE);
     drop(server.occupy());
-    // Otherwise the one worker would be at it for many minutes.
+    // Otherwise the only worker would be busy for many minutes.
     let answer = server.connect().ask("GET", "/fib/10", b"");
     assert_eq!((answer.status, answer.text()), (200, "55\n"));
     assert_eq!(server.metric("http_requests_gone_total"), 1.0);
@@ -45,7 +45,7 @@ fn a_client_that_goes_away_leaves_the_queue() {
     drop(waiting);
     server.wait_for("corepool_queue_depth", |depth| depth == 0.0);
     server.wait_for(r#"corepool_tasks_total{outcome="cancelled"}"#, |count| count == 1.0);
-    // Its place is free again.
+    // The client's place in the queue is free again.
     let mut next = server.connect();
     next.send("GET", "/fib/10", b"").expect("the server reads");
     server.wait_for("corepool_queue_depth", |depth| depth == 1.0);
@@ -60,7 +60,7 @@ fn what_takes_too_long_is_told_so() {
     for client in [&mut running, &mut waiting] {
         assert_eq!(client.receive().expect("the server answers").status, 504);
     }
-    // Under load this may be too late as well, but not for ever.
+    // Under load this request may be too late as well, but not forever.
     let is_free = || server.connect().ask("GET", "/fib/10", b"").status == 200;
     wait_until("the worker is free again", is_free);
 }

@@ -1,5 +1,5 @@
-//! The program as a child process: built if need be, started on a port of its own, asked about
-//! itself, and ended.
+//! The program as a child process: built if need be, started on a port of its own, queried, and
+//! ended.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Client, PATIENCE};
 
-/// What a machine under load must not change: nice workers would give way to whatever else runs
-/// here, for minutes, and work would be too late. Words that come later count instead.
+/// Settings that make a machine under load harmless. Nice workers would give way for minutes to
+/// whatever else runs here, and work would be too late. Later arguments override these.
 const PATIENT: [&str; 8] =
     ["--port", "0", "--nice", "0", "--deadline", "600000", "--drain", "600000"];
 
@@ -32,12 +32,12 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
-    /// What it printed after its address, errors too.
+    /// What it printed after its address, errors included.
     pub(crate) said: String,
 }
 
 impl Server {
-    /// Starts it on a free port. When this returns it listens, and signals are heard.
+    /// Starts it on a free port. When this returns, the server listens and handles signals.
     pub(crate) fn start(words: &[&str]) -> Self {
         let mut command = Command::new(path());
         command.args(PATIENT).args(words).stdin(Stdio::null());
@@ -56,7 +56,7 @@ impl Server {
         Client::connect(self.address)
     }
 
-    /// Reads one metric, labels and all; 0 while there is none.
+    /// Reads one metric, labels included; 0 if it is not there.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let answer = self.connect().ask("GET", "/metrics", b"");
         let line =
@@ -64,13 +64,13 @@ impl Server {
         line.map_or(0.0, |value| value.parse().expect("a metric is a number"))
     }
 
-    /// Waits until a metric is as it should be.
+    /// Waits until a metric satisfies the condition.
     #[track_caller]
     pub(crate) fn wait_for(&self, name: &str, is_right: impl Fn(f64) -> bool) {
         wait_until(name, || is_right(self.metric(name)));
     }
 
-    /// Starts work that does not end by itself, and waits until the one worker is at it.
+    /// Starts work that does not end by itself, and waits until the only worker runs it.
     pub(crate) fn occupy(&self) -> Client {
         let busy = r#"corepool_worker_busy_seconds_total{worker="0"}"#;
         let before = self.metric(busy);
@@ -89,7 +89,7 @@ impl Server {
         kill_process(pid.expect("a child has a number"), signal).expect("the child is ours");
     }
 
-    /// Reads what it prints until a line has these words in it.
+    /// Reads its output until a line contains these words.
     pub(crate) fn wait_to_say(&mut self, words: &str) {
         let mut line = String::new();
         while !line.contains(words) {
@@ -122,7 +122,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks again and again, with patience.
+/// Polls until the condition holds, for a long time.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -132,12 +132,12 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Runs the program to its end, which is to come by itself.
+/// Runs the program to its end, which it must reach by itself.
 pub(crate) fn run(words: &[&str]) -> Output {
     Command::new(path()).args(words).stdin(Stdio::null()).output().expect("the program starts")
 }
 
-/// Where the program is; `cargo test --test http_server` alone does not build it.
+/// The path of the program; `cargo test --test http_server` alone does not build it.
 fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Wrong requests get an answer that says so, and wrong command lines one clear line.
+//! Wrong requests get an answer that says so, and wrong command lines get one clear line.
 #![forbid(unsafe_code)]
 
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ fn wrong_requests_are_the_clients_fault() {
         ("POST", "/hash", &too_long, 413),
     ] {
         let mut client = server.connect();
-        // The server may have refused the body before it was sent whole, and closed the connection.
+        // The server may have refused the body and closed the connection before all of it was sent.
         let _refused_early = client.send(method, path, body);
         match client.receive() {
             Ok(answer) => assert_eq!(answer.status, status, "{method} {path}"),

@@ -1,4 +1,4 @@
-//! Limits on address space, descriptors and stacks: an error or an abort that says so, and never a
+//! Limits on address space, descriptors and stacks lead to an error or a clear abort, never to a
 //! hang.
 
 use std::env;
@@ -16,23 +16,23 @@ use crate::child;
 
 const MIB: u64 = 1 << 20;
 
-/// Sets a limit of this process, as far as it goes.
+/// Sets a limit of this process, at most to its hard limit.
 fn limit(which: libc::__rlimit_resource_t, value: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is a local of ours.
+    // SAFETY: `limit` is a local variable, valid for writes.
     let failed = unsafe { libc::getrlimit(which, &raw mut limit) };
     assert_eq!(failed, 0);
     limit.rlim_cur = value.min(limit.rlim_max);
-    // SAFETY: the limit is a local of ours.
+    // SAFETY: `limit` is a local variable, valid for reads.
     let failed = unsafe { libc::setrlimit(which, &raw const limit) };
     assert_eq!(failed, 0);
 }
 
-/// The address space that this process has taken.
+/// The address space in use by this process.
 fn address_space() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = pages.split_whitespace().next().unwrap().parse().unwrap();
-    // SAFETY: no preconditions.
+    // SAFETY: `sysconf` has no preconditions.
     pages * u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Case 14: there is room for the stacks of two workers at most.
+/// Case 14: there is room for at most two workers' stacks.
 #[test]
 fn a_stack_without_address_space_is_a_clean_error_at_build() {
     if child::is_child() {
@@ -55,14 +55,14 @@ fn a_stack_without_address_space_is_a_clean_error_at_build() {
         limit(libc::RLIMIT_AS, address_space() + 2 * stack + stack / 2);
         let error = builder.build().unwrap_err();
         let BuildError::Thread { worker, workers: 4, .. } = &error else { panic!("{error}") };
-        // The C library may take as much again for a thread's memory, before the next stack is
-        // asked for.
+        // The C library may take as much again for a thread's memory before the next stack is
+        // requested.
         let refused = worker.index();
         assert!((1..=2).contains(&refused), "{error}");
         assert_eq!(started.load(Ordering::SeqCst), refused);
         assert_eq!(exited.load(Ordering::SeqCst), refused, "the earlier ones are joined");
         assert_eq!((Arc::strong_count(&started), Arc::strong_count(&exited)), (1, 1));
-        // What fits is had.
+        // A pool that fits is built.
         let pool = WorkerPool::builder().workers(1).stack_size(1 << 20).build().unwrap();
         assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
         return;
@@ -72,7 +72,7 @@ fn a_stack_without_address_space_is_a_clean_error_at_build() {
 
 const KIND: &str = "COREPOOL_TEST_KIND";
 
-/// Takes memory for ever: what is forgotten keeps it.
+/// Takes memory forever, and forgets it so that it stays in use.
 fn fill(kind: &str, pool: &WorkerPool) {
     let mut size = 1_000_usize;
     loop {
@@ -100,7 +100,7 @@ fn fill(kind: &str, pool: &WorkerPool) {
     }
 }
 
-/// Case 14: Rust programs abort when memory runs out, whoever asks for it.
+/// Case 14: Rust programs abort when memory runs out, no matter which thread asks for it.
 #[test]
 fn work_that_runs_out_of_address_space_aborts_and_says_so() {
     if child::is_child() {
@@ -119,7 +119,7 @@ fn work_that_runs_out_of_address_space_aborts_and_says_so() {
     }
 }
 
-/// A pool in all of its parts, those that start threads late included.
+/// Uses all parts of a pool, including those that start threads late.
 fn use_all() {
     let pool = WorkerPool::with_workers(2).unwrap();
     assert_eq!(pool.spawn(|| corepool::spawn(|| 1).join().unwrap()).join().unwrap(), 1);
@@ -132,7 +132,7 @@ fn use_all() {
     drop(pool);
 }
 
-/// No file is opened that a pool depends on.
+/// A pool needs no open file.
 #[test]
 fn a_pool_needs_no_descriptors() {
     if child::is_child() {
@@ -145,18 +145,18 @@ fn a_pool_needs_no_descriptors() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Starts the child with this much stack for its main thread, which is what threads of C programs
-/// get too.
+/// Starts the child with this stack size for its main thread. Threads of C programs get the same
+/// size.
 fn with_stack(command: &mut Command, bytes: u64) {
     let set = move || {
         limit(libc::RLIMIT_STACK, bytes);
         Ok(())
     };
-    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+    // SAFETY: between fork and exec the closure makes system calls only, and allocates nothing.
     unsafe { command.pre_exec(set) };
 }
 
-/// Uses at least a KiB of the stack a frame; without optimisation about two.
+/// Uses at least 1 KiB of stack per frame; without optimisation about two.
 #[inline(never)]
 fn use_stack(frames: usize) -> u8 {
     let frame = std::hint::black_box([1_u8; 1_024]);

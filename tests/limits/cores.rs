@@ -1,5 +1,4 @@
-//! Masks that are narrow and calls that are refused: the pool uses what it may, and says what it
-//! got.
+//! Narrow masks and refused calls: the pool uses the cores it may use, and reports what it got.
 
 use std::io;
 use std::mem;
@@ -12,10 +11,10 @@ use corepool::{BuildError, Pinning, PoolEvent, WorkerPool};
 use crate::child;
 
 fn set_of(cores: &[usize]) -> libc::cpu_set_t {
-    // SAFETY: a set of cores is plain bits, and all of them zero is the empty set.
+    // SAFETY: a set of cores is plain bits, and all zeros is the empty set.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
     for &core in cores {
-        // SAFETY: the cores are those of this machine, far below the size of a set.
+        // SAFETY: the cores are those of this machine, so they are far below the size of a set.
         unsafe { libc::CPU_SET(core, &mut set) };
     }
     set
@@ -26,11 +25,11 @@ pub(crate) fn confine(cores: &[usize]) -> io::Result<()> {
     confine_thread(0, cores)
 }
 
-/// Confines a thread, by its number.
+/// Confines a thread, given by its id.
 pub(crate) fn confine_thread(thread: libc::pid_t, cores: &[usize]) -> io::Result<()> {
     let set = set_of(cores);
     let size = mem::size_of_val(&set);
-    // SAFETY: the set is ours and of the size that is said.
+    // SAFETY: `set` is a local variable of the given size.
     let failed = unsafe { libc::sched_setaffinity(thread, size, &raw const set) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -39,7 +38,7 @@ pub(crate) fn confine_thread(thread: libc::pid_t, cores: &[usize]) -> io::Result
 pub(crate) fn mask() -> Vec<usize> {
     let mut set = set_of(&[]);
     let size = mem::size_of_val(&set);
-    // SAFETY: the set is ours and of the size that is said.
+    // SAFETY: `set` is a local variable of the given size.
     let failed = unsafe { libc::sched_getaffinity(0, size, &raw mut set) };
     assert_eq!(failed, 0);
     let limit = usize::try_from(libc::CPU_SETSIZE).unwrap();
@@ -47,10 +46,10 @@ pub(crate) fn mask() -> Vec<usize> {
     (0..limit).filter(|&core| unsafe { libc::CPU_ISSET(core, &set) }).collect()
 }
 
-/// Starts the child as `taskset` would.
+/// Starts the child on one core, as `taskset` would.
 pub(crate) fn confined(command: &mut Command, core: usize) {
     let set = move || confine(&[core]);
-    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+    // SAFETY: between fork and exec the closure makes one system call, and allocates nothing.
     unsafe { command.pre_exec(set) };
 }
 
@@ -77,7 +76,7 @@ fn a_process_confined_to_one_core_gets_one_worker_there() {
     }
 }
 
-/// The cores of a pool's workers; `None` if they are not pinned, because of a quota.
+/// The cores of a pool's workers; `None` if they are not pinned because of a quota.
 fn cores(pool: &WorkerPool) -> Option<Vec<usize>> {
     pool.workers().into_iter().map(|worker| worker.core).collect()
 }
@@ -99,7 +98,7 @@ fn a_pool_made_on_a_pinned_thread_sees_the_processs_cores() {
                 assert_eq!(cores, all);
             }
         }
-        // And on a worker of ours, which is pinned by us.
+        // The same on a worker, which the pool has pinned.
         let outer = WorkerPool::new().unwrap();
         let inner = outer.spawn(|| WorkerPool::new().unwrap()).join().unwrap();
         assert_eq!(inner.workers().len(), expected);
@@ -117,7 +116,7 @@ fn pools_spread_before_they_share_a_core() {
         let Some(mut taken) = pools.iter().map(cores).collect::<Option<Vec<_>>>() else { return };
         taken.sort_unstable();
         assert!(taken.concat().into_iter().eq(all.iter().copied()), "each its own: {taken:?}");
-        // One core is given back, so the next pool takes that one.
+        // One core is given back, so the next pool takes that core.
         let mut pools = pools;
         let gone = pools.pop().unwrap();
         let free = cores(&gone);
@@ -128,13 +127,13 @@ fn pools_spread_before_they_share_a_core() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// From here on the calling thread, and those it starts, are refused these system calls.
+/// From now on the calling thread, and threads that it starts, are refused these system calls.
 pub(crate) fn refuse(calls: &[libc::c_long]) {
     answer(calls, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
 }
 
-/// From here on the process ends if the calling thread, or one that it starts, makes this system
-/// call.
+/// From now on the process ends if the calling thread, or a thread that it starts, makes this
+/// system call.
 pub(crate) fn forbid(call: libc::c_long) {
     answer(&[call], libc::SECCOMP_RET_KILL_PROCESS);
 }
@@ -144,7 +143,7 @@ fn answer(calls: &[libc::c_long], answer: u32) {
     const SKIP_UNLESS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const ANSWER: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
-    // The number of the call is the first word of what the filter sees.
+    // The number of the call is the first word that the filter sees.
     let mut steps = vec![step(LOAD_NUMBER, 0, 0)];
     for &call in calls {
         steps.push(step(SKIP_UNLESS, 1, u32::try_from(call).unwrap()));
@@ -153,10 +152,10 @@ fn answer(calls: &[libc::c_long], answer: u32) {
     steps.push(step(ANSWER, 0, libc::SECCOMP_RET_ALLOW));
     let filter =
         libc::sock_fprog { len: u16::try_from(steps.len()).unwrap(), filter: steps.as_mut_ptr() };
-    // SAFETY: numbers only.
+    // SAFETY: this `prctl` takes only numbers.
     let failed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     assert_eq!(failed, 0);
-    // SAFETY: the program and its steps are ours, and the kernel copies them.
+    // SAFETY: the program and its steps are valid for the call, and the kernel copies them.
     let failed = unsafe {
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter, 0, 0)
     };
@@ -213,7 +212,8 @@ fn where_a_threads_cpu_time_is_hidden_the_rest_is_told() {
     if child::is_child() {
         let pool = WorkerPool::with_workers(1).unwrap();
         pool.spawn(|| 1).join().unwrap();
-        // Other threads' clocks cannot be read any more; the time itself takes no call.
+        // The clocks of other threads cannot be read any more; the current time needs no system
+        // call.
         refuse(&[libc::SYS_clock_gettime]);
         let worker = pool.workers().remove(0);
         assert_eq!((worker.busy_time, worker.tasks_run), (None, 1));
@@ -223,14 +223,15 @@ fn where_a_threads_cpu_time_is_hidden_the_rest_is_told() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Where the pools of the processes around this one sit, as they tell it to those that they start.
+/// The cores that the pools of the surrounding processes use, passed on to the processes that they
+/// start.
 const TAKEN: &str = "COREPOOL_TEST_TAKEN";
 
 /// Case 70.
 #[test]
 fn pools_of_several_processes_spread_as_well() {
     if !child::is_child() {
-        // Another program's threads may be pinned here meanwhile, and have the other cores.
+        // Another program's threads may be pinned here meanwhile, and occupy the other cores.
         let spread = || child::run_again(|_| {}).status.is_some_and(|status| status.success());
         assert!((0..10).any(|_| spread()), "three processes sit on one core");
         return;

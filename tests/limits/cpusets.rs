@@ -1,5 +1,5 @@
-//! Control groups that hold some of the cores, and change while a pool lives: it works on, on what
-//! there is.
+//! Control groups that hold some of the cores, and change while a pool lives: the pool goes on with
+//! the cores that are left.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -19,7 +19,7 @@ use crate::support::until;
 
 const FOLDER: &str = "COREPOOL_TEST_FOLDER";
 
-/// As the kernel writes them.
+/// A list of cores in the format of the kernel.
 fn list(cores: &[usize]) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
@@ -73,7 +73,7 @@ impl Busy {
         Self { stop, rounds, driver }
     }
 
-    /// Waits until some more has been done, from now on.
+    /// Waits until more work has been done, counted from now.
     fn goes_on(&self) {
         let before = self.rounds.load(Ordering::Relaxed);
         while self.rounds.load(Ordering::Relaxed) < before + 50 {
@@ -88,27 +88,27 @@ impl Busy {
     }
 }
 
-/// The masks of all workers' threads, as the kernel has them.
+/// The masks of all workers' threads, according to the kernel.
 fn worker_masks(pool: &WorkerPool) -> BTreeSet<Vec<usize>> {
     pool.broadcast(|_| mask()).map(Result::unwrap).collect()
 }
 
-/// Ends the threads of all workers, and waits for those that take their places.
+/// Ends the threads of all workers, and waits for their successors.
 fn replace_all(pool: &WorkerPool) {
     for worker in 0..pool.worker_count() {
         let before = pool.workers()[worker].generation;
         let ends = |cx: &TaskContext| -> () { cx.end_worker() };
         assert!(pool.task().on_worker(worker).spawn_with(ends).join().is_err());
-        // It has come when it runs something.
+        // The successor has started once it runs a task.
         pool.task().on_worker(worker).spawn(|| ()).join().unwrap();
         assert!(pool.workers()[worker].generation > before);
     }
 }
 
-/// What holds once the group has shrunk to one core.
+/// What must hold once the group has shrunk to one core.
 fn expect_only(core: usize, pool: &WorkerPool) {
     assert_eq!(worker_masks(pool), BTreeSet::from([vec![core]]), "the kernel moves them");
-    // A new pool sees what there is now.
+    // A new pool sees only the cores that are left.
     let new = WorkerPool::with_workers(2).unwrap();
     assert!(new.workers().iter().all(|worker| worker.core == Some(core)));
     assert_eq!(WorkerPool::new().unwrap().worker_count(), 1);
@@ -133,11 +133,12 @@ fn a_group_that_shrinks_and_moves_while_a_pool_works() {
             busy.goes_on();
             expect_only(core, &pool);
         }
-        // Where others have a core its worker is let loose meanwhile, and has none.
+        // Where other programs occupy a core, its worker is let loose meanwhile (unpinned so that
+        // it can run elsewhere), and has no core.
         let are_pinned = || pool.metrics().let_loose == 0;
-        // Who goes to rest finds itself elsewhere, and moves.
+        // A worker that goes to sleep finds that it is on another core, and moves.
         until(|| cores() == [Some(first); 2] || !are_pinned());
-        // A thread that comes now asks for the core that its place has, and is told the truth.
+        // A new thread asks for the core of its place, and is told which core it really got.
         replace_all(&pool);
         let mut now = cores();
         now.sort_unstable();
@@ -148,7 +149,7 @@ fn a_group_that_shrinks_and_moves_while_a_pool_works() {
         };
         assert!(events.try_iter().any(has_moved), "and an event says so");
         busy.goes_on();
-        // With all cores again, new threads are where they belong.
+        // With all cores available again, new threads are on their own cores.
         set(&folder, "cpuset.cpus", &list(&all));
         replace_all(&pool);
         assert!(cores().iter().all(Option::is_some) || !are_pinned());

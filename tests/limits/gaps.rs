@@ -1,6 +1,6 @@
-//! Machines that nobody has at hand: masks with gaps, masks that shrink, kernels that give
-//! something else. The functions of the C library that tell and set masks are ours in this binary,
-//! and make such a machine up for the child that wants one.
+//! Machines that are hard to come by: masks with gaps, masks that shrink, kernels that grant
+//! something other than was requested. This binary defines the C library's functions that read and
+//! set masks, and simulates such a machine for the child that needs one.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -14,11 +14,11 @@ const WORDS: usize = 1_024 / 64;
 
 type Mask = [u64; WORDS];
 
-/// What the made-up machine is like.
+/// What the simulated machine is like.
 #[derive(Debug, Clone, Copy)]
 struct Machine {
     cores: Mask,
-    /// Given along with whatever is asked for, as a kernel does that must not split what belongs
+    /// Granted in addition to any request, like a kernel that must not split cores that belong
     /// together.
     given_along: Mask,
 }
@@ -26,7 +26,7 @@ struct Machine {
 static MACHINE: Mutex<Option<Machine>> = Mutex::new(None);
 
 thread_local! {
-    /// What the thread has asked for; a new thread may run anywhere.
+    /// The mask that the thread has requested; a new thread may run anywhere.
     static WANTED: Cell<Option<Mask>> = const { Cell::new(None) };
 }
 
@@ -44,14 +44,14 @@ fn both(one: Mask, other: Mask) -> Mask {
     std::array::from_fn(|at| one[at] & other[at])
 }
 
-/// Goes on on a machine of these cores.
+/// Continues on a machine with these cores.
 fn be_on(cores: &[usize], given_along: &[usize]) {
     let machine = Machine { cores: of_cores(cores), given_along: of_cores(given_along) };
     *MACHINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine);
 }
 
-/// What the machine gives to who wants this: all it has to who wants only what is not there any
-/// more, as after a change of a set of cores.
+/// The cores that the machine grants for this request. A request for cores that are all gone gets
+/// every core, as after a change of a cpuset.
 fn given(machine: Machine, wanted: Mask) -> Mask {
     let given = both(machine.cores, wanted);
     if given == [0; WORDS] {
@@ -60,10 +60,10 @@ fn given(machine: Machine, wanted: Mask) -> Mask {
     std::array::from_fn(|at| given[at] | machine.given_along[at])
 }
 
-/// As the C library's, or of the made-up machine.
+/// Like the C library's function, or for the simulated machine.
 ///
 /// # Safety
-/// `set` is writable for `size` bytes.
+/// `set` must be writable for `size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sched_getaffinity(
     of: libc::pid_t,
@@ -71,31 +71,33 @@ unsafe extern "C" fn sched_getaffinity(
     set: *mut u8,
 ) -> libc::c_int {
     let written = if let Some(machine) = machine() {
-        // Asked about the process by its number, and about the calling thread by none.
+        // A request for the process uses its id; one for the calling thread uses 0.
         let wanted = if of == 0 { WANTED.get() } else { None };
         let mask = wanted.map_or(machine.cores, |wanted| given(machine, wanted));
         let bytes = mask.map(u64::to_ne_bytes);
         let count = size.min(size_of::<Mask>());
-        // SAFETY: the caller's promise; both are at least that long.
+        // SAFETY: the caller promises that `set` is writable for `size` bytes; `count` is at most
+        // the length of both.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), set, count) };
         count
     } else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `set` is writable for `size` bytes.
         let written = unsafe { libc::syscall(libc::SYS_sched_getaffinity, of, size, set) };
         let Ok(count) = usize::try_from(written) else { return -1 };
         count
     };
-    // SAFETY: what was written is part of what the caller has.
+    // SAFETY: `written` is at most `size`, so the result lies within the caller's buffer.
     let rest = unsafe { set.add(written) };
-    // SAFETY: the caller's promise, for what is behind that.
+    // SAFETY: the caller promises that `set` is writable for `size` bytes; this is the part behind
+    // `written`.
     unsafe { rest.write_bytes(0, size - written) };
     0
 }
 
-/// As the C library's, or of the made-up machine.
+/// Like the C library's function, or for the simulated machine.
 ///
 /// # Safety
-/// `set` is readable for `size` bytes.
+/// `set` must be readable for `size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sched_setaffinity(
     of: libc::pid_t,
@@ -103,19 +105,20 @@ unsafe extern "C" fn sched_setaffinity(
     set: *const u8,
 ) -> libc::c_int {
     let Some(machine) = machine() else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `set` is readable for `size` bytes.
         let failed = unsafe { libc::syscall(libc::SYS_sched_setaffinity, of, size, set) };
         return if failed == 0 { 0 } else { -1 };
     };
     let mut wanted: Mask = [0; WORDS];
-    // SAFETY: the caller's promise, and the mask is at least that long.
+    // SAFETY: the caller promises that `set` is readable for `size` bytes, and the mask is at least
+    // as long as what is copied.
     unsafe {
         std::ptr::copy_nonoverlapping(set, wanted.as_mut_ptr().cast(), size.min(size_of::<Mask>()));
     }
     if both(machine.cores, wanted) == [0; WORDS] {
-        // SAFETY: it is the calling thread's own.
+        // SAFETY: `__errno_location` has no preconditions.
         let error = unsafe { libc::__errno_location() };
-        // SAFETY: as above.
+        // SAFETY: the pointer is to the calling thread's own `errno`.
         unsafe { *error = libc::EINVAL };
         return -1;
     }
@@ -123,7 +126,7 @@ unsafe extern "C" fn sched_setaffinity(
     0
 }
 
-/// The cores of the workers in ascending order, without those that are not pinned.
+/// The cores of the workers in ascending order, without unpinned workers.
 fn cores(pool: &WorkerPool) -> Vec<usize> {
     let mut cores: Vec<_> = pool.workers().iter().filter_map(|worker| worker.core).collect();
     cores.sort_unstable();
@@ -137,13 +140,13 @@ fn on_a_mask_with_gaps_each_worker_has_one_of_its_cores() {
         be_on(&[1, 5, 900], &[]);
         let all = WorkerPool::new().unwrap();
         assert_eq!(cores(&all), [1, 5, 900]);
-        // Those that come later spread over what there is.
+        // Later pools spread over the cores that are there.
         let two = WorkerPool::with_workers(2).unwrap();
         let one = WorkerPool::with_workers(1).unwrap();
         assert_eq!((cores(&two), cores(&one)), (vec![1, 5], vec![900]));
         let many = WorkerPool::with_workers(7).unwrap();
         assert_eq!(cores(&many), [1, 1, 1, 5, 5, 900, 900]);
-        // A core whose relatives are not known stands for itself.
+        // A core whose siblings are unknown counts as a physical core.
         let physical = WorkerPool::builder().workers_per_physical_core().build().unwrap();
         assert!(cores(&physical).contains(&900));
         match WorkerPool::builder().pinning(Pinning::Cores(vec![5, 2])).build() {
@@ -154,7 +157,7 @@ fn on_a_mask_with_gaps_each_worker_has_one_of_its_cores() {
         }
         let named = WorkerPool::builder().workers(3).pinning(Pinning::Cores(vec![900, 5]));
         assert_eq!(cores(&named.build().unwrap()), [5, 900, 900]);
-        // On a worker, which has one core, the process's are seen all the same.
+        // A worker runs on one core, but still sees the cores of the process.
         let inner = all.spawn(|| cores(&WorkerPool::new().unwrap())).join().unwrap();
         assert_eq!(inner, [1, 5, 900]);
         return;
@@ -176,7 +179,7 @@ fn on_a_mask_that_shrinks_new_threads_say_what_they_were_given() {
             assert!(pool.task().on_worker(worker).spawn_with(ends).join().is_err());
             pool.task().on_worker(worker).spawn(|| ()).join().unwrap();
         }
-        // On a busy machine one that got no core is let loose, and has none meanwhile.
+        // On a busy machine a worker that got no turn is let loose, and has no core meanwhile.
         until(|| {
             assert!(pool.broadcast(|_| ()).all(|result| result.is_ok()));
             cores(&pool) == [5, 5, 5]
@@ -188,8 +191,8 @@ fn on_a_mask_that_shrinks_new_threads_say_what_they_were_given() {
                 _ => None,
             })
             .collect();
-        // A core of the real machine is none of these, so a worker that rests finds itself
-        // elsewhere, and says so again.
+        // None of these is a core of the real machine, so a worker that goes to sleep finds that it
+        // is on another core, and reports that again.
         moved.sort_unstable();
         moved.dedup();
         assert_eq!(moved, [1, 900]);
@@ -218,7 +221,8 @@ fn where_more_is_given_than_was_asked_for_nobody_is_called_pinned() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 70. No thread can run on no core: somebody filters the answer, and it counts as none.
+/// Case 70. No thread can run on zero cores: something has filtered the answer, so it counts as no
+/// answer.
 #[test]
 fn an_empty_mask_is_no_answer() {
     if child::is_child() {

@@ -1,5 +1,5 @@
-//! Control groups of our own, for children to be born into: what they may use is written there,
-//! also while they live.
+//! Control groups for the tests. Children are born into them, and their limits can be set before
+//! and while the children live.
 
 use std::ffi::CString;
 use std::fs;
@@ -11,16 +11,15 @@ use std::thread;
 
 use crate::skip::skip;
 
-/// A group of one controller, below the root of its hierarchy. Nobody is in it when it is dropped,
-/// and it goes.
+/// A group of one controller, below the root of its hierarchy. It is empty when it is dropped, and
+/// is removed then.
 #[derive(Debug)]
 pub(crate) struct Group {
     folder: PathBuf,
 }
 
 impl Group {
-    /// `None`, and a word on that, where groups cannot be made: not root, or the second version of
-    /// them.
+    /// `None`, with a message, where groups cannot be made: without root, or with cgroup v2.
     pub(crate) fn new(controller: &str, name: &str) -> Option<Self> {
         let root = Path::new("/sys/fs/cgroup").join(controller);
         if !root.join("cgroup.procs").exists() {
@@ -43,7 +42,7 @@ impl Group {
         Self { folder }
     }
 
-    /// Where it lies, for a child that changes it.
+    /// The folder of the group, for a child that changes it.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -52,27 +51,28 @@ impl Group {
         set(&self.folder, file, value);
     }
 
-    /// Has the child born in this group.
+    /// Makes the child start in this group.
     pub(crate) fn adopt(&self, command: &mut Command) {
         let list = self.folder.join("cgroup.procs").into_os_string().into_encoded_bytes();
         let list = CString::new(list).unwrap();
         let enter = move || {
-            // SAFETY: the name ends with a zero.
+            // SAFETY: the name ends with a zero byte.
             let file = unsafe { libc::open(list.as_ptr(), libc::O_WRONLY) };
-            // SAFETY: the text is one byte long; a file that could not be opened is refused.
+            // SAFETY: the text is one byte long. If `file` could not be opened, the call fails.
             let written = unsafe { libc::write(file, b"0".as_ptr().cast(), 1) };
-            // SAFETY: it is closed once.
+            // SAFETY: the file is closed once.
             unsafe { libc::close(file) };
             if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
         };
-        // SAFETY: between fork and exec it makes three system calls, and allocates nothing.
+        // SAFETY: between fork and exec the closure makes three system calls, and allocates
+        // nothing.
         unsafe { command.pre_exec(enter) };
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The kernel may be about to forget the last process that was in it.
+        // The kernel may not have removed the group's last process yet.
         let gone = (0..1_000).any(|_| {
             thread::yield_now();
             fs::remove_dir(&self.folder).is_ok()
@@ -83,7 +83,7 @@ impl Drop for Group {
     }
 }
 
-/// Writes into a group's folder.
+/// Writes into a file of a group's folder.
 pub(crate) fn set(folder: &Path, file: &str, value: &str) {
     let path = folder.join(file);
     fs::write(&path, value)

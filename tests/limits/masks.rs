@@ -1,5 +1,5 @@
-//! Whose doing a thread's mask is: pins are the pool's, and are neither handed on nor put where
-//! nobody asked for one.
+//! Which masks the pool sets: pins are the pool's own. They are not inherited, and a pool without
+//! pins sets no mask.
 
 use std::process::Command;
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ fn pool_without_pins(workers: usize) -> WorkerPool {
     WorkerPool::builder().workers(workers).pinning(Pinning::None).build().unwrap()
 }
 
-/// A pool with pins; none where a quota is smaller than the mask.
+/// A pool with pins; `None` where a quota is smaller than the mask.
 fn pinned_pool() -> Option<WorkerPool> {
     let named = Pinning::Cores(vec![mask()[0]]);
     let pool = WorkerPool::builder().workers(1).pinning(named).build().unwrap();
@@ -26,7 +26,7 @@ fn pinned_pool() -> Option<WorkerPool> {
 
 /// Makes the pool start each kind of thread that it has.
 fn start_all_kinds(pool: &WorkerPool) {
-    // A spare worker.
+    // A spare worker (it stands in for a worker that waits).
     let (tell, told) = mpsc::channel();
     let task = pool.spawn(move || {
         corepool::spawn(move || tell.send(()).unwrap()).detach();
@@ -44,7 +44,7 @@ fn start_all_kinds(pool: &WorkerPool) {
 #[test]
 fn a_pool_without_pins_sets_no_mask() {
     if child::is_child() {
-        // Whoever makes this call ends the process.
+        // This call ends the process.
         forbid(libc::SYS_sched_setaffinity);
         let pool = pool_without_pins(1);
         start_all_kinds(&pool);
@@ -76,7 +76,7 @@ fn a_pool_without_pins_has_the_mask_of_the_thread_that_builds_it() {
             let pool = made.join().unwrap();
             assert_eq!(pool.spawn(mask).join().unwrap(), [core]);
         }
-        // But not the pin of a worker that builds it.
+        // A worker that builds a pool does not hand on its pin.
         let Some(outer) = pinned_pool() else { return };
         let inner = outer.spawn(|| pool_without_pins(1)).join().unwrap();
         assert_eq!(inner.spawn(mask).join().unwrap(), all);
@@ -94,7 +94,7 @@ fn a_mask_that_grows_is_followed() {
         let all: Vec<_> = (0..64).collect();
         crate::cores::confine_thread(number, &all).unwrap();
         let grown = pool.spawn(mask).join().unwrap();
-        // The next thread of this worker is started by that one.
+        // The next thread of this worker is started by the current one.
         assert!(pool.spawn_with(|cx: &TaskContext| -> () { cx.end_worker() }).join().is_err());
         assert_eq!(pool.spawn(mask).join().unwrap(), grown);
         return;
@@ -129,7 +129,7 @@ fn what_is_started_unpinned_has_all_cores() {
                         mask()
                     })
                 });
-                // The thread keeps its cores when the worker has its pin again.
+                // The new thread keeps its cores after the worker is pinned again.
                 is_looking.send(()).unwrap();
                 (inside, look(), later.join().unwrap())
             })

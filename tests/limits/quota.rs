@@ -1,5 +1,5 @@
-//! A control group that grants less time than there are cores: fewer workers, free to move, and no
-//! time wasted.
+//! A control group that grants less time than there are cores: the pool has fewer workers, does not
+//! pin them, and wastes no time.
 
 use std::env;
 use std::mem;
@@ -13,15 +13,15 @@ use crate::cores::{mask, refuse};
 use crate::groups::Group;
 
 const QUOTA: &str = "COREPOOL_TEST_QUOTA";
-/// What a quota of one core is, in the kernel's numbers.
+/// A quota of one core, in microseconds as the kernel counts it.
 const PERIOD: usize = 100_000;
 
-/// The time that the group grants in a period; `None` without a bound.
+/// The time that the group grants per period; `None` if there is no limit.
 fn quota() -> Option<usize> {
     env::var(QUOTA).unwrap().parse().ok()
 }
 
-/// Checks the counts and places of workers against what this process is granted.
+/// Checks the number and the cores of workers against what this process is granted.
 fn expect_workers(granted: usize) {
     let all = mask();
     let expected = all.len().min(granted);
@@ -40,7 +40,7 @@ fn expect_workers(granted: usize) {
     assert_eq!(pinned, if expected == all.len() { all.len() + 2 } else { 0 });
     let physical = WorkerPool::builder().workers_per_physical_core().build().unwrap();
     assert!((1..=expected).contains(&physical.worker_count()));
-    // Who names a core gets it all the same.
+    // Cores that are named explicitly are used anyway.
     let named = WorkerPool::builder().workers(1).pinning(Pinning::Cores(vec![all[0]]));
     assert_eq!(named.build().unwrap().workers()[0].core, Some(all[0]));
     assert_eq!(WorkerPool::global().worker_count(), expected);
@@ -64,7 +64,7 @@ fn a_quota_says_how_many_workers_there_are_and_whether_they_are_pinned() {
     }
 }
 
-/// Case 72. A count that is wrong costs speed; a pool there is.
+/// Case 72. A wrong count costs speed, but the pool is built.
 #[test]
 fn a_quota_that_cannot_be_read_is_none() {
     if child::is_child() {
@@ -76,7 +76,7 @@ fn a_quota_that_cannot_be_read_is_none() {
     child::run_again(|command| group.adopt(command)).expect_success();
 }
 
-/// Case 72. What a group grants holds for all that is in the groups below it.
+/// Case 72. The quota of a group also limits all groups below it.
 #[test]
 fn the_quota_of_an_outer_group_counts() {
     if child::is_child() {
@@ -86,7 +86,7 @@ fn the_quota_of_an_outer_group_counts() {
     outer.set("cpu.cfs_quota_us", "50000");
     let inner = outer.below("inner");
     child::run_again(|command| inner.adopt(command)).expect_success();
-    // One that is tighter than the outer one counts too, and one that is wider does not.
+    // A quota that is tighter than the outer one also counts; one that is wider does not.
     for (quota, outer_quota) in [("50000", "100000"), ("40000", "50000")] {
         outer.set("cpu.cfs_quota_us", outer_quota);
         inner.set("cpu.cfs_quota_us", quota);
@@ -96,11 +96,11 @@ fn the_quota_of_an_outer_group_counts() {
     drop(inner);
 }
 
-/// The time that this process has had on any core.
+/// The CPU time of this process on all cores.
 fn used() -> Duration {
-    // SAFETY: zeros are valid numbers.
+    // SAFETY: all zeros is a valid `rusage`.
     let mut usage: libc::rusage = unsafe { mem::zeroed() };
-    // SAFETY: the place is ours.
+    // SAFETY: `usage` is a local variable, valid for writes.
     let failed = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
     assert_eq!(failed, 0);
     let time = |time: libc::timeval| {
@@ -110,7 +110,7 @@ fn used() -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
-/// Some microseconds' worth of computing.
+/// Computes for some microseconds.
 fn compute(seed: u64) -> u64 {
     (0..5_000).fold(seed, |sum, n| std::hint::black_box(sum.wrapping_mul(31).wrapping_add(n)))
 }
@@ -123,7 +123,7 @@ fn fibonacci(n: u64) -> u64 {
     a + b
 }
 
-/// A fixed amount of work in every shape: single round trips, bursts, tasks that wait for tasks,
+/// A fixed amount of work of every kind: single round trips, bursts, tasks that wait for tasks,
 /// fork-join, scopes.
 fn work(pool: &WorkerPool) {
     for round in 0..500 {
@@ -147,7 +147,7 @@ fn work(pool: &WorkerPool) {
     }
 }
 
-/// What the work takes on a pool of this size, once it is warm.
+/// What the work costs on a pool of this size, once it is warm.
 fn cost(workers: usize) -> Duration {
     let pool = WorkerPool::with_workers(workers).unwrap();
     work(&pool);
@@ -156,7 +156,7 @@ fn cost(workers: usize) -> Duration {
     used() - before
 }
 
-/// Case 72: no worker spins for what another one does, which has no turn.
+/// Case 72: no worker spins for a result while the worker that computes it has no turn.
 #[test]
 fn many_workers_on_half_a_core_waste_none_of_its_time() {
     if child::is_child() {

@@ -49,7 +49,8 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
         let is_naming = Arc::clone(&names);
         let name = move |id: corepool::WorkerId| {
             if id.index() == 2 {
-                // The submitter's thread is about to start a spare worker's, and takes its time.
+                // The submitter's thread is about to start a spare worker's thread, and takes its
+                // time.
                 names.store(true, Ordering::SeqCst);
                 may_name.lock().unwrap().recv().unwrap();
             }
@@ -76,13 +77,13 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
         let inner = Arc::clone(&pool);
         let submitter = thread::spawn(move || inner.spawn(|| ()).join().unwrap());
         until(|| is_naming.load(Ordering::SeqCst));
-        // Now the other worker runs what there is, and goes to sleep.
+        // Now the other worker runs the queued tasks, and goes to sleep.
         let parks = pool.metrics().workers[1].parks;
         drop(go);
         busy.join().unwrap();
         until(|| pool.metrics().workers[1].parks > parks);
         until(|| pool.workers()[1].state == WorkerState::Parked);
-        // Somebody is said to search, so this wakes nobody.
+        // A worker still counts as searching, so this wakes no worker.
         pool.spawn(move || sender.send(1).unwrap()).detach();
         allow_threads(1);
         name_it.send(()).unwrap();
@@ -92,8 +93,8 @@ fn a_refused_thread_does_not_hide_that_nobody_searches() {
     });
 }
 
-/// To wait for the threads by the clock, or without blocking, takes a thread. Without one nothing
-/// is lost: the others end by themselves.
+/// Waiting for the threads with a time limit, or without blocking, takes a thread. Nothing is lost
+/// without one: the other threads end by themselves.
 #[test]
 fn a_pool_ends_though_there_is_no_thread_to_wait_for_the_others_in() {
     if !child::is_child() {

@@ -1,5 +1,5 @@
-//! Cores that others have: a worker that is pinned to one is let loose by whoever waits for it, and
-//! goes back afterwards.
+//! Cores that other threads occupy. A worker that is pinned to such a core is let loose (unpinned)
+//! by a thread that waits for it, and goes back afterwards.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,10 +14,10 @@ use crate::skip::skip;
 use crate::support::until;
 use crate::urgent::become_urgent;
 
-/// For so long a core is taken. The kernel steps in after 0.95 s.
+/// How long a core is taken. The kernel intervenes after 0.95 s.
 const TAKEN: Duration = Duration::from_millis(800);
 
-/// A thread that has a core for itself, whoever else wants it.
+/// A thread that occupies a core alone, no matter which other thread wants it.
 struct Hog {
     thread: JoinHandle<()>,
     has_ended: Arc<AtomicBool>,
@@ -40,8 +40,8 @@ impl Hog {
         Self { thread, has_ended }
     }
 
-    /// Nobody has waited for the core. Where other programs have the other cores all takes long:
-    /// then somebody was let loose.
+    /// Asserts that nothing has waited for the core. Where other programs occupy the other cores,
+    /// everything takes long; then a worker must have been let loose.
     #[track_caller]
     fn expect_nobody_waits(self, pool: &WorkerPool) {
         let is_here = !self.has_ended.load(Ordering::SeqCst);
@@ -50,7 +50,7 @@ impl Hog {
     }
 }
 
-/// In the parent: whether this machine can show it, and the child that does.
+/// In the parent: checks whether this machine can run the test, and starts the child that does.
 fn in_a_child() {
     let allowed = thread::spawn(become_urgent).join().unwrap();
     if mask().len() < 2 {
@@ -89,15 +89,15 @@ fn a_worker_whose_core_is_taken_is_let_loose_and_goes_back() {
             if worker.index() == 0 && core == taken)
     };
     assert!(events.try_iter().any(is_told));
-    // It pins itself when it goes to rest.
+    // The worker pins itself when it goes to sleep.
     until(|| {
         pool.spawn(|| ()).join().unwrap();
-        // It may be let loose again where others have the core as well.
+        // It may be let loose again where other programs occupy the core as well.
         pool.workers()[0].core == Some(taken) && pool.spawn(mask).join().unwrap() == [taken]
     });
 }
 
-/// Has this push tasks into a pool of two workers, each of which once has no core.
+/// Lets `push` hand tasks to a pool of two workers; each worker in turn has no core.
 fn beside_a_hog(push: impl Fn(&WorkerPool)) {
     let all = mask();
     for (taken, free) in [(all[0], all[1]), (all[1], all[0])] {
@@ -122,7 +122,7 @@ fn tasks_behind_a_searcher_without_a_core_wake_another_worker() {
     });
 }
 
-/// Their submitter goes on, and nobody else is there to look after the one that was woken.
+/// The submitter goes on, so no thread is there to look after the worker that was woken.
 #[test]
 fn so_do_tasks_that_nobody_waits_for() {
     if !child::is_child() {
@@ -130,7 +130,8 @@ fn so_do_tasks_that_nobody_waits_for() {
     }
     beside_a_hog(|pool| {
         let done = Arc::new(AtomicUsize::new(0));
-        // Many at once, all of them before anybody is late; then a few, long after one another.
+        // First many at once, before any worker counts as late (woken but not running yet); then a
+        // few with pauses between them.
         for number in 0..80 {
             let done = Arc::clone(&done);
             pool.spawn(move || done.fetch_add(1, Ordering::SeqCst)).detach();
@@ -162,7 +163,7 @@ fn so_do_loops_that_wait_for_a_part() {
     hog.expect_nobody_waits(&pool);
 }
 
-/// The lender and its spare worker would share a core.
+/// The lender and its spare worker would otherwise share a core.
 #[test]
 fn a_spare_worker_whose_lender_goes_on_makes_room() {
     if child::is_child() {
@@ -192,7 +193,7 @@ fn a_spare_worker_whose_lender_goes_on_makes_room() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Threads get numbers that others had before. Whoever is let loose is a worker all the same.
+/// Thread ids are reused. Only workers may be let loose, even so.
 #[test]
 fn no_other_thread_is_let_loose() {
     if !child::is_child() {

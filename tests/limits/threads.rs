@@ -1,5 +1,5 @@
-//! The system refuses threads: at build that is a clean error, at a respawn it is told and tried
-//! again.
+//! The system refuses threads: at build this is a clean error; at a respawn it is reported and
+//! tried again.
 
 use std::error::Error;
 use std::fs;
@@ -22,11 +22,11 @@ pub(super) fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Waits until this process has that many threads, and all that have ended are gone for the kernel
+/// Waits until this process has that many threads, and all ended threads are gone for the kernel
 /// too.
 fn until_threads(count: usize) {
-    // A thread that was joined is listed a moment longer, and a listing may skip others meanwhile:
-    // one that comes out right proves little.
+    // A joined thread is listed a moment longer, and a listing may skip other threads meanwhile. So
+    // a single right count proves little.
     let mut right = 0;
     while right < 20 {
         right = if threads() == count { right + 1 } else { 0 };
@@ -34,29 +34,29 @@ fn until_threads(count: usize) {
     }
 }
 
-/// Becomes a user of its own, who has no other process: the limit counts all threads of a user, and
-/// root has none.
+/// Becomes a user without other processes, because the limit counts all threads of a user and does
+/// not apply to root.
 pub(super) fn become_somebody() {
     let user = 20_000 + std::process::id() % 40_000;
-    // SAFETY: no preconditions.
+    // SAFETY: `setuid` has no preconditions.
     let failed = unsafe { libc::setuid(user) };
     assert_eq!(failed, 0, "root may become anybody");
 }
 
-/// Allows this many threads in all; those that there are beyond it stay.
+/// Allows this many threads in total; existing threads beyond the limit stay.
 pub(super) fn allow_threads(count: usize) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is a local of ours.
+    // SAFETY: `limit` is a local variable, valid for writes.
     let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) };
     assert_eq!(failed, 0);
-    // The hard limit stays: nobody but root may raise it again.
+    // The hard limit stays, because only root may raise it again.
     limit.rlim_cur = libc::rlim_t::try_from(count).unwrap();
-    // SAFETY: the limit is a local of ours.
+    // SAFETY: `limit` is a local variable, valid for reads.
     let failed = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
     assert_eq!(failed, 0);
 }
 
-/// In the child: goes on as a user whose threads can be limited.
+/// In the child: continues as a user whose threads can be limited.
 fn in_child() -> bool {
     if child::is_child() {
         become_somebody();
@@ -65,9 +65,9 @@ fn in_child() -> bool {
     false
 }
 
-/// In the parent: runs the test again, if it can become another user there.
+/// In the parent: runs the test again in a child, if that can become another user.
 fn expect_success() {
-    // SAFETY: no preconditions.
+    // SAFETY: `geteuid` has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
         return skip("only root can become a user whose threads are counted alone");
     }
@@ -215,7 +215,7 @@ fn a_pool_closed_while_a_respawn_is_refused_settles_what_it_has() {
     expect_success();
 }
 
-/// Shuts its pool down when it is dropped, as a closure that owns the last `Arc` of a pool does.
+/// Shuts its pool down on drop, as a closure does that owns the last `Arc` of a pool.
 struct ShutsDown(Arc<WorkerPool>);
 
 impl Drop for ShutsDown {
@@ -231,7 +231,7 @@ fn a_task_left_behind_may_shut_the_pool_down_in_its_drop() {
         assert!(end_worker(&pool).join().is_err());
         let guard = ShutsDown(Arc::clone(&pool));
         let left = pool.spawn(move || drop(guard));
-        // The last worker, which finds no successor, drops the closure on its way out: `shutdown`
+        // The last worker gets no successor, and drops the closure on its way out. A `shutdown`
         // there would wait for this very thread.
         pool.close();
         assert!(matches!(left.join(), Err(TaskError::Rejected(_))));
@@ -241,8 +241,8 @@ fn a_task_left_behind_may_shut_the_pool_down_in_its_drop() {
     expect_success();
 }
 
-/// In a process of its own, because four thousand threads that end starve everybody else for a
-/// while; here they do not end, but sleep until the process does.
+/// In a process of its own, because 4096 ending threads starve all other threads for a while. Here
+/// they do not end, but sleep until the process ends.
 #[test]
 fn the_most_workers_possible_are_a_pool() {
     if child::is_child() {

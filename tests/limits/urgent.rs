@@ -1,5 +1,5 @@
-//! One core, a waiter that the system prefers and a worker that has what it waits for: the waiter
-//! sleeps, else neither gets on.
+//! One core, a waiter that the system prefers, and a worker that has what it waits for. The waiter
+//! must sleep, or neither makes progress.
 
 use std::hint::black_box;
 use std::io;
@@ -13,40 +13,40 @@ use crate::child;
 use crate::cores::{confined, mask};
 use crate::skip::skip;
 
-/// The calling thread goes before all others on its core, for as long as it does not sleep.
+/// Gives the calling thread precedence over all other threads on its core until it sleeps.
 pub(crate) fn become_urgent() -> io::Result<()> {
-    // SAFETY: zeros are valid parameters.
+    // SAFETY: all zeros is a valid `sched_param`.
     let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
     parameters.sched_priority = 1;
-    // SAFETY: the parameters are ours; 0 is the calling thread.
+    // SAFETY: `parameters` is a local variable; 0 means the calling thread.
     let failed = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The calling thread gives way to all others.
+/// Makes the calling thread give way to all others.
 fn become_patient() {
-    // SAFETY: numbers only; 0 is the calling thread.
+    // SAFETY: this call takes only numbers; 0 means the calling thread.
     let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
     assert_eq!(failed, 0);
 }
 
-/// The time that the calling thread has had on a core.
+/// The CPU time of the calling thread.
 fn used() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the place is ours.
+    // SAFETY: `time` is a local variable, valid for writes.
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     assert_eq!(failed, 0);
     Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// A few milliseconds' worth of computing, or less where the test is built for speed.
+/// Computes for a few milliseconds, or less in an optimized build.
 fn compute() {
     let sum = (0..400_000_u64).fold(1, |sum: u64, n| black_box(sum.wrapping_mul(31) ^ n));
     black_box(sum);
 }
 
-/// In the parent: whether this machine lets threads be urgent, and the children to look at it on
-/// one core.
+/// In the parent: checks whether this machine allows urgent threads, and runs the test in a child
+/// on one core.
 fn on_one_core() {
     let allowed = std::thread::spawn(become_urgent).join().unwrap();
     if let Err(error) = allowed {
@@ -60,9 +60,9 @@ fn patient_pool(workers: usize) -> WorkerPool {
     builder.on_worker_start(|_| become_patient()).build().unwrap()
 }
 
-/// Asserts that whoever waited since then did not take a noteworthy part of the time. A thread that
-/// spins takes all of it. How long the work takes is also up to what else the core has to do: the
-/// worker gives way to that.
+/// Asserts that the waiter did not use much CPU time since then. A thread that spins uses all of
+/// it. How long the work takes also depends on what else the core has to do, because the worker
+/// gives way to that.
 #[track_caller]
 fn expect_asleep(waited: Duration, since: Instant) {
     let time = since.elapsed();
@@ -83,7 +83,7 @@ fn an_urgent_thread_that_joins_a_patient_workers_task_sleeps() {
     on_one_core();
 }
 
-/// Case 76. The waiter is a worker, which waits for the half of its call that the other one has
+/// Case 76. The waiter is a worker. It waits for the half of its call that the other worker has
 /// taken.
 #[test]
 fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
@@ -101,7 +101,7 @@ fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
                 let second = Arc::clone(&both);
                 let (before, ()) = corepool::join(
                     move || {
-                        // Asleep until the other worker has begun with its half.
+                        // Sleeps until the other worker has begun its half.
                         both.wait();
                         used()
                     },
@@ -122,8 +122,8 @@ fn an_urgent_worker_that_waits_for_a_patient_ones_half_sleeps() {
     on_one_core();
 }
 
-/// Case 76. A full queue that patient workers empty, and the locks inside: they may be held by
-/// somebody without a turn.
+/// Case 76. Patient workers empty a full queue. A thread that gets no turn may hold one of the
+/// locks inside.
 #[test]
 fn an_urgent_thread_gets_through_a_crowd_of_patient_workers() {
     if child::is_child() {
@@ -134,7 +134,7 @@ fn an_urgent_thread_gets_through_a_crowd_of_patient_workers() {
         let tasks: Vec<_> = (0..40).map(|_| pool.spawn(compute)).collect();
         tasks.into_iter().for_each(|task| task.join().unwrap());
         expect_asleep(used() - before, start);
-        // And many short ones, whose locks change hands all the time.
+        // And many short tasks, whose locks change hands all the time.
         let tasks: Vec<_> = (0..5_000_u64).map(|n| pool.spawn(move || n)).collect();
         let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
         assert_eq!(sum, 4_999 * 2_500);

@@ -1,4 +1,4 @@
-//! Deaths that a pool neither prevents nor hides: overflowing stacks, and panics in the panic hook.
+//! Deaths that a pool neither prevents nor hides: stack overflows, and panics in the panic hook.
 
 use std::env;
 use std::hint::black_box;
@@ -11,24 +11,24 @@ use corepool::WorkerPool;
 
 use crate::child;
 
-/// Goes down the stack until this many bytes of it are in use below `top`; gives the depth reached.
+/// Recurses until this many bytes of stack are in use below `top`; returns the depth reached.
 #[inline(never)]
 fn deep(top: usize, bytes: usize) -> usize {
     let frame = black_box([0_u8; 512]);
     let used = top.saturating_sub(frame.as_ptr().addr());
     let deepest = if used >= bytes { used } else { deep(top, bytes) };
-    // Used after the call, so that the frame stays where it is.
+    // Used after the call, so that the frame stays on the stack.
     black_box(&frame);
     deepest
 }
 
-/// As [`deep`], from here.
+/// Like [`deep`], from here.
 fn go_deep(bytes: usize) -> usize {
     let top = 0_u8;
     deep(black_box(&raw const top).addr(), bytes)
 }
 
-/// Uses three quarters of a stack of this size, and then twice as much as there is.
+/// Uses three quarters of a stack of this size, and then twice its size.
 fn overflow(stack: usize) {
     let pool = WorkerPool::builder()
         .workers(1)
@@ -70,7 +70,7 @@ fn a_large_stack_is_honoured_before_it_overflows() {
 
 const PLACE: &str = "COREPOOL_TEST_PLACE";
 
-/// Overflows a stack of a MiB somewhere else than in a task.
+/// Overflows a stack of 1 MiB in some place other than a task.
 fn overflow_in(place: &str) {
     let stack = 1 << 20;
     let builder = WorkerPool::builder().workers(1).stack_size(stack);
@@ -116,7 +116,8 @@ fn a_stack_that_overflows_in_fork_join_aborts_and_names_the_thread() {
         ("spare worker", "deep-1"),
         ("guest's half", "guest"),
         ("guest's body", "guest"),
-        // The guest itself, or the worker.
+        // Either the guest (a thread from outside that takes part in the pool's work) or the
+        // worker.
         ("guest's closure", ""),
     ];
     for (place, thread) in places {
@@ -148,8 +149,8 @@ fn a_panic_in_the_panic_hook_aborts_without_a_deadlock() {
     assert!(!ended.said.contains("still alive"), "{}", ended.said);
 }
 
-/// Case 13. The thread that owns the pool panics while tasks of it do: the process ends as after
-/// one panic, not by an abort.
+/// Case 13. The thread that owns the pool panics while tasks of the pool panic: the process ends as
+/// after one panic, not by an abort.
 #[test]
 fn a_pool_that_is_dropped_by_a_panic_ends_the_process_as_that_panic_does() {
     if child::is_child() {
@@ -173,7 +174,7 @@ fn a_panic_hook_may_use_the_pool() {
     if child::is_child() {
         let pool = WorkerPool::with_workers(1).unwrap();
         panic::set_hook(Box::new(|_| {
-            // On the worker, in the middle of a panic.
+            // This runs on the worker, in the middle of a panic.
             assert_eq!(corepool::spawn(|| 1).join().unwrap(), 1);
         }));
         let task = pool.spawn(|| panic!("the task"));

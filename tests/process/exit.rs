@@ -1,4 +1,4 @@
-//! A process that ends while tasks run: with the code it was given, and at once.
+//! A process that exits while tasks run: it ends at once, with the given code.
 
 use std::cell::RefCell;
 use std::mem;
@@ -11,7 +11,7 @@ use corepool::{TaskHandle, WorkerPool};
 
 use crate::child;
 
-/// Tasks that never end by themselves; they run when this returns.
+/// Tasks that never end by themselves. All of them are running when this returns.
 fn endless(pool: &WorkerPool) -> (Vec<Sender<()>>, Vec<TaskHandle<()>>) {
     let task = |_| {
         let (gate, wait) = mpsc::channel::<()>();
@@ -24,7 +24,7 @@ fn endless(pool: &WorkerPool) -> (Vec<Sender<()>>, Vec<TaskHandle<()>>) {
         (gate, task)
     };
     let running = pool.workers().iter().map(task).unzip();
-    // And some that wait for ever.
+    // And some that wait forever.
     (0..100).for_each(|n| pool.spawn(move || n).detach());
     running
 }
@@ -56,7 +56,7 @@ fn exit_inside_a_task_gives_its_code() {
     assert_eq!(code(child::run_again(|_| {}).status), Some(43));
 }
 
-/// Ends the process when its thread ends.
+/// Exits the process when its thread ends.
 struct Exits(i32);
 
 impl Drop for Exits {
@@ -69,7 +69,7 @@ thread_local! {
     static EXITS: RefCell<Option<Exits>> = const { RefCell::new(None) };
 }
 
-/// Who drops the pool waits for this very thread, which ends the process instead of itself.
+/// The drop of the pool waits for this very thread, which ends the whole process instead.
 #[test]
 fn exit_in_a_workers_thread_local_gives_its_code() {
     if child::is_child() {
@@ -91,7 +91,7 @@ fn exit_in_an_exit_hook_gives_its_code() {
     assert_eq!(code(child::run_again(|_| {}).status), Some(45));
 }
 
-/// Closures borrow from a frame that nobody comes back to; one of them never ends.
+/// Closures borrow from a frame that is never returned to; one of them never ends.
 #[test]
 fn exit_in_a_scope_gives_its_code() {
     if child::is_child() {
@@ -113,8 +113,7 @@ fn exit_in_a_scope_gives_its_code() {
     assert_eq!(code(child::run_again(|_| {}).status), Some(46));
 }
 
-/// What still runs is not waited for; what the thread that exits registered is run, and may use a
-/// pool.
+/// Exit does not wait for running tasks. It runs the `atexit` functions, which may use a pool.
 #[test]
 fn exit_while_pools_are_used_at_the_end_gives_its_code() {
     extern "C" fn at_exit() {
@@ -123,7 +122,7 @@ fn exit_while_pools_are_used_at_the_end_gives_its_code() {
         println!("at the end: {right}");
     }
     if child::is_child() {
-        // SAFETY: the function is there for as long as the process.
+        // SAFETY: the function exists for as long as the process.
         let failed = unsafe { libc::atexit(at_exit) };
         assert_eq!(failed, 0);
         corepool::spawn(|| 1).join().unwrap();
@@ -139,7 +138,7 @@ fn main_returns_while_the_global_pool_works() {
     if child::is_child() {
         mem::forget(endless(WorkerPool::global()));
         mem::forget(corepool::spawn(|| 1));
-        // The test passes, so the harness returns from main.
+        // The test passes, so the harness returns from `main`.
         return;
     }
     child::run_again(|_| {}).expect_success();

@@ -1,5 +1,5 @@
-//! What is forgotten, of whatever kind and however far it has come: at worst it leaks, and the pool
-//! goes on and ends.
+//! `mem::forget` on values of every kind, in every state: at worst they leak, and the pool goes on
+//! and ends.
 
 use std::future::Future;
 use std::mem;
@@ -15,8 +15,8 @@ use corepool::{
 
 use crate::child;
 
-/// Where everything is tried: a pool with a bound, so that places could be lost, and handles of
-/// tasks that wait.
+/// The pool and the token for each attempt. The pool has a bound, so places in it could be lost;
+/// the token is what waiting tasks wait for.
 struct Place<'a> {
     pool: &'a WorkerPool,
     token: &'a CancelToken,
@@ -28,7 +28,7 @@ impl Place<'_> {
         (0..6).map(|n| self.pool.spawn(move || n)).collect()
     }
 
-    /// A task that ends with the token, or with the pool's patience.
+    /// A task that ends when the token is cancelled, or after 200 µs.
     fn slow(&self) -> TaskHandle<u64> {
         let token = self.token.clone();
         self.pool.spawn(move || {
@@ -44,7 +44,7 @@ impl Wake for Ignores {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls once, and forgets what is left if it is not ready.
+/// Polls once, and forgets the future if it is not ready.
 fn half_polled<F: Future + 'static>(future: F) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Ignores));
     let mut future = Box::pin(future);
@@ -132,8 +132,8 @@ const WAYS: &[Way] = &[
     }),
 ];
 
-/// Case 61. A place in line for room is lost with whoever stands there and is forgotten, but for
-/// that way all are tried on one pool, again and again.
+/// Case 61. A waiter for room that is forgotten takes its place in the queue of waiters with it.
+/// All ways except that one are tried repeatedly on one pool.
 #[test]
 fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
     if child::is_child() {
@@ -147,7 +147,7 @@ fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
                     forget(&Place { pool: &pool, token: &token });
                 }
                 token.cancel();
-                // There is as much room as ever, and each worker works.
+                // The pool still has all of its room, and each worker works.
                 let tasks: Vec<_> = (0..50_u64).map(|n| pool.spawn(move || n)).collect();
                 let sum: u64 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
                 assert_eq!(sum, 49 * 25, "{what}");
@@ -162,8 +162,8 @@ fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 61. Those in line behind a future that is forgotten wait as those do behind one that nobody
-/// polls; the pool ends all the same, and sends them away with their closures.
+/// Case 61. Waiters behind a forgotten future wait like those behind a future that is not polled.
+/// The pool ends anyway, and gives them their closures back.
 #[test]
 fn a_forgotten_place_in_line_does_not_keep_the_pool_from_its_end() {
     if child::is_child() {

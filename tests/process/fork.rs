@@ -1,4 +1,4 @@
-//! A fork takes the pool along but not its workers: the child must get an error, and never hang.
+//! A fork copies the pool but not its workers: the child must get an error, and never hang.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -10,23 +10,24 @@ use corepool::{CancelReason, CancelToken, TaskError, TaskHandle, WorkerPool};
 
 use crate::child;
 
-/// Runs the closure in a fork of this process, which has no thread but the calling one.
+/// Runs the closure in a fork of this process, which has only the calling thread.
 ///
-/// Says how it ended: its code, or `None` if it hung and an alarm ended it.
+/// Returns its exit code, or `None` if it hung and an alarm ended it.
 fn in_fork(body: impl FnOnce() -> i32) -> Option<i32> {
-    // SAFETY: what the child does with its copy of the pool is just what is tested here; it leaves
-    // by `_exit`, so it never returns into the harness.
+    // SAFETY: this test is about what the child does with its copy of the pool. The child leaves by
+    // `_exit`, so it never returns into the harness.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
-        // SAFETY: no preconditions. Its signal is not handled, so it ends a child that hangs.
+        // SAFETY: `alarm` has no preconditions. Its signal is not handled, so it ends a child that
+        // hangs.
         unsafe { libc::alarm(45) };
         let code = body();
-        // SAFETY: no preconditions.
+        // SAFETY: `_exit` has no preconditions.
         unsafe { libc::_exit(code) };
     }
     let mut status = 0;
-    // SAFETY: the status is ours to write.
+    // SAFETY: `status` is a local variable, valid for writes.
     let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(waited, child);
     libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
@@ -42,7 +43,8 @@ fn quiet_pool() -> WorkerPool {
     pool
 }
 
-/// Does this with a forked copy of a pool, then checks that the parent's own works on.
+/// Runs the closure in a fork with a copy of a pool, then checks that the parent's pool still
+/// works.
 fn with_forked(body: impl FnOnce(WorkerPool) -> i32) {
     let mut pool = Some(quiet_pool());
     let ended = in_fork(|| body(pool.take().expect("the child has a copy")));
@@ -79,7 +81,7 @@ fn a_forked_child_shuts_the_pool_down() {
 }
 
 /// Another thread uses the pool all the time, and may hold any of its locks at the moment of the
-/// fork: nobody gives it back in the child.
+/// fork. Such a lock is never released in the child.
 #[test]
 fn a_forked_child_ends_a_pool_that_was_busy() {
     if child::is_child() {
@@ -98,7 +100,7 @@ fn a_forked_child_ends_a_pool_that_was_busy() {
                         1 => pool.shutdown(),
                         2 => pollster::block_on(pool.shutdown_async()),
                         3 => drop(pool.shutdown_timeout(Duration::from_millis(5))),
-                        // SAFETY: the parent's pool is another one, and nobody uses this copy
+                        // SAFETY: the parent's pool is another one, and this copy is not used
                         // again.
                         _ => drop(unsafe { std::ptr::read(&raw const pool) }),
                     }
@@ -195,7 +197,7 @@ fn a_forked_child_that_leaves_the_pool_alone_is_fine() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// The timer's thread stays in the parent; the child's deadlines need one of its own.
+/// The timer's thread stays in the parent, so the child's deadlines need a thread of its own.
 #[test]
 fn a_forked_child_has_deadlines_of_its_own() {
     if child::is_child() {
@@ -207,7 +209,7 @@ fn a_forked_child_has_deadlines_of_its_own() {
             let rings = CancelToken::with_timeout(soon).wait() == CancelReason::DeadlinePassed;
             let nested =
                 in_fork(|| i32::from(!CancelToken::with_timeout(soon).wait_timeout(Duration::MAX)));
-            // A copy of the parent's can be dropped, though its thread is not here.
+            // A copy of the parent's token can be dropped, although its thread is not here.
             drop(copy.take());
             i32::from(!rings || nested != Some(0))
         });
@@ -219,7 +221,7 @@ fn a_forked_child_has_deadlines_of_its_own() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A worker that forks goes on in the child, and takes what it finds in the queues there.
+/// A worker that forks continues in the child, and takes what it finds in the queues there.
 #[test]
 fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
     static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -227,21 +229,21 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
         let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
         let inner = Arc::clone(&pool);
         let forks = pool.spawn(move || {
-            // SAFETY: as in `in_fork`; here the child leaves by a task that it spawns.
+            // SAFETY: as in `in_fork`, except that here the child leaves by a task that it spawns.
             let child = unsafe { libc::fork() };
             if child == 0 {
-                // SAFETY: no preconditions. Its signal is not handled, so it ends a child that
-                // hangs.
+                // SAFETY: `alarm` has no preconditions. Its signal is not handled, so it ends a
+                // child that hangs.
                 unsafe { libc::alarm(45) };
                 let other = Arc::clone(&inner);
                 let leave = || {
                     let code = i32::from(RUNS.load(Ordering::SeqCst) != 1);
-                    // SAFETY: no preconditions.
+                    // SAFETY: `_exit` has no preconditions.
                     unsafe { libc::_exit(code) }
                 };
                 let installs = move || {
                     other.install(|| RUNS.fetch_add(1, Ordering::SeqCst));
-                    // Behind whatever that left in the queue.
+                    // Queued behind anything that `install` left in the queue.
                     other.spawn(leave).detach();
                 };
                 std::thread::spawn(installs).join().unwrap();
@@ -250,7 +252,7 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
         });
         let child = forks.join().unwrap();
         let mut status = 0;
-        // SAFETY: the status is ours to write.
+        // SAFETY: `status` is a local variable, valid for writes.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status}");
         return;
@@ -258,8 +260,8 @@ fn a_closure_that_was_installed_in_a_forked_child_runs_once() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 73. What the parent's workers run at that moment nobody runs in the child: it is lost
-/// there, and only there.
+/// Case 73. What the parent's workers run at the moment of the fork does not run in the child. It
+/// is lost there, and only there.
 #[test]
 fn a_fork_loses_what_the_parents_workers_run() {
     if child::is_child() {
@@ -292,11 +294,10 @@ fn a_fork_loses_what_the_parents_workers_run() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// What a fork of a worker's thread does, and whether it must come out as it would in the parent.
+/// What a fork of a worker's thread does. The function returns whether the result was right.
 type InTask = (&'static str, fn(&WorkerPool) -> bool);
 
-/// On a copy of a worker's thread everything has an answer, if not always the one that the parent
-/// gets.
+/// On a copy of a worker's thread every call returns, although not always with the parent's result.
 const IN_TASK: &[InTask] = &[
     ("leaves the pool alone", |_| true),
     ("asks", |pool| pool.is_current() && pool.workers().len() == 2),
@@ -304,7 +305,7 @@ const IN_TASK: &[InTask] = &[
         pool.spawn(|| 3).detach();
         true
     }),
-    // The only thread that there is may run it in place.
+    // The only thread that exists may run the task in place.
     ("spawns and joins", |pool| pool.spawn(|| 3).join().map_or(true, |value| value == 3)),
     ("joins two", |_| corepool::join(|| 1, || 2) == (1, 2)),
     ("maps", |_| corepool::map(0..1_000, |n| n).len() == 1_000),
@@ -357,7 +358,7 @@ fn a_fork_inside_a_task_has_an_answer_for_everything() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Case 73. The parent's closures run on; the child, which must not leave the scope, ends.
+/// Case 73. The parent's closures go on; the child, which must not leave the scope, exits.
 #[test]
 fn a_fork_in_a_scope_leaves_the_parents_closures_alone() {
     if child::is_child() {
@@ -377,8 +378,8 @@ fn a_fork_in_a_scope_leaves_the_parents_closures_alone() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// Forks that come from many workers at once, while the others hold whatever locks they hold: each
-/// child can go on to run another program.
+/// Forks from many workers at once, while the other threads hold arbitrary locks: each child can
+/// run another program.
 #[test]
 fn tasks_on_many_workers_run_programs_at_once() {
     if child::is_child() {
@@ -392,7 +393,7 @@ fn tasks_on_many_workers_run_programs_at_once() {
         let forks = |n: u32| {
             let mut command = Command::new("/bin/sh");
             command.args(["-c", "exit $0", &(n % 50).to_string()]);
-            // SAFETY: between fork and exec nothing is done.
+            // SAFETY: the closure does nothing between fork and exec.
             unsafe { command.pre_exec(|| Ok(())) };
             command.status().unwrap().code().unwrap()
         };

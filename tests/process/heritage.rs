@@ -1,5 +1,4 @@
-//! Threads that the crate starts on the way do not take after whichever thread happens to start
-//! them.
+//! Threads that the crate starts later inherit nothing from the thread that happens to start them.
 
 use std::fs;
 use std::sync::mpsc;
@@ -10,7 +9,7 @@ use corepool::{CancelToken, WorkerPool, blocking};
 use crate::child;
 use crate::support::{thread_number, until};
 
-/// What a thread inherits from the one that starts it.
+/// What a thread inherits from the thread that starts it.
 #[derive(Debug, PartialEq)]
 struct Heritage {
     niceness: i32,
@@ -25,7 +24,7 @@ fn heritage_of(thread: libc::pid_t) -> Option<Heritage> {
     let status = read("status")?;
     let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
     Some(Heritage {
-        // The fields behind the name are the third and so on.
+        // The fields after the name are numbered from 3.
         niceness: fields[19 - 3].parse().ok()?,
         policy: fields[41 - 3].parse().ok()?,
         blocked: u64::from_str_radix(blocked.trim(), 16).ok()?,
@@ -36,43 +35,43 @@ fn own_heritage() -> Heritage {
     heritage_of(thread_number()).unwrap()
 }
 
-/// The calling thread is one that nobody would like to inherit from.
+/// Gives the calling thread properties that no other thread should inherit.
 fn go_astray(signal: libc::c_int) {
     let own = thread_number();
-    // SAFETY: no preconditions.
+    // SAFETY: `setpriority` has no preconditions.
     let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, own.unsigned_abs(), 10) };
     assert_eq!(failed, 0);
-    // SAFETY: zeros are a valid set.
+    // SAFETY: all zeros is a valid signal set.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is there.
+    // SAFETY: `set` is a local variable, valid for writes.
     unsafe { libc::sigaddset(&raw mut set, signal) };
-    // SAFETY: as above.
+    // SAFETY: `set` is a local variable, valid for reads; the old mask may be null.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
-/// Says whether it may.
+/// Returns whether this was allowed.
 fn go_real_time() -> bool {
     let priority = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the structure is there.
+    // SAFETY: `priority` is a local variable, valid for reads.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) == 0 }
 }
 
-/// Only who may raise its priority can undo what it has inherited.
+/// Only a thread that may raise its priority can undo an inherited niceness.
 fn may_undo_niceness() -> bool {
     std::thread::spawn(|| {
         let own = thread_number().unsigned_abs();
-        // SAFETY: no preconditions.
+        // SAFETY: `getpriority` has no preconditions.
         let before = unsafe { libc::getpriority(libc::PRIO_PROCESS, own) };
-        // SAFETY: no preconditions.
+        // SAFETY: `setpriority` has no preconditions.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, own, 19) };
-        // SAFETY: no preconditions.
+        // SAFETY: `setpriority` has no preconditions.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, own, before) == 0 }
     })
     .join()
     .unwrap()
 }
 
-/// What a spare worker is like whose thread was started by a worker that did this before.
+/// What a spare worker's thread inherits when the worker that starts it has run `astray` before.
 fn spare_of(astray: impl FnOnce() + Send + 'static) -> Heritage {
     let pool =
         std::sync::Arc::new(WorkerPool::builder().workers(1).spare_workers(1).build().unwrap());

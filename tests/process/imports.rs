@@ -1,15 +1,15 @@
-//! What the binary asks of the C library: who sleeps here sleeps on a futex of the kernel.
+//! What the binary imports from the C library: all threads here must sleep on a kernel futex.
 
 use std::env;
 use std::fs;
 
-/// Joined when it runs, so that the name is not in the binary because it stands here.
+/// Joined at run time, so that the binary does not contain the name as a literal.
 fn function(words: &[&str]) -> String {
     words.join("_")
 }
 
-/// Case 80. What is called would be named where the binary lists what it needs; a type in the debug
-/// information is none.
+/// Case 80. The binary names each function that it calls in its list of imports. A type in the
+/// debug information does not count.
 #[test]
 fn nothing_sleeps_on_a_condition_variable_of_pthreads() {
     let pool = corepool::WorkerPool::with_workers(2).unwrap();

@@ -19,8 +19,7 @@ fn many_lent_cores_without_a_spare_worker_need_no_stack() {
     let pool = Arc::new(pool);
     let lenders: Vec<_> = (0..WORKERS).map(|worker| lender(&pool, worker)).collect();
     let inner = Arc::clone(&pool);
-    // Runs on the spare worker's small stack, and takes all other lent cores from the list, in
-    // vain.
+    // Runs on the spare worker's small stack, and takes all other lent cores from the list in vain.
     let spawns = pool.task().on_worker(0).spawn(move || inner.spawn(|| 7));
     assert_eq!(spawns.join().unwrap().join().unwrap(), 7);
     drop(lenders);

@@ -1,5 +1,4 @@
-//! A process that has no memory for a task: it aborts as Rust programs do, says so, and hangs
-//! nowhere.
+//! A process without memory for a task aborts as Rust programs do, says so, and never hangs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,25 +12,25 @@ use corepool::{CancelToken, WorkerLocal, WorkerPool};
 use crate::child;
 
 thread_local! {
-    /// Whether the calling thread gets no memory any more.
+    /// Whether allocations of the calling thread fail.
     static NONE_LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The system's allocator, but for threads that are to get nothing.
+/// The system's allocator, except for threads whose allocations must fail.
 struct Rationed;
 
-// SAFETY: every call is passed on as it is, or answered as one is that there is no memory for.
+// SAFETY: every call is passed on unchanged, or fails as it does when memory runs out.
 unsafe impl GlobalAlloc for Rationed {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if NONE_LEFT.get() {
             return ptr::null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `layout` is valid for `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `place` came from this allocator with `layout`.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -43,9 +42,9 @@ const WHAT: &str = "COREPOOL_TEST_WHAT";
 
 type Way = (&'static str, fn(&WorkerPool));
 
-/// What needs memory in the thread that calls, whether at once or after a while.
+/// Calls that need memory in the calling thread, whether at once or later.
 const ASKS: &[Way] = &[
-    // A small task lies in memory that it shares with others, a large one in its own.
+    // A small task shares its memory with other tasks; a large one has its own.
     ("a small task", |pool| pool.spawn(|| 1).detach()),
     ("a large task", |pool| {
         let captured = [1_u8; 1_000];
@@ -63,7 +62,7 @@ const ASKS: &[Way] = &[
     ("a value of a worker", |_| assert!(WorkerLocal::new(|| 1).with(|value| *value == 1))),
 ];
 
-/// What has all that it needs already.
+/// Calls that need no further memory.
 const NEEDS_NONE: &[Way] = &[
     ("nothing", |_| ()),
     ("two halves", |pool| assert_eq!(pool.join(|| 1, || 2), (1, 2))),
@@ -76,7 +75,7 @@ const NEEDS_NONE: &[Way] = &[
 fn a_spawn_without_memory_aborts_and_says_so() {
     if child::is_child() {
         let pool = WorkerPool::with_workers(1).unwrap();
-        // What a thread keeps from its first call on is there.
+        // Allocates what a thread keeps from its first call on.
         NEEDS_NONE.iter().for_each(|(_, call)| call(&pool));
         let what = env::var(WHAT).unwrap();
         let (_, call) = ASKS.iter().chain(NEEDS_NONE).find(|(name, _)| *name == what).unwrap();

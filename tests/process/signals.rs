@@ -1,5 +1,5 @@
-//! Signals that hit workers: their sleep goes on, their tasks go on, and who asked to end the
-//! process does.
+//! Signals that hit workers: their sleep and their tasks continue, and a process that is asked to
+//! end does.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
@@ -19,21 +19,21 @@ extern "C" fn count(_signal: libc::c_int) {
     HANDLED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Has the signal counted, and interrupt system calls.
+/// Counts the signal, and lets it interrupt system calls.
 fn handle(signal: libc::c_int) {
-    // SAFETY: zeros are a valid description of a handler.
+    // SAFETY: all zeros is a valid `sigaction`.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = count as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // No SA_RESTART: every blocking call of the workers comes back with EINTR.
+    // No `SA_RESTART`: every blocking call of the workers returns with `EINTR`.
     action.sa_flags = 0;
-    // SAFETY: the handler only adds to an atomic, which is allowed in a handler.
+    // SAFETY: the handler only adds to an atomic, which is allowed in a signal handler.
     let failed = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     assert_eq!(failed, 0);
 }
 
 fn terminate_this_process() {
     let own = libc::pid_t::try_from(std::process::id()).unwrap();
-    // SAFETY: no preconditions.
+    // SAFETY: `kill` has no preconditions.
     let failed = unsafe { libc::kill(own, libc::SIGTERM) };
     assert_eq!(failed, 0);
 }
@@ -46,7 +46,7 @@ fn worker_threads(pool: &WorkerPool) -> Vec<libc::pthread_t> {
             let all = Arc::clone(&all);
             pool.spawn(move || {
                 all.wait();
-                // SAFETY: no preconditions.
+                // SAFETY: `pthread_self` has no preconditions.
                 unsafe { libc::pthread_self() }
             })
         })
@@ -65,13 +65,14 @@ fn a_storm_of_signals_changes_nothing() {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     for &thread in &threads {
-                        // SAFETY: the pool lives, so its threads do.
+                        // SAFETY: the pool is alive, so its threads are too.
                         unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
                     }
                     thread::yield_now();
                 }
             });
-            // Until ten thousand have hit: one at a time so that workers sleep between, and bursts.
+            // Until ten thousand signals have hit: single tasks, so that workers sleep in between,
+            // and bursts.
             let mut rounds = 0_u64;
             while rounds < 2_000 || HANDLED.load(Ordering::Relaxed) < 10_000 {
                 assert_eq!(pool.spawn(move || rounds).join().unwrap(), rounds);
@@ -102,7 +103,7 @@ fn a_signal_without_a_task_does_not_start_one() {
         }
         let before = parks();
         for handled in 1..=200 {
-            // SAFETY: the pool lives, so its threads do.
+            // SAFETY: the pool is alive, so its threads are too.
             unsafe { libc::pthread_kill(threads[0], libc::SIGUSR1) };
             while HANDLED.load(Ordering::Relaxed) < handled {
                 thread::yield_now();
@@ -162,15 +163,15 @@ fn a_signal_handler_thread_can_shut_the_pool_down() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// What `Ctrl-Z` and `fg` do: all threads stop where they stand, in a sleep, a spin or a lock, and
-/// go on.
+/// What `Ctrl-Z` and `fg` do: all threads stop where they are, in a sleep, a spin or a lock, and
+/// then continue.
 #[test]
 fn a_process_that_is_stopped_and_continued_goes_on() {
     if child::is_child() {
         let own = std::process::id();
         let pool = WorkerPool::builder().workers(2).queue_capacity(8).build().unwrap();
-        // It has no threads but this shell's, which stops us 40 times, each time until we are
-        // stopped for sure.
+        // No helper thread, only a shell. It stops this process 40 times, and each time waits until
+        // the process has really stopped.
         let script = "n=0; while [ $n -lt 40 ]; do kill -STOP $0 || exit 1; \
             until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0; n=$((n+1)); done";
         let mut stops =
@@ -194,8 +195,8 @@ fn a_process_that_is_stopped_and_continued_goes_on() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A limit that passes while the process stands still has passed when it goes on, and what was
-/// queued is not lost.
+/// A deadline that passes while the process is stopped has passed when it continues, and a queued
+/// task is not lost.
 #[test]
 fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
     if child::is_child() {
@@ -208,7 +209,7 @@ fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
         let stops = Command::new("/bin/sh").args(["-c", script, &own.to_string()]).status();
         assert!(stops.unwrap().success());
         assert_eq!(token.wait(), CancelReason::DeadlinePassed);
-        // It was run before, or is cancelled: not both, and not neither.
+        // The task ran before, or it is cancelled: never both, and never neither.
         let _settled = queued.join();
         assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
         return;
@@ -216,8 +217,7 @@ fn a_limit_that_passes_while_the_process_is_stopped_has_passed() {
     child::run_again(|_| {}).expect_success();
 }
 
-/// A shutdown that a signal asks for, in a program that does nothing else about signals than to
-/// note them.
+/// A shutdown requested by a signal, in a program that only takes note of signals.
 #[test]
 fn sigterm_in_the_middle_of_work_ends_it_in_good_order() {
     if child::is_child() {

@@ -1,5 +1,5 @@
-//! Random programs of several kinds, shared by the tests in `it` and by the soak. A program is a
-//! number, and the same number is the same program; what the machine makes of it may differ.
+//! Random programs of several kinds, shared by the tests in `it` and by the soak. A program is
+//! given by a number, and the same number gives the same program; its execution may differ.
 
 pub(crate) mod model;
 pub(crate) mod stress;
@@ -11,19 +11,19 @@ use std::fmt::Debug;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-/// What is asked for in the environment.
+/// A setting from the environment.
 pub(crate) fn setting<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error:?}")))
 }
 
-/// Another one each time.
+/// A different seed each time.
 pub(crate) fn random_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.map_or(0, |now| now.as_nanos() as u64)
 }
 
-/// Says which program it was when it fails or hangs.
+/// Reports the program's number when it fails or hangs.
 pub(crate) struct Blame(pub(crate) u64);
 
 impl Drop for Blame {

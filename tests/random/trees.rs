@@ -1,4 +1,4 @@
-//! Random trees of everything at once, each checked against what one thread makes of it.
+//! Random trees that mix everything, each checked against the result of a single thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,13 +11,13 @@ use fastrand::Rng;
 use super::Blame;
 use crate::support::{self, Drops, PATIENCE, within};
 
-/// What a tree comes to where a part of it panicked and was caught.
+/// The result of a tree in which a panic was caught.
 const CAUGHT: u64 = 1_000_003;
 
 /// Thrown by leaves.
 struct Thrown;
 
-/// Where a tree is worked out: by the pools, or by the calling thread alone.
+/// Where a tree is computed: by the pools, or by the calling thread alone.
 struct Place {
     pools: Option<[WorkerPool; 2]>,
     locks: [Mutex<u64>; 3],
@@ -25,12 +25,13 @@ struct Place {
     drops: Drops,
 }
 
-/// What may stand in a part of a tree.
+/// What may occur in a part of a tree.
 #[derive(Clone, Copy)]
 struct Rules {
     size: u32,
     may_lock: bool,
-    /// Whether it may wait for a worker: not under a lock that all workers may want.
+    /// Whether it may wait for a worker. This is not allowed under a lock that all workers may
+    /// want.
     may_wait: bool,
     may_throw: bool,
 }
@@ -47,7 +48,7 @@ impl Place {
     }
 }
 
-/// The tree of this seed. What it comes to depends on the seed and the rules alone.
+/// The tree of this seed. Its result depends only on the seed and the rules.
 fn tree(place: &Arc<Place>, seed: u64, rules: Rules) -> u64 {
     let mut random = Rng::with_seed(seed);
     place.made.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +108,7 @@ fn join(place: &Arc<Place>, pool: Option<&WorkerPool>, seeds: [u64; 2], rules: [
     a.wrapping_sub(b)
 }
 
-/// If closures panic, all have ended before the scope does.
+/// If closures panic, all of them have ended before the scope does.
 fn scope(
     place: &Arc<Place>,
     pool: Option<&WorkerPool>,
@@ -178,7 +179,7 @@ fn sum(values: impl Iterator<Item = u64>) -> u64 {
     values.fold(0, u64::wrapping_add)
 }
 
-/// What the whole tree comes to; none if it panics.
+/// The result of the whole tree; `None` if it panics.
 fn root(place: &Arc<Place>, seed: u64, size: u32) -> Option<u64> {
     let rules = Rules { size, may_lock: true, may_wait: true, may_throw: seed % 4 == 0 };
     let result = catch_unwind(AssertUnwindSafe(|| tree(place, seed, rules)));
@@ -215,7 +216,7 @@ pub(crate) fn run(seed: u64) {
                 });
             }
         });
-        // Nobody uses the tokens any more but tasks that have ended and are being freed.
+        // Only tasks that have ended and are being freed still use the tokens.
         support::until(|| Arc::strong_count(&place) == 1);
         assert_eq!(place.drops.count(), place.made.load(Ordering::SeqCst), "dropped once each");
         let tasks = place.pools.iter().flatten().map(|pool| pool.metrics().spawned).sum();

@@ -1,16 +1,16 @@
-//! The book of one storm: what each task did and how it ended, so that at the end all of it can be
-//! compared.
+//! The book of one storm: what each task did and how it ended, so that everything can be compared
+//! at the end.
 
 use std::sync::atomic::{AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use corepool::{Metrics, TaskError, WorkerPool};
 
-/// How a handle said that its task ended.
+/// How a task ended, according to its handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum End {
-    /// Nobody has asked: its handle was let go.
+    /// Not known, because the handle was dropped.
     Unknown,
     Ran,
     NeverRan,
@@ -32,16 +32,16 @@ pub(super) struct Book {
     alive: AtomicIsize,
     /// Calls of `install`, which are tasks too unless the pool is closed.
     pub(super) installed: AtomicU64,
-    /// Continuations, of which one may end as what stands before it did whether it ran or not.
+    /// Continuations. One of them may pass on the end of the task before it, whether it ran or not.
     pub(super) continued: AtomicU64,
     /// Closures of fork-join calls.
     pub(super) closures: AtomicU64,
-    /// Weak, so that no task keeps the pool that runs it. Set once, at the beginning.
+    /// Weak, so that no task keeps the pool that runs it alive. Set once, at the start.
     pool: OnceLock<Weak<WorkerPool>>,
 }
 
 impl Book {
-    /// For at most so many tasks.
+    /// A book for at most this many tasks.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             entries: (0..most).map(|_| Entry::default()).collect(),
@@ -63,7 +63,7 @@ impl Book {
         self.pool.get().and_then(Weak::upgrade)
     }
 
-    /// A number and a ticket for one task; none when the book is full.
+    /// A number and a ticket for one task; `None` when the book is full.
     pub(super) fn ticket(self: &Arc<Self>) -> Option<Ticket> {
         let take = |given: usize| (given < self.entries.len()).then_some(given + 1);
         let id = self.given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
@@ -71,12 +71,12 @@ impl Book {
         Some(Ticket { book: Arc::clone(self), id: id as u32 })
     }
 
-    /// As many as there are left of so many.
+    /// This many tickets, or as many as are left.
     pub(super) fn tickets(self: &Arc<Self>, count: usize) -> Vec<Ticket> {
         (0..count).map_while(|_| self.ticket()).collect()
     }
 
-    /// What became of a task, by its handle.
+    /// Records how a task ended, according to its handle.
     pub(super) fn saw(&self, id: u32, result: Result<Option<Ticket>, TaskError>) {
         let end = match result {
             Ok(ticket) => {
@@ -101,7 +101,7 @@ impl Book {
         self.taken_back.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Compares everything, when all has ended.
+    /// Compares everything after all tasks have ended.
     pub(super) fn expect_all_right(&self, metrics: &Metrics) {
         let given = self.given.load(Ordering::SeqCst);
         let mut runs = 0;
@@ -123,8 +123,8 @@ impl Book {
         let beyond = beyond.unwrap_or_else(|| panic!("{handed_in} were handed in:\n{metrics}"));
         assert!(beyond <= installed, "{beyond} tasks that nobody handed in:\n{metrics}");
         let ran = metrics.completed + metrics.panicked + metrics.lost;
-        // An `install` on a closed pool is refused, and runs on its caller's thread. What `finally`
-        // runs behind a task that was refused counts as refused.
+        // An `install` on a closed pool is refused, and runs on its caller's thread. A closure of
+        // `finally` that runs behind a refused task counts as refused.
         let continued = self.continued.load(Ordering::SeqCst);
         let possible = runs.saturating_sub(continued)..=runs + beyond + continued;
         assert!(
@@ -137,7 +137,7 @@ impl Book {
     }
 }
 
-/// One task's, in its closure and perhaps in its result.
+/// The ticket of one task, in its closure and perhaps in its result.
 pub(super) struct Ticket {
     book: Arc<Book>,
     id: u32,
@@ -152,7 +152,7 @@ impl Ticket {
         &self.book
     }
 
-    /// Its task runs now.
+    /// Records that its task runs now.
     pub(super) fn run(&self) {
         self.book.entries[self.id as usize].runs.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Fork-join on borrowed data: joins, scopes and loops, each checked against what one thread makes
-//! of it.
+//! Fork-join on borrowed data: joins, scopes and loops, each checked against the result of one
+//! thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ fn count(storm: &Storm, closures: u64) {
     storm.book.closures.fetch_add(closures, Ordering::Relaxed);
 }
 
-/// The number of leaves is what comes out, and each inner node is one call.
+/// The result is the number of leaves, and each inner node is one call.
 fn fibonacci(n: u32) -> u64 {
     if n < 2 {
         return 1;

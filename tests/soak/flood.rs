@@ -1,5 +1,5 @@
-//! Single tasks in great numbers: spawned in every way, with everything a task may do, and disposed
-//! of in every way.
+//! Single tasks in great numbers: spawned and disposed of in every way, and doing everything that a
+//! task may do.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -18,7 +18,7 @@ use fastrand::Rng;
 use super::book::{Book, Ticket};
 use super::storm::{Storm, Value, some};
 
-/// What tasks panic with.
+/// The panic message of tasks.
 pub(super) const PANIC: &str = "a task of the storm panics";
 
 /// What a task does.
@@ -30,14 +30,14 @@ pub(super) enum Deed {
     Yield,
     Spin(u8),
     Block,
-    /// Spawns some of its like and joins them.
+    /// Spawns some tasks and joins them.
     Nest(u8),
     EndWorker,
     UntilCancelled,
 }
 
 impl Deed {
-    /// Mostly the shortest, so that there can be many.
+    /// Mostly the shortest deed, so that there can be many.
     pub(super) fn any(random: &mut Rng, storm: &Storm) -> Self {
         match random.u8(..) {
             0..120 => Self::Give,
@@ -71,7 +71,8 @@ impl Deed {
     }
 }
 
-/// On the pool that the book is of: a task may be run by a thread that is none of its workers.
+/// Uses the pool that the book belongs to, because a task may run on a thread that is not one of
+/// its workers.
 fn nest(book: &Arc<Book>, children: u8) {
     let Some(pool) = book.pool() else { return };
     let children: Vec<_> = book
@@ -94,7 +95,7 @@ pub(super) fn spawn(storm: &Storm, random: &mut Rng) -> Option<Open> {
     Some((id, storm.pool.spawn_with(move |cx| deed.run(ticket, Some(cx)))))
 }
 
-/// A spawn in one of the other ways. None if nothing came of it.
+/// A spawn in one of the other ways. `None` if no task came of it.
 fn spawn_somehow(storm: &Storm, random: &mut Rng) -> Option<Open> {
     let ticket = storm.book.ticket()?;
     let (deed, id) = (Deed::any(random, storm), ticket.id());
@@ -119,7 +120,7 @@ fn spawn_somehow(storm: &Storm, random: &mut Rng) -> Option<Open> {
     Some((id, handle))
 }
 
-/// A task with some of all that can be asked for.
+/// A task with some of the builder's options.
 fn described<'pool>(
     storm: &Storm,
     pool: &'pool WorkerPool,
@@ -146,7 +147,7 @@ fn micros(random: &mut Rng) -> Duration {
     Duration::from_nanos(random.u64(..200_000))
 }
 
-/// All at once, then all results.
+/// Spawns all tasks at once, then takes all results.
 pub(super) fn burst(storm: &Storm, random: &mut Rng) {
     let mut open: Vec<_> = (0..some(random)).filter_map(|_| spawn(storm, random)).collect();
     if random.bool() {
@@ -157,7 +158,7 @@ pub(super) fn burst(storm: &Storm, random: &mut Rng) {
     }
 }
 
-/// Some are always open.
+/// Keeps some tasks open at all times.
 pub(super) fn window(storm: &Storm, random: &mut Rng) {
     let width = random.usize(1..200);
     let mut open = Vec::with_capacity(width);
@@ -195,7 +196,7 @@ pub(super) fn inside(storm: &Storm, random: &mut Rng) {
     storm.book.saw(id, parent.join());
 }
 
-/// Long lines of what comes after a task.
+/// Long chains of continuations.
 pub(super) fn chains(storm: &Storm, random: &mut Rng) {
     for _ in 0..random.usize(..20) {
         let Some((_id, mut last)) = spawn(storm, random) else { return };
@@ -210,12 +211,12 @@ pub(super) fn chains(storm: &Storm, random: &mut Rng) {
         if random.u8(..4) == 0 {
             let _asked = last.cancel();
         }
-        // What the last one says may be what an earlier one did, so no number goes with it.
+        // The last result may come from an earlier task, so no number is checked.
         drop(last.join());
     }
 }
 
-/// Uses a handle up in a random way, or gives it back.
+/// Uses up a handle in a random way, or returns it.
 pub(super) fn dispose(
     storm: &Storm,
     id: u32,

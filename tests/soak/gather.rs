@@ -18,7 +18,7 @@ pub(super) fn batch(storm: &Storm, random: &mut Rng) {
 }
 
 pub(super) fn broadcast(storm: &Storm, random: &mut Rng) {
-    // One number a worker, none of which belongs to a certain one.
+    // One number per worker. No number belongs to a particular worker.
     let tickets = storm.book.tickets(storm.workers);
     if tickets.len() < storm.workers {
         tickets.iter().for_each(|_| storm.book.take_back());
@@ -32,7 +32,7 @@ pub(super) fn broadcast(storm: &Storm, random: &mut Rng) {
     take_some(set, 0..=u32::MAX, random);
 }
 
-/// Takes results in random ways, and lets the rest go.
+/// Takes results in random ways, and drops the rest.
 fn take_some(mut set: TaskSet<Value>, ids: std::ops::RangeInclusive<u32>, random: &mut Rng) {
     if random.u8(..4) == 0 {
         set = set.cancel_on_drop();

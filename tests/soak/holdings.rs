@@ -6,22 +6,22 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The system's allocator, with a count of what has not been given back.
+/// The system's allocator, with a count of the bytes that have not been freed.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on as it is; counting touches nothing of it.
+// SAFETY: every call is passed on unchanged; the counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `layout` is valid for `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `place` came from this allocator with `layout`.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -29,21 +29,22 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The thread for deadlines, which stays for two seconds after the last one.
+/// The timer's thread, which stays for two seconds after the last deadline.
 pub(crate) const TIMER: &str = "corepool-timer";
-/// Those that do for it what may take its time; they stay for a while, as it does.
+/// The threads that run the timer's errands (work that may take long); like the timer, they stay
+/// for a while.
 const ERRANDS: &str = "corepool-errand";
 
-/// A look at all of it, between two programs.
+/// A snapshot of everything, between two programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holdings {
-    /// Since the first look.
+    /// Time since the first snapshot.
     pub(crate) time: Duration,
-    /// On the heap, in bytes.
+    /// Bytes on the heap.
     pub(crate) live: usize,
-    /// As the kernel sees it, in KiB.
+    /// Memory as the kernel sees it, in KiB.
     pub(crate) resident: usize,
-    /// Without the one for deadlines.
+    /// Threads, except those of the timer and its errands.
     pub(crate) threads: usize,
     pub(crate) descriptors: usize,
 }
@@ -63,7 +64,7 @@ impl Holdings {
     }
 }
 
-/// What the threads of this process are called.
+/// The names of this process's threads.
 pub(crate) fn thread_names() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
@@ -76,8 +77,8 @@ fn resident() -> usize {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-/// How much a quantity grows in an hour, by the line that fits the looks best. None for less than
-/// two looks.
+/// How much a quantity grows per hour, by the line that fits the snapshots best. `None` for fewer
+/// than two snapshots.
 pub(crate) fn slope(looks: &[Holdings], quantity: impl Fn(&Holdings) -> f64) -> Option<f64> {
     let count = looks.len() as f64;
     let hours = |look: &Holdings| look.time.as_secs_f64() / 3_600.0;

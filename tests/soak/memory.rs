@@ -1,5 +1,5 @@
-//! Shared memory under load: cells that threads, tasks and futures wait on, counters, and each
-//! worker's own.
+//! Shared memory under load: cells that threads, tasks and futures wait on, counters, and
+//! worker-local values.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use fastrand::Rng;
 use super::storm::{Storm, some};
 use crate::support::until;
 
-/// Tasks count up a cell; this thread sleeps until they have, in one way or another.
+/// Tasks count up a cell; this thread sleeps until they are done, in one way or another.
 pub(super) fn relay(storm: &Storm, random: &mut Rng) {
     let cells = SharedArray::<AtomicU32>::new(random.usize(1..40));
     let cell = random.usize(..cells.len());
@@ -40,7 +40,7 @@ pub(super) fn relay(storm: &Storm, random: &mut Rng) {
         }
         if random.u8(..8) == 0 {
             let seen = cells[cell].load(Ordering::SeqCst);
-            // A future that is dropped in line passes its turn on.
+            // A future that is dropped while it waits passes its turn on.
             let waiting = pin!(shared::wait_async(&cells[cell], seen));
             let _turn = waiting.poll(&mut Context::from_waker(Waker::noop()));
         }
@@ -54,7 +54,7 @@ pub(super) fn relay(storm: &Storm, random: &mut Rng) {
     assert_eq!(cells[cell].load(Ordering::SeqCst), ran, "each task that ran counted once");
 }
 
-/// One worker's count. What it came to is added up when it is dropped, by whomever.
+/// One worker's count. It is added to the sum when it is dropped, on any thread.
 struct Own {
     count: u64,
     sum: Arc<AtomicU64>,
@@ -66,7 +66,7 @@ impl Drop for Own {
     }
 }
 
-/// Counts by a counter and by each worker for itself: both come to the same, though workers end
+/// Counts with a counter and with worker-local counts. Both results must agree although workers end
 /// meanwhile.
 pub(super) fn locals(storm: &Storm, random: &mut Rng) {
     let sum = Arc::new(AtomicU64::new(0));
@@ -83,7 +83,7 @@ pub(super) fn locals(storm: &Storm, random: &mut Rng) {
         drop(own.drain());
     }
     drop(own);
-    // A worker that ends just now may be about to drop its own.
+    // A worker that is just ending may be about to drop its count.
     until(|| Arc::strong_count(&sum) == 1);
     assert_eq!(sum.load(Ordering::SeqCst), width);
     storm.book.closures.fetch_add(width, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! One storm: a pool, some threads that hand in far more than it can do at once, and the book that
-//! all of it is compared with.
+//! everything is compared with.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ use super::{borrow, flood, gather, memory};
 use crate::random::setting;
 use crate::support::{self, until};
 
-/// What a task gives: its ticket, or nothing if it used that up.
+/// The value of a task: its ticket, or nothing if the task used that up.
 pub(super) type Value = Option<Ticket>;
 
-/// At most so many tasks a storm; fewer where each takes long.
+/// At most this many tasks per storm; fewer where each takes long.
 const MOST: usize = if cfg!(corepool_chaos) { 30_000 } else { 120_000 };
 
-/// How many times as long as usual a storm is, `COREPOOL_SOAK_SCALE`: threads cost much under
-/// AddressSanitizer, and tasks little.
+/// How many times as long as usual a storm is, from `COREPOOL_SOAK_SCALE`. Under AddressSanitizer
+/// threads are expensive and tasks are cheap.
 fn scale() -> usize {
     setting("COREPOOL_SOAK_SCALE").unwrap_or(1)
 }
@@ -32,10 +32,9 @@ pub(super) struct Storm {
     pub(super) workers: usize,
     /// Ends tasks that are tied to it; it is cancelled at some time or never.
     pub(super) request: CancelToken,
-    /// Handles that nobody looks at any more. They are as good as leaked for as long as the pool
-    /// lives.
+    /// Handles that are never looked at again. They are as good as leaked while the pool lives.
     pub(super) attic: Mutex<Vec<TaskHandle<Value>>>,
-    /// Workers that may still be ended: each costs the next some back-off.
+    /// Workers that may still be ended. Each costs its successor some back-off.
     ends_left: AtomicUsize,
 }
 
@@ -77,7 +76,7 @@ impl Storm {
         }
         self.pool.shutdown();
         drop(self.attic);
-        // A task that looked at its pool may be about to let go of it.
+        // A task that looked at its pool may be about to release it.
         until(|| Arc::strong_count(&self.pool) == 1);
         let pool = Arc::into_inner(self.pool).expect("nobody else holds the pool");
         let metrics = pool.metrics();
@@ -147,7 +146,7 @@ fn lane(storm: &Storm, mut random: Rng, closes: bool) {
     }
 }
 
-/// How many at once: mostly few, now and then thousands.
+/// How many at once: mostly few, sometimes thousands.
 pub(super) fn some(random: &mut Rng) -> usize {
     let width = random.usize(1..14);
     random.usize(..1 << width)

@@ -1,4 +1,4 @@
-//! What a task of a program does, and what it leaves behind for the model to count.
+//! What a task of a program does, and the traces that it leaves for the model to count.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Life {
         self.0.dropped.load(Ordering::SeqCst)
     }
 
-    /// Whether it saw at its end that it was to stop.
+    /// Whether the task saw at its end that it should stop.
     pub(crate) fn was_asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)
     }
@@ -44,7 +44,7 @@ impl Life {
     }
 }
 
-/// What a closure holds, and then its value. Counts its drop.
+/// Held first by a closure and then by its value. Counts its drop.
 #[derive(Debug)]
 pub(crate) struct Token(Life);
 
@@ -54,14 +54,14 @@ impl Drop for Token {
     }
 }
 
-/// What a task gives: which one made it, and the token.
+/// The value of a task: the task's number, and the token.
 #[derive(Debug)]
 pub(crate) struct Value {
     pub(crate) id: usize,
     pub(crate) token: Token,
 }
 
-/// A task's closure. One with a gate ends when that is opened.
+/// A task's closure. If it has a gate, it ends when the gate is opened.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) id: usize,
@@ -86,7 +86,7 @@ impl Body {
     }
 }
 
-/// What a task that panics says.
+/// The message of a task that panics.
 pub(crate) fn panic_text(id: usize) -> String {
     format!("task {id} of the program panics")
 }

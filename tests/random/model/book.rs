@@ -1,14 +1,13 @@
-//! The model: what each task of a program may come to, written down step by step, without a thread
-//! or a queue.
+//! The model: how each task of a program may end, recorded step by step without threads or queues.
 //!
 //! While all workers are held back everything is certain, and the book says exactly where each task
-//! is. While they are not, it says what is possible. In the end each task must have come to one of
-//! its possible ends.
+//! is. At other times it says what is possible. In the end each task must have ended in one of its
+//! possible ways.
 
 use super::body::{Life, panic_text};
 use super::ends::{End, Ends, How};
 
-/// What a task is behind.
+/// The kind of a task, and the task that it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Root,
@@ -20,18 +19,19 @@ pub(crate) enum Kind {
 /// Where a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
-    /// In a queue, and sure to stay there. The number is its turn.
+    /// In a queue, and certain to stay there. The number is its turn.
     Queued(usize),
-    /// Behind a gate that is closed.
+    /// Behind a closed gate.
     Running,
-    /// Behind a task that is not settled.
+    /// Behind a task that has not settled.
     Linked,
     Settled,
     /// Any of these.
     Loose,
 }
 
-/// How a task's own fate may turn out; what stands before it counts only if its turn comes.
+/// What may happen to a task itself. The result of the task before it matters only if its own turn
+/// comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Fates {
     pub(crate) comes: bool,
@@ -66,9 +66,9 @@ pub(crate) struct Entry {
     pub(crate) has_place: bool,
     pub(crate) cancels_on_drop: bool,
     pub(crate) token: Option<usize>,
-    /// Others hold what it holds, so that this is not free when it settles.
+    /// Whether other tasks share what it holds, so that this is not freed when it settles.
     pub(crate) shares: bool,
-    /// It was asked to stop while it was sure to run.
+    /// Whether it was asked to stop while it was certain to run.
     pub(crate) was_asked: bool,
     pub(crate) life: Life,
     seen: Option<How>,
@@ -97,7 +97,7 @@ impl Book {
         &mut self.entries[id]
     }
 
-    /// Writes a new task down. Where it is, is said afterwards.
+    /// Records a new task. Its place is set afterwards.
     pub(crate) fn add(&mut self, kind: Kind, panics: bool) -> usize {
         self.entries.push(Entry {
             kind,
@@ -115,7 +115,7 @@ impl Book {
         self.entries.len() - 1
     }
 
-    /// The last one was never handed in.
+    /// Removes the last task, which was never handed in.
     pub(crate) fn forget_last(&mut self) {
         let entry = self.entries.pop();
         assert!(entry.is_some_and(|entry| entry.life.dropped() == 1));
@@ -142,7 +142,7 @@ impl Book {
         self.entries.iter().filter(|entry| holds(entry)).count()
     }
 
-    /// The one that has waited longest.
+    /// The task that has waited longest.
     pub(crate) fn oldest(&self) -> Option<usize> {
         let queued = self.ids().filter_map(|id| match self.entries[id].at {
             At::Queued(turn) => Some((turn, id)),
@@ -151,7 +151,8 @@ impl Book {
         queued.min().map(|(_, id)| id)
     }
 
-    /// A task came to a certain end without a run; what it held is free by now.
+    /// Records that a task ended in a certain way without running; what it held must be free by
+    /// now.
     pub(crate) fn settle(&mut self, id: usize, how: How) {
         let entry = &mut self.entries[id];
         entry.fates = Fates::only(how);
@@ -164,7 +165,7 @@ impl Book {
         self.turns_come(id);
     }
 
-    /// What stands behind a task that has settled, while all workers are held back.
+    /// Moves the task behind a settled task, while all workers are held back.
     fn turns_come(&mut self, before: usize) {
         let behind = self
             .ids()
@@ -188,7 +189,7 @@ impl Book {
         }
     }
 
-    /// Writes a continuation down that was made while all workers are held back.
+    /// Records a continuation that was made while all workers are held back.
     pub(crate) fn link_held(&mut self, id: usize, before: usize) {
         match self.entries[before].at {
             At::Settled => self.turn_comes(id, before),
@@ -197,7 +198,7 @@ impl Book {
         }
     }
 
-    /// The one before it.
+    /// The task before this one.
     pub(crate) fn before(&self, id: usize) -> Option<usize> {
         match self.entries[id].kind {
             Kind::Root => None,
@@ -205,10 +206,10 @@ impl Book {
         }
     }
 
-    /// What `cancel` has to say; `None` if both are possible.
+    /// What `cancel` must return; `None` if both are possible.
     pub(crate) fn answer_to_cancel(&self, id: usize) -> Option<bool> {
         if let Kind::Finally(before) = self.entries[id].kind {
-            // It runs anyway, and the cancel goes to what stands before it.
+            // The task runs anyway, and the cancel is passed on to the task before it.
             return match self.entries[id].at {
                 At::Linked => self.answer_to_cancel(before),
                 At::Loose => None,
@@ -222,12 +223,13 @@ impl Book {
         }
     }
 
-    /// A task was cancelled. `kept` says that this kept it from running; `None` that nobody knows.
+    /// Records that a task was cancelled. `kept` says whether this kept it from running; `None` if
+    /// that is unknown.
     pub(crate) fn cancel(&mut self, id: usize, kept: Option<bool>) {
         if let Kind::Finally(before) = self.entries[id].kind {
             return match self.entries[id].at {
                 At::Linked => self.cancel(before, kept),
-                // What it passes on may have been cancelled, now or before.
+                // The task that the cancel is passed on to may have been cancelled now or before.
                 At::Loose => self.cancel(before, kept.filter(|kept| *kept)),
                 At::Queued(_) | At::Running | At::Settled => {}
             };
@@ -241,7 +243,7 @@ impl Book {
                 self.settle(id, How::Cancelled);
             }
             (At::Linked, _) => {
-                // It takes along what stands before it, and is told of that no more.
+                // It also cancels the task before it, whose answer is not reported.
                 self.settle(id, How::Cancelled);
                 before.into_iter().for_each(|before| self.cancel(before, None));
             }
@@ -256,14 +258,14 @@ impl Book {
         }
     }
 
-    /// A handle was dropped, with what was asked for that case.
+    /// Records that a handle was dropped, and cancels the task if that was requested.
     pub(crate) fn drop_handle(&mut self, id: usize) {
         if self.entries[id].cancels_on_drop {
             self.cancel(id, None);
         }
     }
 
-    /// All workers go on: from here nothing is certain that was not settled.
+    /// Lets all workers go on: from now on, everything that has not settled is uncertain.
     pub(crate) fn release(&mut self) {
         for entry in &mut self.entries {
             if entry.at != At::Settled {
@@ -272,18 +274,18 @@ impl Book {
         }
     }
 
-    /// Every task has settled.
+    /// Records that every task has settled.
     pub(crate) fn rest(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.at = At::Settled);
     }
 
-    /// Widens what is possible for those of which nothing is certain.
+    /// Adds possible fates to tasks whose state is uncertain.
     pub(crate) fn widen(&mut self, fits: impl Fn(&Entry) -> bool, change: impl Fn(&mut Fates)) {
         let loose = self.entries.iter_mut().filter(|entry| entry.at == At::Loose && fits(entry));
         loose.for_each(|entry| change(&mut entry.fates));
     }
 
-    /// How it may end, by all that is known.
+    /// The ways in which the task may end, given all that is known.
     pub(crate) fn ends(&self, id: usize) -> Ends {
         let entry = &self.entries[id];
         let mut ends = Ends::default();
@@ -313,7 +315,7 @@ impl Book {
         })
     }
 
-    /// A handle gave this result. `from` says which task's value or panic it was.
+    /// Records the result of a handle. `from` says which task's value or panic it was.
     pub(crate) fn saw(&mut self, id: usize, how: How, from: Option<&str>) {
         let entry = &mut self.entries[id];
         assert!(entry.seen.is_none(), "task {id} gave two results");
@@ -326,7 +328,8 @@ impl Book {
         }
     }
 
-    /// Whether a value or a panic that comes out of this task is of that one, which says who it is.
+    /// Whether a value or a panic that comes out of this task may come from the task named by
+    /// `from`.
     pub(crate) fn is_from(&self, id: usize, how: How, from: &str) -> bool {
         let mut at = id;
         while let Some(before) = self.before(at) {
@@ -346,7 +349,7 @@ impl Book {
         }
     }
 
-    /// The program is over, and everything that it made was dropped.
+    /// Checks the book after the program is over and everything that it made was dropped.
     pub(crate) fn expect_ended(&self) {
         for id in self.ids() {
             let (entry, ends) = (&self.entries[id], self.ends(id));
@@ -359,7 +362,7 @@ impl Book {
         }
     }
 
-    /// How many tasks of each kind there are, at least and at most.
+    /// The least and the greatest possible number of tasks that ended this way.
     pub(crate) fn bounds(&self, how: How) -> std::ops::RangeInclusive<u64> {
         let all = || self.ids().map(|id| self.ends(id));
         let least = all().filter(|ends| ends.only_how() == Some(how)).count();
@@ -368,7 +371,7 @@ impl Book {
     }
 }
 
-/// What a continuation comes to when its turn comes.
+/// How a continuation ends when its turn comes.
 fn step(kind: Kind, before: How, own: End) -> End {
     let passed_on = End { how: before, ran: false };
     match (kind, before) {
@@ -380,7 +383,7 @@ fn step(kind: Kind, before: How, own: End) -> End {
     }
 }
 
-/// What a value says of who made it.
+/// The text by which a value names the task that made it.
 pub(crate) fn value_text(id: usize) -> String {
     format!("value of task {id}")
 }

@@ -27,14 +27,14 @@ impl How {
     }
 }
 
-/// What came of one task: its result, and whether its own closure ran.
+/// How one task ended: its result, and whether its own closure ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) how: How,
     pub(crate) ran: bool,
 }
 
-/// Ends that are possible.
+/// A set of possible ends.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Ends(u16);
 
@@ -55,7 +55,7 @@ impl Ends {
         self.0 == 0
     }
 
-    /// Those that fit.
+    /// The ends that satisfy `fits`.
     pub(crate) fn filter(self, fits: impl Fn(End) -> bool) -> Self {
         let mut ends = Self::default();
         self.iter().filter(|end| fits(*end)).for_each(|end| ends.add(end));

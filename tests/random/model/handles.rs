@@ -1,4 +1,4 @@
-//! What is done with single handles: look, wait, cancel, let go, hang something behind.
+//! What is done with single handles: observe, wait, cancel, drop, add continuations.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::program::Program;
 /// What came out of a handle.
 pub(crate) type Given = Result<Value, TaskError>;
 
-/// How it ended, and whose value or panic it is.
+/// How the task ended, and the text that says whose value or panic it is.
 pub(crate) fn read(given: Given) -> (How, Option<String>) {
     match given {
         Ok(value) => {
@@ -78,7 +78,7 @@ impl Program {
         if let Some(expected) = expected {
             assert_eq!(kept, expected, "task {id} was {:?}", self.book.of(id).at);
         }
-        // What runs anyway has yet to run behind what was cancelled.
+        // A task that runs anyway has yet to run behind the task that was cancelled.
         let runs_anyway = matches!(self.book.of(id).kind, Kind::Finally(_));
         assert!(!kept || runs_anyway || task.is_finished());
         self.book.cancel(id, Some(kept));
@@ -107,7 +107,7 @@ impl Program {
         self.note_settled_outside();
     }
 
-    /// Puts one, or a short chain, behind a handle.
+    /// Adds one continuation, or a short chain, to a handle.
     pub(crate) fn link(&mut self) {
         let Some((mut before, mut task)) = self.take_handle() else { return };
         for _ in 0..self.random.usize(1..4) {
@@ -137,7 +137,7 @@ impl Program {
         if self.is_held() {
             self.book.link_held(id, before);
         } else if self.is_closed {
-            // Its turn may come when nobody is left.
+            // Its turn may come when no worker is left.
             self.book.of_mut(id).fates = Fates { rejected: true, ..Fates::COMES };
         }
     }

@@ -1,4 +1,4 @@
-//! Random programs against a plain model: every handle settles once, with a result that the model
+//! Random programs against a simple model: every handle settles once, with a result that the model
 //! allows.
 
 pub(crate) mod body;

@@ -1,5 +1,4 @@
-//! One random program: a pool, one thread that uses it, and the book in which all of it is written
-//! down.
+//! One random program: a pool, one thread that uses it, and the book that records everything.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::promises::Bundle;
 use super::sets::Set;
 use crate::support::{self, Gate, until};
 
-/// What the pool is like.
+/// The configuration of the pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) workers: usize,
@@ -23,7 +22,7 @@ pub(crate) struct Shape {
     pub(crate) has_batches: bool,
 }
 
-/// A closed gate that is opened when it is let go, also by a test that fails.
+/// A closed gate that opens on drop, also when a test fails.
 #[derive(Debug)]
 pub(crate) struct Closed(Gate);
 
@@ -35,7 +34,7 @@ impl Drop for Closed {
 
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// It holds all workers back. Stands before the pool, whose end waits for them.
+    /// Holds all workers back. Declared before the pool, whose drop waits for the workers.
     pub(crate) gate: Option<Closed>,
     pub(crate) pool: WorkerPool,
     pub(crate) shape: Shape,
@@ -117,7 +116,7 @@ impl Program {
         self.gate.is_some()
     }
 
-    /// Makes sure that all workers are busy, each with a task that ends when the gate is opened.
+    /// Keeps all workers busy, each with a task that ends when the gate is opened.
     fn hold(&mut self) {
         if self.is_held() || self.is_closed {
             return;
@@ -180,8 +179,8 @@ impl Program {
         (!self.tokens.is_empty()).then(|| self.random.usize(..self.tokens.len()))
     }
 
-    /// This thread may have settled something of which nothing is certain. On a closed pool the
-    /// workers may be gone, so that nobody runs what stands behind it.
+    /// Records that this thread may have settled a task whose state is uncertain. On a closed pool
+    /// the workers may be gone, so that continuations may not run.
     pub(crate) fn note_settled_outside(&mut self) {
         if self.is_closed && !self.is_held() {
             self.book.widen(|entry| entry.kind != Kind::Root, |fates| fates.rejected = true);
@@ -193,12 +192,12 @@ impl Program {
         (count > 0).then(|| self.open.swap_remove(self.random.usize(..count)))
     }
 
-    /// Whether a wait for it has an end.
+    /// Whether a wait for this task ends.
     pub(crate) fn will_settle(&self, id: usize) -> bool {
         !self.is_held() || self.book.of(id).at == At::Settled
     }
 
-    /// While everything is certain the pool must say how many tasks wait.
+    /// While everything is certain, the pool must report the right number of waiting tasks.
     fn expect_depth(&self) {
         if self.is_held() && !self.book.any(|entry| entry.at == At::Loose) {
             let depth = self.pool.metrics().queue_depth;
@@ -232,13 +231,13 @@ impl Program {
         self.book.expect_ended();
     }
 
-    /// Ends the pool by a deadline that has passed, while all workers are held back.
+    /// Ends the pool with a deadline that has passed, while all workers are held back.
     fn give_up(&mut self) {
         let report = self.pool.shutdown_timeout(Duration::ZERO);
         self.is_closed = true;
         let is_certain = |entry: &Entry| entry.kind == Kind::Root && entry.at != At::Loose;
         if self.book.any(|entry| entry.at != At::Settled && !is_certain(entry)) {
-            // Which comes first is not said: the end of a task, or that of the link behind it.
+            // The order is not specified: a task may end before or after its continuation.
             self.release();
             self.book.widen(
                 |entry| entry.life.ran() == 0,
@@ -253,7 +252,7 @@ impl Program {
         }
     }
 
-    /// After a shutdown every handle has its result.
+    /// Takes all results; after a shutdown every handle has one.
     fn take_all(&mut self) {
         while let Some((id, task)) = self.take_handle() {
             let result = task.try_join().expect("after a shutdown every handle is settled");

@@ -1,4 +1,4 @@
-//! Several handles as one promise: what it may give, and when it must.
+//! Several handles as one promise: what it may return, and when it must.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ enum Kind {
     Race(Promise<Race<Value>>),
 }
 
-/// What came out.
+/// The output of a promise.
 enum Output {
-    /// Of each, in the order of the handles.
+    /// The results of all handles, in the order of the handles.
     Each(Vec<Given>),
-    /// Of one of them.
+    /// The result of one handle.
     One(Given),
-    /// Of one of them, and the others are cancelled.
+    /// The result of one handle; the other tasks are cancelled.
     Failure(Given),
 }
 
@@ -85,7 +85,7 @@ impl Kind {
 }
 
 impl Bundle {
-    /// Whether the output must be there, while all is certain. `None` where it is not.
+    /// Whether the output must be there, if everything is certain; otherwise `None`.
     fn is_decided(&self, book: &Book) -> Option<bool> {
         let is_value = |id: &usize| match book.ends(*id) {
             ends if ends.only_how() == Some(How::Value) => Some(true),
@@ -119,7 +119,7 @@ impl Bundle {
     }
 }
 
-/// Says whether the others are cancelled.
+/// Records the output. Returns whether the other tasks are cancelled.
 fn conclude(book: &mut Book, members: &[usize], output: Output) -> bool {
     match output {
         Output::Each(given) => {
@@ -210,7 +210,7 @@ impl Program {
         }
     }
 
-    /// The promise is gone, and with it the handles that it had left.
+    /// Records that the promise is gone, and with it the handles that it still had.
     fn note_end(&mut self, members: &[usize], cancels: bool) {
         for id in members {
             if cancels {

@@ -16,14 +16,14 @@ use super::program::Program;
 #[derive(Debug)]
 pub(crate) struct Set {
     pub(crate) set: TaskSet<Value>,
-    /// Those whose result has not come out, as far as is known.
+    /// The members whose result has not come out, as far as is known.
     pub(crate) members: Vec<usize>,
-    /// Results that came out and do not say whose they are: of some of the members.
+    /// Results that came out without naming their task. Each belongs to one of the members.
     pub(crate) unnamed: Vec<How>,
     pub(crate) cancels: bool,
 }
 
-/// A result of one of these: says of which, if it says so itself.
+/// Records a result of one of these members. Returns which member, if the result names it.
 pub(crate) fn name(book: &mut Book, members: &[usize], given: Given) -> Result<usize, How> {
     let (how, from) = read(given);
     let Some(from) = from else {
@@ -42,7 +42,7 @@ impl Set {
         self.members.len() - self.unnamed.len()
     }
 
-    /// How many results are there for sure, and how many are at most.
+    /// The number of results that are certainly ready, and the greatest possible number.
     fn bounds(&self, book: &Book) -> (usize, usize) {
         let count =
             |fits: fn(At) -> bool| self.members.iter().filter(|id| fits(book.of(**id).at)).count();
@@ -58,7 +58,7 @@ impl Set {
         }
     }
 
-    /// Takes all that is left of a pool that has ended.
+    /// Takes all remaining results after the pool has ended.
     pub(crate) fn drain(mut self, book: &mut Book) {
         assert_eq!(self.set.len(), self.left());
         while let Some(given) = self.set.next() {
@@ -160,7 +160,7 @@ impl Program {
 
     fn drop_and_cancel(&mut self, mut set: Set) {
         drop(std::mem::take(&mut set.set));
-        // Dropping the empty one that was left is no matter.
+        // Dropping the empty set that was left behind has no effect.
         self.cancel_members(&set);
     }
 

@@ -1,4 +1,4 @@
-//! The ways into the pool: what the model says of each.
+//! The ways to spawn into the pool, and what the model says of each.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use super::ends::How;
 use super::program::Program;
 use super::sets::Set;
 
-/// What `try_spawn` and `spawn_async` give back.
+/// What `try_spawn` and `spawn_async` return.
 type Tried<F> = Result<TaskHandle<Value>, SpawnError<F>>;
 
 impl Program {
@@ -36,8 +36,8 @@ impl Program {
         }
     }
 
-    /// Places that are free, while all workers are held back; none has one then. `None` without a
-    /// bound.
+    /// The number of free places while all workers are held back. The tasks that hold the workers
+    /// have no place. `None` without a bound.
     fn room(&self) -> Option<usize> {
         let places = self.shape.capacity? + self.shape.workers;
         Some(places - self.book.places_taken())
@@ -47,7 +47,7 @@ impl Program {
         self.is_held() && self.room() == Some(0)
     }
 
-    /// Whether so many spawns, one after another, block nobody and have a certain end.
+    /// Whether this many spawns in a row block no thread and have a certain result.
     fn may_spawn(&self, count: usize) -> bool {
         let has_room = self.room().is_none_or(|room| room >= count);
         if !self.is_held() || self.is_closed || has_room {
@@ -55,7 +55,7 @@ impl Program {
         }
         match self.shape.when_full {
             WhenFull::Block => false,
-            // What is displaced may release a link, whose place in the order is not said.
+            // A displaced task may release a link, whose place in the order is not specified.
             WhenFull::DropOldest => {
                 !self.book.any(|entry| entry.kind != Kind::Root && entry.at != At::Settled)
             }
@@ -63,7 +63,7 @@ impl Program {
         }
     }
 
-    /// Writes down what becomes of a task that was handed in. `placed`: it needs a place in a
+    /// Records what becomes of a task that was handed in. `placed`: whether it needs a place in a
     /// bounded pool.
     fn note_spawned(&mut self, id: usize, placed: bool) {
         let is_bounded = placed && self.shape.capacity.is_some();
@@ -84,7 +84,7 @@ impl Program {
         }
     }
 
-    /// Nothing is certain, and the pool may be full.
+    /// Records what may happen when nothing is certain and the pool may be full.
     fn note_policy(&mut self, id: usize, is_bounded: bool) {
         match self.shape.when_full {
             WhenFull::Reject if is_bounded => self.book.of_mut(id).fates.rejected = true,
@@ -116,8 +116,8 @@ impl Program {
         self.note_tried(id, tried);
     }
 
-    /// Polled once, or to the end where that comes. Elsewhere the future is dropped, and nothing
-    /// was handed in.
+    /// Polls the future once, or to the end where it is certain to end. A future that is still
+    /// pending is dropped, and then no task was handed in.
     fn spawn_async(&mut self) {
         let (id, body) = self.body();
         if !self.is_held() && self.random.bool() {
@@ -155,7 +155,7 @@ impl Program {
         }
     }
 
-    /// By the builder, with all that can be asked for.
+    /// Spawns with the builder and all of its options.
     fn spawn_described(&mut self) {
         let worker = (self.random.u8(..3) == 0).then(|| self.random.usize(..self.shape.workers));
         if worker.is_none() && !self.may_spawn(1) {
@@ -167,8 +167,8 @@ impl Program {
             Some(number) if self.tokens[number].is_cancelled() => Some(How::Cancelled),
             _ => is_late.then_some(How::Expired),
         };
-        // A task that is refused or displaces another although it never starts is not what is
-        // looked for here.
+        // A task that never starts can still be refused or displace another one. That is not tested
+        // here.
         if dead.is_some() && self.is_surely_full() {
             return;
         }
@@ -192,7 +192,7 @@ impl Program {
         }
     }
 
-    /// Its time was over, or its token had ended, before it was spawned.
+    /// Records a task whose time was over, or whose token had ended, before it was spawned.
     fn note_dead(&mut self, id: usize, how: How, placed: bool) {
         self.book.of_mut(id).fates = Fates::only(how);
         if !self.is_held() {

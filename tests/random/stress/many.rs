@@ -1,5 +1,5 @@
 //! What a random program does with many tasks at once: batches, broadcasts, sets, promises,
-//! windows, and what is hung behind one.
+//! windows, and continuations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::program::{Shared, Value, body, expect_possible};
 
-/// Many tasks by one call, and some of their results.
+/// Spawns many tasks by one call, and takes some of their results.
 pub(super) fn spawn(shared: &Arc<Shared>, pool: &WorkerPool, random: &mut Rng) {
     match random.u8(..3) {
         0 => {
@@ -21,7 +21,7 @@ pub(super) fn spawn(shared: &Arc<Shared>, pool: &WorkerPool, random: &mut Rng) {
                 pool.spawn_batch(closures)
             } else {
                 let taken = random.usize(..5);
-                // What is installed counts as a task.
+                // The installed closure counts as a task.
                 shared.hand_in(1);
                 pool.install(|| begin(pool.spawn_batch(closures), taken, &ids))
             };
@@ -51,7 +51,7 @@ pub(super) fn spawn(shared: &Arc<Shared>, pool: &WorkerPool, random: &mut Rng) {
     }
 }
 
-/// Takes the first results in a task, which runs what it waits for.
+/// Takes the first results inside a task, which runs what it waits for.
 fn begin(mut set: TaskSet<Value>, taken: usize, ids: &[u64]) -> TaskSet<Value> {
     for result in set.by_ref().take(taken) {
         let id = result.as_ref().map_or(ids[0], |(id, _)| *id);
@@ -60,7 +60,7 @@ fn begin(mut set: TaskSet<Value>, taken: usize, ids: &[u64]) -> TaskSet<Value> {
     set
 }
 
-/// Takes results in random ways, and lets the rest go.
+/// Takes results in random ways, and drops the rest.
 fn take_some(mut set: TaskSet<Value>, ids: &[u64], random: &mut Rng) {
     if random.bool() {
         set = set.cancel_on_drop();
@@ -116,7 +116,7 @@ pub(super) fn gather(open: &mut Vec<(u64, TaskHandle<Value>)>, random: &mut Rng)
     }
 }
 
-/// Hangs something behind a task that keeps its number.
+/// Adds a continuation that keeps the task's number.
 pub(super) fn link(
     shared: &Shared,
     id: u64,

@@ -19,7 +19,7 @@ use fastrand::Rng;
 
 use crate::support::{self, Dropping, Drops};
 
-/// What a task gives: which one it was, and a token that counts its drop.
+/// The value of a task: its number, and a token that counts its drop.
 pub(super) type Value = (u64, Dropping);
 
 /// What all parts of a program share.
@@ -30,11 +30,11 @@ pub(super) struct Shared {
     handed_in: AtomicU64,
     /// Ends tasks that are tied to it; it is cancelled at some time or never.
     pub(super) request: CancelToken,
-    /// Tokens made, one a closure; each must be dropped once.
+    /// Tokens made, one per closure; each must be dropped once.
     made: AtomicUsize,
     pub(super) workers: usize,
     drops: Drops,
-    /// Workers that may still be ended: each costs the next some back-off.
+    /// Workers that may still be ended. Each costs its successor some back-off.
     ends_left: AtomicUsize,
 }
 
@@ -44,7 +44,7 @@ impl Shared {
         self.drops.token()
     }
 
-    /// So many tasks were handed to the pool, refused ones included.
+    /// Counts tasks that are handed to the pool, refused ones included.
     pub(super) fn hand_in(&self, count: usize) {
         self.handed_in.fetch_add(count as u64, Ordering::SeqCst);
     }
@@ -104,7 +104,7 @@ fn random_pool(random: &mut Rng, workers: usize, name: String) -> WorkerPool {
     builder.build().unwrap()
 }
 
-/// One thread's part. Gives the handles that it did not use up.
+/// One thread's part. Returns the handles that it did not use up.
 fn submit(
     shared: &Arc<Shared>,
     pool: &WorkerPool,
@@ -133,8 +133,8 @@ fn submit(
     open
 }
 
-/// Hands a random task in, in a random way. None if its closure came back or its future was
-/// dropped.
+/// Hands in a random task in a random way. Returns `None` if the closure came back or the future
+/// was dropped.
 fn spawn(
     shared: &Arc<Shared>,
     pool: &WorkerPool,
@@ -142,7 +142,7 @@ fn spawn(
 ) -> Option<(u64, TaskHandle<Value>)> {
     let id = random.u64(..);
     let body = body(shared, id, random.fork());
-    // A refusal counts as a task that was handed in, whether the closure comes back or not.
+    // A refused task counts as handed in, whether the closure comes back or not.
     let handed_in = || shared.hand_in(1);
     let count = |task: TaskHandle<Value>| {
         handed_in();
@@ -181,7 +181,7 @@ fn spawn(
     }
 }
 
-/// A task with some of all that can be asked for.
+/// A task with some of the builder's options.
 fn described<'pool>(
     shared: &Shared,
     pool: &'pool WorkerPool,
@@ -192,7 +192,7 @@ fn described<'pool>(
     if random.u8(..3) == 0 {
         task = task.cancel_token(&shared.request);
     }
-    // Not from inside: tasks that wait in a circle for one another's workers wait for ever.
+    // Not from inside: tasks that wait for one another's workers in a circle wait forever.
     if !pool.is_current() && random.u8(..3) == 0 {
         task = task.on_worker(random.usize(..shared.workers));
     }
@@ -204,7 +204,7 @@ fn described<'pool>(
     }
 }
 
-/// What a task does. It owns a token, which goes out with its value or is dropped on the way.
+/// What a task does. It owns a token, which is returned with its value or dropped before.
 pub(super) fn body(
     shared: &Arc<Shared>,
     id: u64,
@@ -225,7 +225,7 @@ pub(super) fn body(
     }
 }
 
-/// A task that spawns tasks and disposes of them. Fewer than one each on average, so that it ends.
+/// Spawns tasks and disposes of them. On average a task spawns fewer than one, so that this ends.
 fn nested(shared: &Arc<Shared>, random: &mut Rng) {
     let Some(pool) = shared.pool.upgrade() else { return };
     let children: Vec<_> =
@@ -235,7 +235,7 @@ fn nested(shared: &Arc<Shared>, random: &mut Rng) {
     }
 }
 
-/// Uses a handle up in a random way, or gives it back.
+/// Uses up a handle in a random way, or returns it.
 pub(super) fn dispose(
     shared: &Shared,
     id: u64,
@@ -256,7 +256,7 @@ pub(super) fn dispose(
             Ok(result) => expect_possible(id, result),
             Err(task) => return Some(task),
         },
-        // It may be what `finally` gave, which still runs behind what was cancelled.
+        // It may come from `finally`, whose closure still runs behind the cancelled task.
         6 if task.cancel() => assert!(task.join().unwrap_err().is_cancelled()),
         7 => drop(task),
         8 => task.detach(),
@@ -285,7 +285,7 @@ pub(super) fn expect_possible(id: u64, result: Result<Value, TaskError>) {
     }
 }
 
-/// From one thread, from two at once, by the clock, or from inside.
+/// Shuts down from one thread, from two at once, with a time limit, or from inside.
 fn shut_down(pool: &Arc<WorkerPool>, random: &mut Rng) {
     match random.u8(..4) {
         0 => {
@@ -307,14 +307,14 @@ fn shut_down(pool: &Arc<WorkerPool>, random: &mut Rng) {
     pool.shutdown();
 }
 
-/// Every task that was handed in ended in one way.
+/// Asserts that every task that was handed in ended in exactly one way.
 fn expect_sums(pool: &WorkerPool, shared: &Shared) {
     let metrics = pool.metrics();
     let ended = support::ended(&metrics);
     let handed_in = shared.handed_in.load(Ordering::SeqCst);
     assert_eq!(metrics.spawned, ended, "of {handed_in} handed in; no sum:\n{metrics}");
     assert_eq!((metrics.queue_depth, metrics.waiting_for_room), (0, 0));
-    // The shutdown from inside is one more.
+    // The task that closes the pool from inside is one more.
     let beyond = metrics.spawned - handed_in;
     assert!(beyond <= 1, "{beyond} tasks that nobody handed in");
     support::tally(metrics.spawned, 0);

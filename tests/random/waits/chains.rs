@@ -1,4 +1,4 @@
-//! Chains of tasks that are longer than a stack: each joins the next, or hands on to it.
+//! Chains of tasks that are longer than a stack: each joins the next one, or hands on to it.
 
 use std::sync::{Arc, mpsc};
 
@@ -8,10 +8,10 @@ use fastrand::Rng;
 use super::tree::Part;
 use super::{Place, World};
 
-/// So many tasks fill each bounded pool of one worker.
+/// This many tasks fill each bounded pool that has one worker.
 const FULL: usize = 6;
 
-/// A chain, which a piece waits for and is the end of.
+/// A chain that a piece waits for. The last task of the chain runs the next piece.
 pub(super) fn chain(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let length = random.u32(..12_000);
     let joins = random.u8(..4) == 0;
@@ -21,13 +21,12 @@ pub(super) fn chain(world: &Arc<World>, place: Place<'_>, part: Part, random: &m
     if joins {
         return joined_elsewhere(world, length / 4, part);
     }
-    // Where others take part each step may wake another thread, which takes its time beside other
-    // load.
+    // Where other threads take part, each step may wake one, which takes time on a busy machine.
     let is_full = place.is_bounded && place.workers == 1;
     let length = if is_full { length } else { length % 30 };
     let (number, inside) = (place.number, Arc::clone(world));
     let (sender, receiver) = mpsc::sync_channel(1);
-    // It begins in a task of its own, which never waits for room in its pool.
+    // The chain begins in a task of its own, which never waits for room in its pool.
     let begin = pool.spawn(move || {
         let own = Arc::clone(&inside);
         if is_full {
@@ -42,13 +41,13 @@ pub(super) fn chain(world: &Arc<World>, place: Place<'_>, part: Part, random: &m
     blocking(|| receiver.recv()).expect("the end of the chain sends")
 }
 
-/// AddressSanitizer keeps frames on the heap, so the pool does not see that a stack comes to its
-/// end; and ThreadSanitizer remembers fewer frames.
+/// AddressSanitizer keeps frames on the heap, so the pool does not see that a stack is nearly full.
+/// ThreadSanitizer remembers fewer frames.
 fn has_measurable_stacks() -> bool {
     !cfg!(corepool_tsan) && std::env::var_os("ASAN_OPTIONS").is_none()
 }
 
-/// In a pool of its own, so that none of those that wait takes a spare worker from the pieces.
+/// Uses a pool of its own, so that the waiting tasks take no spare workers from the pieces.
 fn joined_elsewhere(world: &Arc<World>, levels: u32, part: Part) -> u64 {
     let levels = if has_measurable_stacks() { levels } else { levels.min(50) };
     let pool = WorkerPool::builder().workers(1).spare_workers(0).build();
@@ -58,7 +57,7 @@ fn joined_elsewhere(world: &Arc<World>, levels: u32, part: Part) -> u64 {
     first.join().expect("no piece panics")
 }
 
-/// Each waits for the next.
+/// Each task waits for the next one.
 fn joined(pool: &Arc<WorkerPool>, left: u32, world: &Arc<World>, part: Part) -> u64 {
     if left == 0 {
         return part.run(world);
@@ -68,7 +67,7 @@ fn joined(pool: &Arc<WorkerPool>, left: u32, world: &Arc<World>, part: Part) -> 
     next.join().expect("no piece panics")
 }
 
-/// Each spawns the next and ends.
+/// Each task spawns the next one and ends.
 fn handed_on(world: &Arc<World>, number: usize, left: u32, end: Box<dyn FnOnce() + Send>) {
     if left == 0 {
         return end();

@@ -1,4 +1,4 @@
-//! Deadlines, and what is dropped and woken at their time: it waits for pieces that wait for
+//! Deadlines, and what is dropped and woken when they pass: this waits for pieces, which wait for
 //! deadlines.
 
 use std::future::Future;
@@ -13,12 +13,11 @@ use fastrand::Rng;
 use super::tree::Part;
 use super::{Place, World};
 
-/// Runs its piece in its drop: where its task ran, or where the deadline of that task had it
-/// dropped.
+/// Runs its piece on drop: where its task ran, or where the task's deadline dropped it.
 struct Last {
     world: Arc<World>,
     part: Part,
-    /// With room for the word.
+    /// Has room for the message.
     sender: mpsc::SyncSender<u64>,
 }
 
@@ -30,16 +29,16 @@ impl Drop for Last {
 
 impl Wake for Last {
     fn wake(self: Arc<Self>) {
-        // The drop of the last owner runs it.
+        // Dropping the last owner runs the piece.
     }
 }
 
-/// Something that comes to its end at a deadline, or shortly before, and a piece that then begins.
+/// Something that ends at a deadline or shortly before, and a piece that then begins.
 pub(super) fn task(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let soon = Duration::from_micros(random.u64(..2_000));
     let way = random.u8(..3);
     let Some(pool) = place.pool else { return part.run(world) };
-    // What takes room keeps it until its closure is gone.
+    // A task that takes room keeps it until its closure is gone.
     let worker = part.with_room(place).is_none().then_some(0);
     let part = part.with_room(place).unwrap_or(part);
     let (sender, receiver) = mpsc::sync_channel(1);
@@ -55,7 +54,7 @@ pub(super) fn task(world: &Arc<World>, place: Place<'_>, part: Part, random: &mu
     sum
 }
 
-/// A task that may come too late.
+/// A task that may be too late to start.
 fn ends_late(pool: &WorkerPool, worker: Option<usize>, soon: Duration, last: Last) {
     let task = pool.task().start_within(soon);
     match worker {
@@ -64,8 +63,8 @@ fn ends_late(pool: &WorkerPool, worker: Option<usize>, soon: Duration, last: Las
     }
 }
 
-/// A task that comes too late, and has the last of its pool, whose only worker is held up until
-/// then.
+/// A task that is too late to start, and holds the last reference to its pool. The pool's only
+/// worker is kept busy until then.
 fn ends_with_a_pool(soon: Duration, last: Last) {
     let pool = WorkerPool::builder().workers(1).spare_workers(0).build();
     let pool = Arc::new(pool.expect("the system gives threads"));
@@ -75,12 +74,12 @@ fn ends_with_a_pool(soon: Duration, last: Last) {
     pool.task().start_within(soon / 2).spawn(move || drop((own, last))).detach();
 }
 
-/// A waker that is the last owner, and is woken and dropped at the time. What is given keeps it
-/// until then.
+/// A waker that is the last owner. It is woken and dropped when the time comes; the returned future
+/// keeps it until then.
 fn is_woken_late(soon: Duration, last: Last) -> Pin<Box<UntilCancelled>> {
     let mut ended = Box::pin(CancelToken::with_timeout(soon).cancelled());
     let waker = Waker::from(Arc::new(last));
-    // If the time has come already, the waker is dropped here.
+    // If the time has already come, the waker is dropped here.
     let _is_over = ended.as_mut().poll(&mut Context::from_waker(&waker));
     ended
 }

@@ -1,5 +1,4 @@
-//! Continuations: each runs a piece when what stands before it has ended, on whatever thread that
-//! comes to.
+//! Continuations: each runs a piece when the task before it has ended, on any thread.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use fastrand::Rng;
 use super::tree::{Part, pause_in};
 use super::{Place, Sum, World};
 
-/// A task and some links behind it. They take no room, and tell by a sum of their own, for some of
-/// their values get lost.
+/// A task and some links behind it. The links take no room. They report through a sum of their own,
+/// because some of their values get lost.
 pub(super) fn linked(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let worker = random.bool().then(|| random.usize(..place.workers));
     let kinds: Vec<_> = (0..random.usize(1..4)).map(|_| random.u8(..3)).collect();

@@ -1,18 +1,18 @@
-//! Random programs in which everybody waits for somebody, on workers of several pools and as their
-//! guests, by all that can be waited in.
+//! Random programs in which all threads wait for one another, on workers of several pools and as
+//! their guests, by every means of waiting.
 //!
-//! None of them may hang, because they are drawn so that waits make no circle:
+//! None of them may hang, because they are drawn so that waits form no cycle:
 //!
-//! - A piece of a program waits only for pieces that it has begun itself. So waits make a tree.
+//! - A piece of a program waits only for pieces that it has begun itself. So waits form a tree.
 //! - No piece holds a lock while it waits.
 //! - Each pool may have more spare workers than the whole program has pieces. So a worker that
-//!   waits always finds somebody for the tasks that are placed on it.
-//! - A task keeps its room in a bounded pool until it ends, so who waits for it may wait for room
-//!   as well. Room is taken in the order of the pools: within a task that has some, only in pools
-//!   that come later.
-//! - Where the halves of a join talk, the first waits for the second and never the other way round;
-//!   and a worker is idle all the time, or the first half says that it waits, so that a spare one
-//!   comes.
+//!   waits always finds a thread for the tasks that are placed on it.
+//! - A task keeps its room in a bounded pool until it ends, so a thread that waits for it may be
+//!   waiting for room too. Room is taken in the order of the pools: a task that has room takes more
+//!   only in later pools.
+//! - Where the halves of a join communicate, the first waits for the second and never the other way
+//!   round. Either a worker is idle all the time, or the first half announces its wait, so that a
+//!   spare worker comes.
 
 mod chains;
 mod late;
@@ -33,21 +33,21 @@ use super::{Blame, setting};
 use crate::support::{self, PATIENCE, within};
 use tree::Part;
 
-/// A program that has more pieces is drawn smaller.
+/// A program with more pieces is drawn again with a smaller size.
 const MOST: usize = 150;
 
 /// What all pieces of a program share.
 struct World {
-    /// By pool, how many workers it has.
+    /// The number of workers of each pool.
     workers: Vec<usize>,
-    /// None if the calling thread works everything out alone.
+    /// `None` if the calling thread computes everything alone.
     pools: Option<Vec<WorkerPool>>,
-    /// By pool, whether there may be no room in it.
+    /// Whether each pool is bounded, so that room in it may run out.
     bounds: Vec<bool>,
     pieces: AtomicUsize,
 }
 
-/// Where a piece is to be run.
+/// Where a piece should run.
 #[derive(Clone, Copy)]
 struct Place<'w> {
     pool: Option<&'w WorkerPool>,
@@ -71,7 +71,7 @@ impl World {
         Arc::new(Self { workers: workers.to_vec(), pools: Some(pools), bounds, pieces })
     }
 
-    /// Where there are pools.
+    /// The pool of this number; there must be pools.
     fn pool(&self, number: usize) -> &WorkerPool {
         &self.pools.as_ref().expect("a task is of a pool")[number]
     }
@@ -84,7 +84,7 @@ impl World {
     }
 }
 
-/// With a spare worker for each piece, and for what a piece waits in besides.
+/// Has a spare worker for each piece, and for the other waits of a piece.
 fn random_pool(workers: usize, pieces: usize, is_bounded: bool, random: &mut Rng) -> WorkerPool {
     let mut builder = WorkerPool::builder().workers(workers).spare_workers(2 * pieces);
     if random.u8(..4) == 0 {
@@ -97,7 +97,7 @@ fn random_pool(workers: usize, pieces: usize, is_bounded: bool, random: &mut Rng
     builder.build().expect("the system gives threads")
 }
 
-/// Lets the others come first, now and then: whether somebody is met waiting is a matter of time.
+/// Sometimes lets the other threads go first: whether a thread is found waiting depends on timing.
 fn pause(random: &mut Rng) {
     match random.u8(..8) {
         0 => thread::sleep(Duration::from_micros(random.u64(1_000..3_000))),
@@ -107,7 +107,7 @@ fn pause(random: &mut Rng) {
     }
 }
 
-/// Where a program begins: its seed, and the thread that it is for.
+/// Where a program begins: its seed, and the thread that runs it.
 #[derive(Clone, Copy)]
 enum Root {
     Outside(u64),
@@ -141,7 +141,8 @@ impl Root {
     }
 }
 
-/// What each root comes to, and how many pieces all of them have; not too many.
+/// The results of the roots, the number of all pieces, and the size used. The size shrinks until
+/// there are at most `MOST` pieces, or it is 1.
 fn alone(workers: &[usize], roots: &[Root], mut size: u32) -> (Vec<u64>, usize, u32) {
     loop {
         let world = World::alone(workers);
@@ -169,7 +170,7 @@ fn program(seed: u64) {
             threads.spawn(move || assert_eq!(root.run(world, size), expected));
         }
     });
-    // What has told its value may be about to let go of the world.
+    // A thread that has reported its value may still hold the world for a moment.
     support::until(|| Arc::strong_count(&world) == 1);
     assert_eq!(world.pieces.load(Ordering::Relaxed), pieces, "each piece runs once");
     let mut tasks = 0;
@@ -184,12 +185,12 @@ fn program(seed: u64) {
 
 pub(crate) fn run(seed: u64) {
     let _blame = Blame(seed);
-    // A hang is told sooner where one is looked for.
+    // When looking for a hang, a shorter limit reports it sooner.
     let patience = setting("COREPOOL_PATIENCE").map_or(PATIENCE, Duration::from_secs);
     within(patience, move || program(seed));
 }
 
-/// What closures come to that may end in any order.
+/// The sum of closures that may end in any order.
 #[derive(Default)]
 struct Sum(AtomicU64);
 

@@ -1,5 +1,5 @@
-//! What else a worker may wait in: cells, tokens, channels that it says it waits for, and the
-//! beginning and end of a pool.
+//! Other things that a worker may wait for: cells, tokens, channels inside of `blocking`, and the
+//! start and end of a pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use fastrand::Rng;
 use super::tree::Part;
 use super::{Place, Sum, World};
 
-/// A task that nobody holds a handle of, and that says by other means that it has ended.
+/// A task without a handle, which signals its end by other means.
 pub(super) fn messenger(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let worker = random.bool().then(|| random.usize(..place.workers));
     let way = random.u8(..3);
@@ -49,7 +49,7 @@ pub(super) fn messenger(world: &Arc<World>, place: Place<'_>, part: Part, random
             token.wait();
         }
         _ => {
-            // With room for the word: a full pool runs the task here and now.
+            // With room for the message, because a full pool runs the task right here.
             let (sender, receiver) = mpsc::sync_channel(1);
             spawn(Box::new(move || {
                 told.add(run());
@@ -61,8 +61,8 @@ pub(super) fn messenger(world: &Arc<World>, place: Place<'_>, part: Part, random
     sum.get()
 }
 
-/// A pool that is made for one task: its hook may wait for a worker of another pool, and so may the
-/// task while the end of its pool is waited for.
+/// A pool that is made for one task. Its hook may wait for a worker of another pool, and so may the
+/// task while another thread waits for the end of its pool.
 pub(super) fn passing_pool(
     world: &Arc<World>,
     place: Place<'_>,

@@ -1,5 +1,5 @@
-//! Joins whose halves talk: the first waits for what the second sends, and the second waits for
-//! nobody.
+//! Joins whose halves communicate: the first waits for what the second sends, and the second waits
+//! for nothing.
 
 use std::sync::mpsc;
 
@@ -9,7 +9,7 @@ use fastrand::Rng;
 use super::{pause, random_pool};
 use crate::support;
 
-/// A pool of which one worker at least is idle all the time, and one thread that makes such joins
+/// A pool in which at least one worker is idle all the time, and one thread that makes such joins
 /// on it.
 pub(super) fn program(random: &mut Rng) {
     let pool = random_pool(random.usize(2..=3), 4, false, random);
@@ -35,8 +35,8 @@ fn round(pool: &WorkerPool, random: &mut Rng) {
     }
     let sent = random.u64(..20);
     let mut pauses = random.fork();
-    // Never more than the channel has room for: a second half that waited for the first could do so
-    // for ever.
+    // Never more than the channel has room for: a second half that waited for the first could wait
+    // forever.
     let (sender, receiver) = mpsc::sync_channel(20);
     let (sum, ()) = pool.join(
         move || receiver.iter().sum::<u64>(),
@@ -52,7 +52,7 @@ fn round(pool: &WorkerPool, random: &mut Rng) {
     assert_eq!(sum, (0..sent).sum::<u64>());
 }
 
-/// Many small calls, which say nothing of those that follow.
+/// Many small calls, which say nothing about the calls that follow.
 fn count(pool: &WorkerPool, depth: u32) -> u32 {
     if depth == 0 {
         return 1;

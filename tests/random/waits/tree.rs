@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::{Place, Sum, World, chains, late, links, others, pause};
 
-/// What it comes to depends on the seed and the size alone.
+/// The result depends only on the seed and the size.
 fn node(world: &Arc<World>, Part { seed, size, first_room }: Part) -> u64 {
     let mut random = Rng::with_seed(seed);
     world.pieces.fetch_add(1, Ordering::Relaxed);
@@ -39,12 +39,12 @@ fn node(world: &Arc<World>, Part { seed, size, first_room }: Part) -> u64 {
     sum.wrapping_mul(31).wrapping_add(seed)
 }
 
-/// A piece, or the first of several that are alike.
+/// A piece, or the first of several similar ones.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) seed: u64,
     pub(super) size: u32,
-    /// From this pool on it may take room.
+    /// The first pool in which it may take room.
     pub(super) first_room: usize,
 }
 
@@ -53,12 +53,12 @@ impl Part {
         node(world, self)
     }
 
-    /// One of several.
+    /// One of several similar pieces.
     pub(super) fn number(self, n: u64) -> Self {
         Self { seed: self.seed.wrapping_add(n), ..self }
     }
 
-    /// As a part of a task that takes room, if it may do so there.
+    /// The piece as a part of a task that takes room, if it may do so there.
     pub(super) fn with_room(self, place: Place<'_>) -> Option<Self> {
         match place.is_bounded {
             true if place.number < self.first_room => None,
@@ -67,14 +67,14 @@ impl Part {
         }
     }
 
-    /// As a closure that owns what it needs.
+    /// The piece as a closure that owns what it needs.
     pub(super) fn task(self, world: &Arc<World>) -> impl Fn() -> u64 + Send + Sync + 'static {
         let world = Arc::clone(world);
         move || self.run(&world)
     }
 }
 
-/// Draws the pause in any case, but takes it only where others may come first.
+/// Draws the pause in any case, but takes it only where other threads may go first.
 pub(super) fn pause_in(world: &World, random: &mut Rng) {
     let mut own = random.fork();
     if world.pools.is_some() {
@@ -90,7 +90,7 @@ fn join_all(handles: Vec<TaskHandle<u64>>) -> u64 {
     sum(handles.into_iter().map(|handle| handle.join().expect("no piece panics")))
 }
 
-/// Tasks that only certain workers may run, perhaps the one that waits.
+/// Tasks that only certain workers may run, perhaps the waiting one.
 fn placed(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> u64 {
     let count = random.u64(1..3);
     let first = random.usize(..place.workers);
@@ -130,13 +130,13 @@ fn tasks(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) -> 
     join_all((0..count).map(|n| pool.spawn(part.number(n).task(world))).collect())
 }
 
-/// The first half may take so long that somebody comes for the second.
+/// The first half may take so long that another thread takes the second.
 fn join(world: &Arc<World>, place: Place<'_>, part: Part, size: u32, random: &mut Rng) -> u64 {
     let (is_free, talks) = (random.u8(..4) == 0, random.u8(..4) == 0);
     let mut pauses = random.fork();
     let (sender, receiver) = mpsc::sync_channel(1);
-    // The only worker of a pool does not help guests; and whose guest this is, a free call would
-    // ask.
+    // A pool's only worker does not help guests (threads from outside that take part in the work).
+    // A free call would first ask whose guest this thread is.
     let talks = talks && !is_free && place.pool.is_some() && place.workers > 1;
     let a = move || {
         pause_in(world, &mut pauses);
@@ -210,7 +210,8 @@ fn looped(world: &Arc<World>, place: Place<'_>, part: Part, random: &mut Rng) ->
     }
 }
 
-/// By the free function: into the pool whose work this is, whatever thread does it.
+/// Uses the free function, which spawns into the pool that this work belongs to, no matter which
+/// thread runs it.
 fn spawn_here(world: &Arc<World>, part: Part) -> u64 {
     corepool::spawn(part.task(world)).join().expect("no piece panics")
 }
