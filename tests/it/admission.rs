@@ -1,5 +1,5 @@
-//! A bounded pool holds what it was told to hold, and does exactly what its policy says beyond
-//! that.
+//! A bounded pool holds exactly what it was configured to hold, and beyond that it does exactly
+//! what its policy says.
 
 mod conservation;
 mod edges;
@@ -19,10 +19,10 @@ fn bounded(workers: usize, capacity: usize, policy: WhenFull) -> WorkerPool {
     builder.when_full(policy).build().unwrap()
 }
 
-/// Case 50: each test of a policy goes through these.
+/// Case 50: each test of a policy uses these.
 const SIZES: [(usize, usize); 6] = [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 3)];
 
-/// Runs a test for each number of workers and capacity.
+/// Runs a test for each combination of workers and capacity.
 fn for_each_size(test: impl Fn(usize, usize) + Send + 'static) {
     within(PATIENCE, move || {
         for (workers, capacity) in SIZES {
@@ -31,7 +31,7 @@ fn for_each_size(test: impl Fn(usize, usize) + Send + 'static) {
     });
 }
 
-/// The room left when all workers are busy, counted by filling it; it is free again afterwards.
+/// The room left when all workers are busy, measured by filling it. It is free again afterwards.
 fn room(pool: &WorkerPool) -> usize {
     let mut waiting = Vec::new();
     while let Ok(task) = pool.try_spawn(|| ()) {
@@ -186,7 +186,7 @@ fn a_worker_that_submits_to_its_own_full_pool_runs_the_task_in_place() {
     });
 }
 
-/// A burst of tasks that spawn tasks on a full pool of every size comes to an end.
+/// A burst of tasks that spawn into their own full pool finishes, whatever the pool's size.
 #[test]
 fn tasks_that_spawn_into_their_own_full_pool_all_run() {
     for policy in [WhenFull::Block, WhenFull::CallerRuns] {
@@ -207,7 +207,7 @@ fn tasks_that_spawn_into_their_own_full_pool_all_run() {
     }
 }
 
-/// Case 50: capacity 0 means that a task is taken only while a worker is free for it.
+/// Case 50: with capacity 0, a task is accepted only while a worker is free for it.
 #[test]
 fn a_pool_without_a_queue_takes_a_task_for_each_free_worker() {
     within(PATIENCE, || {
@@ -222,7 +222,7 @@ fn a_pool_without_a_queue_takes_a_task_for_each_free_worker() {
     });
 }
 
-/// How many tasks that never end by themselves are taken. They are ended before this returns.
+/// How many tasks that never end by themselves are accepted. They are ended before this returns.
 fn accepted(pool: &WorkerPool) -> usize {
     let gate = crate::support::Gate::default();
     let mut taken = Vec::new();
@@ -244,7 +244,7 @@ fn accepted(pool: &WorkerPool) -> usize {
     count
 }
 
-/// Without a bound there always is room.
+/// Without a bound, there is always room.
 #[test]
 fn a_pool_without_a_bound_is_never_full() {
     within(PATIENCE, || {

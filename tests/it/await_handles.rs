@@ -1,4 +1,5 @@
-//! A handle is a future: any executor can await it, drop it half way, or hand it another waker.
+//! A handle is a future: any executor can await it, drop it before it is ready, or give it another
+//! waker.
 
 mod wakers;
 
@@ -15,7 +16,7 @@ use corepool::{TaskError, TaskHandle, WorkerPool};
 use crate::random::setting;
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 
-/// Counts its wakes, and tells each to a channel.
+/// Counts its wakes and reports each one on a channel.
 struct Bell {
     rings: AtomicUsize,
     told: Sender<()>,
@@ -39,7 +40,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.rings.fetch_add(1, Ordering::SeqCst);
-        // A test that has heard enough is gone.
+        // The send fails when the test no longer listens.
         let _heard = self.told.send(());
     }
 }
@@ -48,7 +49,7 @@ fn poll<T>(task: &mut TaskHandle<T>, waker: &Waker) -> Poll<Result<T, TaskError>
     Pin::new(task).poll(&mut Context::from_waker(waker))
 }
 
-/// The smallest executor: polls when the bell has rung.
+/// A minimal executor: it polls whenever the bell has rung.
 fn run<F: Future>(future: F) -> F::Output {
     let (bell, rung) = Bell::new();
     let waker = Waker::from(bell);
@@ -205,7 +206,7 @@ fn a_future_dropped_mid_wait_while_its_result_arrives_loses_and_doubles_nothing(
     });
 }
 
-/// Case 57; `COREPOOL_ROUNDS` for more of them.
+/// Case 57. Set `COREPOOL_ROUNDS` for more rounds.
 #[test]
 fn a_hundred_thousand_polls_and_wakes_leak_no_waker() {
     let rounds: u32 = setting("COREPOOL_ROUNDS").unwrap_or(100_000);
@@ -237,7 +238,7 @@ fn a_hundred_thousand_polls_and_wakes_leak_no_waker() {
     });
 }
 
-/// A runtime of one thread, as a small service would have.
+/// A single-threaded runtime, as a small service would use.
 fn tokio() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
@@ -274,7 +275,7 @@ fn a_select_that_a_timer_wins_takes_its_queued_task_with_it() {
         let busy = occupy(&pool, 1);
         let timed_out = tokio().block_on(async {
             let task = pool.spawn(|| unreachable!("its future was dropped")).cancel_on_drop();
-            // The timer is what is tested: the task cannot come first, its worker is busy.
+            // The timer must win: the task cannot, because its worker is busy.
             tokio::select! {
                 result = task => result.is_err(),
                 () = tokio::time::sleep(Duration::from_millis(5)) => true,

@@ -1,5 +1,5 @@
-//! A worker that waits lends its core: queued work goes on, on a bounded number of spare workers
-//! that are retired again.
+//! A worker that waits lends its core: queued work continues on a bounded number of spare workers
+//! (temporary stand-ins), which are retired again.
 
 mod corners;
 mod lenders;
@@ -65,7 +65,7 @@ fn a_task_that_joins_one_that_runs_elsewhere_lends_its_core() {
             started.recv().unwrap();
             other.join().unwrap()
         });
-        // Both workers wait now, or will; this runs all the same, and ends their wait.
+        // Both workers wait now or soon will. This task runs anyway and ends their wait.
         pool.spawn(move || gate.open()).join().unwrap();
         assert_eq!(outer.join().unwrap(), 7);
     });
@@ -111,7 +111,8 @@ fn a_spare_worker_does_the_own_tasks_of_the_one_that_waits() {
     });
 }
 
-/// How many tasks run at once when all of them block, and as many as can have begun.
+/// Starts tasks that all block, waits until as many as possible have started, and returns how many
+/// run at once.
 fn most_at_once(spares: usize) -> usize {
     let pool = WorkerPool::builder().workers(1).spare_workers(spares).build().unwrap();
     let gate = Gate::default();
@@ -126,7 +127,7 @@ fn most_at_once(spares: usize) -> usize {
         })
         .collect();
     until(|| inside.load(Ordering::SeqCst) == spares + 1);
-    // Nobody else comes, however long one waits.
+    // No further task starts, however long the test waits.
     std::thread::sleep(Duration::from_millis(20));
     let most = inside.load(Ordering::SeqCst);
     gate.open();
@@ -170,7 +171,8 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
         assert_eq!(metrics.spare_workers[0].tasks_run, 1);
         assert!(metrics.to_string().contains("1 (spare) "), "{metrics}");
         let cores = (pool.workers()[0].core, pool.spare_workers()[0].core);
-        // One may be let loose where others have the core.
+        // The spare worker may be let loose (allowed on other cores) if other threads have the
+        // core.
         let is_there = cores.0 == cores.1 || pool.metrics().let_loose > 0;
         assert!(is_there, "it is on the core that is lent: {cores:?}");
         sender.send(()).unwrap();
@@ -286,15 +288,15 @@ fn tasks_that_block_join_and_spawn_at_random_all_come_to_an_end() {
 }
 
 thread_local! {
-    /// Whether a frame of the calling thread is one of `a_million_calls_…`.
+    /// Whether a frame of the calling thread belongs to `a_million_calls_…`.
     static CALLS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How often each of four tasks calls. Under the tools each call takes much longer.
+/// How many calls each of the four tasks makes. A call takes much longer under the test tools.
 const EACH: usize = if cfg!(any(corepool_chaos, corepool_tsan)) { 500 } else { 250_000 };
 
-/// Case 40. Who runs others' tasks while it calls nests them, and a small stack does not hold many
-/// of those.
+/// Case 40. A call that ran other tasks would nest them on the caller's stack, and a small stack
+/// does not hold many of them.
 #[test]
 fn a_million_calls_run_nothing_on_the_stack_of_who_calls() {
     within(PATIENCE * 3, || {

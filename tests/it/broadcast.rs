@@ -1,5 +1,5 @@
-//! `broadcast`: a closure runs once on each worker, also while some are busy, and its results come
-//! out of one set.
+//! `broadcast`: a closure runs once on each worker, even while some are busy, and one set gives all
+//! results.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,12 +24,12 @@ fn each_pool(workers: usize) -> Vec<WorkerPool> {
     .into()
 }
 
-/// Which worker it is told that it is on, and the thread that it is on.
+/// The worker that the closure is told it runs on, and the name of its thread.
 fn place(worker: &corepool::WorkerInfo) -> (usize, Option<String>) {
     (worker.id.index(), thread::current().name().map(str::to_owned))
 }
 
-/// Once on each, and each on its own thread.
+/// Checks that the closure ran once on each worker, each time on a different thread.
 fn expect_each_once(mut places: Vec<(usize, Option<String>)>, workers: usize) {
     places.sort();
     let ids: Vec<_> = places.iter().map(|(id, _)| *id).collect();
@@ -223,7 +223,7 @@ fn inside_a_task_it_makes_progress_on_one_worker() {
     });
 }
 
-/// Each waits for the others to run it; each worker runs its own in place.
+/// Each task waits for the other workers to run its closure, and each worker runs its own in place.
 #[test]
 fn inside_tasks_on_all_workers_at_once() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! What a builder accepts, and what its errors say: what was asked for, and what is possible.
+//! What a builder accepts, and what its errors say: what was asked for and what is possible.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -12,7 +12,7 @@ fn builder() -> Builder {
     WorkerPool::builder().pinning(Pinning::None)
 }
 
-/// The error of a builder that cannot build, after it was checked that it reads like one.
+/// Returns the error of a builder that cannot build, after checking that its text is well formed.
 #[track_caller]
 fn refused(builder: Builder) -> BuildError {
     let error = builder.build().expect_err("this cannot be had");
@@ -48,7 +48,7 @@ fn one_worker_is_a_pool() {
     });
 }
 
-/// tests/limits.rs makes one with the most workers possible, in a process of its own.
+/// tests/limits.rs builds a pool with the maximum number of workers, in a process of its own.
 #[test]
 fn hundreds_of_workers_are_a_pool() {
     within(PATIENCE, || {
@@ -67,7 +67,7 @@ fn hundreds_of_workers_are_a_pool() {
 fn hundreds_of_pools_live_side_by_side() {
     within(PATIENCE, || {
         let pools: Vec<_> = (0..200).map(|_| WorkerPool::with_workers(1).unwrap()).collect();
-        // Each runs what the one before it has computed.
+        // Each pool continues from the result of the pool before it.
         let sum = pools.iter().fold(0, |sum, pool| pool.spawn(move || sum + 1).join().unwrap());
         assert_eq!(sum, 200);
     });
@@ -100,25 +100,26 @@ fn the_smallest_stack_runs_small_tasks_and_panics() {
     within(PATIENCE, || {
         let pool = builder().workers(1).stack_size(64 << 10).build().unwrap();
         assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
-        // Without the panic hook: tests/process.rs looks at what a backtrace needs.
+        // This bypasses the panic hook. tests/process.rs covers what a backtrace needs.
         let task = pool.spawn(|| std::panic::resume_unwind(Box::new("on a small stack")));
         let result: Result<(), _> = task.join();
         assert!(result.unwrap_err().is_panicked());
     });
 }
 
-/// Goes down the stack until this many bytes of it are in use below `top`; gives the depth reached.
+/// Recurses until at least `bytes` bytes of the stack below `top` are in use, and returns how many
+/// are.
 #[inline(never)]
 fn deep(top: usize, bytes: usize) -> usize {
     let frame = black_box([0_u8; 512]);
     let used = top.saturating_sub(frame.as_ptr().addr());
     let deepest = if used >= bytes { used } else { deep(top, bytes) };
-    // Used after the call, so that the frame stays where it is.
+    // Used after the call, so that the frame stays in place.
     black_box(&frame);
     deepest
 }
 
-/// As [`deep`], from here.
+/// Like [`deep`], starting from the current frame.
 fn go_deep(bytes: usize) -> usize {
     let top = 0_u8;
     deep(black_box(&raw const top).addr(), bytes)
@@ -128,7 +129,7 @@ fn go_deep(bytes: usize) -> usize {
 fn the_stack_asked_for_is_there() {
     within(PATIENCE, || {
         let pool = builder().workers(1).stack_size(64 << 20).build().unwrap();
-        // Twenty times what a thread has without being asked.
+        // Twenty times a thread's default stack size.
         assert!(pool.spawn(|| go_deep(40 << 20)).join().unwrap() >= 40 << 20);
     });
 }

@@ -1,4 +1,4 @@
-//! Cancelling: a task that waits never runs, a task that runs is asked to stop, and never both.
+//! Cancelling: a queued task never runs, a running task is asked to stop, and never both.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
@@ -84,7 +84,7 @@ fn a_cancel_that_races_the_start_settles_exactly_one_way() {
                     })
                 })
                 .collect();
-            // From both ends in turn: a worker comes from the front.
+            // The rounds cancel from alternating ends, because a worker takes tasks from the front.
             let said: Vec<_> = match round % 2 {
                 0 => tasks.iter().map(corepool::TaskHandle::cancel).collect(),
                 _ => {
@@ -172,7 +172,7 @@ fn a_cancel_that_races_the_handles_drop_and_the_run_counts_every_task_once() {
     });
 }
 
-/// Runs something when it is dropped.
+/// Runs a closure when it is dropped.
 struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
@@ -208,7 +208,7 @@ fn a_cancelled_closures_drop_may_spawn_cancel_and_look_around() {
     });
 }
 
-/// Case 17: one cancel leads to the next, through the drops of two hundred closures.
+/// Case 17: one cancel leads to the next through the drops of two hundred closures.
 #[test]
 fn a_chain_of_cancels_runs_through_closures_drops() {
     within(PATIENCE, || {
@@ -235,7 +235,7 @@ fn a_cancelled_closures_drop_may_wake_who_awaits_it() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let _busy = occupy(&pool, 1);
         for _ in 0..500 {
-            // Dropped unsent, the sender wakes who awaits its receiver.
+            // A sender that is dropped unsent wakes the thread that awaits its receiver.
             let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
             let waiter = thread::spawn(move || pollster::block_on(receiver));
             let task = pool.spawn(move || sender.send(()));

@@ -1,4 +1,4 @@
-//! Tokens: who is cancelled by what, for which reason, and who hears of it.
+//! Cancel tokens: what a cancel reaches, which reason it gives, and which waiters it wakes.
 
 mod deadlines;
 mod trees;
@@ -16,7 +16,7 @@ use corepool::{CancelReason, CancelToken, Cancelled, UntilCancelled};
 
 use crate::support::{PATIENCE, within};
 
-/// Counts its wakes, and does something at the first.
+/// Counts its wakes and runs `deed` at the first one.
 struct Bell {
     rings: AtomicUsize,
     deed: Box<dyn Fn() + Send + Sync>,
@@ -146,7 +146,7 @@ fn of_eight_that_cancel_at_once_one_gives_the_reason_and_each_waiter_is_woken_on
     });
 }
 
-/// What the canceller did is there for who hears of the end.
+/// A thread that learns of the cancellation also sees what the canceller did before it.
 #[test]
 fn the_reason_brings_along_what_was_done_before() {
     within(PATIENCE, || {

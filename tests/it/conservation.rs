@@ -1,8 +1,9 @@
-//! Work does not wait beside a worker that sleeps: a monitor watches a storm of tasks of all kinds.
+//! Work does not wait while a worker sleeps: a monitor watches a storm of tasks of all kinds.
 //!
-//! The bound is 50 ms, on a machine that gives a thread its turn. So the monitor calls a control
-//! thread for each sample, which has to be woken as a worker has: a worker may sleep for twenty
-//! times as long as the slowest of those calls took.
+//! The bound is 50 ms on a machine that schedules threads promptly. To allow for other machines,
+//! the monitor wakes a control thread before each sample, which takes as long as waking a worker
+//! does. A worker may sleep for the bound or for twenty times the slowest of those wake-ups,
+//! whichever is longer.
 
 mod monitor;
 mod storm;
@@ -16,8 +17,8 @@ use monitor::Whose;
 
 fn watch(workers: usize, dispatch: Dispatch, whose: Whose) {
     within(PATIENCE, move || {
-        // Not pinned, as the control thread is not: else the one may have a core to itself, and the
-        // other none.
+        // The workers are not pinned because the control thread is not. Otherwise one could have a
+        // core to itself while the other has none.
         let builder = WorkerPool::builder().workers(workers).pinning(Pinning::None);
         let pool = Arc::new(builder.dispatch(dispatch).build().unwrap());
         let watched = monitor::watch(&pool, whose, || storm::blow(&pool, dispatch));

@@ -1,4 +1,4 @@
-//! A task's context: what it tells, and from where it can be asked.
+//! A task's context: what it tells, and where it can be queried from.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -7,7 +7,7 @@ use corepool::{CancelReason, TaskContext, WorkerId, WorkerPool};
 
 use crate::support::{PATIENCE, until, within};
 
-/// Does not compile if a context cannot be shared.
+/// Fails to compile if the context is not `Sync`.
 const fn is_sync<T: Sync>() {}
 
 #[test]

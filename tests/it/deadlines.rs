@@ -1,4 +1,5 @@
-//! A task that is late never runs and says so; one whose time is over is asked to stop.
+//! Deadlines of tasks: a late task (one that missed its time to start) never runs and says so, and
+//! a task whose time has run out is asked to stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -41,7 +42,7 @@ fn a_task_that_starts_in_time_is_left_alone_afterwards() {
         });
         match task.join() {
             Ok(asked_to_stop) => assert!(!asked_to_stop),
-            // The machine was busy.
+            // The machine was too busy to start the task in time.
             Err(error) => assert!(matches!(error, TaskError::Expired)),
         }
     });
@@ -227,7 +228,8 @@ fn a_token_that_ends_inside_its_own_task_leaves_that_alone() {
             for _ in 0..100 {
                 let token = CancelToken::new();
                 let (own, held) = (token.clone(), drops.token());
-                // Run in place, out of the worker's own queue, with both references in one hand.
+                // The task runs in place, from the worker's own queue, so this thread has both
+                // references to it.
                 let task = inner.task().cancel_token(&token).spawn(move || {
                     own.cancel();
                     held
@@ -241,8 +243,8 @@ fn a_token_that_ends_inside_its_own_task_leaves_that_alone() {
     });
 }
 
-/// The task waits in the worker's own queue, so whoever waits for it has both halves of it in hand;
-/// but not the token.
+/// The task waits in the worker's own queue, so the thread that waits for it has both references to
+/// it, but not the token.
 #[test]
 fn a_token_ends_while_a_task_that_is_tied_to_it_is_run_in_place() {
     within(6 * PATIENCE, || {
@@ -303,8 +305,7 @@ fn the_time_to_start_is_no_reason_to_stop() {
             }
             cx.cancel_reason()
         });
-        // Fails if the machine was too busy for the task to start: then there is nothing to be
-        // seen.
+        // Fails if the machine was too busy to start the task. Then there is nothing to check.
         if started.recv().is_ok() {
             CancelToken::with_deadline(start_by + SOON).wait();
             task.cancel();
@@ -327,8 +328,7 @@ fn a_task_is_to_finish_by_its_end_and_does_not_start_after_it() {
             cx.cancel_reason()
         };
         let task = pool.task().finish_by(end).spawn_with(reason);
-        // Fails if the machine was too busy for the task to start: then there is nothing to be
-        // seen.
+        // Fails if the machine was too busy to start the task. Then there is nothing to check.
         if started.recv().is_ok() {
             let queued = pool.task().finish_by(end).spawn(|| unreachable!("the first one runs"));
             assert_eq!(task.join().unwrap(), Some(CancelReason::DeadlinePassed));
@@ -355,7 +355,7 @@ fn the_earlier_of_two_times_counts() {
     });
 }
 
-/// Who is told that the pool is full tries again, for a task that is gone.
+/// If the pool said that it is full, the caller would try again with a task that can no longer run.
 #[test]
 fn a_task_that_is_too_late_is_told_so_by_a_full_pool_too() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! `drain` waits for all that was accepted and all that it spawns, and leaves the pool open.
+//! `drain` waits for everything that was accepted and everything that those tasks spawn, and leaves
+//! the pool open.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use corepool::{Dispatch, Priority, WorkerPool, blocking};
 
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 
-/// Spawns two of itself, so deep, and counts each.
+/// Spawns itself twice, `depth` levels deep, and counts each call.
 fn tree(depth: u32, count: &Arc<AtomicUsize>) {
     count.fetch_add(1, Ordering::Relaxed);
     if depth > 0 {
@@ -76,7 +77,7 @@ fn a_running_task_is_waited_for() {
                 pool.drain();
                 ending.send(()).unwrap();
             });
-            // It looks a few times meanwhile.
+            // `drain` checks a few times meanwhile.
             for _ in 0..50 {
                 pool.spawn(|| ()).join().unwrap();
                 assert!(ended.try_recv().is_err(), "one task runs still");
@@ -156,7 +157,7 @@ fn a_task_of_another_pool_lends_its_core_meanwhile() {
         let drains = other.spawn({
             let (ours, other) = (Arc::clone(&ours), Arc::clone(&other));
             move || {
-                // It needs the only worker of the pool in which this waits.
+                // `task` needs the only worker of `other`, which waits in `drain` below.
                 let needs = Arc::clone(&other);
                 let task = ours.spawn(move || {
                     blocking(|| {

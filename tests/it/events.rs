@@ -1,4 +1,4 @@
-//! What happens in a pool is told in order, and a listener that does not listen holds nobody up.
+//! Pool events come in order, and a listener that never listens delays no thread.
 
 use std::sync::Barrier;
 use std::thread;
@@ -14,7 +14,7 @@ fn unpinned(workers: usize) -> corepool::Builder {
     WorkerPool::builder().workers(workers).pinning(Pinning::None)
 }
 
-/// Panics without the noise of the panic hook.
+/// Panics without running the panic hook.
 fn throw(message: &'static str) {
     std::panic::resume_unwind(Box::new(message));
 }
@@ -48,7 +48,7 @@ fn a_pools_life_is_told_in_order() {
         assert_eq!(next(&events), panicked);
         end_worker(&pool);
         assert_eq!(next(&events), exited(0, ExitReason::EndedByTask));
-        // The new thread may be faster than the one that tells of it.
+        // The new thread may be faster than the thread that reports the respawn.
         let mut both = [next(&events), next(&events)];
         both.sort_unstable_by_key(|event| matches!(event, PoolEvent::WorkerOnline { .. }));
         assert_eq!(both, [PoolEvent::WorkerRespawned { worker, generation: 1 }, online(1)]);
@@ -251,8 +251,8 @@ fn a_full_queue_is_told_once_until_it_drains() {
                 assert!(pool.spawn(|| 9).join().is_err());
             }
             assert_eq!(edges(&events), [PoolEvent::QueueFull]);
-            // One place of four is free: not half, so nothing is told, and nothing again when it is
-            // taken.
+            // One of four places is free. That is less than half, so there is no event, and none
+            // when the place is taken again.
             assert!(queued[0].cancel());
             let again = pool.try_spawn(|| 10).unwrap();
             assert!(pool.try_spawn(|| 11).is_err());
@@ -264,7 +264,7 @@ fn a_full_queue_is_told_once_until_it_drains() {
     });
 }
 
-/// Four threads find the pool full at once, and at the moment when it drains.
+/// Four threads find the pool full at the same time, and also at the moment when it drains.
 #[test]
 fn full_and_drained_alternate_when_many_find_it_full() {
     const ROUNDS: usize = 6000;
@@ -275,14 +275,14 @@ fn full_and_drained_alternate_when_many_find_it_full() {
         let burst = || {
             turn.wait();
             let tasks: Vec<_> = (0..6).map(|n| pool.spawn(move || n)).collect();
-            // Some were refused: that is what is told.
+            // Some of them are refused, and the events report that.
             tasks.into_iter().for_each(|task| drop(task.join()));
         };
         let told: Vec<_> = thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| (0..ROUNDS).for_each(|_| burst()));
             }
-            // The fourth also listens, often enough that nothing is missed.
+            // The fourth thread also listens, often enough to miss no event.
             let told = (0..ROUNDS).map(|_| {
                 burst();
                 edges(&events)
@@ -321,8 +321,8 @@ fn a_rest_between_two_threads_is_told_and_ends_when_a_task_waits() {
     within(PATIENCE, || {
         let pool = unpinned(1).build().unwrap();
         let events = pool.events();
-        // Each rest is twice as long as the one before it, up to a second. Each task waits for the
-        // thread behind it.
+        // Each rest (the delay before a respawn) is twice as long as the previous one, up to a
+        // second. Each task waits for the next thread.
         for _ in 0..8 {
             end_worker(&pool);
         }
@@ -340,7 +340,7 @@ fn a_rest_between_two_threads_is_told_and_ends_when_a_task_waits() {
             }
         };
         assert!(rest >= Duration::from_millis(640));
-        // Closing ends it, too.
+        // Closing the pool also ends a rest.
         end_worker(&pool);
         pool.shutdown();
     });

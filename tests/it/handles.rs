@@ -1,5 +1,5 @@
-//! A handle gives its task's result once, in whichever way it is asked, and nothing is lost or
-//! doubled.
+//! A handle gives its task's result once, however it is asked for, and nothing is lost or
+//! duplicated.
 
 mod collisions;
 mod contents;
@@ -195,11 +195,11 @@ fn a_handle_of_a_closed_pool_says_rejected() {
     });
 }
 
-/// Memory that only the order of spawn and join keeps from being a data race: ThreadSanitizer sees
-/// if that order is not there, and a value that is torn or old fails the test by itself.
+/// Memory that only the order of spawn and join protects from a data race. ThreadSanitizer detects
+/// if that order is missing, and a torn or stale value fails the test by itself.
 struct Plain(UnsafeCell<[u64; 32]>);
 
-// SAFETY: the tests below touch it only in an order that spawn and join promise.
+// SAFETY: the tests below access it only in an order that spawn and join guarantee.
 unsafe impl Sync for Plain {}
 
 impl Plain {
@@ -208,7 +208,7 @@ impl Plain {
     }
 
     fn set(&self, value: u64) {
-        // SAFETY: nobody else touches it now, by the order of spawn and join.
+        // SAFETY: no other thread accesses it now, because spawn and join order the accesses.
         unsafe { *self.0.get() = [value; 32] };
     }
 
@@ -219,7 +219,8 @@ impl Plain {
     }
 }
 
-/// Runs rounds in which a task must see what came before its spawn, and `finish` what the task did.
+/// Runs rounds in which a task must see what happened before its spawn, and the thread that called
+/// `finish` must see what the task did.
 fn see_both_ways(finish: impl Fn(TaskHandle<()>)) {
     let pool = WorkerPool::with_workers(2).unwrap();
     let memory = Plain::new();

@@ -1,10 +1,10 @@
-//! Workers that are kept busy until the test lets them go, so that what comes next has to wait.
+//! Workers that are kept busy until the test releases them, so that later tasks must wait.
 
 use std::sync::mpsc::{self, Sender};
 
 use corepool::{TaskHandle, WorkerPool};
 
-/// A worker that runs one task until this is released or dropped.
+/// A worker that is busy with one task until this is released or dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     gate: Sender<()>,
@@ -12,19 +12,19 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Lets the worker go, and waits until its task is settled.
+    /// Releases the worker and waits until its task is settled.
     pub(crate) fn release(self) {
         drop(self.gate);
         self.task.join().expect("a held task just ends");
     }
 }
 
-/// Keeps one worker busy; returns when its task runs.
+/// Keeps one worker busy. Returns when its task runs.
 pub(crate) fn hold(pool: &WorkerPool) -> Held {
     hold_named(pool, "held")
 }
 
-/// As [`hold`], with a name for the task.
+/// Like [`hold`], with a name for the task.
 pub(crate) fn hold_named(pool: &WorkerPool, name: &str) -> Held {
     let (gate, wait) = mpsc::channel::<()>();
     let (running, runs) = mpsc::channel();

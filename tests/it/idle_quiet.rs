@@ -1,4 +1,4 @@
-//! A pool that has nothing to do does nothing, and one task wakes one worker.
+//! A pool with nothing to do does nothing, and one task wakes one worker.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use corepool::{Dispatch, Pinning, WorkerPool, WorkerState};
 
 use crate::support::{PATIENCE, thread_number, until, until_asleep, within};
 
-/// The threads of the workers, by the kernel's numbers.
+/// The kernel's thread IDs of the workers.
 fn threads(pool: &WorkerPool) -> Vec<libc::pid_t> {
     let workers = pool.workers().len();
     let all = Arc::new(Barrier::new(workers));
@@ -33,13 +33,13 @@ fn until_quiet(pool: &WorkerPool, threads: &[libc::pid_t]) {
     threads.iter().for_each(|&thread| until_asleep(thread));
 }
 
-/// How long a thread was on a core so far.
+/// How long a thread has been on a core so far.
 fn time_on_core(thread: libc::pid_t) -> Duration {
     let facts = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap();
     Duration::from_nanos(facts.split_whitespace().next().unwrap().parse().unwrap())
 }
 
-/// How often a thread was put on a core, for whatever reason.
+/// How often a thread was put on a core, for any reason.
 fn switches(thread: libc::pid_t) -> u64 {
     let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
     let counts: Vec<u64> = status
@@ -60,8 +60,8 @@ fn an_idle_pool_never_gets_a_core() {
             until_quiet(&pool, &threads);
             let before: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
             let busy: Vec<_> = pool.workers().iter().map(|worker| worker.busy_time).collect();
-            // A sleep that synchronises nothing: it is the time in which nothing may happen, and a
-            // longer or shorter one changes what is noticed, not what is right.
+            // This sleep synchronises nothing. It is the time in which nothing may happen: a longer
+            // or shorter one changes what the test notices, not what is right.
             thread::sleep(Duration::from_millis(300));
             let after: Vec<_> = threads.iter().map(|&thread| switches(thread)).collect();
             assert_eq!(after, before, "{dispatch:?}");
@@ -74,7 +74,8 @@ fn an_idle_pool_never_gets_a_core() {
 fn one_task_wakes_one_worker_once() {
     within(PATIENCE, || {
         for workers in [1, 2, 4] {
-            // Pinned, a worker that does not get its core has another one woken in its stead.
+            // If workers were pinned, one that does not get its core would have another one woken
+            // in its place.
             let builder = WorkerPool::builder().workers(workers).pinning(Pinning::None);
             let pool = builder.build().unwrap();
             let threads = threads(&pool);
@@ -119,7 +120,7 @@ fn a_burst_wakes_each_worker_at_most_once_while_it_lasts() {
         let threads = threads(&pool);
         until_quiet(&pool, &threads);
         let before = pool.metrics();
-        // All workers are needed at once, so none goes back to sleep before the last was woken.
+        // All workers are needed at once, so none goes back to sleep before the last one is woken.
         let all = Arc::new(Barrier::new(4));
         let tasks: Vec<_> = (0..4)
             .map(|_| {
@@ -137,18 +138,18 @@ fn a_burst_wakes_each_worker_at_most_once_while_it_lasts() {
     });
 }
 
-/// Somebody has to look now and then whether the thread has left anything, but less and less often.
+/// A worker must check now and then whether the thread has left any work, but less and less often.
 #[test]
 fn a_thread_that_computes_alone_inside_a_call_costs_the_sleepers_next_to_nothing() {
     const SPAN: Duration = Duration::from_secs(1);
-    // Where each access is watched or disturbed a look takes many times as long.
+    // Under the test tools, which watch or disturb each access, a check takes many times as long.
     const MOST: u32 = if cfg!(any(corepool_chaos, corepool_tsan)) { 5 } else { 100 };
     within(PATIENCE, || {
         for workers in [2, 16] {
             let pool = WorkerPool::with_workers(workers).unwrap();
             let threads = threads(&pool);
             until_quiet(&pool, &threads);
-            // On a thread of its own, whose time does not count.
+            // This runs on a thread that is not a worker, so its time does not count.
             let compute = || {
                 let start = Instant::now();
                 while start.elapsed() < SPAN {

@@ -1,4 +1,4 @@
-//! Waiting inside a task always makes progress, and never runs what has nothing to do with it.
+//! Waiting inside a task always makes progress and never runs unrelated work.
 
 mod finding;
 mod free_spawn;
@@ -12,12 +12,12 @@ use corepool::{TaskContext, TaskError, WorkerPool};
 
 use crate::support::{PATIENCE, occupy, within};
 
-/// Spawns and joins itself this deep.
+/// Spawns and joins itself, `depth` levels deep.
 fn nested(depth: u32) -> u32 {
     if depth == 0 { 0 } else { corepool::spawn(move || nested(depth - 1)).join().unwrap() + 1 }
 }
 
-/// As [`nested`], with a small executor in each task.
+/// Like [`nested`], with a small executor in each task.
 fn nested_await(depth: u32) -> u32 {
     if depth == 0 {
         return 0;
@@ -27,8 +27,8 @@ fn nested_await(depth: u32) -> u32 {
     ) + 1
 }
 
-/// A pool for joins nested a thousand deep. An optimised build does it on the stack that a worker
-/// has by default, with half a KiB a level; one that is not needs 2.5 KiB a level.
+/// A pool for joins nested a thousand deep. An optimised build needs half a KiB per level, so a
+/// worker's default stack is enough. An unoptimised build needs 2.5 KiB per level.
 fn deep(workers: usize) -> WorkerPool {
     let builder = WorkerPool::builder().workers(workers);
     let builder = if cfg!(debug_assertions) { builder.stack_size(16 << 20) } else { builder };
@@ -90,7 +90,7 @@ fn fibonacci_by_spawn_and_join_is_right_on_any_number_of_workers() {
 fn a_task_that_nobody_started_is_run_in_place_by_who_waits() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
-        // The other worker cannot take anything.
+        // The other worker is busy and cannot take anything.
         let _busy = occupy(&pool, 1);
         let outer = pool.spawn_with(|cx| {
             let here = (thread::current().id(), cx.worker());
@@ -109,7 +109,7 @@ fn a_task_that_nobody_started_is_run_in_place_by_who_waits() {
     });
 }
 
-/// Tasks are taken out of the middle of the queue, from its end, and from its front.
+/// Tasks are taken from the middle, the end and the front of the queue.
 #[test]
 fn tasks_are_claimed_in_any_order() {
     within(PATIENCE, || {
@@ -146,7 +146,7 @@ fn a_context_of_a_task_run_in_place_is_the_tasks_own() {
 }
 
 thread_local! {
-    /// Whether the calling thread's stack holds the mutex of `a_wait_runs_nothing_unrelated`.
+    /// Whether the calling thread's stack holds the mutex, or waits as if it did (case 36).
     static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -190,8 +190,8 @@ fn who_joins_with_a_mutex_held_never_runs_a_task_that_wants_it() {
     });
 }
 
-/// Case 36: the awaited task runs elsewhere already, so it cannot be claimed, and strangers are
-/// queued.
+/// Case 36: the awaited task already runs elsewhere, so it cannot be claimed, and unrelated tasks
+/// (strangers) are queued.
 #[test]
 fn who_waits_for_a_running_task_runs_nothing_meanwhile() {
     within(PATIENCE, || {
@@ -202,7 +202,7 @@ fn who_waits_for_a_running_task_runs_nothing_meanwhile() {
                 let (starting, started) = mpsc::channel();
                 let child = inside.spawn(move || {
                     starting.send(()).unwrap();
-                    // Strangers come into the child's own queue, while its parent waits for it.
+                    // Strangers enter the child's own queue while its parent waits for it.
                     let strangers: Vec<_> =
                         (0..8).map(|_| in_child.spawn(|| HOLDS.get())).collect();
                     thread::yield_now();
@@ -232,7 +232,7 @@ fn two_pools_of_one_worker_each_wait_for_one_another() {
                 let (other, both_run) = (Arc::clone(&pools[other]), Arc::clone(&both_run));
                 pools[own].spawn(move || {
                     both_run.wait();
-                    // Its only worker is busy with a task that waits for this pool.
+                    // The other pool's only worker is busy with a task that waits for this pool.
                     let task = other.spawn(move || round);
                     if round % 2 == 0 { task.join() } else { pollster::block_on(task) }
                 })
@@ -249,7 +249,7 @@ fn two_pools_of_one_worker_each_wait_for_one_another() {
     });
 }
 
-/// Case 37: there and back again, some pools deep.
+/// Case 37: back and forth between two pools, many levels deep.
 #[test]
 fn a_task_that_goes_through_two_pools_in_turn_comes_back() {
     fn there_and_back(pools: [Arc<WorkerPool>; 2], depth: u32) -> u32 {
@@ -266,7 +266,7 @@ fn a_task_that_goes_through_two_pools_in_turn_comes_back() {
     });
 }
 
-/// What runs on another pool's thread is told so.
+/// A task that runs on another pool's thread learns this from its context.
 #[test]
 fn a_task_run_by_another_pools_worker_has_no_worker_of_its_own() {
     within(PATIENCE, || {

@@ -1,5 +1,5 @@
-//! A closure run on a worker while its caller waits: always there, at once where that is possible,
-//! never for ever.
+//! `install` runs a closure on a worker while its caller waits: it always works, at once where that
+//! is possible, and never waits forever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,8 +146,8 @@ fn a_pool_that_is_closed_meanwhile_runs_it_once_all_the_same() {
     });
 }
 
-/// Installs a closure from a thread of its own, on a pool whose workers are busy, and returns when
-/// it stands in the queue.
+/// Installs a closure from a new thread on a pool whose workers are busy. Returns when the closure
+/// is in the queue.
 fn queued<'s, R: Send + 's>(
     s: &'s thread::Scope<'s, '_>,
     pool: &'s WorkerPool,
@@ -162,13 +162,13 @@ fn queued<'s, R: Send + 's>(
         pool.install(work)
     });
     until(|| pool.metrics().queue_depth == before + 1);
-    // It is counted a moment before it stands there, and then its caller sleeps.
+    // The closure is counted a moment before it is in the queue, and then its caller sleeps.
     #[cfg(target_os = "linux")]
     until_asleep(caller.recv().unwrap());
     thread
 }
 
-/// What a deadline leaves in the queue is not lost: the caller is still there to run it.
+/// A closure that a shutdown leaves in the queue at its deadline is not lost: its caller runs it.
 #[test]
 fn a_shutdown_by_the_clock_leaves_it_to_the_caller() {
     within(PATIENCE, || {
@@ -221,7 +221,7 @@ fn it_needs_no_room() {
                 held.release();
                 assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
             });
-            // And gives no place back that it had not got.
+            // Nor do the closures give back a place that they did not have.
             let held = hold(&pool);
             assert!(pool.try_spawn(|| ()).unwrap_err().is_full());
             held.release();
@@ -237,7 +237,7 @@ fn what_is_displaced_as_the_oldest_runs_on_the_caller() {
         let held = hold_all(&pool);
         thread::scope(|s| {
             let caller = queued(s, &pool, || pool.is_current());
-            // It takes no place, so dropping it makes no room: the next oldest goes too.
+            // It takes no place, so dropping it makes no room, and the next oldest goes too.
             let second = pool.spawn(|| "second");
             let third = pool.spawn(|| "third");
             assert!(!caller.join().unwrap(), "it was the oldest");
@@ -254,20 +254,21 @@ fn a_worker_of_another_pool_does_not_wait_for_ever() {
         let (one, other) = (Arc::new(named("one", 1)), Arc::new(named("other", 1)));
         let held = hold(&other);
         let inside = Arc::clone(&other);
-        // The other pool's only worker is busy: it runs here, as a guest of that pool.
+        // The other pool's only worker is busy, so the closure runs on this thread, as a guest (a
+        // thread from outside) of that pool.
         let name = one.spawn(move || inside.install(|| (here(), corepool::join(|| 1, || 2))));
         let (name, sum) = name.join().unwrap();
         assert_eq!(sum, (1, 2));
         assert!(name.starts_with("one-"), "{name}");
         held.release();
         until(|| {
-            // And by a worker of its own if one comes first.
+            // A worker of the other pool runs it if one comes first.
             one.install(|| other.install(here)).starts_with("o")
         });
     });
 }
 
-/// What is installed may have borrowed, and its caller's frame is left at once when it is done.
+/// An installed closure may borrow, and its caller leaves its frame as soon as the closure is done.
 #[test]
 fn it_touches_nothing_of_its_caller_when_it_is_done() {
     within(PATIENCE * 2, || {
@@ -288,8 +289,8 @@ fn it_touches_nothing_of_its_caller_when_it_is_done() {
 fn it_runs_before_what_was_queued_later_and_waits_for_what_was_queued_before() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        // Two at a time: of three the worker takes one along, and it may look at the shared queue
-        // first for once.
+        // Only two at a time: of three, the worker would take one along, and it may sometimes check
+        // the shared queue first.
         for is_first in [true, false] {
             let held = hold(&pool);
             let (sender, receiver) = mpsc::channel();

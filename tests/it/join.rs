@@ -1,5 +1,5 @@
-//! Two closures at once: right on every thread and any number of workers, whoever is hungry
-//! meanwhile.
+//! `join` runs two closures at once: it is correct on every thread and with any number of workers,
+//! even while some are hungry (searching for work).
 
 mod bounds;
 mod closing;
@@ -49,7 +49,7 @@ fn quiet(workers: usize) -> WorkerPool {
     pool
 }
 
-/// Waits until so many workers sleep.
+/// Waits until at least this many workers sleep.
 fn until_free(pool: &WorkerPool, workers: usize) {
     until(|| {
         let workers_now = pool.workers();
@@ -57,7 +57,7 @@ fn until_free(pool: &WorkerPool, workers: usize) {
     });
 }
 
-/// Works for some time.
+/// Spins for the given time.
 fn work(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
@@ -67,8 +67,8 @@ fn work(time: Duration) {
 
 const LONG: Duration = Duration::from_millis(1);
 
-/// On how many workers everything has to be right: one, as many as there are cores here, and far
-/// more.
+/// The numbers of workers with which everything must be right: one, as many as this machine has
+/// cores, and far more.
 const WORKERS: [usize; 4] = [1, 2, 8, 16];
 
 #[test]
@@ -95,7 +95,7 @@ fn fibonacci_is_right_on_a_guest() {
                 assert_eq!(fibonacci_on(&pool, n), expected(n));
                 assert_eq!(pool.join(|| fibonacci(n), || fibonacci(n + 1)).1, expected(n + 1));
                 assert_eq!(pool.install(|| fibonacci(n)), expected(n));
-                // The global pool's.
+                // This uses the global pool.
                 assert_eq!(fibonacci(n), expected(n));
             }
         }
@@ -125,7 +125,7 @@ fn fibonacci_is_right_on_many_guests_and_workers_at_once() {
     });
 }
 
-/// How many tasks at once, and how large each is. What is not optimised takes 20 times as long.
+/// How many tasks run at once, and how large each one is. Unoptimised code takes 20 times as long.
 const FLOOD: (usize, u32) = if cfg!(debug_assertions) { (2_000, 12) } else { (10_000, 25) };
 
 #[test]
@@ -140,7 +140,8 @@ fn thousands_of_tasks_at_once_may_each_join() {
     });
 }
 
-/// A pool's workers and guests may use another pool's join as well: its own is not meant then.
+/// A pool's workers and guests (threads from outside) may also call `join` on another pool. Then
+/// the call does not use their own pool.
 #[test]
 fn a_join_names_its_pool_or_takes_the_one_that_runs_it() {
     within(PATIENCE, || {

@@ -1,4 +1,5 @@
-//! Handles, values and what they share outlive the pool; nothing is kept beyond its use.
+//! Handles, values and what they share outlive the pool, and nothing is kept longer than it is
+//! used.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use corepool::{PoolEvent, TaskContext, TaskError, TaskHandle, WhenFull, WorkerPo
 use crate::held::{hold, hold_all};
 use crate::support::{Drops, PATIENCE, within};
 
-/// Handles of a pool that is gone: one with a value, one with a panic, one refused, one cancelled.
+/// Handles of a dropped pool: one with a value, one with a panic, one refused, one cancelled.
 fn orphans() -> [TaskHandle<String>; 4] {
     let pool = WorkerPool::with_workers(1).unwrap();
     let held = hold(&pool);
@@ -146,7 +147,7 @@ fn cancelling_races_the_end_of_the_pool() {
     });
 }
 
-/// What a task shares with its spawner comes back whatever becomes of the task.
+/// What a task shares with its spawner comes back, whatever happens to the task.
 #[test]
 fn shared_data_comes_back_from_every_fate() {
     within(PATIENCE, || {

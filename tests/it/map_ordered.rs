@@ -1,4 +1,5 @@
-//! Maps over iterators, with a window of items in flight: what comes out, and when what is pulled.
+//! Maps over iterators, with a window of items in flight: what comes out, and when each item is
+//! pulled.
 
 mod ends;
 mod pools;
@@ -19,7 +20,7 @@ fn pool() -> WorkerPool {
     WorkerPool::with_workers(2).unwrap()
 }
 
-/// An iterator that is no thread's but its own, and counts what was pulled.
+/// An iterator that is not `Send`, and a counter of the items pulled from it.
 fn source<I: Iterator>(items: I) -> (impl Iterator<Item = I::Item>, Rc<Cell<usize>>) {
     let pulled = Rc::new(Cell::new(0));
     let count = Rc::clone(&pulled);
@@ -83,7 +84,7 @@ fn a_slow_item_holds_back_the_ordered_ones_only() {
         let open = gate.clone();
         let results = pool.map_ordered(0..100, 3, move |n| {
             let n = slow(n);
-            // Opened by the last one that the window lets in.
+            // The last task that the window admits opens the gate.
             if counted.fetch_add(1, Ordering::SeqCst) == 1 {
                 open.open();
             }
@@ -128,8 +129,7 @@ fn the_window_is_filled_while_nothing_has_finished() {
         for ordered in [true, false] {
             let gate = Gate::default();
             let (wait, open) = (gate.clone(), gate.clone());
-            // Opened when the window is full: were it never filled, the first wait would have no
-            // end.
+            // Opened when the window is full. If it never filled, the first wait would never end.
             let items = (1..=20).inspect(move |n| {
                 if *n == 10 {
                     open.open();

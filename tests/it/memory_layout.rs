@@ -1,5 +1,5 @@
-//! The sizes of what is passed around most. How much is allocated for a task is in
-//! `allocations.rs`.
+//! The sizes of the types that are passed around most. `allocations.rs` tests how much is allocated
+//! for a task.
 
 use std::mem::{align_of, size_of};
 
@@ -32,7 +32,7 @@ fn a_result_costs_one_word_beside_its_value() {
     assert!(size_of::<Result<(), TaskError>>() <= 2 * POINTER);
     assert_eq!(size_of::<PanicPayload>(), POINTER);
     assert_eq!(size_of::<Cancelled>(), 0);
-    // Its width is that of the tag of a `Result<T, TaskError>`: see there.
+    // It is as wide as the tag of a `Result<T, TaskError>`; see its definition.
     assert_eq!(size_of::<Refusal>(), POINTER);
 }
 

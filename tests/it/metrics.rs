@@ -1,4 +1,4 @@
-//! Every counter moves as its documentation says, and they add up when the pool is quiet.
+//! Every counter moves as its documentation says, and the counters add up when the pool is quiet.
 
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -13,7 +13,7 @@ fn throw() {
     std::panic::resume_unwind(Box::new("thrown"));
 }
 
-/// Every task that was spawned ended in exactly one way.
+/// Checks that every spawned task ended in exactly one way.
 #[track_caller]
 fn assert_adds_up(metrics: &Metrics) {
     let ended = metrics.completed
@@ -177,7 +177,8 @@ fn a_task_taken_from_anothers_queue_is_stolen() {
                 let done = done.clone();
                 corepool::spawn(move || done.send(()).unwrap()).detach();
             }
-            // No join: that would run them in place. The other worker has to take them.
+            // There is no join, because that would run them in place. The other worker must take
+            // them.
             (0..10).for_each(|_| wait.recv().unwrap());
         });
         outer.join().unwrap();
@@ -289,8 +290,8 @@ fn times_are_recorded_when_asked() {
         let held = hold_all(&pool);
         let queued = pool.spawn(|| 1);
         let spin = Duration::from_millis(5);
-        // The task behind waits at least as long as this thread sleeps: a bound from below, so it
-        // synchronises nothing.
+        // The queued task waits at least as long as this thread sleeps. That is a lower bound, so
+        // the sleep synchronises nothing.
         thread::sleep(spin);
         held.into_iter().for_each(Held::release);
         queued.join().unwrap();

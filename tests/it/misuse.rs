@@ -1,4 +1,4 @@
-//! A call that is wrong panics with the user's own line, and says what is wrong.
+//! A wrong call panics with the user's own line and says what is wrong.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -9,11 +9,11 @@ use corepool::{TaskError, TaskHandle, TaskSet, WorkerPool, promise};
 use crate::support::{PATIENCE, within};
 
 thread_local! {
-    /// The file and the line of this thread's last panic.
+    /// The file and line of this thread's last panic.
     static LAST: RefCell<(String, u32)> = const { RefCell::new((String::new(), 0)) };
 }
 
-/// Where a closure panics: the file and the line, as the panic hook is told.
+/// Returns where a closure panics: the file and line that the panic hook is told.
 fn place_of<R>(wrong: impl FnOnce() -> R) -> (String, u32) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -29,7 +29,7 @@ fn place_of<R>(wrong: impl FnOnce() -> R) -> (String, u32) {
     LAST.take()
 }
 
-/// A handle that has given its result as a future.
+/// A handle that has already given its result as a future.
 fn spent(pool: &WorkerPool) -> TaskHandle<u8> {
     let mut handle = pool.spawn(|| 7);
     assert_eq!(pollster::block_on(&mut handle).unwrap(), 7);
@@ -47,7 +47,7 @@ fn a_panic_over_a_wrong_call_names_the_users_line() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let mut set = TaskSet::new();
-        // All on one line each, so that the line is known.
+        // Each call is on a single line, so that its line number is known.
         let first = line!() + 2;
         let places = [
             place_of(|| spent(&pool).join().map(drop)),

@@ -1,7 +1,8 @@
 //! Random programs against a plain model: every handle settles once, with a result that the model
 //! allows.
 //!
-//! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`, by default for one second.
+//! `COREPOOL_SEED` and `COREPOOL_STRESS` work as in `stress.rs`. By default this runs for one
+//! second.
 
 mod planted;
 
@@ -13,7 +14,7 @@ fn random_programs_do_what_the_model_allows() {
     series(1, run);
 }
 
-/// So that a part of every run is the same.
+/// Makes a part of every run the same.
 #[test]
 fn known_programs_do_what_the_model_allows() {
     (0..if cfg!(any(corepool_chaos, corepool_tsan)) { 40 } else { 300 }).for_each(run);

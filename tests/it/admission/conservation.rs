@@ -1,5 +1,5 @@
-//! No place is lost: after a storm of all that can go wrong there is exactly as much room as
-//! before.
+//! No place is lost: after a storm of everything that can go wrong, there is exactly as much room
+//! as before.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use corepool::{TaskContext, WhenFull, WorkerPool};
 use super::{accepted, bounded};
 use crate::support::{Drops, PATIENCE, within};
 
-/// One round of something that takes a place, or waits for one, and goes away in its own manner.
+/// One round of something that takes a place, or waits for one, and then goes away in its own way.
 fn mischief(pool: &WorkerPool, kind: u32, drops: &Drops) {
     match kind {
         0 => drop(pool.spawn(|| ())),
@@ -53,7 +53,8 @@ fn storm(pool: &Arc<WorkerPool>, seed: u64) {
                 for _ in 0..300 {
                     let kind = random.u32(..12);
                     let refused = std::panic::AssertUnwindSafe(|| mischief(&pool, kind, &drops));
-                    // What `try_spawn` gives back is dropped here, and panics here.
+                    // A closure that `try_spawn` gives back is dropped here, so its panic surfaces
+                    // here.
                     assert!(std::panic::catch_unwind(refused).is_ok() || kind == 6);
                 }
             })
@@ -72,8 +73,8 @@ fn after_a_storm_there_is_room_for_exactly_workers_and_capacity() {
             for (workers, capacity) in [(1, 0), (1, 1), (2, 3), (3, 8)] {
                 let pool = Arc::new(bounded(workers, capacity, policy));
                 storm(&pool, seed);
-                // A place is given back before its handle is settled, but nobody waits for detached
-                // ones.
+                // A place is given back before its handle is settled, but no thread waits for the
+                // detached tasks.
                 crate::support::until(|| {
                     let now = pool.metrics();
                     let ended = now.completed + now.panicked + now.cancelled + now.rejected;
@@ -84,7 +85,7 @@ fn after_a_storm_there_is_room_for_exactly_workers_and_capacity() {
                     if full == workers + capacity {
                         break;
                     }
-                    // The last worker has counted its task, and is about to give the place back.
+                    // The last worker has counted its task and is about to give the place back.
                     thread::yield_now();
                     full = accepted(&pool);
                 }
@@ -94,7 +95,7 @@ fn after_a_storm_there_is_room_for_exactly_workers_and_capacity() {
     });
 }
 
-/// Case 50: a task that ends its worker gives its place back, too.
+/// Case 50: a task that ends its worker also gives its place back.
 #[test]
 fn lost_tasks_give_their_places_back() {
     within(PATIENCE, || {

@@ -1,5 +1,5 @@
-//! The edges of a pool's room: a listener that hears that a pool is full hears that it has drained,
-//! too; and what takes no room.
+//! `QueueFull` and `QueueDrained`: a listener that hears of the first also hears of the second.
+//! Also covers tasks that take no room.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn a_quiet_pool_was_never_called_full_last() {
             rounds += 1;
             let first = pool.spawn(|| ());
             let more: Vec<_> = (0..3).flat_map(|_| pool.try_spawn(|| ())).collect();
-            // The place is free before the handle knows.
+            // A place is free before the task's handle is settled.
             more.into_iter().for_each(|task| task.join().unwrap());
             let _may_be_rejected = first.join();
             for event in events.try_iter() {
@@ -41,7 +41,7 @@ fn a_quiet_pool_was_never_called_full_last() {
     });
 }
 
-/// What `queue_capacity` says of workers that are busy with what takes no room.
+/// What `queue_capacity` says about workers that are busy with tasks that take no room.
 #[test]
 fn beside_tasks_that_take_no_room_one_more_waits_for_each_of_them() {
     within(PATIENCE, || {
@@ -55,7 +55,7 @@ fn beside_tasks_that_take_no_room_one_more_waits_for_each_of_them() {
                 let (begins, has_begun) = mpsc::channel();
                 let held = gate.clone();
                 let task = pool.task();
-                // One after another, so that no worker has two of them.
+                // The tasks start one after another, so that no worker gets two of them.
                 let task = if worker < placed { task.on_worker(worker) } else { task };
                 busy.push(task.spawn(move || {
                     begins.send(()).unwrap();

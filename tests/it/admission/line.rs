@@ -1,5 +1,5 @@
-//! The line of those who wait for room: served in order, left at will, sent away when the pool
-//! closes.
+//! The line of submitters that wait for room: they are served in order, may leave at any time, and
+//! are sent away when the pool closes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use corepool::{Refusal, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool}
 use super::{bounded, room};
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 
-/// Starts a thread that spawns; returns when it stands in line.
+/// Starts a thread that spawns. Returns when the thread waits in line.
 fn stand_in_line<T: Send + 'static>(
     pool: &Arc<WorkerPool>,
     closure: impl FnOnce() -> T + Send + 'static,
@@ -30,7 +30,7 @@ fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
 
 type Spawning<'a, F, T> = Pin<Box<dyn Future<Output = Result<TaskHandle<T>, SpawnError<F>>> + 'a>>;
 
-/// A future that stands in line.
+/// Returns a future that waits in line.
 fn wait_in_line<'a, T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     pool: &'a WorkerPool,
     closure: F,
@@ -62,8 +62,8 @@ fn who_waits_for_room_with_a_context_gets_both() {
     });
 }
 
-/// With no queue and one worker a task runs when it was admitted and the one before is done: the
-/// order of the runs is the order of the line.
+/// With one worker and no queue, a task runs once it is admitted and its predecessor is done. So
+/// tasks run in the order of the line.
 #[test]
 fn threads_in_line_are_served_in_order() {
     within(PATIENCE, || {
@@ -108,7 +108,7 @@ fn futures_and_threads_stand_in_one_line() {
     });
 }
 
-/// Nobody who comes later takes a place from under who waits.
+/// A later submitter never takes a place that was promised to a waiting one.
 #[test]
 fn a_place_that_is_promised_is_not_given_to_who_comes_later() {
     within(PATIENCE, || {
@@ -116,7 +116,7 @@ fn a_place_that_is_promised_is_not_given_to_who_comes_later() {
         let busy = occupy(&pool, 1);
         let mut waits = wait_in_line(&pool, || "first");
         busy.release();
-        // The place belongs to the future that has not been polled since.
+        // The place belongs to the waiting future, which has not been polled since.
         assert!(pool.try_spawn(|| "later").unwrap_err().is_full());
         let Poll::Ready(Ok(task)) = poll(&mut waits) else { panic!("it has its place") };
         assert_eq!(task.join().unwrap(), "first");
@@ -154,7 +154,7 @@ fn a_future_dropped_with_its_place_in_hand_gives_it_to_the_next() {
             let busy = occupy(&pool, 1);
             let first = wait_in_line(&pool, || 1);
             let mut second = wait_in_line(&pool, || 2);
-            // Now the first has the place, and does not know yet.
+            // The first future owns the place now, but has not been polled since.
             busy.release();
             drop(first);
             assert_eq!(pollster::block_on(&mut second).unwrap().join().unwrap(), 2);
@@ -173,7 +173,7 @@ fn a_cancelled_queued_task_frees_its_room_at_once() {
         assert!(pool.try_spawn(|| 2).is_err());
         assert!(waiting.cancel());
         let next = pool.try_spawn(|| 2).expect("there is room though the worker is busy");
-        // And one who stands in line gets it.
+        // A submitter that waits in line gets the next place.
         let third = stand_in_line(&pool, || 3);
         drop(next.cancel_on_drop());
         let third = third.join().unwrap();

@@ -1,4 +1,5 @@
-//! `DropOldest`: the task that has waited longest makes room for the newest, wherever it stands.
+//! `DropOldest`: the task that has waited longest makes room for the newest, whichever queue it is
+//! in.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -35,7 +36,7 @@ fn the_oldest_is_displaced_first_and_the_newest_are_kept() {
         busy.release();
         for (n, task) in tasks.into_iter().enumerate() {
             if n < kept {
-                // Where nothing may wait there is nothing to displace.
+                // Where nothing may wait, there is nothing to displace.
                 let expected = if capacity == 0 { Refusal::Full } else { Refusal::Displaced };
                 assert_eq!(refusal(task), Some(expected));
             } else {
@@ -47,8 +48,8 @@ fn the_oldest_is_displaced_first_and_the_newest_are_kept() {
     });
 }
 
-/// A worker that takes a task from the shared queue takes some of those behind it along. They are
-/// older than what stays.
+/// A worker that takes a task from the shared queue also moves some of the tasks behind it to its
+/// own queue. Those are older than the ones that stay.
 #[test]
 fn the_oldest_is_displaced_though_a_worker_took_it_into_its_own_queue() {
     within(PATIENCE, || {
@@ -63,18 +64,19 @@ fn the_oldest_is_displaced_though_a_worker_took_it_into_its_own_queue() {
         });
         let older: Vec<_> = (0..3).map(|n| pool.spawn(move || n)).collect();
         busy.release();
-        // The worker runs `next`, with some of the older ones moved to its own queue.
+        // The worker runs `next` and has moved some of the older tasks to its own queue.
         started.recv().unwrap();
         let newer: Vec<_> = (3..6).map(|n| pool.spawn(move || n)).collect();
         let finished: Vec<_> = older.iter().chain(&newer).map(TaskHandle::is_finished).collect();
         gate.open();
         next.join().unwrap();
-        // Six waited for four places, so the two that waited longest had to go.
+        // Six tasks waited for four places, so the two that had waited longest were displaced.
         assert_eq!(finished, [true, true, false, false, false, false]);
     });
 }
 
-/// Where tasks are dealt, each worker has a queue, and the oldest may stand in any.
+/// When tasks are dealt to workers in turn, each worker has a queue, and the oldest task may be in
+/// any of them.
 #[test]
 fn the_oldest_is_displaced_though_tasks_are_dealt_to_several_queues() {
     within(PATIENCE, || {
@@ -129,8 +131,8 @@ fn many_submitters_lose_no_task() {
     });
 }
 
-/// A worker may make room between the look that finds the pool full and the look for the oldest.
-/// Nobody waits then, and the new task simply comes in.
+/// A worker may make room between the check that finds the pool full and the search for the oldest
+/// task. Then no task waits, and the new task is simply accepted.
 #[test]
 fn a_new_task_is_not_refused_because_a_worker_was_faster() {
     within(PATIENCE, || {

@@ -1,5 +1,5 @@
-//! Wakers that panic: in wake, in clone, in drop. The task's state stays whole, and its worker
-//! lives.
+//! Wakers that panic in wake, clone or drop: the task's state stays intact, and its worker
+//! survives.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use corepool::WorkerPool;
 use super::poll;
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 
-/// What a waker does, in which it may panic.
+/// An operation of a waker in which it may panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Clone,
@@ -19,7 +19,7 @@ enum Deed {
     Drop,
 }
 
-/// What stands behind a waker that panics. Leaked, so that the waker's pointer is always good.
+/// The data behind a waker that panics. It is leaked, so the waker's pointer is always valid.
 #[derive(Default)]
 struct Trap {
     alive: AtomicUsize,
@@ -62,8 +62,8 @@ impl Trap {
         let trap: &'static Self = Box::leak(Box::default());
         *trap.panics_in.lock().unwrap() = panics_in;
         trap.alive.store(1, Ordering::SeqCst);
-        // SAFETY: the table's functions keep the contract of a waker: they are safe on any thread,
-        // and the data behind the pointer is never freed.
+        // SAFETY: the table's functions keep the contract of a waker: they are safe to call on any
+        // thread, and the data behind the pointer is never freed.
         let waker = unsafe { Waker::new(std::ptr::from_ref(trap).cast(), &TABLE) };
         (trap, waker)
     }
@@ -135,7 +135,7 @@ fn a_waker_that_panics_in_clone_leaves_the_handle_as_it_was() {
             polled.expect_err("the waker's panic is the caller's own");
         }
         busy.release();
-        // The waker from before the panic is still the one that counts.
+        // The waker registered before the panic is still the one that is woken.
         until(|| good.wakes.load(Ordering::SeqCst) == 1);
         assert_eq!(task.join().unwrap(), 5);
     });
@@ -181,8 +181,8 @@ fn a_waker_that_panics_in_drop_does_not_unwind_into_the_handles_drop() {
     });
 }
 
-/// Case 56: the task is settled between the poll's first look and its registration, and then the
-/// clone that is not needed any more panics in its drop.
+/// Case 56: the task is settled between the poll's first check and its registration. Then the clone
+/// of the waker, which is no longer needed, panics in its drop.
 #[test]
 fn a_waker_that_panics_in_drop_at_the_moment_of_completion_loses_no_result() {
     within(PATIENCE, || {
@@ -197,7 +197,7 @@ fn a_waker_that_panics_in_drop_at_the_moment_of_completion_loses_no_result() {
         let inside = std::sync::Arc::clone(&pool);
         *trap.before_clone.lock().unwrap() = Some(Box::new(move || {
             gate.open();
-            // The only worker has settled the first task when it runs the next.
+            // When the only worker runs this task, it has settled the first one.
             inside.spawn(|| ()).join().unwrap();
         }));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut task, &waker)));

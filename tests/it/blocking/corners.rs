@@ -1,5 +1,6 @@
-//! Lending in its corners: at close, after the end of a spare worker's thread, with all spare
-//! workers taken. Each of these once failed.
+//! Corner cases of lending a core to a spare worker (a stand-in for a worker that waits): on close,
+//! after a spare worker's thread ends, and when all spare workers are taken. Each of these once
+//! failed.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -105,7 +106,7 @@ fn a_relieved_spare_worker_that_waits_itself_is_hired_again() {
             inner.task().on_worker(0).spawn(move || sender.send(1).unwrap()).detach();
             blocking(|| receiver.recv().unwrap())
         });
-        // On the spare worker, which waits too.
+        // This runs on the spare worker, which then waits too.
         let on_spare = pool.spawn(move || {
             blocking(|| {
                 inside.send(()).unwrap();
@@ -142,12 +143,12 @@ fn nobody_counts_on_a_spare_worker_that_is_still_in_its_start_hook() {
         let (go_second, second_waits) = mpsc::channel::<()>();
         let second = pool.task().on_worker(1).spawn(move || second_waits.recv().unwrap());
         until(|| pool.workers().iter().all(|worker| worker.running.is_some()));
-        // Nobody else is free, so this one is for the spare worker.
+        // No worker is free, so this task goes to the spare worker.
         pool.spawn(|| ()).detach();
         until(|| in_hook.load(Ordering::SeqCst));
         go_second.send(()).unwrap();
         second.join().unwrap();
-        // The other worker is free: each of these is its.
+        // The other worker is free now, so it runs each of these.
         for _ in 0..20 {
             let (sender, receiver) = mpsc::channel();
             pool.spawn(move || sender.send(()).unwrap()).detach();
@@ -186,7 +187,7 @@ fn a_spare_worker_is_named_when_it_is_needed_and_by_default_if_that_fails() {
     });
 }
 
-/// The thread that waits starts the spare worker, and so calls the closure that names it.
+/// The waiting thread starts the spare worker, so it also calls the closure that names it.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_name_that_is_waited_for_takes_no_wake_up_away() {
@@ -202,8 +203,8 @@ fn a_name_that_is_waited_for_takes_no_wake_up_away() {
                     starting.send(()).unwrap();
                     end.recv().unwrap_err();
                 });
-                // What the waiting task waits for ends now, and this begins when it has woken its
-                // waiter.
+                // This ends the task that the waiting task joins. `task` starts only after that
+                // task's worker has woken the waiter.
                 go.lock().unwrap().send(()).unwrap();
                 started.recv().unwrap();
                 let me = thread_number();

@@ -1,4 +1,4 @@
-//! Deadlines: they come once, not early, to whoever still has the token.
+//! Deadlines of tokens: each one passes once, never early, for every holder of the token.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ fn a_deadline_after_the_end_changes_nothing() {
         token.cancel_because("earlier");
         let later = CancelToken::with_deadline(deadline + SOON);
         let _passed = later.wait();
-        // Unless this thread slept through the deadline before it could cancel.
+        // The second case: this thread slept through the deadline before it could cancel.
         let reason = token.reason().unwrap();
         assert!(reason == because("earlier") || reason == CancelReason::DeadlinePassed);
         assert!(token.child_with_deadline(deadline).reason() == Some(reason));
@@ -115,17 +115,17 @@ fn who_awaits_a_deadline_is_woken_and_a_waker_that_panics_stops_nobody() {
         let mut futures = [token.cancelled(), token.cancelled()];
         let [first, second] = &mut futures;
         let waits = poll(first, &bad).is_pending() & poll(second, &good).is_pending();
-        // On a slow machine it may be over by then.
+        // On a slow machine the deadline may have passed by now.
         if waits {
             rung.recv().unwrap();
             assert_eq!(bell.rings(), 1);
         }
-        // The timer's thread is still there.
+        // The timer's thread has survived.
         assert_eq!(CancelToken::with_timeout(SOON).wait(), CancelReason::DeadlinePassed);
     });
 }
 
-/// The deadline's alarm holds the token weakly: a waker that the token holds goes with it.
+/// The deadline's alarm holds the token weakly, so a waker that the token holds is dropped with it.
 #[test]
 fn a_token_dropped_before_its_deadline_is_gone() {
     let (bell, waker) = Bell::new();
@@ -145,7 +145,7 @@ fn many_deadlines_at_once_all_come() {
         let tokens: Vec<_> = (0..5_000_u32)
             .map(|n| CancelToken::with_deadline(start + SOON + Duration::from_micros(n.into())))
             .collect();
-        // Every third is called off in time, or at least gone.
+        // Every third token is dropped, usually before its deadline.
         let tokens: Vec<_> =
             tokens.into_iter().enumerate().filter(|(n, _)| n % 3 != 0).map(|(_, t)| t).collect();
         for token in &tokens {

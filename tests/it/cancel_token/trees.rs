@@ -1,5 +1,5 @@
-//! Children: a cancel goes down and never up, to any depth, and children that have gone leave
-//! nothing.
+//! Child tokens: a cancel goes down and never up, to any depth, and dropped children leave nothing
+//! behind.
 
 use std::sync::{Arc, Barrier};
 use std::task::Poll;
@@ -59,7 +59,8 @@ fn children_that_go_do_not_disturb_those_that_stay() {
 
 const DEEP: usize = 100_000;
 
-/// Each level has some twenty bytes of the stack of a test's thread: too few for a frame.
+/// Builds a chain `DEEP` levels long. A test thread's stack has only about twenty bytes per level,
+/// which is too few for a frame.
 fn chain(root: &CancelToken) -> Vec<CancelToken> {
     let mut chain = vec![root.clone()];
     for _ in 0..DEEP {
@@ -93,7 +94,7 @@ fn a_chain_of_a_hundred_thousand_held_by_its_last_is_cancelled_and_dropped() {
             }
             assert_eq!(last.is_cancelled(), cancels);
             drop(root);
-            // The last owner of all of them.
+            // This is the last owner of the whole chain.
             drop(last);
         }
     });

@@ -1,4 +1,4 @@
-//! Waiting for the end: futures, their wakers, and threads that block.
+//! Waiting for cancellation: futures, their wakers, and blocking threads.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
@@ -169,7 +169,7 @@ fn threads_wait_until_somebody_cancels() {
                     0 => assert_eq!(token.wait(), because("go home")),
                     _ => assert!(token.wait_timeout(Duration::MAX)),
                 }
-                // Once more, now that it is over.
+                // Waits again, now that the token is cancelled.
                 assert_eq!(token.wait(), because("go home"));
             })
         });
@@ -191,7 +191,7 @@ fn a_wait_with_a_limit_ends_then_and_leaves_nothing() {
         }
         token.cancel();
         assert!(token.wait_timeout(Duration::ZERO));
-        // The thread's own token was not touched: this returns because of the time alone.
+        // The thread's park token was not touched, so only the timeout ends this call.
         let start = Instant::now();
         thread::park_timeout(limit);
         assert!(start.elapsed() >= limit);
@@ -208,7 +208,7 @@ fn waits_that_give_up_race_a_cancel() {
                 let waiter = threads.spawn(|| {
                     let was_cancelled = token.wait_timeout(limit);
                     assert!(!was_cancelled || token.is_cancelled());
-                    // What is left of the race does not end this one early.
+                    // A leftover of the race does not end this wait early.
                     CancelToken::new().wait_timeout(Duration::from_micros(50))
                 });
                 token.cancel();

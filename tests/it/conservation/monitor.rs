@@ -1,5 +1,5 @@
-//! The monitor: samples of a pool, and how long a worker sleeps through all of them while work
-//! waits.
+//! The monitor: it samples a pool and measures how long a worker sleeps through all samples while
+//! work waits.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use corepool::{WorkerPool, WorkerState};
 
-/// Work may wait for so long beside a worker that sleeps.
+/// How long work may wait while a worker sleeps.
 const BOUND: Duration = Duration::from_millis(50);
-/// On a machine that is slow to wake anybody, for so many times as long as that takes.
+/// On a machine that is slow to wake threads, work may wait this many times the slowest wake-up.
 const WAKES: u32 = 20;
-/// One late look is no proof: what sleeps is seen asleep so often in a row.
+/// A single late sample proves nothing: a worker must be asleep in this many samples in a row.
 const LEAST_SAMPLES: u32 = 20;
 const PERIOD: Duration = Duration::from_micros(500);
 
-/// Who may take what waits.
+/// Which workers may take the waiting work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Each worker may.
+    /// Every worker may.
     Anybodys,
-    /// One may, and it is not to be seen which: only if all sleep it is one of them.
+    /// Only one may, and a sample does not show which. So all workers must be asleep to count.
     Somebodys,
 }
 
-/// What came of it.
+/// What the monitor found.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     pub(super) samples: u32,
@@ -33,11 +33,11 @@ pub(super) struct Watched {
     pub(super) complaint: Option<String>,
 }
 
-/// One look.
+/// One sample of the pool.
 #[derive(Debug)]
 struct Sample {
     at: Instant,
-    /// How long it took to wake the control thread before it.
+    /// How long it took to wake the control thread before this sample.
     wake: Duration,
     waiting: usize,
     workers: Vec<Worker>,
@@ -46,12 +46,12 @@ struct Sample {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Worker {
     sleeps: bool,
-    /// A worker with the same numbers as before has slept all the time.
+    /// A worker whose counters are unchanged has slept the whole time.
     parks: u64,
     tasks_run: u64,
 }
 
-/// A worker that sleeps while work waits, since when and in how many samples.
+/// A worker that sleeps while work waits: since when, and through how many samples.
 #[derive(Debug, Clone, Copy)]
 struct Streak {
     since: Instant,
@@ -60,7 +60,7 @@ struct Streak {
     worker: Worker,
 }
 
-/// Goes on taking samples until the body has ended.
+/// Takes samples until the body has ended.
 pub(super) fn watch(pool: &WorkerPool, whose: Whose, body: impl FnOnce() + Send) -> Watched {
     thread::scope(|threads| {
         let (call, calls) = mpsc::channel::<mpsc::Sender<()>>();
@@ -74,7 +74,8 @@ pub(super) fn watch(pool: &WorkerPool, whose: Whose, body: impl FnOnce() + Send)
         }
         drop(call);
         if watched.complaint.is_some() {
-            // What sleeps would not end: the pool's end calls everybody.
+            // The workers that sleep would keep the body from ending. Closing the pool wakes them
+            // all.
             pool.close();
         }
         watched
@@ -140,7 +141,8 @@ impl Streak {
     }
 }
 
-/// What the monitor says of a pool of two that is looked at each millisecond, as `at` tells it.
+/// The monitor's complaint about a pool of two workers whose state each millisecond is what `at`
+/// returns.
 fn verdict(whose: Whose, at: impl Fn(u32) -> (usize, [Worker; 2])) -> Option<String> {
     let (start, mut streaks, mut watched) = (Instant::now(), Vec::new(), Watched::default());
     for millisecond in 0..200 {

@@ -1,5 +1,5 @@
-//! The storm: tasks of random lengths, from outside and inside, one by one, in batches, in scopes,
-//! dealt and waited for.
+//! The storm: tasks of random length, from outside and inside, one by one, in batches and in
+//! scopes, dealt and awaited.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +12,7 @@ use crate::random::{random_seed, setting};
 
 const SUBMITTERS: u64 = 3;
 
-/// Blows for `COREPOOL_STRESS` seconds, by default one.
+/// Runs the storm for `COREPOOL_STRESS` seconds, by default one.
 pub(super) fn blow(pool: &Arc<WorkerPool>, dispatch: Dispatch) {
     let time = Duration::from_secs(setting("COREPOOL_STRESS").unwrap_or(1));
     let seed = setting("COREPOOL_SEED").unwrap_or_else(random_seed);
@@ -28,7 +28,7 @@ pub(super) fn blow(pool: &Arc<WorkerPool>, dispatch: Dispatch) {
     });
 }
 
-/// Some tasks, and the wait for them. Says whether the pool was closed meanwhile.
+/// Spawns some tasks and waits for them. Returns whether the pool was closed meanwhile.
 fn gust(pool: &Arc<WorkerPool>, random: &mut Rng, dispatch: Dispatch) -> bool {
     let kinds = if dispatch == Dispatch::RoundRobin { 2 } else { 5 };
     let count = random.usize(1..12);
@@ -83,7 +83,7 @@ fn scope(seed: u64, count: usize) {
     });
 }
 
-/// From nothing to some milliseconds, at work or asleep.
+/// Takes from no time to a few milliseconds, busy or asleep.
 fn work(seed: u64) {
     let mut random = Rng::with_seed(seed);
     match random.u8(..10) {

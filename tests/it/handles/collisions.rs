@@ -1,7 +1,7 @@
-//! Timeouts that are drawn to fall together with what is waited for, a great many times: it comes
-//! once, or not yet.
+//! Timeouts aimed at the moment of the event that they wait for, a great many times: the event
+//! comes once, or not yet.
 //!
-//! `COREPOOL_ROUNDS` is how often; by default few enough for every day.
+//! `COREPOOL_ROUNDS` sets the number of rounds. The default is low enough for everyday runs.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -17,10 +17,10 @@ use crate::support::{Drops, PATIENCE, within};
 
 const SHORTEST: Duration = Duration::from_nanos(100);
 
-/// Comes ever nearer to the moment at which what is waited for comes.
+/// Approaches the moment at which the awaited event comes.
 ///
-/// Where both threads share a core, the shortest wait is longer than a short task: then the task
-/// takes longer.
+/// Where both threads share a core, even the shortest wait is longer than a short task. Then the
+/// task is made longer instead.
 struct Aim {
     wait: Duration,
     work: Duration,
@@ -62,7 +62,7 @@ impl Aim {
         }
     }
 
-    /// Says how it went, and that both sides were hit.
+    /// Prints how many rounds fell on each side, and checks that both sides were hit.
     fn end(&self, what: &str) {
         println!("{what}: {} too early, {} not", self.early, self.late);
         assert!(self.early > 0 && self.late > 0, "{what}: only one side was tried");

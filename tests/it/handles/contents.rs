@@ -1,4 +1,5 @@
-//! Closures and results of every size are laid out right, and dropped once, where the docs say.
+//! Closures and results of every size have a correct layout and are dropped once, where the docs
+//! say.
 
 use std::cell::Cell;
 use std::mem;
@@ -9,7 +10,7 @@ use corepool::{TaskHandle, WorkerPool};
 
 use crate::support::{Dropping, Drops, PATIENCE, occupy, until, within};
 
-/// A pool, a task whose value counts its drop, and the counter.
+/// Spawns a task whose value counts its drop. Returns its handle and the counter.
 fn counted(pool: &WorkerPool) -> (TaskHandle<Dropping>, Drops) {
     let drops = Drops::default();
     let token = drops.token();
@@ -119,7 +120,7 @@ fn a_forgotten_handle_at_worst_leaks() {
         let (task, drops) = counted(&pool);
         mem::forget(task);
         busy.release();
-        // Its place is free again, and the pool goes on and ends.
+        // The task's place is free again, and the pool keeps working and shuts down.
         for round in 0..100 {
             let (task, _drops) = counted(&pool);
             drop(task.join().unwrap());
@@ -159,7 +160,7 @@ fn closures_and_results_of_no_size_work() {
     });
 }
 
-/// Lies on a boundary of 128 bytes, or says that it does not.
+/// Checks that it lies on a 128-byte boundary.
 #[repr(align(128))]
 struct Aligned(u8, #[expect(dead_code, reason = "only its drop is of interest")] Dropping);
 
@@ -184,7 +185,7 @@ fn over_aligned_closures_and_results_work() {
         let drops = Drops::default();
         for n in 0..50 {
             let (captured, token) = (Aligned(n, drops.token()), drops.token());
-            // A closure, a result, and both: named tasks have an optional part behind the contents.
+            // A closure, a result, and both. Named tasks have an optional part behind the contents.
             let taken = pool.spawn(move || captured.check());
             let given = pool.task().name("aligned").spawn(move || Aligned(n, token));
             assert_eq!(taken.join().unwrap(), n);
@@ -194,7 +195,7 @@ fn over_aligned_closures_and_results_work() {
             assert_eq!(both.join().unwrap().check(), n);
         }
         assert_eq!(drops.count(), 100);
-        // Never run, never joined: dropped in place.
+        // The first never runs and the second is never joined: both are dropped in place.
         let busy = occupy(&pool, 1);
         let (captured, token) = (Aligned(1, drops.token()), drops.token());
         assert!(pool.spawn(move || captured.check()).cancel());

@@ -1,7 +1,7 @@
-//! Which public types may go to another thread, be shared between threads, or be moved when pinned.
+//! Which public types are `Send`, `Sync` and `Unpin`.
 //!
-//! Case 63. Everything here is decided when it is compiled; what may not be is refused by a trick:
-//! a type that has the trait after all makes the name ambiguous.
+//! Case 63. Everything here is checked at compile time. A trick checks that a type lacks a trait:
+//! if the type has the trait after all, a name becomes ambiguous.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -46,13 +46,13 @@ const fn error<T: Error + Send + Sync + 'static>() {}
 const fn unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 const fn future<T: Future<Output = Result<U, TaskError>>, U>() {}
 
-/// A type that cannot be printed.
+/// A type that is not `Debug`.
 struct Mute;
-/// A type that may go to another thread, and not be shared.
+/// A type that is `Send` but not `Sync`.
 type OnlySend = Cell<u8>;
-/// A type that may do neither.
+/// A type that is neither `Send` nor `Sync`.
 type Neither = Rc<u8>;
-/// A type that may be shared, and not go to another thread.
+/// A type that is `Sync` but not `Send`.
 type OnlySync = MutexGuard<'static, u8>;
 
 const _: () = {
@@ -99,7 +99,7 @@ const _: () = {
     error::<SpawnError<fn()>>();
 };
 
-// A handle gives its value by value only, so it may be shared where the value may just be sent.
+// A handle gives its value by value only, so it is `Sync` if the value is `Send`.
 const _: () = {
     free::<TaskHandle<u8>>();
     free::<TaskHandle<OnlySend>>();
@@ -114,7 +114,7 @@ lacks!(TaskHandle<OnlySync>: Send);
 lacks!(TaskHandle<OnlySync>: Sync);
 lacks!(TaskHandle<u8>: Clone);
 
-// Whatever gathers handles is as they are.
+// A type that collects handles has the same traits as the handles.
 const _: () = {
     free::<TaskSet<OnlySend>>();
     unpin::<TaskSet<Neither>>();
@@ -137,14 +137,14 @@ lacks!(TaskSet<u8>: Clone);
 lacks!(NextAsync<'static, Neither>: Send);
 lacks!(MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
 lacks!(MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
-// What pulls items is used wherever the results are asked for.
+// The iterator that supplies the items runs wherever the results are asked for.
 lacks!(MapOrdered<std::vec::IntoIter<Neither>, fn(Neither) -> u8, u8>: Send);
 lacks!(Promise<All<Neither>>: Send);
 lacks!(Promise<AllSettled<Neither>>: Send);
 lacks!(Promise<Any<Neither>>: Send);
 lacks!(Promise<Race<Neither>>: Send);
 
-// What is used inside of `catch_unwind` is whole afterwards, so nobody needs to assert it.
+// These are intact after a panic inside `catch_unwind`, so no caller needs `AssertUnwindSafe`.
 const _: () = {
     unwind_safe::<WorkerPool>();
     unwind_safe::<TaskHandle<OnlySend>>();
@@ -157,13 +157,13 @@ const _: () = {
     unwind_safe::<corepool::shared::Counter>();
 };
 
-// Each value is one thread's at a time, so a local may be shared where the value may just be sent.
+// Each value belongs to one thread at a time, so a local is `Sync` if the value is `Send`.
 const _: () = {
     free::<WorkerLocal<u8>>();
     free::<WorkerLocal<OnlySend>>();
 };
 
-// A refused closure is what it was before.
+// A refused closure keeps its own traits.
 const _: () = {
     free::<SpawnError<fn()>>();
     send::<SpawnError<OnlySend>>();
@@ -173,8 +173,8 @@ lacks!(SpawnError<OnlySend>: Sync);
 lacks!(SpawnError<Neither>: Send);
 lacks!(SpawnError<OnlySync>: Send);
 
-// A context belongs to the run of one task. The parts of that task's own calls may ask it, on
-// whatever thread they run.
+// A context belongs to one run of a task. Parts of that task's own calls may query it, on whatever
+// thread they run.
 const _: () = {
     sync::<TaskContext>();
     unpin::<TaskContext>();
@@ -183,8 +183,8 @@ const _: () = {
 lacks!(TaskContext: Send);
 lacks!(TaskContext: Clone);
 
-// Any thread may spawn on a scope, and what it spawned stays with it. What results are makes no
-// difference.
+// Any thread may spawn on a scope, and the handle stays with that thread. The type of the result
+// makes no difference.
 const _: () = {
     free::<Scope<'static, 'static>>();
     unpin::<ScopedHandle<'static, Neither>>();
@@ -195,9 +195,9 @@ lacks!(ScopedHandle<'static, u8>: Send);
 lacks!(ScopedHandle<'static, u8>: Sync);
 lacks!(ScopedHandle<'static, u8>: Clone);
 
-// One owner decides when a pool ends.
+// A single owner decides when a pool ends.
 lacks!(WorkerPool: Clone);
 
-// The trick itself sees what std says of its own types.
+// Checks the trick itself against the traits of std's own types.
 lacks!(Neither: Send);
 lacks!(OnlySend: Sync);

@@ -1,4 +1,4 @@
-//! Waiting for a result: how long, and what it leaves alone.
+//! Waiting for a result: how long a wait lasts, and what it leaves untouched.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -152,7 +152,7 @@ fn building_a_pool_leaves_the_users_park_token() {
     within(PATIENCE, || {
         let builder = thread_number();
         thread::current().unpark();
-        // The hook ends only when `build` really waits for it.
+        // The hook ends only once `build` really waits for it.
         let _pool = WorkerPool::builder()
             .workers(1)
             .on_worker_start(move |_| until_asleep(builder))

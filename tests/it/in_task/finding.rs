@@ -1,5 +1,5 @@
-//! Which worker takes a task, and which task first: whoever is there, or with `RoundRobin` the one
-//! it was dealt to.
+//! Which worker takes a task, and which task first: any free worker, or with `RoundRobin` the
+//! worker that the task was dealt to.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -30,7 +30,8 @@ fn round_robin_deals_a_burst_in_turn_and_each_worker_keeps_its_own() {
     });
 }
 
-/// One at a time: all the others are idle, and still only the worker whose turn it is comes.
+/// One task at a time: the other workers are all idle, and still only the worker whose turn it is
+/// runs it.
 #[test]
 fn round_robin_deals_in_turn_when_the_others_are_idle() {
     within(PATIENCE, || {
@@ -68,7 +69,7 @@ fn round_robin_leaves_a_busy_workers_tasks_alone_and_the_others_go_on() {
     within(PATIENCE, || {
         let pool = dealing(2);
         let busy = occupy(&pool, 1);
-        // Turns 1, 2, 3, …: the odd ones are the free worker's.
+        // Turns 1, 2, 3, …: the odd ones belong to the free worker.
         let tasks: Vec<_> = (1..100).map(|_| pool.spawn_with(TaskContext::worker)).collect();
         let (mut free, mut held) = (Vec::new(), Vec::new());
         for (n, task) in (1..).zip(tasks) {
@@ -85,7 +86,7 @@ fn round_robin_leaves_a_busy_workers_tasks_alone_and_the_others_go_on() {
     });
 }
 
-/// A worker that is replaced finds what was dealt to it.
+/// A worker whose thread is replaced still finds the tasks that were dealt to it.
 #[test]
 fn round_robin_tasks_outlive_their_workers_thread() {
     within(PATIENCE, || {
@@ -101,7 +102,7 @@ fn round_robin_tasks_outlive_their_workers_thread() {
     });
 }
 
-/// After a close what was dealt is run by whoever comes first, and nothing is left.
+/// After a close, the first worker to come runs the dealt tasks, and none is left.
 #[test]
 fn round_robin_runs_everything_at_shutdown() {
     within(PATIENCE, || {
@@ -118,7 +119,7 @@ fn round_robin_runs_everything_at_shutdown() {
     });
 }
 
-/// So a spawner that joins its tasks from the oldest on meets the thief once in each lot, instead
+/// This way a spawner that joins its tasks from the oldest on meets the thief once per lot instead
 /// of at each task.
 #[test]
 fn a_worker_that_takes_many_tasks_from_another_starts_the_youngest_first() {
@@ -132,10 +133,11 @@ fn a_worker_that_takes_many_tasks_from_another_starts_the_youngest_first() {
                 corepool::spawn(move || sender.send(n)).detach();
             }
             busy.release();
-            // Keeps this worker from its own tasks.
+            // Keeps this worker from running its own tasks.
             receiver.iter().take(64).collect::<Vec<_>>()
         });
-        // Half of what waits at a time: 32, and then 16, 8, 4, 2, which are few.
+        // The thief takes half of the waiting tasks at a time: 32 first, and then 16, 8, 4 and 2,
+        // which are few.
         let expected: Vec<_> = (1..=32).rev().chain(33..=64).collect();
         assert_eq!(order.join().unwrap(), expected);
     });

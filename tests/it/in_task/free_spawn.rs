@@ -1,4 +1,4 @@
-//! `corepool::spawn` goes to the pool whose work the caller does, on whatever thread that is.
+//! `corepool::spawn` uses the pool whose work the caller does, on whatever thread that is.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,8 +12,8 @@ fn named(beginning: &'static str, workers: usize) -> WorkerPool {
     WorkerPool::builder().workers(workers).thread_name(name).build().unwrap()
 }
 
-/// On which pool's worker a task runs that was spawned here. Not joined from within a task, which
-/// would run it in place.
+/// Spawns a task here, and returns a closure that gives the name of the worker that ran it. The
+/// task is not joined: a join inside a task would run it in place.
 fn spawned_on() -> impl FnOnce() -> String {
     let (told, name) = std::sync::mpsc::channel();
     corepool::spawn(move || told.send(thread::current().name().unwrap().to_owned())).detach();
@@ -60,7 +60,7 @@ fn a_task_that_runs_in_place_on_another_pools_worker_spawns_into_its_own_pool() 
         let (home, other) = (named("home", 1), Arc::new(named("own", 1)));
         let busy = occupy(&other, 1);
         let inner = Arc::clone(&other);
-        // Nobody else can start it.
+        // No other worker can start it.
         let name = home.spawn(move || inner.spawn(spawned_on).join().unwrap()).join().unwrap();
         busy.release();
         is_of("own", [name]);

@@ -1,4 +1,4 @@
-//! No task is left lying: not beside a parked worker, behind a blocked one, or beside a busy pair.
+//! No task is left behind: not beside a parked worker, behind a blocked one, or beside a busy pair.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -43,8 +43,8 @@ fn what_a_blocked_worker_had_queued_is_taken_by_others() {
     });
 }
 
-/// Case 79, from outside: a worker that takes a task takes some of those behind it along, and then
-/// the first one blocks until all the others have run.
+/// Case 79, from outside: a worker that takes a task also takes some of the tasks behind it. Then
+/// the first task blocks until all the others have run.
 #[test]
 fn what_a_worker_took_along_from_the_shared_queue_is_not_lost_from_sight() {
     within(PATIENCE, || {
@@ -71,14 +71,14 @@ fn volley(stop: Arc<AtomicBool>, count: Arc<AtomicUsize>) {
     }
 }
 
-/// Stops a volley when the test is over, also when it fails.
+/// Stops a volley (two tasks that spawn each other) when the test ends, even if it fails.
 struct Volley {
     stop: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,
 }
 
 impl Volley {
-    /// Starts one on the pool, and returns when it goes on by itself.
+    /// Starts a volley on the pool, and returns when it keeps itself going.
     fn start(pool: &WorkerPool) -> Self {
         let started = Self { stop: Arc::default(), count: Arc::default() };
         let (stop, count) = (Arc::clone(&started.stop), Arc::clone(&started.count));
@@ -92,7 +92,7 @@ impl Volley {
         started
     }
 
-    /// Returns when a few hundred more of its tasks have run.
+    /// Waits until a few hundred more of its tasks have run.
     fn goes_on(&self) {
         let before = self.count.load(Ordering::SeqCst);
         until(|| self.count.load(Ordering::SeqCst) > before + 300);
@@ -131,13 +131,13 @@ fn a_volley_on_each_worker_does_not_starve_a_third_task() {
     });
 }
 
-/// Cases 77 and 79 at once: what a blocked worker had queued is taken by others though these have
-/// enough to do by themselves.
+/// Cases 77 and 79 at once: other workers take what a blocked worker had queued, although they have
+/// enough work of their own.
 #[test]
 fn what_a_blocked_worker_had_queued_is_taken_though_the_others_are_never_idle() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
-        // One worker is held, so the volley is the other's.
+        // One worker is held, so the volley runs on the other.
         let gate = Gate::default();
         let (begin, begun) = (Gate::default(), mpsc::channel());
         let (wait, go) = (gate.clone(), begin.clone());
@@ -145,7 +145,7 @@ fn what_a_blocked_worker_had_queued_is_taken_though_the_others_are_never_idle() 
         let blocked = pool.spawn(move || {
             starting.send(()).unwrap();
             go.wait();
-            // The volley goes on now. This comes into the queue of a worker that then blocks.
+            // The volley is running now. This task enters the queue of a worker that then blocks.
             let (sender, receiver) = mpsc::channel();
             corepool::spawn(move || sender.send(5)).detach();
             let taken = receiver.recv();
@@ -161,7 +161,7 @@ fn what_a_blocked_worker_had_queued_is_taken_though_the_others_are_never_idle() 
     });
 }
 
-/// Cases 78 and 79 at once: the same while a flood comes from outside.
+/// Cases 78 and 79 at once: the same during a flood of tasks from outside.
 #[test]
 fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
     within(PATIENCE, || {
@@ -180,7 +180,8 @@ fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
         let until_then = Arc::clone(&stop);
         let flood = std::thread::spawn(move || {
             while !until_then.load(Ordering::SeqCst) {
-                // Bounded, so that memory is; never empty, so that the free worker is never idle.
+                // The queue is bounded, so that memory is too, and never empty, so that the free
+                // worker is never idle.
                 if flooded.metrics().queue_depth < 1_000 {
                     (0..1_000).for_each(|_| flooded.spawn(a_little_work).detach());
                 }
@@ -195,8 +196,8 @@ fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
     });
 }
 
-/// Case 52, as far as a test without a clock can say it: whoever is idle comes, so a task that
-/// needs all workers at once gets them.
+/// Case 52, as far as a test without a clock can check it: every idle worker comes, so tasks that
+/// need all workers at once get them.
 #[test]
 fn as_many_tasks_as_workers_run_at_once() {
     within(PATIENCE, || {
@@ -217,15 +218,15 @@ fn as_many_tasks_as_workers_run_at_once() {
     });
 }
 
-/// Longer than a spawn takes, so that one thread can flood a worker.
+/// Takes longer than a spawn, so that one thread can flood a worker.
 fn a_little_work() {
     for _ in 0..500 {
         std::hint::spin_loop();
     }
 }
 
-/// A task on worker 0 waits, by this call, for a closure on the other worker, which waits for a
-/// task that is placed on worker 0.
+/// A task on worker 0 waits in `fork` for a closure on the other worker, which waits for a task
+/// that is placed on worker 0.
 fn wait_for_a_half_that_waits_for_ones_worker(
     fork: impl FnOnce(&(dyn Fn() + Sync), &(dyn Fn() + Sync)) + Send + 'static,
 ) {

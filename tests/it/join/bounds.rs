@@ -1,5 +1,5 @@
-//! Closures and results of all sizes and kinds go through, by value and by reference, and are
-//! dropped once.
+//! Closures and results of all sizes and kinds pass through `join`, by value and by reference, and
+//! are dropped once.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,9 +10,10 @@ use std::time::Instant;
 use super::{LONG, quiet, work};
 use crate::support::{Drops, PATIENCE, until, within};
 
-/// Calls joins whose second halves stay, and then such whose second halves move, until some have.
+/// Calls joins whose second halves (closures) stay, and then joins whose second halves may move,
+/// until some have moved.
 ///
-/// The test calls its two arguments in the two halves.
+/// The test calls one of its two arguments in each half.
 fn here_and_elsewhere(test: impl Fn(&(dyn Fn() + Sync), &(dyn Fn() + Sync)) + Send + Sync) {
     let pool = quiet(2);
     pool.install(|| {
@@ -63,14 +64,14 @@ fn closures_and_results_may_have_any_size_and_alignment() {
                 },
             );
             assert_eq!((a.value(), b.value()), (7, 8));
-            // Not larger: a debug build moves it through a dozen frames.
+            // Not larger, because a debug build moves it through a dozen frames.
             let large = [3_u8; 8 << 10];
             let (_, sum) = corepool::join(first, move || {
                 second();
                 (large, large.iter().map(|&byte| u64::from(byte)).sum::<u64>())
             });
             assert_eq!((sum.0[100], sum.1), (3, 3 * (8 << 10)));
-            // The closure is large and the result nothing, and the other way round.
+            // A large closure with an empty result, and the other way round.
             let ((), ()) = corepool::join(first, move || {
                 second();
                 assert_eq!(large[8_000], 3);
@@ -134,7 +135,7 @@ fn halves_may_change_what_they_borrow() {
     });
 }
 
-/// What is `Send` and not `Sync` goes in by value; what is neither stays inside.
+/// A value that is `Send` but not `Sync` goes in by value. One that is neither stays inside.
 #[test]
 fn halves_may_hold_what_other_threads_may_not_see() {
     within(PATIENCE, || {
@@ -159,7 +160,7 @@ fn halves_may_hold_what_other_threads_may_not_see() {
     });
 }
 
-/// Every join of a wide tree runs both of its halves once.
+/// Every join of a wide tree runs each of its halves once.
 #[test]
 fn every_half_runs_exactly_once() {
     fn count(low: usize, high: usize, counts: &[AtomicUsize]) {

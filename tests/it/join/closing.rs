@@ -1,4 +1,4 @@
-//! A fork-join call needs no open pool: without workers it is made by the thread that calls.
+//! A fork-join call needs no open pool: without workers, the calling thread runs it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use corepool::{Dispatch, WorkerPool};
 use super::{LONG, expected, fibonacci, fibonacci_on, quiet, until_free, work};
 use crate::support::{Gate, PATIENCE, until, within};
 
-/// Some of every call.
+/// Makes some calls of every kind.
 fn some_of_each(pool: &WorkerPool, n: u32) {
     assert_eq!(fibonacci_on(pool, n), expected(n));
     assert_eq!(pool.map(0..n, |n| n).len(), n as usize);
@@ -90,8 +90,7 @@ fn a_pool_may_be_dropped_right_after_a_join() {
     });
 }
 
-/// The halves that run when the pool is closed are run to their end, also the one that a worker has
-/// taken.
+/// Halves that run when the pool is closed run to their end, including one that a worker has taken.
 #[test]
 fn a_half_that_a_worker_took_is_finished_by_the_shutdown() {
     within(PATIENCE, || {
@@ -125,7 +124,7 @@ fn a_half_that_a_worker_took_is_finished_by_the_shutdown() {
     });
 }
 
-/// Case 25, for work that is no task.
+/// Case 25, for work that is not a task.
 #[test]
 fn a_shutdown_by_the_clock_does_not_wait_for_a_half_that_is_stuck() {
     within(PATIENCE, || {
@@ -153,7 +152,7 @@ fn a_shutdown_by_the_clock_does_not_wait_for_a_half_that_is_stuck() {
     });
 }
 
-/// Case 18: the pool's last owner is a half that one of its own workers runs.
+/// Case 18: the last owner of the pool is a half that one of its own workers runs.
 #[test]
 fn the_last_owner_of_a_pool_may_be_a_half_on_its_own_worker() {
     within(PATIENCE, || {
@@ -185,7 +184,7 @@ fn the_last_owner_of_a_pool_may_be_a_half_on_its_own_worker() {
     });
 }
 
-/// Case 19, from halves wherever they run.
+/// Case 19, from halves on any thread.
 #[test]
 fn a_half_may_shut_its_pool_down() {
     within(PATIENCE, || {

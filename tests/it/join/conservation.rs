@@ -1,7 +1,7 @@
 //! No worker stays idle while a fork-join call has work that it could do.
 //!
-//! The leaves sleep: they stand for work that takes some time, whatever else the machine does. A
-//! loaded machine may spoil one attempt, so each test tries again until its watchdog ends it.
+//! The leaves sleep. They stand for work that takes some time, whatever else the machine does. A
+//! loaded machine may spoil an attempt, so each test tries again until its watchdog ends it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use corepool::WorkerPool;
 use super::{quiet, until_free};
 use crate::support::{PATIENCE, until, within};
 
-/// Who ran how many leaves.
+/// How many leaves each thread ran.
 #[derive(Default)]
 struct Leaves(Mutex<HashMap<ThreadId, usize>>);
 
@@ -23,7 +23,8 @@ impl Leaves {
         *self.0.lock().unwrap().entry(thread::current().id()).or_default() += 1;
     }
 
-    /// Whether so many threads took part, and others than the busiest one ran so many leaves.
+    /// Whether at least `threads` threads took part, and threads other than the busiest one ran at
+    /// least `by_others` leaves.
     fn were_shared(self, threads: usize, by_others: usize) -> bool {
         let shares = self.0.into_inner().unwrap();
         let busiest = shares.values().max().copied().unwrap_or(0);
@@ -31,8 +32,8 @@ impl Leaves {
     }
 }
 
-/// Tries the program on a worker until so many threads take part and others than the busiest one
-/// run so many leaves.
+/// Runs the program on a worker until at least `threads` threads take part, and threads other than
+/// the busiest one run at least `by_others` leaves.
 fn expect_shared(
     pool: &WorkerPool,
     threads: usize,
@@ -49,7 +50,7 @@ fn expect_shared(
     });
 }
 
-/// The same from outside: there the calling thread is one more than the workers.
+/// The same from outside, where the calling thread takes part in addition to the workers.
 fn expect_shared_with_guest(
     pool: &WorkerPool,
     threads: usize,
@@ -119,7 +120,7 @@ fn a_right_deep_recursion_is_shared_after_small_joins() {
     });
 }
 
-/// The small joins happen where the whole of a larger call lies on the stack already.
+/// The small joins happen while a whole larger call is already on the stack.
 #[test]
 fn a_recursion_is_shared_that_begins_with_small_joins_inside_a_join() {
     within(PATIENCE, || {
@@ -190,14 +191,14 @@ fn a_guests_recursion_is_shared() {
     });
 }
 
-/// A worker that waits for a half which another one runs gets parts of that half.
+/// A worker that waits for a half on another worker gets parts of that half.
 #[test]
 fn who_waits_for_a_half_helps_with_it() {
     within(PATIENCE, || {
         expect_shared(&quiet(2), 2, 8, |leaves| {
             corepool::join(|| leaves.leaf(), || tree(leaves, 5));
         });
-        // Its first half is so small that it waits at once, if the second was taken at all.
+        // The first half is so small that the worker waits at once, if the second was taken at all.
         expect_shared(&quiet(2), 2, 4, |leaves| {
             corepool::join(|| leaves.leaf(), || left_deep(leaves, 20));
         });

@@ -1,5 +1,5 @@
-//! What fork-join shows of itself: counters, the state of workers, and nothing at all when it is
-//! over.
+//! What fork-join shows from outside: counters, the states of workers, and nothing at all when it
+//! is over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,7 +50,7 @@ fn what_is_offered_and_what_is_taken_is_counted() {
             assert!(metrics.jobs_taken >= round, "{metrics}");
             assert!(metrics.jobs_offered >= metrics.jobs_taken, "{metrics}");
         }
-        // Halves are no tasks.
+        // Halves are not tasks.
         assert_eq!((pool.metrics().spawned, pool.metrics().completed), (0, 0));
     });
 }
@@ -98,8 +98,8 @@ fn a_pool_is_quiet_after_fork_join() {
             }
             until(|| {
                 let before = pool.metrics();
-                // A sleep that synchronises nothing: in that time nothing may happen, sooner or
-                // later.
+                // This sleep synchronises nothing. Sooner or later, nothing may happen while it
+                // lasts.
                 std::thread::sleep(LONG * 100);
                 let after = pool.metrics();
                 let quiet = (after.parks, after.wakes) == (before.parks, before.wakes);

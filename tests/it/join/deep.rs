@@ -1,4 +1,5 @@
-//! Calls nested very deep: what a level costs of the stack, whoever is hungry meanwhile.
+//! Calls nested very deep: how much of the stack a level takes, even while workers are hungry
+//! (searching for work).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -8,8 +9,7 @@ use corepool::{Builder, WorkerPool};
 use super::until_free;
 use crate::support::{PATIENCE, until, within};
 
-/// ThreadSanitizer remembers 65,536 frames of a stack, of which a level takes some in a debug
-/// build.
+/// ThreadSanitizer remembers 65,536 frames of a stack, and a level takes several in a debug build.
 const DEPTH: usize = if cfg!(corepool_tsan) {
     4_000
 } else if cfg!(debug_assertions) {
@@ -18,18 +18,19 @@ const DEPTH: usize = if cfg!(corepool_tsan) {
     100_000
 };
 
-/// The most that a level may take, of the join and of the closure and the function that call it.
+/// The most stack that a level may take: for the join, and for the closure and the function that
+/// call it.
 ///
-/// In a debug build frames are larger, and fewer of them do.
+/// Frames are larger in a debug build, which nests fewer levels.
 const BYTES_A_LEVEL: usize = if cfg!(debug_assertions) { 8_192 } else { 512 };
 
-/// A pool with a stack for so many levels, and for something besides.
+/// A pool whose stacks hold `DEPTH` levels and some more.
 fn deep(workers: usize, bytes_a_level: usize) -> WorkerPool {
     let stack = DEPTH * bytes_a_level + (1 << 20);
     WorkerPool::builder().workers(workers).stack_size(stack).build().unwrap()
 }
 
-/// About where the calling thread's stack ends just now.
+/// Roughly where the calling thread's stack ends at the moment.
 fn stack_pointer() -> usize {
     let here = 0_u8;
     std::hint::black_box(&raw const here).addr()
@@ -55,7 +56,7 @@ fn right(depth: usize, bottom: &(dyn Fn() + Sync)) -> usize {
 
 type Nest = fn(usize, &(dyn Fn() + Sync)) -> usize;
 
-/// Nests that deep, and gives how many bytes of the stack a level took.
+/// Nests `DEPTH` levels, and returns how many bytes of the stack a level took.
 fn measure(nest: Nest) -> usize {
     let (top, bottom) = (stack_pointer(), AtomicUsize::new(0));
     let thread = thread::current().id();
@@ -66,7 +67,7 @@ fn measure(nest: Nest) -> usize {
     });
     assert_eq!(depth, DEPTH);
     match bottom.into_inner() {
-        // It ended on another thread.
+        // The innermost level ran on another thread.
         0 => 0,
         bottom => top.abs_diff(bottom) / DEPTH,
     }
@@ -88,7 +89,7 @@ fn joins_nest_deep_where_nobody_is_hungry() {
 fn joins_nest_deep_where_others_are_hungry() {
     within(PATIENCE * 3, || {
         for workers in [2, 8] {
-            // Where a level was taken over there are the frames of waiting and helping as well.
+            // A level that was taken over also has the frames of waiting and helping.
             let pool = deep(workers, 2 * BYTES_A_LEVEL);
             for nest in [left as Nest, right] {
                 for _ in 0..3 {
@@ -104,8 +105,8 @@ fn joins_nest_deep_where_others_are_hungry() {
     });
 }
 
-/// Somebody asks for work all the time, so that there are as many offers, waits and parts as there
-/// can be.
+/// A worker asks for work all the time, so there are as many offers (work put up for hungry
+/// workers), waits and parts as possible.
 #[test]
 fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
     within(PATIENCE * 6, || {
@@ -113,7 +114,7 @@ fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
         let over = AtomicBool::new(false);
         thread::scope(|s| {
             s.spawn(|| {
-                // Each time the worker that took this comes back hungry.
+                // Each time, the worker that took this task comes back hungry.
                 until(|| {
                     pool.spawn(|| ()).join().unwrap();
                     over.load(Ordering::SeqCst)
@@ -131,7 +132,7 @@ fn joins_nest_deep_where_somebody_is_hungry_all_the_time() {
     });
 }
 
-/// Case 34. An optimised build does it on the stack that a worker has by default.
+/// Case 34. In an optimised build, a worker's default stack is enough.
 #[test]
 fn joins_nested_a_thousand_deep_need_no_large_stack() {
     within(PATIENCE, || {

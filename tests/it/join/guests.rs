@@ -1,5 +1,5 @@
-//! Threads from outside take part in their own calls, and what they take over can do all that it
-//! could on a worker.
+//! Guests (threads from outside) take part in their own calls, and what they take over can do all
+//! that it could on a worker.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{LONG, expected, fibonacci_on, quiet, until_free, work};
 use crate::held::hold;
 use crate::support::{Gate, PATIENCE, until, within};
 
-/// One worker, one core: and the guest has that one.
+/// One worker means one core, and the guest has that one.
 #[test]
 fn a_pool_of_one_worker_never_helps_a_guest() {
     within(PATIENCE, || {
@@ -21,7 +21,7 @@ fn a_pool_of_one_worker_never_helps_a_guest() {
             let pool = WorkerPool::with_workers(1).unwrap();
             for round in 0..100 {
                 if round % 10 > 5 {
-                    // The worker has just been busy, or is, and looks for more.
+                    // The worker is busy or has just been busy, and looks for more work.
                     pool.spawn(|| ()).detach();
                 }
                 let half = |cx: JoinContext| {
@@ -46,7 +46,7 @@ fn on_a_helping_guest(inside: impl Fn(&WorkerPool) + Send + Sync + 'static) {
         until(|| {
             let (taken, begun) = (AtomicBool::new(false), Instant::now());
             until_free(&pool, 2);
-            // Not for ever: the worker may come too late.
+            // This wait has a limit, because the worker may come too late.
             let wait = || until(|| taken.load(Ordering::SeqCst) || begun.elapsed() > LONG * 50);
             pool.join(wait, || {
                 taken.store(true, Ordering::SeqCst);
@@ -64,7 +64,7 @@ fn on_a_helping_guest(inside: impl Fn(&WorkerPool) + Send + Sync + 'static) {
     });
 }
 
-/// Only who waits for the caller comes for a part, and what it takes is this.
+/// Only the thread that waits for the caller comes for a part, and this is the part that it takes.
 fn offer_parts(pool: &WorkerPool, part: impl Fn() + Sync) {
     for _ in 0..50 {
         let second = || {
@@ -109,7 +109,8 @@ fn a_helping_guest_may_call_another_pool() {
     });
 }
 
-/// Two guests, two workers: if each worker waits for a guest, nobody is left to run a guest's task.
+/// Two guests and two workers: if each worker waits for a guest, no worker is left to run a guest's
+/// task.
 #[test]
 fn guests_that_wait_for_tasks_inside_their_calls_come_to_an_end() {
     fn level(pool: &WorkerPool, depth: u32) -> u32 {
@@ -137,7 +138,7 @@ fn guests_that_wait_for_tasks_inside_their_calls_come_to_an_end() {
     });
 }
 
-/// A bounded pool would let a thread from outside wait for room, which comes only when a worker is
+/// A bounded pool would make a thread from outside wait for room, which comes only when a worker is
 /// free.
 #[test]
 fn guests_that_spawn_into_a_full_pool_inside_their_calls_come_to_an_end() {
@@ -166,7 +167,7 @@ fn guests_that_spawn_into_a_full_pool_inside_their_calls_come_to_an_end() {
     });
 }
 
-/// Joins when its thread ends, after most thread-locals of the crate are gone.
+/// Joins while its thread ends, after most thread-locals of the crate are gone.
 struct AtTheEnd(Option<Arc<WorkerPool>>);
 
 impl Drop for AtTheEnd {
@@ -182,7 +183,7 @@ impl Drop for AtTheEnd {
                 },
                 || {
                     begun.open();
-                    // Longer than anybody spins.
+                    // Longer than any thread spins.
                     work(LONG);
                 },
             );
@@ -197,7 +198,7 @@ impl Drop for AtTheEnd {
                 work(LONG);
                 7
             });
-            // It need not be taken; if it is, the handle waits.
+            // The task need not be taken. If it is, the handle waits.
             work(LONG);
             task.join().unwrap()
         });
@@ -219,7 +220,7 @@ fn a_thread_may_join_while_it_ends() {
             let ending = thread::spawn(move || {
                 let prepare =
                     || AT_THE_END.with(|end| end.borrow_mut().0 = Some(Arc::clone(&pool)));
-                // What was first used first is dropped last.
+                // The thread-local that is used first is dropped last.
                 if early {
                     prepare();
                 }
@@ -232,7 +233,7 @@ fn a_thread_may_join_while_it_ends() {
     });
 }
 
-/// Many short-lived guests: nothing of them is left where hungry threads look.
+/// Many short-lived guests leave nothing behind where hungry workers (searching for work) look.
 #[test]
 fn guests_come_and_go_while_workers_poke_them() {
     within(PATIENCE * 2, || {

@@ -1,4 +1,4 @@
-//! A closure may hold a lock across a fork-join call: what runs meanwhile on its thread never wants
+//! A closure may hold a lock across a fork-join call: what its thread runs meanwhile never wants
 //! that lock.
 
 use std::cell::Cell;
@@ -16,7 +16,7 @@ thread_local! {
     static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How the work below a held lock is split.
+/// How the work done under a held lock is split.
 #[derive(Debug, Clone, Copy)]
 enum Split {
     Join,
@@ -27,7 +27,7 @@ enum Split {
 
 const SPLITS: [Split; 4] = [Split::Join, Split::Scope, Split::Map, Split::All];
 
-/// Some work in parts that want no lock.
+/// Does some work in parts that want no lock.
 fn parts(pool: &WorkerPool, split: Split, depth: u32) -> u32 {
     if depth == 0 {
         work(LONG / 50);
@@ -57,7 +57,7 @@ fn parts(pool: &WorkerPool, split: Split, depth: u32) -> u32 {
     }
 }
 
-/// Takes the lock, and keeps it while others help with what is done below it.
+/// Takes the lock and holds it while other threads help with the work done under it.
 fn hold_across(pool: &WorkerPool, mutex: &Mutex<u64>, split: Split) {
     assert!(!HOLDS.get(), "this runs on the stack of who holds the mutex");
     let mut count = mutex.lock().unwrap();
@@ -67,7 +67,7 @@ fn hold_across(pool: &WorkerPool, mutex: &Mutex<u64>, split: Split) {
     HOLDS.set(false);
 }
 
-/// Case 36. Those who want the lock come as tasks, as parts of other calls, and as guests.
+/// Case 36. Tasks, parts of other calls, and guests (threads from outside) all want the lock.
 #[test]
 fn a_lock_may_be_held_across_a_fork_join_call_while_others_want_it() {
     within(PATIENCE * 3, || {
@@ -107,8 +107,8 @@ fn a_lock_may_be_held_across_a_fork_join_call_while_others_want_it() {
     });
 }
 
-/// Items of a loop that all want one lock, each with joins below it: the loop's other items are no
-/// part of those.
+/// All items of a loop want one lock, and each joins while it holds the lock. The loop's other
+/// items are not part of those joins.
 #[test]
 fn an_item_of_a_loop_may_hold_a_lock_that_all_its_items_want() {
     within(PATIENCE * 2, || {

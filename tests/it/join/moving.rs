@@ -1,4 +1,5 @@
-//! The second half really runs elsewhere when somebody is hungry and the call is worth it.
+//! The second half (closure) of a join really runs elsewhere when a worker is hungry (searching for
+//! work) and the call is worth it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -6,8 +7,8 @@ use std::thread;
 use super::{LONG, quiet, until_free, work};
 use crate::support::{Gate, PATIENCE, until, within};
 
-/// The first half goes on only when the second has begun, and then takes long: both have to run at
-/// once.
+/// The first half continues only when the second has begun, and then takes long, so both must run
+/// at once.
 fn both_at_once() {
     let begun = Gate::default();
     let here = thread::current().id();
@@ -88,7 +89,7 @@ fn a_heavy_join_is_shared_among_and_after_small_ones() {
     });
 }
 
-/// One type of closure, light or heavy.
+/// One closure type for light and heavy work.
 fn of_one_type(heavy: bool) -> bool {
     let busy = move || {
         if heavy {
@@ -115,7 +116,7 @@ fn a_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
                     of_one_type(false);
                 });
                 until(|| of_one_type(true));
-                // And stays so: now it is known.
+                // It stays that way, because now the call is known to be heavy.
                 let moved = (0..50).filter(|_| of_one_type(true)).count();
                 assert!(moved > 0, "never again");
             }
@@ -123,7 +124,7 @@ fn a_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
     });
 }
 
-/// The same for a guest, whose calls are each a new beginning.
+/// The same for a guest (a thread from outside), whose calls each start afresh.
 #[test]
 fn a_guests_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
     within(PATIENCE, || {
@@ -148,15 +149,15 @@ fn a_guests_join_that_was_small_before_and_is_heavy_now_is_shared_soon() {
     });
 }
 
-/// Whoever searches when the call begins, and lies down while it is offered, is called all the
-/// same.
+/// A worker that searches when the call begins, and goes to sleep while the half is offered, is
+/// woken anyway.
 #[test]
 fn a_worker_that_is_just_lying_down_takes_the_second_half() {
     within(PATIENCE * 2, || {
         let pool = quiet(2);
         pool.install(|| {
             for _ in 0..2_000 {
-                // From now on it is about to lie down, if it does not lie already.
+                // From now on the worker is about to sleep, if it does not sleep already.
                 until_free(&pool, 1);
                 let begun = Gate::default();
                 corepool::join(
@@ -174,7 +175,7 @@ fn a_worker_that_is_just_lying_down_takes_the_second_half() {
     });
 }
 
-/// As soon as a task lets a worker go, it comes to help with what has begun before.
+/// A worker that finishes its task comes at once to help with a call that began earlier.
 #[test]
 fn who_becomes_free_while_a_heavy_half_runs_takes_the_other() {
     within(PATIENCE, || {
@@ -190,7 +191,7 @@ fn who_becomes_free_while_a_heavy_half_runs_takes_the_other() {
                     held.wait();
                 });
                 started.recv().unwrap();
-                // Nobody is hungry when the call begins.
+                // No worker is hungry when the call begins.
                 corepool::join(
                     || {
                         gate.open();

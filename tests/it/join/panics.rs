@@ -1,5 +1,5 @@
-//! A half that panics: the other one comes to its end first, nothing is dropped twice, and the pool
-//! goes on.
+//! A half (closure) of a join that panics: the other half ends first, nothing is dropped twice, and
+//! the pool keeps working.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ fn throw<T>(what: &'static str) -> T {
     resume_unwind(Box::new(what))
 }
 
-/// What the closure panics with.
+/// Returns what the closure panics with.
 #[track_caller]
 fn caught<R>(closure: impl FnOnce() -> R) -> &'static str {
     let result = catch_unwind(AssertUnwindSafe(closure));
@@ -23,8 +23,8 @@ fn caught<R>(closure: impl FnOnce() -> R) -> &'static str {
     *payload.downcast::<&'static str>().expect("with what was thrown")
 }
 
-/// Where a join may be called: on a worker, by a guest, and where another worker is there to take
-/// something.
+/// Runs the test wherever a join may be called: on a worker, on a guest (a thread from outside),
+/// and where another worker is there to take something.
 fn everywhere(test: impl Fn() + Send + Sync) {
     let alone = quiet(1);
     let two = quiet(2);
@@ -38,8 +38,8 @@ fn everywhere(test: impl Fn() + Send + Sync) {
     }
 }
 
-/// On a worker, while another one sleeps: so a first half that waits for the second waits for a
-/// moved one.
+/// Runs the test on a worker while another one sleeps. So a first half that waits for the second
+/// waits for one that has moved.
 fn with_a_thief(test: impl Fn() + Send + Sync) {
     let pool = quiet(2);
     for _ in 0..50 {
@@ -85,7 +85,7 @@ fn captures_that_panic_in_their_drop_do_not_hide_the_first_halfs_panic() {
             let (token, bomb) = (drops.token(), drops.bomb());
             let payload = caught(|| {
                 let captures = (token, bomb);
-                // If it runs all the same, the bomb is a panic of the second half.
+                // If the closure runs anyway, the bomb panics in the second half.
                 corepool::join(|| throw::<()>("the first half"), || drop(captures))
             });
             assert_eq!((payload, drops.count()), ("the first half", 2));
@@ -213,8 +213,7 @@ fn if_both_halves_panic_the_firsts_payload_comes_out() {
     });
 }
 
-/// A tree in which one leaf panics; every leaf that ran has dropped its token, and so has every one
-/// that did not.
+/// A tree in which one leaf panics. Every token is dropped, whether its leaf ran or not.
 fn tree(drops: &Drops, made: &AtomicUsize, depth: u32, bad: u32) -> usize {
     let token = drops.token();
     made.fetch_add(1, Ordering::SeqCst);
@@ -284,9 +283,9 @@ fn a_tasks_handle_tells_of_a_panic_inside_its_joins() {
     });
 }
 
-/// Who unwinds out of a first half waits for the second, which has nothing to do with the panic: no
-/// part of it may find itself on a thread that is panicking, for guards of all kinds ask for that
-/// in their drop.
+/// A thread that unwinds out of a first half waits for the second half, which has nothing to do
+/// with the panic. No part of the second half may run on a thread that is panicking, because guards
+/// of all kinds check for that in their drop.
 #[test]
 fn no_part_of_the_second_half_runs_on_a_thread_that_unwinds() {
     fn leaves(depth: u32, seen: &Mutex<Vec<bool>>) {
@@ -339,8 +338,8 @@ fn a_panicking_guest_leaves_the_pool_in_order() {
     });
 }
 
-/// A first half that panics while its second one is run, and panics as well, over and over: nothing
-/// adds up.
+/// A first half panics while its second half runs and panics as well, over and over. Nothing
+/// accumulates.
 #[test]
 fn panics_on_both_sides_leave_no_thread_and_no_memory_behind() {
     within(PATIENCE * 2, || {

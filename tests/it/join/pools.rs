@@ -1,4 +1,4 @@
-//! Pools that call one another, though each has only one worker and that one waits.
+//! Pools that call one another, although each has only one worker and that worker waits.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -14,7 +14,7 @@ fn pools(workers: usize) -> Pools {
     [(); 2].map(|()| Arc::new(WorkerPool::with_workers(workers).unwrap()))
 }
 
-/// From pool to pool and back, each time in another way.
+/// Goes from pool to pool and back, each time in another way.
 fn there_and_back(pools: &Pools, depth: u32) -> u32 {
     if depth == 0 {
         return 1;
@@ -76,7 +76,8 @@ fn two_pools_of_one_worker_each_call_one_another_at_the_same_time() {
     });
 }
 
-/// Both halves call the other pool, on which the same goes on, and a guest from outside as well.
+/// Both halves (closures) call the other pool, where the same happens, and so do guests (threads
+/// from outside).
 #[test]
 fn pools_that_call_one_another_from_all_halves_at_once_come_to_an_end() {
     fn criss_cross(pools: &Pools, at: usize, depth: u32) -> u64 {
@@ -108,7 +109,8 @@ fn pools_that_call_one_another_from_all_halves_at_once_come_to_an_end() {
     });
 }
 
-/// A free function inside a closure of one pool stays in that pool, also on the other's thread.
+/// A free function inside a closure of one pool stays in that pool, even on the other pool's
+/// thread.
 #[test]
 fn free_joins_inside_anothers_closures_are_right() {
     within(PATIENCE, || {
@@ -129,7 +131,7 @@ fn free_joins_inside_anothers_closures_are_right() {
 }
 
 /// Case 33: what the caller waits on lies in its frame, and its thread ends as soon as that wait
-/// does.
+/// ends.
 #[test]
 fn who_calls_another_pool_may_end_right_after_it() {
     within(PATIENCE * 2, || {

@@ -1,6 +1,6 @@
-//! Random trees of everything at once, each checked against what one thread makes of it.
+//! Random trees of all kinds of calls at once, each compared with the result of a single thread.
 //!
-//! `COREPOOL_SEED` and `COREPOOL_STRESS` as in `stress.rs`.
+//! `COREPOOL_SEED` and `COREPOOL_STRESS` work as in `stress.rs`.
 
 use crate::random::trees::run;
 use crate::stress::series;

@@ -1,4 +1,5 @@
-//! Tasks and joins within one another: handles go from half to half, and are settled once.
+//! Tasks and joins inside one another: handles go from half to half (a join's closures) and are
+//! settled once.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use corepool::{TaskHandle, WorkerPool};
 use super::{LONG, WORKERS, expected, fibonacci, quiet, until_free, work};
 use crate::support::{Gate, PATIENCE, until, within};
 
-/// Spawns in one half and joins in the other, all the way down.
+/// Spawns in one half and joins in the other, on every level.
 fn spawn_and_join(pool: &WorkerPool, depth: u32) -> u64 {
     if depth == 0 {
         return 1;
@@ -42,7 +43,7 @@ fn handles_are_joined_inside_halves() {
     });
 }
 
-/// The task may be running by then, or be run in place by who joins it, on whichever thread that
+/// The task may be running by then, or the joining thread runs it in place, whichever thread that
 /// is.
 #[test]
 fn a_task_spawned_in_one_half_is_joined_in_the_other() {
@@ -72,7 +73,7 @@ fn a_task_spawned_in_one_half_is_joined_in_the_other() {
     });
 }
 
-/// A task that another worker runs already is waited for, in a half that has moved itself.
+/// A half that has moved waits for a task that already runs on another worker.
 #[test]
 fn a_half_that_moved_waits_for_a_task_that_runs() {
     within(PATIENCE, || {
@@ -105,8 +106,8 @@ fn a_half_that_moved_waits_for_a_task_that_runs() {
     });
 }
 
-/// What lies below a task that is run in place is no secret: while that one takes its time,
-/// somebody comes for it.
+/// A task that runs in place does not hide the work that lies below it: while the task takes its
+/// time, a worker comes for that work.
 #[test]
 fn a_task_run_in_place_inside_a_half_lets_the_other_half_be_taken() {
     within(PATIENCE, || {
@@ -174,7 +175,7 @@ fn a_half_may_spawn_tasks_that_outlive_the_call() {
     });
 }
 
-/// Each thread has its own joins: what one does is nothing to the other.
+/// Each thread has its own joins, and they do not affect those of other threads.
 #[test]
 fn a_task_and_a_half_on_two_threads_wait_for_one_another_in_order() {
     within(PATIENCE, || {

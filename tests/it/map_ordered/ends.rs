@@ -1,4 +1,4 @@
-//! How maps end: with their source, by a panic, when they are dropped, with the pool.
+//! How maps end: with their source, with a panic, when they are dropped, or with the pool.
 
 use std::iter;
 use std::panic::{self, AssertUnwindSafe};
@@ -14,7 +14,7 @@ use crate::support::{Drops, Gate, PATIENCE, occupy, within};
 
 type Results<'a> = Box<dyn Iterator<Item = Result<u32, TaskError>> + 'a>;
 
-/// Both kinds, of the same source.
+/// Both kinds of map over the same source.
 fn both<'a, I: Iterator<Item = u32> + 'a>(
     pool: &WorkerPool,
     window: usize,
@@ -27,7 +27,7 @@ fn both<'a, I: Iterator<Item = u32> + 'a>(
     ]
 }
 
-/// Gives so many, then None, and then panics.
+/// Yields `count` items, then `None`, and then panics.
 fn brittle(count: u32) -> impl Iterator<Item = u32> {
     let mut asked = 0;
     iter::from_fn(move || {
@@ -149,7 +149,8 @@ fn a_map_that_is_dropped_pulls_no_more_and_cancels_what_is_queued() {
             let (wait, count) = (gate.clone(), Arc::clone(&ran));
             let (items, pulled) = source(0..1_000);
             let has_first = AtomicBool::new(false);
-            // Behind the one whose result is taken the next holds the worker, whichever that is.
+            // After the item whose result is taken, the next one holds the worker, whichever item
+            // that is.
             let function = move |n| {
                 count.fetch_add(1, Ordering::SeqCst);
                 if has_first.load(Ordering::SeqCst) {
@@ -170,7 +171,7 @@ fn a_map_that_is_dropped_pulls_no_more_and_cancels_what_is_queued() {
             pool.shutdown();
             assert!(was_pulled <= 10);
             assert_eq!(pulled.get(), was_pulled);
-            // One more if the worker just came to it.
+            // One more if the worker just started it.
             assert!(ran.load(Ordering::SeqCst) <= had_run + 1, "{had_run}, then {ran:?}");
         }
     });
@@ -189,7 +190,7 @@ fn every_item_and_value_is_dropped_once() {
                     Box::new(pool.map_unordered(items, 8, |token| token))
                 };
                 assert_eq!(results.by_ref().take(taken).count(), taken);
-                // What was pulled and not taken goes with the map below, and with its pool.
+                // What was pulled but not taken is dropped below with the map, and with its pool.
                 assert!(drops.count() >= taken);
                 pool.close();
                 let left: Vec<_> = results.collect();
@@ -209,7 +210,8 @@ fn of_a_closed_pool_what_was_accepted_comes_and_the_rest_is_refused() {
             let mut results = both(&pool, 4, || 0.., |n| n).into_iter().nth(kind).unwrap();
             assert!(results.by_ref().take(10).all(|result| result.is_ok()));
             pool.close();
-            // What was in flight; how much that was depends on how fast the workers were.
+            // These begin with what was in flight. How much that was depends on the speed of the
+            // workers.
             let rest: Vec<_> = results.take(20).collect();
             let good = rest.iter().filter(|result| result.is_ok()).count();
             let refused =
@@ -229,7 +231,8 @@ fn a_pool_that_is_shut_down_under_a_map_settles_all_that_is_in_flight() {
         let wait = gate.clone();
         let items = (0..20).inspect(move |_| wait.open());
         let results = pool.map_unordered(items, 5, |n| n);
-        // The map is asked here, and the pool is shut down there as soon as something is in flight.
+        // This thread asks the map, and another one shuts the pool down as soon as something is in
+        // flight.
         let closer = thread::spawn(move || {
             gate.wait();
             pool.shutdown_timeout(Duration::ZERO)

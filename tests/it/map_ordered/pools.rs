@@ -1,4 +1,4 @@
-//! Maps in pools of every kind: bounded ones, and inside tasks of a pool of one worker.
+//! Maps in pools of every kind: bounded pools, and inside tasks of a pool with one worker.
 
 use std::sync::Arc;
 use std::thread;
@@ -27,7 +27,7 @@ fn a_full_pool_neither_refuses_the_tasks_nor_has_the_caller_run_them() {
     });
 }
 
-/// Were it to wait for room, it would wait for the very task that it runs in.
+/// If the map waited for room, it would wait for the very task that it runs in.
 #[test]
 fn inside_a_task_of_one_worker_there_is_progress() {
     within(PATIENCE, || {
@@ -56,7 +56,7 @@ fn a_maps_tasks_take_no_place_of_others() {
         let mut results = pool.map_unordered(0..100, 20, |n| n);
         results.next().unwrap().unwrap();
         let busy = occupy(&pool, 1);
-        // Whatever is in flight of the map, one place is free.
+        // However much of the map is in flight, one place is free.
         let queued = pool.try_spawn(|| 7).unwrap();
         pool.try_spawn(|| 8).unwrap_err();
         busy.release();
@@ -65,7 +65,7 @@ fn a_maps_tasks_take_no_place_of_others() {
     });
 }
 
-/// Each item's task is a map itself.
+/// Each item's task runs a map itself.
 #[test]
 fn maps_may_nest() {
     within(PATIENCE, || {

@@ -1,4 +1,4 @@
-//! Maps as streams.
+//! Maps used as streams.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -100,7 +100,7 @@ fn polled_on_the_only_worker_they_make_progress() {
     });
 }
 
-/// A stream may be polled by one and then iterated over by another.
+/// A stream may be polled by one consumer and then iterated over by another.
 #[test]
 fn what_was_polled_can_be_waited_for_in_a_thread() {
     within(PATIENCE, || {

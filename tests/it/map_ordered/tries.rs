@@ -26,7 +26,7 @@ impl From<TaskError> for Failure {
 
 type Given = Result<u32, Failure>;
 
-/// All numbers, up to one that can't be read.
+/// All numbers, up to one that cannot be read.
 fn broken_at(bad: u32) -> impl Iterator<Item = Given> {
     (0..).map(move |n| if n == bad { Err(Failure::Source(n)) } else { Ok(n) })
 }
@@ -65,7 +65,7 @@ fn an_error_of_the_source_comes_after_what_was_pulled_before() {
     });
 }
 
-/// It is told by whoever asked, and no worker has it.
+/// The caller reports the error itself, so no worker runs a task for it.
 #[test]
 fn an_error_of_the_source_needs_no_task() {
     within(PATIENCE, || {
@@ -101,8 +101,8 @@ fn an_error_of_the_function_is_the_last_result() {
     });
 }
 
-/// The first item ends when the window is full, and the second one holds the only worker: the
-/// others must not begin, whether the first was an error or the results are dropped after it.
+/// The first item ends when the window is full, and the second one holds the only worker. The
+/// others must not start, whether the first item failed or the results are dropped after it.
 #[test]
 fn what_has_not_begun_does_not_begin() {
     within(PATIENCE, || {
@@ -198,7 +198,7 @@ fn nothing_is_pulled_before_it_is_asked_for() {
     assert!(format!("{results:?}").starts_with("TryMapOrdered { in_flight: 0"));
 }
 
-/// What nobody has started is run in place.
+/// A task that has not started runs in place.
 #[test]
 fn inside_a_task_on_a_pool_of_one_worker() {
     within(PATIENCE, || {

@@ -1,16 +1,16 @@
-//! Proves that the model would catch what it is there to catch: each test does one thing wrong.
+//! Proves that the model catches what it should: each test does one thing wrong.
 
 use crate::random::model::body::{Life, panic_text};
 use crate::random::model::book::{At, Book, Kind, value_text};
 use crate::random::model::ends::How;
 
-/// A task that ran and let go of what it held.
+/// Makes a task run and release what it held.
 fn ran(life: &Life) {
     life.note_run();
     drop(life.token());
 }
 
-/// Two tasks, the second behind the first; both ran well and nobody has asked yet.
+/// Two tasks, the second behind the first. Both ran successfully, and no result was asked for yet.
 fn book() -> Book {
     let mut book = Book::default();
     let first = book.add(Kind::Root, false);
@@ -140,7 +140,7 @@ fn a_running_task_that_was_not_told_to_stop() {
     book.expect_ended();
 }
 
-/// A panic goes through those behind it, and stays that of the first.
+/// A panic passes through the tasks behind it and stays the panic of the first one.
 #[test]
 fn whose_panic_it_is() {
     let mut book = Book::default();
