@@ -1,13 +1,14 @@
-//! What it costs to await a task from a tokio current-thread runtime, beside what people put there
-//! today.
+//! The cost of awaiting a task from a tokio current-thread runtime, compared with the usual
+//! alternatives.
 //!
 //! ```text
 //! cargo bench --bench async_round_trip                         all rows
 //! cargo bench --bench async_round_trip -- --quick --rows one   fewer rounds, some rows
 //! ```
 //!
-//! The runtime's thread spawns and awaits; the pools have two workers. At the end stands where ours
-//! is slower than the fastest rival, by the median; the tails are in the tables.
+//! The runtime's thread spawns and awaits, and the pools have two workers. At the end the bench
+//! lists where corepool's median is slower than that of the fastest rival; the tails are in the
+//! tables.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use support::options::Options;
 use support::trips::{self, TRIP};
 use support::verdict::Verdict;
 
-/// One row of the table: how it is measured, and how many times in a test and in earnest.
+/// One row of the table: how it is measured, and how many times in a test and in a real run.
 struct Question {
     row: Row,
     drivers: Drivers,
@@ -30,13 +31,13 @@ struct Question {
 }
 
 enum Measure {
-    /// One task at a time, after a pause.
+    /// One task at a time, each after a pause.
     Trips(Duration),
     /// [`TOGETHER`] tasks at a time.
     Together(fn(&dyn Beside, u64) -> Duration),
 }
 
-/// As in `overhead`: many short rounds, each with new threads, say more than a few long ones.
+/// As in `overhead`: many short rounds with new threads each say more than a few long ones.
 const ROUNDS: usize = 21;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -83,7 +84,7 @@ impl Question {
         Self { row, drivers: Drivers::All, measured_by, test: 2, full: 50 }
     }
 
-    /// One value a metric. Everybody checks the results, so that a small run is a test.
+    /// Returns one value per metric. Every contestant checks its results, so a small run is a test.
     fn ask(&self, awaiter: &Awaiter, count: u64) -> Vec<f64> {
         awaiter.alone(self.drivers, |pair| match self.measured_by {
             Measure::Trips(pause) => trips::said_of(|| pair.trips(count, pause)),

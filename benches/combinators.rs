@@ -1,14 +1,14 @@
-//! What it costs to wait for ten thousand handles as one, to cancel a hundred thousand queued
-//! tasks, to chain them by `then`, and to hand them over as one batch.
+//! The cost of waiting for ten thousand handles at once, of cancelling a hundred thousand queued
+//! tasks, of chaining tasks with `then`, and of spawning them as one batch.
 //!
 //! ```text
 //! cargo bench --bench combinators                         all rows: about a minute
 //! cargo bench --bench combinators -- --quick --rows all_  fewer rounds, some rows
 //! ```
 //!
-//! Each promise stands beside the plain loop that one writes without it, and beside the like in
-//! `futures-util`, on the same handles. They settle before somebody waits for them, or while: then
-//! the workers begin when the wait does.
+//! Each promise is compared with the plain loop that one would write without it, and with its
+//! counterpart in `futures-util`, on the same handles. The handles settle either before the wait or
+//! during it. In the second case the workers begin when the wait begins.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use support::rivals::{ours, rayon_oneshot, tokio_blocking};
 use support::verdict::Verdict;
 use support::work::{Gate, burst};
 
-/// A way to do what the row asks for.
+/// One way to do what the row asks for.
 struct Way<F> {
     name: &'static str,
     role: Role,
@@ -40,13 +40,14 @@ struct Way<F> {
 
 type Handles = Vec<TaskHandle<u64>>;
 
-/// Waits for handles whose tasks return their numbers: the sum of all, or the number of one.
+/// Waits for handles whose tasks return their numbers. Returns the sum of all, or the number of
+/// one.
 type Collect = fn(Handles) -> u64;
 
-/// Does something with so many tasks, and says how long that took.
+/// Does something with this many tasks, and returns how long that took.
 type Timed = fn(u64) -> Duration;
 
-/// A row of ways to wait.
+/// A row that compares ways to wait.
 struct Question {
     row: Row,
     tasks_run: Run,
@@ -61,17 +62,17 @@ enum Run {
     Meanwhile,
 }
 
-/// What must come out.
+/// The expected result.
 #[derive(Clone, Copy)]
 enum Wanted {
     /// The sum of all numbers.
     Sum,
-    /// Any one of them.
+    /// Any one of the numbers.
     One,
 }
 
 const ROUNDS: usize = 21;
-/// A sample is so many waits, each for this many handles.
+/// A sample is this many waits, each for this many handles.
 const WAITS: u32 = 10;
 const HANDLES: u64 = 10_000;
 const MANY: u64 = 100_000;
@@ -87,7 +88,7 @@ const QUESTIONS: &[Question] = &[
     Question::new("race_running", Run::Meanwhile, Wanted::One, RACE),
 ];
 
-/// Rows of ways that hold the clock themselves.
+/// Rows whose contestants measure the time themselves.
 const TIMED: &[(&str, &[Way<Timed>])] = &[
     ("cancel_queued", CANCEL),
     ("then_each", THEN_EACH),
@@ -140,13 +141,13 @@ const CANCEL: &[Way<Timed>] = &[
     Way::new("async-executor", Role::Pool, cancel_executor),
 ];
 
-/// Two steps each, half as many times: `then` against a second spawn.
+/// Two steps per task and half as many tasks: `then` against a second spawn.
 const THEN_EACH: &[Way<Timed>] = &[
     Way::new("two spawns", Role::Baseline, two_spawns_each),
     Way::new("corepool", Role::Ours, then_each),
 ];
 
-/// Each step waits for the one before: a link against a task that nobody has to wait for.
+/// Each step depends on the previous one: a link against a task that no thread has to wait for.
 const THEN_CHAIN: &[Way<Timed>] = &[
     Way::new("spawns", Role::Baseline, spawns_in_turn),
     Way::new("corepool", Role::Ours, then_chain),
@@ -206,7 +207,7 @@ impl Question {
         let ways = options.among(self.ways.iter().collect(), |_| true);
         let measured = interleave(self.row, &ways, options.rounds(ROUNDS), |way| {
             rival::alone(ours::start, |pool| {
-                self.wait(pool, handles, way.run); // To get warm.
+                self.wait(pool, handles, way.run); // Warm-up.
                 let took: Duration = (0..waits).map(|_| self.wait(pool, handles, way.run)).sum();
                 vec![took.as_nanos() as f64 / f64::from(waits) / handles as f64]
             })
@@ -215,7 +216,7 @@ impl Question {
         verdict.note(&measured);
     }
 
-    /// How long one wait took.
+    /// Returns how long one wait took.
     fn wait(&self, pool: &WorkerPool, tasks: u64, collect: Collect) -> Duration {
         let gate = Arc::new(Gate::default());
         let held = (self.tasks_run == Run::Meanwhile)
@@ -240,7 +241,7 @@ impl Question {
     }
 }
 
-/// Everybody in turn, with so many tasks.
+/// Measures all contestants in turn, with this many tasks.
 fn timed(
     name: &'static str,
     ways: &'static [Way<Timed>],
@@ -258,7 +259,7 @@ fn timed(
     verdict.note(&measured);
 }
 
-/// Has a task stand before the gate on each worker.
+/// Puts one task in front of the gate on each worker.
 fn hold<H>(gate: &Arc<Gate>, spawn: impl Fn(Arc<Gate>) -> H) -> Vec<H> {
     let held = (0..WORKERS).map(|_| spawn(Arc::clone(gate))).collect();
     gate.wait_until_held(WORKERS);
@@ -273,7 +274,7 @@ fn sum_of_results(results: Vec<Result<u64, TaskError>>) -> u64 {
     results.into_iter().map(|result| result.expect("no task fails")).sum()
 }
 
-/// What one does without a combinator: whoever comes first is not known, so it is the first in
+/// The way without a combinator: it cannot know which task settles first, so it takes the first in
 /// order.
 fn the_first(handles: Handles) -> u64 {
     let first = handles.into_iter().next().expect("there are handles");
@@ -298,7 +299,7 @@ fn cancel_ours(tasks: u64) -> Duration {
     })
 }
 
-/// The tasks settle later, when a thread of the runtime comes upon them.
+/// The tasks settle later, when a thread of the runtime reaches them.
 fn cancel_tokio(tasks: u64) -> Duration {
     rival::alone(tokio_blocking::start, |runtime| {
         let gate = Arc::new(Gate::default());
@@ -317,7 +318,7 @@ fn cancel_tokio(tasks: u64) -> Duration {
     })
 }
 
-/// Dropping a task cancels it; the executor drops its future when a thread comes upon it.
+/// Dropping a task cancels it. The executor drops its future when a thread reaches it.
 fn cancel_executor(tasks: u64) -> Duration {
     rival::alone(TwoThreads::start, |threads| {
         let executor = &threads.executor;
@@ -334,7 +335,7 @@ fn cancel_executor(tasks: u64) -> Duration {
     })
 }
 
-/// How long the work takes on a warm pool; checks what it comes to.
+/// Returns how long the work takes on a warm pool. Checks its result.
 fn on_ours(sum: u64, work: impl Fn(&WorkerPool) -> u64) -> Duration {
     rival::alone(ours::start, |pool| {
         assert_eq!(work(pool), sum, "the warm-up gave something else");
@@ -375,7 +376,7 @@ fn then_chain(tasks: u64) -> Duration {
 }
 
 fn spawns_in_turn(tasks: u64) -> Duration {
-    // In a chain all links but the first add one.
+    // In a chain every link except the first adds one.
     on_ours(tasks - 1, |pool| {
         let one = |value: u64| pool.spawn(move || u64::from(value > 0));
         joined((0..tasks).map(one).collect::<Handles>())

@@ -1,13 +1,13 @@
-//! Compression, the same work for all: our example `compress`, pigz, gzp, chunks under rayon, and
+//! Compares compression of the same data by our example `compress`, pigz, gzp, rayon in chunks, and
 //! flate2 alone.
 //!
 //! ```text
 //! cargo bench --bench compress -- [--test] [--quick] [--rounds N] [--size MIB] [ROW]...
 //! ```
 //!
-//! Each row is a corpus at a level; a row is run if its name contains one of the words. All run in
-//! turns, and what counts is the median over the rounds of the ratio to pigz inside each round.
-//! `CPU` is the processor time, which other processes disturb less than the clock.
+//! Each row is a corpus at a level. A row runs if its name contains one of the words. The
+//! contestants take turns, and the result is the median over the rounds of the ratio to pigz within
+//! each round. `CPU` is processor time, which other processes disturb less than wall-clock time.
 #![forbid(unsafe_code)]
 
 #[path = "compress/corpus.rs"]

@@ -1,4 +1,4 @@
-//! What it costs to fork and join on borrowed data, without a cutoff, beside plain calls and other
+//! The cost of fork-join on borrowed data without a cutoff, compared with plain calls and other
 //! crates.
 //!
 //! ```text
@@ -6,14 +6,14 @@
 //! cargo bench --bench fork_join -- --quick --rows fib,scope  fewer rounds, some rows
 //! ```
 //!
-//! `fib_1` has one worker: there is nobody to share with, so it shows the bare cost of a `join`.
-//! `fib_small` and the scopes are called from a thread that is no worker, again and again.
+//! `fib_1` has one worker. It has no other thread to share with, so it shows the bare cost of a
+//! `join`. `fib_small` and the scopes are called repeatedly from a thread that is not a worker.
 //!
-//! forte is not among them. Its releases since 1.0.0-alpha.5 want Rust 1.96. 1.0.0-alpha.4 builds,
-//! and has `join` and `scope`; but its pool cannot be ended (`depopulate` holds the lock that the
-//! heartbeat thread it waits for needs), and that thread wakes thousands of times a second as long
-//! as there are workers, so whoever is measured after it would pay. Its choice of tracing's
-//! features would also turn off what loom's models print.
+//! forte does not take part. Its releases since 1.0.0-alpha.5 need Rust 1.96. 1.0.0-alpha.4 builds,
+//! and has `join` and `scope`, but its pool cannot be ended: `depopulate` waits for the heartbeat
+//! thread while holding a lock that this thread needs. The heartbeat thread wakes thousands of
+//! times a second while there are workers, which would slow down the contestant measured next. Its
+//! choice of tracing's features would also turn off the output of loom's models.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -33,12 +33,12 @@ struct Question {
     row: Row,
     threads: usize,
     needs_scope: bool,
-    /// Runs the workload, checks the result, and says how many nanoseconds a piece of it took.
+    /// Runs the workload, checks the result, and returns the nanoseconds per piece.
     ask: fn(&dyn ForkJoin, &Inputs) -> f64,
 }
 
 const ROUNDS: usize = 21;
-/// Each round's value is the median of so many runs.
+/// Each round's value is the median of this many runs.
 const RUNS: usize = 3;
 
 const QUESTIONS: &[Question] = &[
@@ -85,7 +85,8 @@ impl Question {
         Self { needs_scope: true, ..joins }
     }
 
-    /// Everybody in turn. The workloads check their own results, so that a small run is a test.
+    /// Measures all contestants in turn. The workloads check their own results, so a small run is a
+    /// test.
     fn side_by_side(
         &self,
         options: &Options,
@@ -106,10 +107,10 @@ impl Question {
     }
 }
 
-/// What the workloads work on, and what is to come out.
+/// The inputs of the workloads, and the expected results.
 struct Inputs {
     fib: u64,
-    /// Calls, or scopes, of a run that are too short to be timed one by one.
+    /// The number of calls or scopes in a run, for those that are too short to be timed one by one.
     calls: u64,
     layers: u32,
     tree: Tree,
@@ -179,7 +180,7 @@ fn matrix(pool: &dyn ForkJoin, inputs: &Inputs) -> f64 {
     let mut product = vec![0.0; inputs.product.len()];
     let (nanos, ()) = timed(|| pool.multiply(&mut product, &inputs.left, &inputs.right));
     assert!(product == inputs.product, "the product is wrong");
-    // The side, in leaves, to the third.
+    // The number of leaves along one side, cubed.
     nanos / ((product.len() / (LEAF * LEAF)) as f64).powf(1.5)
 }
 
@@ -207,7 +208,7 @@ fn fibonacci(n: u64) -> u64 {
     (0..n).fold((0, 1), |(a, b), _| (b, a + b)).0
 }
 
-/// The product once more, without recursion. Sums of whole numbers are exact in any order.
+/// Computes the product again, without recursion. Sums of whole numbers are exact in any order.
 fn product(side: usize, left: &[f64], right: &[f64]) -> Vec<f64> {
     let leaves = side / LEAF;
     let leaf = |row: usize, column: usize| {
@@ -226,8 +227,8 @@ fn product(side: usize, left: &[f64], right: &[f64]) -> Vec<f64> {
     product
 }
 
-/// Where a leaf lies: the bits of its row and its column by turns, because quarters lie in
-/// quarters.
+/// The position of a leaf: the bits of its row and its column alternate, because quarters are
+/// nested in quarters.
 fn interleaved(row: usize, column: usize) -> usize {
     (0..16).map(|bit| (row >> bit & 1) << (2 * bit + 1) | (column >> bit & 1) << (2 * bit)).sum()
 }

@@ -1,15 +1,15 @@
-//! What must not grow: costs that were once proportional to the workers, or to what waits.
+//! Costs that must not grow: they were once proportional to the number of workers or of waiting
+//! tasks.
 //!
 //! ```text
 //! cargo bench --bench growth                     all rows: about half a minute
 //! cargo bench --bench growth -- --quick poll     smaller ones, and of these one row
 //! ```
 //!
-//! Each row is measured in pools of 2, 64 and 192 workers, which are all kept busy by tasks that
-//! wait: so nothing but the calls themselves is measured, however few cores there are. The figures
-//! of a row should be alike, but for the metrics, which have a line for each worker. The longest
-//! cancel says something on a quiet machine only: elsewhere it is how long the thread lost its
-//! core.
+//! Each row is measured in pools of 2, 64 and 192 workers. Waiting tasks keep all workers busy, so
+//! only the calls themselves are measured, however few cores there are. The figures in a row should
+//! be about equal, except for the metrics, which have a line for each worker. The longest cancel is
+//! only meaningful on a quiet machine; elsewhere it shows how long the thread lost its core.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -22,7 +22,8 @@ use corepool::{Pinning, TaskHandle, WhenFull, WorkerPool};
 
 const WORKERS: [usize; 3] = [2, 64, 192];
 
-/// A name, what is measured, and how: for so many of the largest thing there is.
+/// A name, what is measured, and the function that measures it. `many` is the size of the largest
+/// run.
 struct Row {
     name: &'static str,
     of: &'static str,
@@ -83,7 +84,7 @@ const ROWS: [Row; 7] = [
     },
 ];
 
-/// A pool whose workers all wait.
+/// A pool whose workers are all blocked in tasks.
 struct Busy {
     pool: WorkerPool,
     tasks: Vec<TaskHandle<()>>,

@@ -1,12 +1,12 @@
-//! What a pool costs while it has nothing, or hardly anything, to do.
+//! The cost of a pool that has nothing, or hardly anything, to do.
 //!
 //! ```text
 //! cargo bench --bench idle
 //! cargo bench --bench idle -- --quick
 //! ```
 //!
-//! One pool is alive at a time. Counted is the whole process; the main thread, which only sleeps
-//! and submits, is counted apart and subtracted where a column says "workers".
+//! One pool is alive at a time. The counts are for the whole process. The main thread only sleeps
+//! and submits; it is counted separately, and subtracted where a column says "workers".
 
 use std::thread;
 use std::time::Duration;
@@ -35,7 +35,7 @@ const PACED: Row = Row {
     metrics: &["workers' switches a second", "workers' cpu ms a second", "all cpu ms a second"],
 };
 
-/// How long a pool may take to fall asleep before it is called idle.
+/// How long a pool may take to fall asleep before it counts as idle.
 const GRACE: Duration = Duration::from_millis(100);
 
 fn main() {
@@ -43,7 +43,7 @@ fn main() {
     let rivals = options.contestants(|rival| rival.role.has_queue());
     let window = Duration::from_millis(if options.quick { 2_000 } else { 10_000 });
     let window = options.size(Duration::from_millis(10), window);
-    // At most five seconds of pacing: the count a second is steady long before.
+    // At most five seconds of pacing, because the count per second is steady long before.
     let ticks = u64::try_from(window.as_millis()).map_or(5_000, |ticks| ticks.min(5_000));
     let questions: [(Row, Ask<'_>); 2] =
         [(IDLE, &|pool| idle(pool, window)), (PACED, &|pool| paced(pool, ticks))];
@@ -54,7 +54,7 @@ fn main() {
     }
 }
 
-/// Works a little, then only watches.
+/// Gives the pool a little work, then only watches it.
 fn idle(pool: &Running, window: Duration) -> Vec<f64> {
     pool(Work::Windows(20_000));
     let first = workers_during(|| thread::sleep(GRACE)).0;
@@ -64,20 +64,20 @@ fn idle(pool: &Running, window: Duration) -> Vec<f64> {
 
 /// A thousand tasks a second.
 fn paced(pool: &Running, ticks: u64) -> Vec<f64> {
-    // The first ticks wake pools that slept deeply; the steady state is what is asked for.
+    // The first ticks wake pools that sleep deeply. Only the steady state is measured.
     pool(Work::Paced(ticks / 10));
     let (workers, all) = workers_during(|| pool(Work::Paced(ticks)));
     let seconds = ticks as f64 / 1e3;
     vec![workers.switches() / seconds, workers.cpu / 1e3 / seconds, all.cpu / 1e3 / seconds]
 }
 
-/// What the other threads used meanwhile, and what the whole process did.
+/// Returns what the other threads used during the work, and what the whole process used.
 fn workers_during(work: impl FnOnce()) -> (Usage, Usage) {
     let before = (usage::process(), usage::thread());
     work();
     let all = usage::process() - before.0;
     let mut workers = all - (usage::thread() - before.1);
-    // Both readings are cut off at a microsecond, so nothing at all can come out as -1.
+    // Both readings are truncated to a microsecond, so a result of zero can come out as -1.
     workers.cpu = workers.cpu.max(0.0);
     (workers, all)
 }

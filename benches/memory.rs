@@ -1,12 +1,12 @@
-//! What a task takes from the heap: allocations and bytes, and the peak with a million queued.
+//! The heap use of tasks: allocations and bytes per task, and the peak with a million queued tasks.
 //!
 //! ```text
 //! cargo bench --bench memory
 //! ```
 //!
-//! The allocator counts what was asked for, not what it really took. A task's share is the
-//! difference between a run of N and a run of 2 N tasks over N, so that whatever a run asks for
-//! once drops out.
+//! The allocator counts the requested bytes, not the bytes really used. The cost per task is the
+//! difference between a run of 2 N and a run of N tasks, divided by N, so one-time allocations of a
+//! run cancel out.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -38,7 +38,7 @@ fn main() {
     }
 }
 
-/// Allocations and bytes a task in the steady state, in windows of a thousand.
+/// Allocations and bytes per task in the steady state, in windows of a thousand tasks.
 fn a_task(pool: &Running, tasks: u64) -> Vec<f64> {
     pool(Work::Windows(tasks));
     let once = asked_during(|| pool(Work::Windows(tasks)));
@@ -48,7 +48,8 @@ fn a_task(pool: &Running, tasks: u64) -> Vec<f64> {
     vec![share(|asked| asked.times), share(|asked| asked.bytes)]
 }
 
-/// The peak while this many tasks wait, with the vector of their handles, and a task's share of it.
+/// The peak while this many tasks wait, including the vector of their handles, and the share of one
+/// task.
 fn queued(pool: &Running, tasks: u64) -> Vec<f64> {
     let before = HEAP.live.load(Relaxed);
     HEAP.peak.store(before, Relaxed);
@@ -57,7 +58,7 @@ fn queued(pool: &Running, tasks: u64) -> Vec<f64> {
     vec![peak / 1e6, peak / tasks as f64]
 }
 
-/// What was asked of the allocator.
+/// What was requested from the allocator.
 #[derive(Clone, Copy)]
 struct Asked {
     times: u64,
@@ -71,7 +72,7 @@ fn asked_during(work: impl FnOnce()) -> Asked {
     Asked { times: after.times - before.times, bytes: after.bytes - before.bytes }
 }
 
-/// The system's allocator with counters in front.
+/// The system allocator, with counters in front of it.
 struct Counting {
     times: AtomicU64,
     bytes: AtomicU64,
@@ -104,31 +105,32 @@ impl Counting {
     }
 }
 
-// SAFETY: every call goes to the system's allocator with the caller's own arguments, so its
-// promises are kept; the counters neither allocate nor panic.
+// SAFETY: every call goes to the system allocator with the caller's own arguments, so the caller's
+// promises carry over. The counters neither allocate nor panic.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.took(layout.size());
-        // SAFETY: the caller's promises about `layout` are handed on.
+        // SAFETY: the caller promises that `layout` has a non-zero size.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         self.took(layout.size());
-        // SAFETY: the caller's promises about `layout` are handed on.
+        // SAFETY: the caller promises that `layout` has a non-zero size.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         self.gave_back(layout.size());
         self.took(size);
-        // SAFETY: the caller's promises about `pointer`, `layout` and `size` are handed on.
+        // SAFETY: the caller promises that `pointer` came from this allocator with `layout`, and
+        // that `size` is valid for it.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         self.gave_back(layout.size());
-        // SAFETY: the caller's promises about `pointer` and `layout` are handed on.
+        // SAFETY: the caller promises that `pointer` came from this allocator with `layout`.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

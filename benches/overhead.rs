@@ -1,4 +1,4 @@
-//! What a task costs over and above its own work, beside the pools people use today.
+//! The cost of a task beyond its own work, compared with the pools in common use.
 //!
 //! ```text
 //! cargo bench --bench overhead                          the interleaved table
@@ -8,8 +8,8 @@
 //! cargo bench --bench overhead -- --count burst rayon 2000   run that and exit (callgrind)
 //! ```
 //!
-//! Criterion cannot take turns between contestants, and turns are what makes a ratio worth
-//! anything on a shared machine: so the table comes from `support/interleave.rs`.
+//! Criterion cannot alternate between contestants, and only alternation makes a ratio meaningful on
+//! a shared machine. So the table comes from `support/interleave.rs`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,20 +30,20 @@ use support::work::Work;
 struct Question {
     row: Row,
     measured_by: Measure,
-    /// Tasks in a test, and when measured.
+    /// The number of tasks in a test, and in a measurement.
     test: u64,
     full: u64,
 }
 
 enum Measure {
-    /// The whole workload by the clock, over the number of tasks.
+    /// The time of the whole workload, divided by the number of tasks.
     Throughput(fn(u64) -> Work),
-    /// Each round trip by the clock, with a pause before it.
+    /// The time of each round trip, with a pause before it.
     Trips(Duration),
 }
 
-/// Where a thread happens to be placed makes a round fast or slow for good, above all for round
-/// trips: many short rounds, each with new threads, say more than a few long ones.
+/// Where a thread is placed can make a whole round fast or slow, above all for round trips. So many
+/// short rounds with new threads each say more than a few long ones.
 const ROUNDS: usize = 21;
 
 const NS: &[&str] = &["ns a task"];
@@ -90,7 +90,7 @@ impl Question {
         options.contestants(|rival| by_trips || rival.role != Role::TripsOnly)
     }
 
-    /// One value a metric.
+    /// Returns one value per metric.
     fn ask(&self, pool: &Running, tasks: u64) -> Vec<f64> {
         match self.measured_by {
             Measure::Throughput(work) => {
@@ -105,11 +105,12 @@ impl Question {
         }
     }
 
-    /// Everybody in turn. The workloads check their own results, so that a small run is a test.
+    /// Measures all contestants in turn. The workloads check their own results, so a small run is a
+    /// test.
     fn side_by_side(&self, options: &Options, journal: &mut Journal) {
         let rounds = options.rounds(ROUNDS);
         if rounds == 0 {
-            return; // Asked for: criterion alone.
+            return; // Only criterion was asked for.
         }
         let rivals = self.contestants(options);
         let tasks = options.size(self.test, self.full);
@@ -157,7 +158,7 @@ fn trip(pool: &Running, pause: Duration, value: u64) -> Duration {
     start.elapsed()
 }
 
-/// Runs exactly this many tasks, with no warm-up, so that two runs can be subtracted.
+/// Runs exactly this many tasks without a warm-up, so that two runs can be subtracted.
 fn count(options: &Options, work: &str, rival: &str, tasks: u64) {
     let rivals = options.contestants(|known| known.name == rival);
     let Some(rival) = rivals.first() else { refuse(&format!("no rival is called {rival:?}")) };

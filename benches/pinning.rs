@@ -1,18 +1,20 @@
-//! What a pin costs where others have the cores: a short loop in pools that are pinned, that are
-//! not, and in rayon's.
+//! The cost of pinning when other threads use the cores: a short loop in pinned pools, in unpinned
+//! pools, and in rayon.
 //!
 //! ```text
 //! cargo bench --bench pinning                      some minutes
 //! cargo bench --bench pinning -- --quick           a fifth of the rounds
 //! ```
 //!
-//! A step is one `for_each_mut` over 2,700 items, about 2 ms of work for one core: on two cores a
-//! step ought to take half of that. Beside it run no, one, two and four busy loops, threads of this
-//! process, so they are equals of the workers. The pools take turns of 20 steps. The figures are
-//! medians over the turns of a turn's mean, in microseconds; ratios are those inside a round,
-//! against the pool without pins. Idle workers of the pools that wait for their turn sleep.
+//! A step is one `for_each_mut` over 2,700 items, about 2 ms of work for one core. On two cores a
+//! step should take half of that. Zero, one, two and four busy loops run next to it. They are
+//! threads of this process, so they have the same priority as the workers. The pools take turns of
+//! 20 steps. The figures are medians over the turns of a turn's mean, in microseconds. The ratios
+//! are within a round, against the pool without pins. Pools that wait for their turn have idle
+//! workers, which sleep.
 //!
-//! Other programs spoil this bench more than any other: it says how much of the machine they had.
+//! Other programs disturb this bench more than any other, so it reports how much of the machine
+//! they used.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -57,7 +59,8 @@ impl Pools {
         }
     }
 
-    /// A turn of each, another one first each time: the mean time of a step.
+    /// One turn for each pool, beginning with a different pool each time. Returns the mean time of
+    /// a step.
     fn round(&self, number: usize, items: &mut [u64]) -> [f64; 3] {
         let mut times = [0.0; 3];
         for place in 0..3 {
@@ -84,7 +87,7 @@ fn median(of: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Threads that compute until they are told to stop.
+/// Starts threads that compute until they are told to stop.
 fn busy_loops(count: usize, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<()>> {
     let one = |_| {
         let stop = Arc::clone(stop);

@@ -1,28 +1,28 @@
-//! How responsive the example `http_server` stays while it computes, and how much it computes: four
-//! ways side by side.
+//! How responsive the example `http_server` stays while it computes, and how much it computes, in
+//! four ways.
 //!
 //! ```text
 //! cargo bench --bench responsiveness                              all four, some minutes
 //! cargo bench --bench responsiveness -- --rounds 3 --ways rayon,rayon_nice,corepool
 //! ```
 //!
-//! The server runs on a thread of its own. One client asks `/health` again and again, with a pause
-//! of 2 ms after each answer; its latencies are the result, without other load and while eight
-//! connections keep the computing routes busy, each of which asks again as soon as it has an
-//! answer. Their answers a second are the throughput. The clients live in this process and share
-//! its cores with the server: the same for every way. The work is the same too, and every answer is
-//! looked at.
+//! The server runs on a separate thread. One client requests `/health` repeatedly, with a pause of
+//! 2 ms after each answer. Its latencies are the result, first without other load, then while eight
+//! connections keep the computing routes busy. Each of these sends its next request as soon as it
+//! has an answer. Their answers per second are the throughput. The clients live in this process and
+//! share its cores with the server, which is the same for every way. The work is the same too, and
+//! every answer is checked.
 //!
-//! The server asks its workers to give way (`server/pooled.rs` says how), which is most of the
-//! difference between `rayon` and `corepool`. Two more ways, which are measured when asked for,
-//! show that: `rayon_nice` and `corepool_rude`.
+//! The server lowers the priority of its workers (see `server/pooled.rs`), which is most of the
+//! difference between `rayon` and `corepool`. Two more ways, measured on request, show this:
+//! `rayon_nice` and `corepool_rude`.
 //!
-//! Nice workers give way to strangers too, so it says how much of the machine those had: with more
-//! than a few hundredths the answers a second mean little, and those a second of CPU still
-//! something.
+//! Nice workers also give way to other processes, so the bench reports how much of the machine
+//! those used. With more than a few hundredths the answers per second mean little, but the answers
+//! per second of CPU time still mean something.
 //!
-//! A way that does not answer is asked less often, as its client waits: of the slow ways the
-//! percentiles say too little, not too much.
+//! A way that does not answer gets fewer requests, because its client waits. So the percentiles of
+//! the slow ways understate the delay, and never overstate it.
 #[path = "responsiveness/load.rs"]
 mod load;
 #[path = "responsiveness/options.rs"]

@@ -1,5 +1,5 @@
-//! Whether work waits beside idle workers: rows in which expensive items sleep, beside rayon with
-//! as many threads.
+//! Whether work waits although workers are idle: rows in which expensive items sleep, compared with
+//! rayon with the same number of threads.
 //!
 //! ```text
 //! cargo bench --bench schedule                                    all rows: less than five minutes
@@ -7,13 +7,13 @@
 //! cargo bench --bench schedule -- --rounds 9                      more than five samples of each
 //! ```
 //!
-//! Items that sleep need no core, so a machine with two cores shows what 64 workers do with them.
-//! `ideal` is what a perfect schedule would take. A row passes with at most 1.15 times rayon's
-//! time, or at most 1.3 times the ideal. Each pair of row and workers is measured by a process of
-//! its own, in which both pools take turns; one that hangs is ended.
+//! Items that sleep need no core, so a machine with two cores shows how 64 workers schedule them.
+//! `ideal` is the time of a perfect schedule. A row passes if it takes at most 1.15 times rayon's
+//! time, or at most 1.3 times the ideal. Each pair of row and worker count is measured by a
+//! separate process, in which both pools take turns. A process that hangs is killed.
 //!
-//! Two more tables follow: what a node of an unbalanced tree costs in processor time (`--rows
-//! nodes`), and how much slower more workers than cores are (`--rows crowd`).
+//! Two more tables follow: the processor time per node of an unbalanced tree (`--rows nodes`), and
+//! the slowdown with more workers than cores (`--rows crowd`).
 
 use std::process;
 
@@ -70,7 +70,7 @@ fn main() {
     }
 }
 
-/// Measures a cell. If that hangs, then the rival alone, so that its time is known all the same.
+/// Measures a cell. If it hangs, measures the rival alone, so that its time is known anyway.
 fn samples(row: &str, workers: usize, options: &Options) -> Samples {
     let mut samples = Samples::of(row, workers, ALL, options);
     if samples.end != End::Whole && !options.test {

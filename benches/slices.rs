@@ -1,14 +1,15 @@
-//! What loops over slices cost, from ten items to a million, beside plain loops and other crates.
+//! The cost of loops over slices, from ten items to a million, compared with plain loops and other
+//! crates.
 //!
 //! ```text
 //! cargo bench --bench slices                          all rows: less than two minutes
 //! cargo bench --bench slices -- --quick --rows heavy  fewer rounds, some rows
 //! ```
 //!
-//! A small loop should cost what a plain one costs, and a large one should be shared; at the end
-//! stands where ours is slower than the fastest rival, and where it is dearer than a plain loop by
-//! more than a few microseconds. The calls of a row follow one another without a pause, from a
-//! thread that is no worker.
+//! A small loop should cost as much as a plain one, and a large one should be shared. At the end
+//! the bench lists where ours is slower than the fastest rival, and where it costs over a few
+//! microseconds more than a plain loop. The calls of a row follow one another without a pause, from
+//! a thread that is not a worker.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use support::options::Options;
 use support::slices::{self, Cost, Item, Loop, Looper, Work};
 use support::verdict::{Standing, Verdict};
 
-/// Rows that differ in the number of items alone.
+/// Rows that differ only in the number of items.
 struct Family {
     name: &'static str,
     kind: Loop,
@@ -30,21 +31,21 @@ struct Family {
     sizes: &'static [usize],
 }
 
-/// Where the dear items are, one in a hundred.
+/// Where the expensive items are. One item in a hundred is expensive.
 #[derive(Clone, Copy)]
 enum Dear {
     Nowhere,
     Scattered,
-    /// All at the end, where whoever takes big chunks first meets them last.
+    /// All at the end, where a thread that takes large chunks first meets them last.
     Last,
 }
 
 const ROUNDS: usize = 9;
-/// A sample is as many calls as a plain loop makes in this time, within reason.
+/// A sample is as many calls as a plain loop makes in this time, within limits.
 const SAMPLE: Duration = Duration::from_millis(3);
 const MOST_CALLS: u32 = 2_000;
 
-/// Microseconds that a call may take more than a plain loop.
+/// How many microseconds more than a plain loop a call may take.
 const ALLOWED: f64 = 5.0;
 
 const ALL: &[usize] = &[10, 100, 1_000, 10_000, 100_000, 1_000_000];
@@ -86,8 +87,8 @@ impl Family {
         Self { name, kind, cost, dear, sizes }
     }
 
-    /// Everybody in turn, size by size. The loops check their own results, so that a small run is a
-    /// test.
+    /// Measures all contestants in turn, size by size. The loops check their own results, so a
+    /// small run is a test.
     fn side_by_side(
         &self,
         options: &Options,
@@ -123,7 +124,7 @@ impl Family {
         name: String,
         size: usize,
     ) -> Measured {
-        // Leaked: rows are named for good, and there are a few dozen.
+        // The name is leaked because rows need static names, and there are only a few dozen.
         let row = Row { bench: "slices", name: name.leak(), metrics: &["us a call"] };
         let mut items = self.items(options.size(size.min(1_000), size));
         let calls = options.size(2, self.calls(&mut items));
@@ -131,7 +132,7 @@ impl Family {
         interleave(row, loopers, options.rounds(ROUNDS), |looper| {
             looper.alone(|pool| {
                 work.calls = calls.div_ceil(10);
-                pool(work, &mut items); // To get warm.
+                pool(work, &mut items); // Warm-up.
                 work.calls = calls;
                 vec![pool(work, &mut items).as_nanos() as f64 / 1e3 / f64::from(calls)]
             })

@@ -1,5 +1,4 @@
-//! How speed grows with the number of workers, and what is lost when there are more of them than
-//! cores.
+//! How speed grows with the number of workers, and how much is lost with more workers than cores.
 //!
 //! ```text
 //! cargo bench --bench workers                     all rows: about a minute
@@ -7,8 +6,8 @@
 //! cargo bench --bench workers -- --rows join      some rows
 //! ```
 //!
-//! A row is a load and a number of workers, and everybody does the same work in it; how fast that
-//! is comes out against plain calls on one thread, which take their turn among the pools in each
+//! A row is a load and a number of workers, and every contestant does the same work in it. The
+//! speed is relative to plain calls on one thread, which take their turn among the pools in each
 //! round.
 
 use std::hint::black_box;
@@ -26,27 +25,27 @@ use support::options::Options;
 use support::rival::{self, Role};
 
 const ROUNDS: usize = 15;
-/// Each round's value is the median of so many runs.
+/// Each round's value is the median of this many runs.
 const RUNS: usize = 5;
 
-/// Two is what the machine of our tables has: with one more worker the cores are shared already.
+/// The machine of our tables has two cores. With three workers the cores are already shared.
 const WORKERS: &[usize] = &[1, 2, 3, 4, 8];
 
-/// What is to be done, and in how many pieces.
+/// The work, and the number of pieces.
 #[derive(Clone, Copy, Debug)]
 enum Load {
-    /// So many tasks of some 50 µs, all spawned from outside before the first is joined.
+    /// This many tasks of some 50 µs, all spawned from outside before the first is joined.
     Tasks(u64),
-    /// A loop over so many numbers, about a microsecond each.
+    /// A loop over this many numbers, about a microsecond each.
     Loop(u64),
     /// This Fibonacci number, with a `join` at each number and no cutoff.
     Join(u64),
 }
 
-/// A pool that runs: it does the load and gives the sum of all results.
+/// A running pool: it does the load and returns the sum of all results.
 type Running = Box<dyn Fn(Load) -> u64>;
 
-/// A pool one can start, with so many workers.
+/// A pool that can be started with a given number of workers.
 struct Worked {
     name: &'static str,
     role: Role,
@@ -78,7 +77,7 @@ fn main() {
             if !options.wants(&name) {
                 continue;
             }
-            // Leaked: rows are named for good, and there are a few.
+            // The name is leaked because rows need static names, and there are only a few.
             let row = Row { bench: "workers", name: name.leak(), metrics: &["ms a run"] };
             let runs = options.size(1, RUNS);
             let measure = |worked: &Worked| vec![worked.measure(*workers, load, runs)];
@@ -89,7 +88,7 @@ fn main() {
 }
 
 impl Worked {
-    /// Milliseconds a run, while no other pool is alive.
+    /// Returns milliseconds per run, while no other pool is alive.
     fn measure(&self, workers: usize, load: Load, runs: usize) -> f64 {
         let wanted = plain(load);
         let once = |pool: &Running| {
@@ -101,7 +100,7 @@ impl Worked {
         };
         let start = || {
             let pool = (self.start)(workers);
-            once(&pool); // To get warm.
+            once(&pool); // Warm-up.
             pool
         };
         rival::alone(start, |pool| {
@@ -119,7 +118,7 @@ fn all() -> Vec<Worked> {
     ]
 }
 
-/// No pool: one thread, one thing after another.
+/// No pool: one thread does one thing after another.
 fn plain(load: Load) -> u64 {
     match load {
         Load::Tasks(tasks) => (0..tasks).map(task).sum(),
@@ -155,7 +154,7 @@ fn corepool(workers: usize) -> Running {
     Box::new(move |load| run(&pool, load))
 }
 
-/// rayon's `spawn` gives no result: a oneshot channel brings it.
+/// rayon's `spawn` returns no result, so a oneshot channel carries it.
 fn rayon(workers: usize) -> Running {
     fn fib(n: u64) -> u64 {
         if n < 2 {
@@ -188,12 +187,12 @@ fn rayon(workers: usize) -> Running {
     Box::new(move |load| run(&pool, load))
 }
 
-/// Not all of one length, as tasks are not: from 30 µs to 80.
+/// Tasks differ in length, from 30 µs to 80 µs, as real tasks do.
 fn task(value: u64) -> u64 {
     fib(black_box(19 + value % 3))
 }
 
-/// Each step waits for the one before: about a microsecond.
+/// Each step depends on the previous one. Takes about a microsecond.
 fn item(seed: u64) -> u64 {
     (0..480).fold(seed, |x, _| (x ^ (x >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -5,10 +5,10 @@
 //! cargo run --release --example async_service [CLIENTS] [LOGINS] [LIMIT_MS]
 //! ```
 //!
-//! CLIENTS (1 to 1000, by default 8) connect over TCP and make LOGINS (1 to 100000, by default 50)
-//! each, one after another. Who has no answer after LIMIT_MS (1 to 60000, by default 1000) is told
-//! that it took too long. All of it runs twice: first the runtime's thread does the stretching
-//! itself, then it awaits the pool. A ticker shows the difference.
+//! CLIENTS (1 to 1000, default 8) connect over TCP and each make LOGINS logins (1 to 100000,
+//! default 50) one after another. A client that has no answer after LIMIT_MS (1 to 60000, default
+//! 1000) is told that it took too long. Everything runs twice: first the runtime's thread stretches
+//! the passwords itself, then it awaits the pool. A ticker shows the difference.
 
 use std::env;
 use std::io::{self, Write};
@@ -38,7 +38,7 @@ not to be had.
 ";
 const PASSWORD: &str = "correct horse battery staple";
 const TOO_LATE: &str = "too late";
-/// Logins that may wait for a worker; further ones wait for a place in this queue.
+/// How many logins may wait for a worker. Further logins wait for a place in this queue.
 const QUEUE: usize = 4;
 
 /// What the command line asks for.
@@ -85,7 +85,7 @@ fn request() -> Result<Request, String> {
 async fn run() -> Result<(), Failure> {
     let load = match request()? {
         Request::Help => {
-            // Who closes the pipe early has read enough.
+            // A reader that closes the pipe early has read enough, so ignore a write error.
             let _ = io::stdout().write_all(USAGE.as_bytes());
             return Ok(());
         }
@@ -95,13 +95,13 @@ async fn run() -> Result<(), Failure> {
     let pool = Arc::new(WorkerPool::builder().queue_capacity(QUEUE).build()?);
     measure("on a pool", &load, Some(Arc::clone(&pool))).await?;
     println!("tasks cancelled before they began: {}", pool.metrics().cancelled);
-    // A shutdown blocks the thread that waits for it: not this one.
+    // A shutdown blocks the thread that waits for it, so it must not run on the runtime's thread.
     let end = move || pool.shutdown_timeout(Duration::from_secs(10));
     println!("shutdown: {}", spawn_blocking(end).await?);
     Ok(())
 }
 
-/// Serves all clients, and prints how it went and how long the runtime's thread was not to be had.
+/// Serves all clients, then prints how it went and for how long the runtime's thread was blocked.
 async fn measure(title: &str, load: &Load, pool: Option<Arc<WorkerPool>>) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -147,8 +147,8 @@ async fn serve(listener: TcpListener, pool: Option<Arc<WorkerPool>>, limit: Dura
     }
 }
 
-/// Dropped part way, it leaves the line before the queue, or cancels the task if that has not
-/// begun.
+/// Hashes a password, on the pool if there is one. If the future is dropped early, it stops waiting
+/// for a place in the queue, or cancels the task if the task has not started.
 async fn hash(pool: Option<&WorkerPool>, password: String) -> String {
     let Some(pool) = pool else { return stretch(&password) };
     match pool.spawn_async(move || stretch(&password)).await {
@@ -157,7 +157,7 @@ async fn hash(pool: Option<&WorkerPool>, password: String) -> String {
     }
 }
 
-/// Says how many of its logins took too long.
+/// Returns how many of its logins took too long.
 async fn client(address: SocketAddr, logins: u64, hash: String) -> io::Result<u64> {
     let (read, mut write) = TcpStream::connect(address).await?.into_split();
     let mut answers = BufReader::new(read).lines();
@@ -173,8 +173,8 @@ async fn client(address: SocketAddr, logins: u64, hash: String) -> io::Result<u6
     Ok(late)
 }
 
-/// Some milliseconds of work. It stands for a real key derivation, such as argon2: it keeps no
-/// secret.
+/// Some milliseconds of work. It stands in for a real key derivation function such as argon2, and
+/// is not secure.
 fn stretch(password: &str) -> String {
     let round = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = (0..50_000).fold(1, |hash, _| password.bytes().fold(hash, round));

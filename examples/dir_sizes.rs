@@ -1,13 +1,13 @@
-//! Says which directories below a place hold the most: a walk through a tree, every level in
-//! parallel.
+//! Reports which directories below a path hold the most bytes, by walking the tree with every level
+//! in parallel.
 //!
 //! ```text
 //! cargo run --release --example dir_sizes [DIR] [TOP]
 //! ```
 //!
-//! Each directory's subdirectories are walked by `corepool::map` on a borrowed slice of their
-//! paths. Nobody chooses how far to split: a small directory is done on the spot, and a large one
-//! spreads.
+//! `corepool::map` walks the subdirectories of each directory, on a borrowed slice of their paths.
+//! The program chooses no split depth: a small directory is walked on the spot, and a large one
+//! spreads over the workers.
 
 use std::cmp::Reverse;
 use std::fmt::Display;
@@ -32,10 +32,10 @@ hold the most.
 /// What was found in one directory.
 struct Dir {
     path: PathBuf,
-    /// Of the files right here.
+    /// The bytes in the files directly in this directory.
     bytes: u64,
     files: u64,
-    /// What could not be read.
+    /// How many entries could not be read.
     unreadable: u64,
     below: Vec<Dir>,
 }
@@ -84,7 +84,7 @@ fn run() -> Result<(), (String, u8)> {
         return Err((format!("{}: {why}", root.display()), 1));
     }
     let pool = WorkerPool::new().map_err(other)?;
-    // Once unmeasured, so that both measured walks find the same in the system's cache.
+    // One unmeasured walk first, so that both measured walks find the same system cache.
     let _warm = walk_alone(&root);
     let (_, alone) = timed(|| walk_alone(&root));
     let (tree, pooled) = timed(|| pool.install(|| walk(&root)));
@@ -98,14 +98,14 @@ fn walk(path: &Path) -> Dir {
     dir
 }
 
-/// The same on this thread.
+/// Does the same on this thread only.
 fn walk_alone(path: &Path) -> Dir {
     let (mut dir, below) = read(path);
     dir.below = below.iter().map(|path| walk_alone(path)).collect();
     dir
 }
 
-/// Reads one directory. Gives the paths of those below; links are not followed.
+/// Reads one directory. Returns the paths of its subdirectories too. Links are not followed.
 fn read(path: &Path) -> (Dir, Vec<PathBuf>) {
     let path = path.to_owned();
     let mut dir = Dir { path, bytes: 0, files: 0, unreadable: 0, below: Vec::new() };
@@ -135,7 +135,7 @@ impl Dir {
         self.below.iter().map(Self::total).fold(own, Total::plus)
     }
 
-    /// Every directory of the tree, with what is below it.
+    /// Lists every directory of the tree with the bytes in it and below it. Returns the total.
     fn list<'a>(&'a self, found: &mut Vec<(u64, &'a Path)>) -> u64 {
         let below: u64 = self.below.iter().map(|dir| dir.list(found)).sum();
         found.push((self.bytes + below, &self.path));
@@ -204,7 +204,7 @@ fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
     (result, start.elapsed())
 }
 
-/// Writes to stdout; a reader who has gone away is no reason to panic.
+/// Writes to stdout. A write error, such as a closed pipe, is returned and does not panic.
 fn show(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), (String, u8)> {
     write(&mut io::stdout().lock()).map_err(other)
 }

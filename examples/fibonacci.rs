@@ -1,7 +1,7 @@
-//! Computes the same Fibonacci number many times, first one after another, then on a pool; and then
-//! once, with every call a join.
+//! Computes the same Fibonacci number many times, first one after another, then on a pool. Then
+//! computes it once, with every call a join.
 //!
-//! Shows what the pool is worth on this machine, and how the work spread over the workers:
+//! Shows what the pool gains on this machine, and how the work is spread over the workers:
 //!
 //! ```text
 //! cargo run --release --example fibonacci [N] [TASKS] [WORKERS]
@@ -25,7 +25,7 @@ once: in plain calls, and with every call a fork-join call that may spread over 
   TASKS    1 to 1000000, by default 64
   WORKERS  by default one for each core that this process may use
 ";
-/// By the slow way that this example takes, fib(50) is about a minute's work.
+/// With this example's slow algorithm, fib(50) takes about a minute.
 const LARGEST_N: u64 = 50;
 const MOST_TASKS: u64 = 1_000_000;
 
@@ -33,7 +33,7 @@ const MOST_TASKS: u64 = 1_000_000;
 struct Job {
     n: u64,
     tasks: u64,
-    /// None for one worker a core.
+    /// `None` for one worker per core.
     workers: Option<usize>,
 }
 
@@ -45,9 +45,9 @@ enum Request {
 
 /// Why the program ends early, as one line for stderr.
 enum Failure {
-    /// The input is wrong: status 2.
+    /// The input is wrong: exit status 2.
     Usage(String),
-    /// The input is fine, the machine is not: status 1.
+    /// The input is fine, but something else failed: exit status 1.
     Other(String),
 }
 
@@ -68,7 +68,7 @@ fn run() -> Result<(), Failure> {
         Request::Help => return show(|out| out.write_all(USAGE.as_bytes())),
         Request::Run(job) => job,
     };
-    // Built first: a number of workers that cannot be is said at once, not after the long part.
+    // Build the pool first, so that an impossible worker count is reported before the long part.
     let pool = build(job.workers)?;
     let workers = pool.worker_count();
     show(|out| writeln!(out, "fib({}), {} times, workers: {workers}\n", job.n, job.tasks))?;
@@ -88,7 +88,7 @@ fn run() -> Result<(), Failure> {
     split_one(&pool, job.n, expected[0])
 }
 
-/// One number, whose computation is split at every call: nobody chooses where to stop.
+/// Computes one number with a split at every call. The program sets no depth at which to stop.
 fn split_one(pool: &WorkerPool, n: u64, expected: u64) -> Result<(), Failure> {
     let plain = least_of_five(|| compute(n)).1;
     let (result, joined) = least_of_five(|| pool.install(|| fork_join(black_box(n))));
@@ -118,7 +118,7 @@ fn parse(words: &[String]) -> Result<Request, Failure> {
     };
     let n = number(0, "N", 0, LARGEST_N)?.unwrap_or(34);
     let tasks = number(1, "TASKS", 1, MOST_TASKS)?.unwrap_or(64);
-    // How many are too many is the pool's to say.
+    // The pool decides how many workers are too many.
     let workers = number(2, "WORKERS", 1, u64::from(u32::MAX))?.map(|workers| workers as usize);
     match words.get(3) {
         Some(word) => {
@@ -139,12 +139,12 @@ fn build(workers: Option<usize>) -> Result<WorkerPool, Failure> {
     })
 }
 
-/// The slow way, on purpose: it is work for a core, and nothing else.
+/// Deliberately slow: pure work for a core.
 fn fibonacci(n: u64) -> u64 {
     if n < 2 { n } else { fibonacci(n - 1) + fibonacci(n - 2) }
 }
 
-/// The same, with both halves of every call at once if a worker is free.
+/// The same, but runs both halves of every call in parallel if a worker is free.
 fn fork_join(n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -153,7 +153,7 @@ fn fork_join(n: u64) -> u64 {
     a + b
 }
 
-/// `black_box` keeps the compiler from computing it once for all.
+/// `black_box` keeps the compiler from computing the result only once.
 fn compute(n: u64) -> u64 {
     fibonacci(black_box(n))
 }
@@ -174,7 +174,7 @@ fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
     (result, start.elapsed())
 }
 
-/// The quickest of five: one run says little on a busy machine.
+/// Returns the fastest of five runs, because one run says little on a busy machine.
 fn least_of_five<R>(work: impl Fn() -> R) -> (R, Duration) {
     let first = timed(&work);
     (1..5).map(|_| timed(&work)).fold(first, |best, run| if run.1 < best.1 { run } else { best })
@@ -194,7 +194,7 @@ fn short(time: Duration) -> String {
     format!("{time:>12.1?}")
 }
 
-/// Writes to stdout; a reader who has gone away is no reason to panic.
+/// Writes to stdout. A write error, such as a closed pipe, is returned and does not panic.
 fn show(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     write(&mut io::stdout().lock()).map_err(other)
 }

@@ -1,6 +1,6 @@
-//! A guided tour of the pool, for someone who comes from Node's `worker_threads`.
+//! A guided tour of the pool, for readers who know Node's `worker_threads`.
 //!
-//! Each step names what it would be in Node, does it, and prints what came of it:
+//! Each step names its equivalent in Node, runs it, and prints the result:
 //!
 //! ```text
 //! cargo run --example worker_pool
@@ -29,11 +29,11 @@ A guided tour of the pool: each step says what it would be in Node's worker_thre
 prints what came of it. It takes no arguments.
 ";
 const WORKERS: usize = 2;
-/// The tour's workers have names that begin with this, so that the panic hook knows them.
+/// The name prefix of the tour's workers. The panic hook recognizes the workers by it.
 const NAME: &str = "tour-";
 
 thread_local! {
-    /// What each worker keeps for itself from task to task.
+    /// State that each worker keeps from task to task.
     static NOTEBOOK: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match env::args_os().nth(1) {
         None => {}
         Some(word) if word == "-h" || word == "--help" => {
-            // Who closes the pipe early has read enough.
+            // A reader that closes the pipe early has read enough, so ignore a write error.
             let _ = io::stdout().write_all(USAGE.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -84,7 +84,7 @@ fn named(workers: usize) -> corepool::Builder {
 
 fn workers_with_their_data() -> Result<WorkerPool, Box<dyn Error>> {
     step(1, "workers, and data for them", "new Worker(file, { workerData })");
-    // The hook runs on each worker's thread before its first task: the place for what a worker
+    // The hook runs on each worker's thread before its first task. Use it to set up what a worker
     // keeps, such as a compressor, a connection or a scratch buffer.
     let pool = named(WORKERS)
         .on_worker_start(|worker| {
@@ -95,7 +95,7 @@ fn workers_with_their_data() -> Result<WorkerPool, Box<dyn Error>> {
         let core = worker.core.map_or("no core of its own".into(), |core| format!("core {core}"));
         println!("   worker {} is the thread {} on {core}", worker.id, worker.thread_name);
     }
-    // What a closure captures is moved to the task: nothing is cloned or serialised.
+    // What a closure captures is moved to the task. Nothing is cloned or serialized.
     let data = vec![3, 1, 2];
     let sorted = pool.spawn(move || {
         let mut data = data;
@@ -111,7 +111,7 @@ fn messages_both_ways(pool: &WorkerPool) -> Outcome {
     step(2, "messages both ways", "worker.postMessage(..), parentPort.on('message', ..)");
     let (ask, questions): (Sender<String>, Receiver<String>) = unbounded();
     let (answer, answers) = unbounded();
-    // A task may run as long as it likes; it keeps its worker for that time.
+    // A task may run as long as it likes. It occupies its worker for that time.
     let service = pool.spawn(move || {
         let mut served = 0;
         for question in questions {
@@ -127,8 +127,7 @@ fn messages_both_ways(pool: &WorkerPool) -> Outcome {
         ask.send(word.to_owned())?;
         println!("   {}", answers.recv()?);
     }
-    // The service has no other way to know that it is over: when the last sender is gone, its loop
-    // ends.
+    // The service only ends when the last sender is dropped, because that ends its loop.
     drop(ask);
     println!("   the service ended after {} questions", service.join()?);
     Ok(())
@@ -157,8 +156,9 @@ fn shared_memory(pool: &WorkerPool) -> Outcome {
     Ok(())
 }
 
-/// The standard library prints a message for every panic on every thread. The handle carries it
-/// anyway, so on workers nothing is printed; all other threads keep the hook from before.
+/// The standard library prints a message for every panic on every thread. On workers nothing is
+/// printed, because the handle carries the message anyway. All other threads keep the previous
+/// hook.
 fn keep_panics_of_tasks_quiet() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -176,7 +176,7 @@ fn a_task_that_fails(pool: &WorkerPool) -> Outcome {
         Err(TaskError::Panicked(panic)) => println!("   the handle says: {}", panic.message()),
         other => return Err(format!("the task should have panicked: {other:?}").into()),
     }
-    // A panic is told by event as well, for tasks whose handle nobody kept.
+    // The pool also sends an event for a panic, for tasks whose handle was dropped.
     let told = next_event(&events, |event| matches!(event, PoolEvent::TaskPanicked { .. }))?;
     if let PoolEvent::TaskPanicked { task, message, .. } = told {
         println!("   the event says: task {task:?} panicked: {message}");
@@ -205,7 +205,8 @@ fn cancelling(pool: &WorkerPool) -> Outcome {
     println!("   a queued task was cancelled in time: {}", queued.cancel());
     println!("   its handle says: {}", refusal(queued.join())?);
     for task in busy {
-        // A running task is only asked; it looks when it likes, and its result stays its own.
+        // Cancelling a running task is only a request. The task checks for it when it likes, and it
+        // still returns its own result.
         let in_time = task.cancel();
         println!("   a running one in time: {in_time}; it says: {:?}", task.join()?);
     }
@@ -227,7 +228,7 @@ fn a_worker_that_dies(pool: &WorkerPool) -> Outcome {
     let task = pool.task().name("spoilt").spawn_with(|cx| -> () { cx.end_worker() });
     println!("   the handle says: {}", refusal(task.join())?);
     let mut ended: Option<WorkerId> = None;
-    // The new thread may be online before the old one has told that it started it.
+    // The new thread's online event may arrive before the event that reports its start.
     let (mut respawned, mut online) = (false, false);
     while !(respawned && online) {
         match next_event(&events, |event| is_about_a_thread(event, ended))? {
@@ -247,7 +248,8 @@ fn a_worker_that_dies(pool: &WorkerPool) -> Outcome {
     Ok(())
 }
 
-/// The end of a worker's first thread, and what follows it; not how the pool began.
+/// Matches the exit of a worker's first thread and the events that follow it, but not the events
+/// from the start of the pool.
 fn is_about_a_thread(event: &PoolEvent, ended: Option<WorkerId>) -> bool {
     match event {
         PoolEvent::WorkerExited { .. } => true,
@@ -265,7 +267,7 @@ fn a_bounded_queue() -> Outcome {
     let (go, wait) = bounded::<()>(0);
     let busy = pool.spawn(move || wait.recv().is_err());
     let mut waiting = Vec::new();
-    // One task runs and two may wait; the next finds no room and comes back whole.
+    // One task runs and two may wait. The next one finds no room, and its closure is handed back.
     let refused = loop {
         let number = waiting.len();
         match pool.try_spawn(move || number) {
@@ -286,7 +288,8 @@ fn a_bounded_queue() -> Outcome {
 
 fn awaiting(pool: &WorkerPool) -> Outcome {
     step(8, "await", "await run(task)");
-    // A handle is a future on any runtime. Here there is none: pollster is a park and a poll.
+    // A handle is a future that works on any runtime. Here there is no runtime: pollster only parks
+    // and polls.
     let sum = pollster::block_on(async {
         let (left, right) = (pool.spawn(|| 20), pool.spawn(|| 22));
         Ok::<_, TaskError>(left.await? + right.await?)
@@ -309,7 +312,7 @@ fn shutdown_with_a_deadline() -> Outcome {
     let report = pool.shutdown_timeout(Duration::from_millis(50));
     println!("   after 50 ms: {report}");
     println!("   the queued one says: {}", refusal(queued.join())?);
-    // Dropping a pool waits for its threads, so the stuck task has to be let go first.
+    // Dropping a pool waits for its threads, so release the stuck task first.
     drop(go);
     println!("   the stuck one came to its end all the same: {}", stuck.join()?);
     Ok(())
@@ -322,12 +325,13 @@ fn what_it_all_came_to(pool: WorkerPool) {
     println!("\n{metrics}");
 }
 
-/// Why a handle has no value; an error if it has one after all.
+/// Returns why a handle has no value, or an error if it does have one.
 fn refusal<T>(result: Result<T, TaskError>) -> Result<TaskError, String> {
     result.err().ok_or_else(|| "the task should not have had a value".to_owned())
 }
 
-/// The next event that fits. A tour that waits for ever would be no tour.
+/// Returns the next event that matches. Fails after ten seconds without an event, so that the tour
+/// cannot hang.
 fn next_event(
     events: &Receiver<PoolEvent>,
     fits: impl Fn(&PoolEvent) -> bool,

@@ -1,4 +1,5 @@
-//! Who takes part, and how each does the work: from files, to nowhere, with two workers.
+//! The contestants, and how each does the work: it reads files, discards the output, and has two
+//! workers.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -21,15 +22,15 @@ const BLOCK: usize = 128 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// At this level.
+    /// Compress at this level.
     Compress(u8),
-    /// What pigz, or else flate2, made of the corpus.
+    /// Decompress what pigz, or else flate2, made of the corpus.
     Decompress,
 }
 
 pub(crate) type Work = Box<dyn Fn(Want) -> Vec<u8>>;
 
-/// Whether anybody looks at what comes out.
+/// Whether the output is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Output,
@@ -40,7 +41,7 @@ pub(crate) const REFERENCE: &str = "pigz";
 pub(crate) const OURS: &str = "compress";
 pub(crate) const OURS_ALONE: &str = "compress, 1 worker";
 
-/// All that can do this job.
+/// All contestants that can do this job.
 pub(crate) fn contestants(job: Job, corpus: &Corpus) -> Vec<(&'static str, Work)> {
     let mut all: Vec<(&'static str, Work)> = Vec::new();
     if pigz().is_some() {
@@ -69,7 +70,7 @@ pub(crate) fn contestants(job: Job, corpus: &Corpus) -> Vec<(&'static str, Work)
     all
 }
 
-/// As for each corpus a file beside it that is compressed.
+/// The compressed form of a corpus, in a file next to it.
 fn packed(corpus: &Corpus) -> Corpus {
     let path = corpus.path.with_extension("gz");
     if !path.exists() {
@@ -150,7 +151,7 @@ fn with_gzp(path: &Path, level: u8) -> Vec<u8> {
     std::mem::take(&mut *output.0.lock().expect("nobody panicked"))
 }
 
-/// gzp wants to own what it writes to.
+/// A shared buffer, because gzp must own what it writes to.
 #[derive(Clone, Default)]
 struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -172,8 +173,8 @@ fn pool() -> &'static rayon::ThreadPool {
     })
 }
 
-/// As one writes it in an afternoon: the whole file in memory, a chunk a task, primed and joined as
-/// pigz does.
+/// What one would write in an afternoon: the whole file in memory, and one task per chunk. The
+/// chunks are primed with a dictionary and joined as in pigz.
 fn with_rayon(path: &Path, level: u8) -> Vec<u8> {
     let bytes = fs::read(path).expect("the corpus");
     let last = bytes.len().div_ceil(BLOCK).saturating_sub(1);

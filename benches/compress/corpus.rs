@@ -1,5 +1,4 @@
-//! What is compressed: found on the machine or generated, the same each time as far as it is
-//! generated.
+//! The data to compress: found on the machine or generated. Generated data is the same each time.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -8,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Where the corpora lie; gone afterwards.
+/// The directory with the corpora. It is removed afterwards.
 pub(crate) struct Place(PathBuf);
 
 impl Place {
@@ -27,16 +26,16 @@ impl Drop for Place {
 
 pub(crate) struct Corpus {
     pub(crate) name: &'static str,
-    /// Where it comes from.
+    /// Where the data comes from.
     pub(crate) from: &'static str,
-    /// A file, or a directory of many.
+    /// A file, or a directory of many files.
     pub(crate) path: PathBuf,
     pub(crate) length: usize,
     pub(crate) levels: &'static [u8],
 }
 
 const ALL_LEVELS: &[u8] = &[1, 6, 9];
-/// Of the many small ones; as much as a source file has.
+/// The size of each small file, about that of a source file.
 const SMALL_FILE: usize = 12 << 10;
 
 impl Corpus {
@@ -68,7 +67,7 @@ impl Corpus {
         self.path.is_file()
     }
 
-    /// The files of it.
+    /// The files of the corpus.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         if self.is_file() {
             return vec![self.path.clone()];
@@ -79,7 +78,7 @@ impl Corpus {
     }
 }
 
-/// What cargo has downloaded; where it has nothing, generated words.
+/// Source code that cargo has downloaded. Where there is none, generated words.
 fn source_text(bytes: usize) -> (Vec<u8>, &'static str) {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));

@@ -1,20 +1,21 @@
-//! The words of the command line.
+//! The command line options.
 #![forbid(unsafe_code)]
 
 use std::env;
 use std::process;
 
 pub(crate) struct Options {
-    /// Only whether all results are right, once and small.
+    /// Only check once, with small data, that all results are right.
     pub(crate) test: bool,
     pub(crate) rounds: usize,
-    /// Of each corpus.
+    /// The size of each corpus.
     pub(crate) bytes: usize,
     rows: Vec<String>,
 }
 
 impl Options {
-    /// `cargo bench` passes `--bench`; without it, as in `cargo test --benches`, it is a test.
+    /// `cargo bench` passes `--bench`. Without it, as in `cargo test --benches`, the bench runs as
+    /// a test.
     pub(crate) fn read() -> Self {
         let mut options = Self { test: false, rounds: 7, bytes: 64 << 20, rows: Vec::new() };
         let mut is_bench = false;

@@ -1,4 +1,4 @@
-//! The two that are programs: ours and pigz.
+//! The two contestants that are separate programs: our example and pigz.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Our example, which building a bench does not build.
+/// Our example. Building a bench does not build it.
 pub(crate) fn ours() -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let bench = env::current_exe().expect("a path to this bench");
@@ -25,7 +25,7 @@ pub(crate) fn ours() -> Command {
     Command::new(&*BUILT)
 }
 
-/// None if it is not installed.
+/// `None` if pigz is not installed.
 pub(crate) fn pigz() -> Option<Command> {
     static FOUND: LazyLock<bool> = LazyLock::new(|| {
         let found = Command::new("pigz").arg("--version").output().is_ok();
@@ -37,14 +37,14 @@ pub(crate) fn pigz() -> Option<Command> {
     FOUND.then(|| Command::new("pigz"))
 }
 
-/// Runs to the end, and gives what it wrote.
+/// Runs the command to its end, and returns its output.
 pub(crate) fn output(mut command: Command) -> Vec<u8> {
     let output = command.stderr(Stdio::inherit()).output().expect("it starts");
     assert!(output.status.success(), "{command:?}: {}", output.status);
     output.stdout
 }
 
-/// Runs to the end, for its time alone.
+/// Runs the command to its end, only for the time that it takes.
 pub(crate) fn run(mut command: Command) {
     let status = command.stdout(Stdio::null()).status().expect("it starts");
     assert!(status.success(), "{command:?}: {status}");

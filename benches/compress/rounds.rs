@@ -1,4 +1,4 @@
-//! One row: everybody in turns, round after round, and what comes of it.
+//! One row: the contestants take turns, round after round, and the results are printed.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -14,7 +14,7 @@ use crate::options::Options;
 struct Runner {
     name: &'static str,
     work: Work,
-    /// Bytes of output.
+    /// The size of the output in bytes.
     size: usize,
     seconds: Vec<f64>,
     processor: Vec<f64>,
@@ -42,7 +42,7 @@ pub(crate) fn row(name: &str, corpus: &Corpus, job: Job, options: &Options) {
     print(name, corpus, &runners);
 }
 
-/// Proves that the output is right, and gives its size.
+/// Checks that the output is right, and returns its size.
 fn check(name: &str, output: &[u8], corpus: &Corpus, job: Job) -> usize {
     let mut plain = Vec::new();
     match job {
@@ -54,13 +54,13 @@ fn check(name: &str, output: &[u8], corpus: &Corpus, job: Job) -> usize {
     if corpus.is_file() {
         assert!(plain == fs::read(&corpus.path).expect("the corpus"), "{name} is wrong");
     } else {
-        // In whichever order it went through the directory.
+        // Only the length, because contestants go through the directory in different orders.
         assert_eq!(plain.len(), corpus.length, "{name} is wrong");
     }
     output.len()
 }
 
-/// Another one first in each round, and every other round backwards.
+/// Each round begins with a different contestant, and every other round runs backwards.
 fn order(round: usize, runners: usize) -> Vec<usize> {
     let mut order: Vec<_> = (0..runners).collect();
     order.rotate_left(round / 2 % runners);
@@ -108,7 +108,7 @@ fn print(name: &str, corpus: &Corpus, runners: &[Runner]) {
     }
 }
 
-/// The median of the ratios inside the rounds.
+/// The median of the ratios within the rounds.
 fn ratio(above: &[f64], below: &[f64]) -> f64 {
     let ratios: Vec<_> = above.iter().zip(below).map(|(above, below)| above / below).collect();
     median(&ratios)
@@ -120,12 +120,12 @@ fn median(values: &[f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Of this process and of those that it waited for, in steps of 10 ms. Nothing where the system
-/// does not tell.
+/// The time of this process and of the child processes that it waited for, in steps of 10 ms. Zero
+/// where the system does not report it.
 fn processor_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in brackets, which may hold blanks; the times are the 14th to
-    // 17th.
+    // The second field is a name in parentheses that may contain blanks. The times are fields 14 to
+    // 17.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks = fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0

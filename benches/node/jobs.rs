@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 
 use crate::text::text;
 
-/// Bytes of text a task.
+/// Bytes of text per task.
 const BLOCK: usize = 128 * 1024;
 const LEVEL: u32 = 6;
 const WORKERS: usize = 2;
@@ -24,17 +24,17 @@ const WORKERS: usize = 2;
 pub(crate) struct Size {
     pub(crate) tasks: u64,
     pub(crate) fib: u64,
-    /// Numbers, and blocks.
+    /// How many numbers, and how many blocks.
     pub(crate) pieces: usize,
 }
 
-/// Who runs the tasks.
+/// What runs the tasks.
 pub(crate) enum Runner {
     Pool(WorkerPool),
     OneThread,
 }
 
-/// A runner and what it works on.
+/// A runner and its data.
 pub(crate) struct Jobs {
     runner: Runner,
     size: Size,
@@ -47,7 +47,7 @@ impl Runner {
         Self::Pool(WorkerPool::with_workers(WORKERS).expect("a pool of two workers"))
     }
 
-    /// Runs all tasks, all spawned before the first is waited for; the results in their order.
+    /// Spawns all tasks before it waits for the first. Returns the results in order.
     fn run<F, T>(&self, tasks: impl Iterator<Item = F>) -> Vec<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -68,7 +68,7 @@ impl Jobs {
         Self { runner, size, text: text(size.pieces * BLOCK).into() }
     }
 
-    /// All tasks at once, then all results: how many a second.
+    /// Spawns all tasks, then waits for all results. Returns the tasks per second.
     pub(crate) fn empty(&self) -> f64 {
         let tasks = self.size.tasks;
         let start = Instant::now();
@@ -78,7 +78,7 @@ impl Jobs {
         tasks as f64 / took.as_secs_f64()
     }
 
-    /// How many milliseconds the numbers take.
+    /// Returns how many milliseconds the numbers take.
     pub(crate) fn fib(&self) -> f64 {
         let n = self.size.fib;
         let start = Instant::now();
@@ -88,7 +88,7 @@ impl Jobs {
         took.as_secs_f64() * 1e3
     }
 
-    /// How many megabytes of text a second.
+    /// Returns how many megabytes of text are compressed per second.
     pub(crate) fn compress(&self) -> f64 {
         let start = Instant::now();
         let blocks = self.compress_all();
@@ -97,7 +97,8 @@ impl Jobs {
         self.text.len() as f64 / 1e6 / took.as_secs_f64()
     }
 
-    /// The part of the text's size that its blocks have, once it is sure that they hold the text.
+    /// Returns the compressed size as a part of the text's size, after checking that the blocks
+    /// hold the text.
     pub(crate) fn part_left(&self) -> f64 {
         let blocks = self.compress_all();
         let mut whole = Vec::new();
@@ -117,14 +118,14 @@ impl Jobs {
     }
 }
 
-/// A compressor of its own for each block: Node's `gzipSync` makes one too.
+/// Each block gets its own compressor, because Node's `gzipSync` makes one too.
 fn compress(block: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(BLOCK / 2), Compression::new(LEVEL));
     encoder.write_all(block).expect("a vector takes everything");
     encoder.finish().expect("a vector takes everything")
 }
 
-/// By two calls a number, on purpose: a fixed amount of computing.
+/// Deliberately makes two calls per number: a fixed amount of computing.
 fn fib(n: u64) -> u64 {
     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
 }

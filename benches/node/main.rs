@@ -1,12 +1,12 @@
-//! Our side of the comparison with Node: empty tasks, `fib(30)` 64 times, 64 blocks compressed.
+//! Our side of the comparison with Node: empty tasks, `fib(30)` 64 times, and 64 compressed blocks.
 //!
 //! ```text
 //! benches/node/run.sh       both sides in turn, several rounds, and one table; wants node and npm
 //! cargo bench --bench node  our side alone
 //! ```
 //!
-//! `--round N` and `--json FILE` are for that script; `--test` runs everything once, small, and
-//! looks only at the results.
+//! `--round N` and `--json FILE` are for that script. `--test` runs everything once with small
+//! sizes, and only checks the results.
 
 #![forbid(unsafe_code)]
 
@@ -22,10 +22,10 @@ use std::process;
 use jobs::{Jobs, Runner, Size};
 use json::{Journal, Value};
 
-/// Each value is the median of so many runs.
+/// Each value is the median of this many runs.
 const RUNS: usize = 3;
 
-/// The role of who is measured, as benches/support has it.
+/// The role of the measured contestant, as in benches/support.
 const OURS: &str = "ours";
 
 #[derive(Debug, Default)]
@@ -82,11 +82,11 @@ struct Samples<'a> {
 }
 
 impl Samples<'_> {
-    /// All three jobs by one runner.
+    /// Measures all three jobs on one runner.
     fn measure(&mut self, name: &str, role: &str, runner: Runner) {
         let jobs = Jobs::new(runner, self.options.size());
         let mut note = |row, metric, value| self.sample(name, role, row, metric, value);
-        // On one thread without a pool the compiler leaves nothing of it.
+        // On one thread without a pool the compiler removes this work completely.
         if role == OURS {
             note("empty", "tasks a second", median(|| jobs.empty()));
         }
@@ -114,7 +114,7 @@ impl Samples<'_> {
     }
 }
 
-/// After one run that does not count.
+/// Runs once without counting it, then takes the median.
 fn median(mut run: impl FnMut() -> f64) -> f64 {
     run();
     let mut values: Vec<f64> = (0..RUNS).map(|_| run()).collect();
@@ -122,7 +122,7 @@ fn median(mut run: impl FnMut() -> f64) -> f64 {
     values[RUNS / 2]
 }
 
-/// Ends the process with one line about what was wrong with the request.
+/// Ends the process with one line that says what was wrong with the request.
 fn refuse(complaint: &str) -> ! {
     eprintln!("{complaint}");
     process::exit(2)

@@ -1,15 +1,14 @@
-//! The text that is compressed: words by a generator that is the same here and in text.js, byte for
-//! byte.
+//! The text to compress: words from a generator that produces the same bytes here and in text.js.
 
 #![forbid(unsafe_code)]
 
 const SEED: u32 = 0x9e37_79b9;
 const LINE: usize = 80;
 
-/// So many bytes of text.
+/// Generates this many bytes of text.
 pub(crate) fn text(length: usize) -> Vec<u8> {
     let words: Vec<&str> = include_str!("words.txt").split_whitespace().collect();
-    // A word may reach over the end before it is cut off.
+    // A word may extend beyond the end before it is cut off.
     let mut text = Vec::with_capacity(length + LINE);
     let mut random = SEED;
     let mut column = 0;
@@ -30,7 +29,7 @@ pub(crate) fn text(length: usize) -> Vec<u8> {
     text
 }
 
-/// A word, those in front more often, or now and then a number: so do people write.
+/// Appends a word, with the first ones more often, or now and then a number, as in human text.
 fn put_word(text: &mut Vec<u8>, words: &[&str], random: u32) {
     let (high, low) = (random >> 16, random & 0xffff);
     if low < 0x0800 {
@@ -42,7 +41,7 @@ fn put_word(text: &mut Vec<u8>, words: &[&str], random: u32) {
     }
 }
 
-/// FNV-1a, to see that both sides compress the same.
+/// FNV-1a, to check that both sides compress the same text.
 pub(crate) fn checksum(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,4 +1,4 @@
-//! The clients: one that measures how long `/health` takes, and many that keep the computing routes
+//! The clients: one that measures the latency of `/health`, and many that keep the computing routes
 //! busy.
 #![forbid(unsafe_code)]
 
@@ -13,28 +13,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime;
 use tokio::task::JoinSet;
 
-/// Connections that keep the computing routes busy: enough that each core always has some work
-/// waiting.
+/// Connections that keep the computing routes busy. They are enough for each core to always have
+/// some work waiting.
 const CONNECTIONS: usize = 8;
-/// Between an answer and the next question about health. Without a pause the questions themselves
+/// The pause between an answer and the next health request. Without a pause the requests themselves
 /// would be the load.
 const PAUSE: Duration = Duration::from_millis(2);
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
-/// Asks `/health` for so long; gives the latencies.
+/// Requests `/health` for this long. Returns the latencies.
 pub(crate) fn ask_health(address: SocketAddr, time: Duration) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_nodelay(true).expect("a socket can be told so");
     let mut buffer = [0; 512];
     let mut latencies = Vec::new();
     let start = Instant::now();
-    // Once at least, however slow the server is.
+    // At least once, however slow the server is.
     while latencies.is_empty() || start.elapsed() < time {
         thread::sleep(PAUSE);
         let asked = Instant::now();
         stream.write_all(b"GET /health HTTP/1.1\r\nhost: bench\r\n\r\n").expect("the server reads");
-        // So short an answer comes in one piece.
+        // An answer this short arrives in one piece.
         let length = stream.read(&mut buffer).expect("the server answers");
         latencies.push(asked.elapsed());
         let answer = &buffer[..length];
@@ -43,13 +43,13 @@ pub(crate) fn ask_health(address: SocketAddr, time: Duration) -> Vec<Duration> {
     latencies
 }
 
-/// One request of the load, and how its answer ends, if that is known.
+/// One request of the load, and the end of its answer if that is known.
 struct Question {
     bytes: Vec<u8>,
     end: &'static [u8],
 }
 
-/// Each connection asks these in turn: some milliseconds of work each.
+/// Each connection sends these in turn. Each is some milliseconds of work.
 fn questions() -> Vec<Question> {
     let text: String =
         (0..5_000).map(|n| format!("{n}: a line of a log, {}\n", n * 7_919)).collect();
@@ -67,7 +67,7 @@ fn questions() -> Vec<Question> {
     questions.map(|(text, end)| Question { bytes: text.into_bytes(), end }).into()
 }
 
-/// Clients that keep the computing routes busy, on a thread of their own, until they are dropped.
+/// Clients on a separate thread that keep the computing routes busy until they are dropped.
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
@@ -81,7 +81,7 @@ struct Shared {
 }
 
 impl Load {
-    /// When this returns every connection has had each kind of answer.
+    /// Starts the clients. When this returns, every connection has had each kind of answer.
     pub(crate) fn start(address: SocketAddr) -> Self {
         let shared = Arc::new(Shared::default());
         let (warm, is_warm) = mpsc::channel();
@@ -106,7 +106,7 @@ impl Load {
         Self { shared, thread: Some(thread.expect("the system has threads")) }
     }
 
-    /// Answers until now.
+    /// The number of answers so far.
     pub(crate) fn answers(&self) -> u64 {
         // ORDERING: a count, read on its own.
         self.shared.answers.load(Ordering::Relaxed)
@@ -139,7 +139,8 @@ async fn keep_busy(
         if turn >= questions.len() && shared.stop.load(Ordering::SeqCst) {
             return;
         }
-        // Each begins with another one, so that all kinds are under way at any time.
+        // Each connection begins with a different request, so that all kinds are under way at any
+        // time.
         let question = &questions[(first + turn) % questions.len()];
         stream.write_all(&question.bytes).await.expect("the server reads");
         let answer = read_answer(&mut stream, &mut buffer).await;

@@ -1,5 +1,5 @@
-//! What was asked for on the command line. Without `--bench`, which `cargo bench` adds, or with
-//! `--test`, it only looks at the answers.
+//! The command line options. With `--test`, or without the `--bench` that `cargo bench` adds, the
+//! bench only checks the answers.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -13,13 +13,13 @@ pub(crate) struct Options {
     pub(crate) test: bool,
     pub(crate) rounds: usize,
     pub(crate) ways: Vec<Way>,
-    /// How long a server is asked without other load, and with it, in each round.
+    /// How long a server is measured without other load, and with it, in each round.
     pub(crate) unloaded: Duration,
     pub(crate) loaded: Duration,
 }
 
 impl Options {
-    /// Reads the command line; a mistake in it ends the process with one clear line.
+    /// Reads the command line. A mistake in it ends the process with one clear line.
     pub(crate) fn read() -> Self {
         Self::parse(env::args().skip(1)).unwrap_or_else(|complaint| {
             eprintln!("{complaint}");
@@ -40,7 +40,7 @@ impl Options {
                     rounds = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
                 }
                 "--ways" => ways = value()?.split(',').map(named).collect::<Result<_, _>>()?,
-                // `cargo bench NAME` and the test harness's own flags come here too.
+                // `cargo bench NAME` and the test harness's own flags arrive here too.
                 other => eprintln!("{other} means nothing here"),
             }
         }

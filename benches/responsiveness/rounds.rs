@@ -1,5 +1,5 @@
-//! Round after round, every way in turn, in a different order each time: what disturbs the machine
-//! hits all alike.
+//! Measures every way in every round, in a different order each time, so that disturbances of the
+//! machine affect all ways equally.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use crate::options::Options;
 use crate::usage::{self, Machine};
 use crate::ways::{Serving, Way};
 
-/// One way in one round.
+/// The results of one way in one round.
 #[derive(Debug)]
 pub(crate) struct Round {
-    /// Latencies of `/health` without other load, and with it; in order of size.
+    /// Latencies of `/health` without other load, and with it, sorted.
     pub(crate) unloaded: Vec<Duration>,
     pub(crate) loaded: Vec<Duration>,
-    /// Answers of the computing routes, a second.
+    /// Answers of the computing routes per second.
     pub(crate) throughput: f64,
-    /// The same a second of CPU, of the whole process.
+    /// Answers per second of CPU time of the whole process.
     pub(crate) efficiency: f64,
-    /// The part of the machine that other processes had meanwhile.
+    /// The part of the machine that other processes used meanwhile.
     pub(crate) strangers: Option<f64>,
 }
 
-/// One way, all rounds.
+/// The results of one way in all rounds.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) way: Way,
@@ -42,7 +42,7 @@ pub(crate) fn measure(options: &Options) -> Vec<Run> {
     runs
 }
 
-/// A different first in each round, and every other round backwards.
+/// Each round begins with a different way, and every other round runs backwards.
 fn order(round: usize, ways: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..ways).collect();
     order.rotate_left(round / 2 % ways.max(1));

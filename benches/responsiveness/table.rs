@@ -1,11 +1,12 @@
-//! What the rounds come to, in one table.
+//! Prints the results of all rounds in one table.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use crate::rounds::{Round, Run};
 
-/// Latencies over all rounds together; the rest are medians of the rounds, ratios inside each.
+/// Latencies are over all rounds together. The other figures are medians of the rounds, and ratios
+/// are within each round.
 pub(crate) fn print(runs: &[Run]) {
     println!("{:<14} {:^35}   {:^48}", "", "/health, µs, and p99 to idle", "answers of the rest");
     println!(
@@ -54,7 +55,7 @@ fn print_one(run: &Run, runs: &[Run]) {
     );
 }
 
-/// The best way in this round.
+/// The best value in this round.
 fn best(runs: &[Run], round: usize, part: fn(&Round) -> f64) -> f64 {
     runs.iter().map(|run| part(&run.rounds[round])).fold(0.0, f64::max)
 }

@@ -1,4 +1,4 @@
-//! The four ways to compute beside a runtime, and a server on a thread of its own that uses one of
+//! The four ways to compute next to a runtime, and a server on a separate thread that uses one of
 //! them.
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ use crate::server::pooled::{NICEST, PoolOptions, Pooled, give_way};
 use crate::server::runner::{Inline, Refusal, Runner, Running, SpawnBlocking, unbounded};
 use crate::server::serve;
 
-/// As many threads compute in each way that has threads of its own.
+/// The number of computing threads in each way that has its own threads.
 const WORKERS: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Way {
     make: fn() -> Arc<dyn Runner>,
 }
 
-/// What is measured unless something else is asked for.
+/// The ways that are measured by default.
 pub(crate) const USUAL: [Way; 4] = [
     Way { name: "inline", make: || Arc::new(Inline) },
     Way { name: "spawn_blocking", make: || Arc::new(SpawnBlocking) },
@@ -33,7 +33,8 @@ pub(crate) const USUAL: [Way; 4] = [
     Way { name: "corepool", make: || pooled(NICEST) },
 ];
 
-/// With their niceness exchanged: how much of the difference is that, and how much the pool.
+/// The same pools with their niceness exchanged. They show how much of the difference comes from
+/// niceness, and how much from the pool.
 pub(crate) const EXCHANGED: [Way; 2] = [
     Way { name: "rayon_nice", make: || Arc::new(Rayon::new(NICEST)) },
     Way { name: "corepool_rude", make: || pooled(0) },
@@ -44,7 +45,7 @@ fn pooled(niceness: i32) -> Arc<dyn Runner> {
     Arc::new(Pooled::new(&options).expect("the system has threads"))
 }
 
-/// What people write today: a closure on rayon's threads, and a channel for its result.
+/// The usual solution today: a closure on rayon's threads, and a channel for its result.
 #[derive(Debug)]
 struct Rayon {
     pool: ThreadPool,

@@ -1,8 +1,8 @@
-//! Measuring one cell of the table, in a process of its own: a pool that hangs is ended from
+//! Measures one cell of the table in a child process, so that a pool that hangs can be killed from
 //! outside.
 //!
-//! A child takes its contestants in turns, A B, then B A, and prints a line for each sample as soon
-//! as it has it.
+//! A child measures its contestants in turn, A B, then B A, and prints a line for each sample at
+//! once.
 
 #![forbid(unsafe_code)]
 
@@ -25,20 +25,21 @@ use super::support::{WORKERS, rival};
 pub(crate) const NODES: &str = "nodes";
 /// More workers than cores.
 pub(crate) const CROWD: &str = "crowd";
-/// How many workers make the crowds; the first is what the others are compared with.
+/// The numbers of workers in the crowds. The others are compared with the first.
 pub(crate) const CROWDS: [usize; 4] = [2, 8, 32, 64];
 
 /// All contestants of a cell.
 pub(crate) const ALL: &str = "all";
-/// The line with the part of the machine that others used.
+/// The name of the line with the part of the machine that other processes used.
 const STRANGERS: &str = "strangers";
 
-/// A child that prints nothing for so long hangs. A sample takes less than half of it even on a
+/// A child that prints nothing for this long hangs. A sample takes less than half of it, even on a
 /// busy machine.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Between two samples: rayon's threads look for work for a while before they sleep.
+/// The pause between two samples, because rayon's threads look for work for a while before they
+/// sleep.
 const PAUSE: Duration = Duration::from_millis(5);
-/// A crowd's sample is the median of so many runs, which take a few milliseconds each.
+/// A crowd's sample is the median of this many runs, which take a few milliseconds each.
 const RUNS: usize = 5;
 
 /// What a child printed, and how it ended.
@@ -50,14 +51,14 @@ pub(crate) struct Samples {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Whole,
-    /// It was ended, because it printed nothing for too long.
+    /// It was killed because it printed nothing for too long.
     Hung,
-    /// It ended itself, by a panic for instance.
+    /// It ended early by itself, for instance with a panic.
     Failed,
 }
 
 impl Samples {
-    /// Has a child of this process measure a cell.
+    /// Lets a child of this process measure a cell.
     pub(crate) fn of(row: &str, workers: usize, whose: &str, options: &Options) -> Self {
         let mut child = start(row, workers, whose, options);
         let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
@@ -73,7 +74,7 @@ impl Samples {
                 Err(RecvTimeoutError::Timeout) => break killed(&mut child),
             }
         };
-        // The child is gone, so its output has an end.
+        // The child has ended, so its output ends too.
         reader.join().expect("the reader only passes lines on");
         Self { values, end }
     }
@@ -88,7 +89,7 @@ impl Samples {
         quantile(&sorted(self.rounds(whose)), 0.5)
     }
 
-    /// The median of the rounds' ratios of one contestant to another.
+    /// The median over the rounds of the ratio of one contestant to another.
     pub(crate) fn between(&self, whose: &str, other: &str) -> Option<f64> {
         let (its, others) = (self.rounds(whose), self.rounds(other));
         quantile(&sorted(its.iter().zip(&others).map(|(a, b)| a / b)), 0.5)
@@ -99,7 +100,7 @@ impl Samples {
         self.rounds(STRANGERS).last().copied()
     }
 
-    /// Takes over what another child measured of contestants that are missing here.
+    /// Adds what another child measured for contestants that are missing here.
     pub(crate) fn add(&mut self, other: Self) {
         let known: Vec<String> = self.values.iter().map(|(name, _)| name.clone()).collect();
         self.values.extend(other.values.into_iter().filter(|(name, _)| !known.contains(name)));
@@ -132,10 +133,10 @@ fn killed(child: &mut Child) -> End {
     End::Hung
 }
 
-/// One who is measured in a cell.
+/// One contestant of a cell.
 struct Contestant<'a> {
     name: String,
-    /// Milliseconds, or nanoseconds a node.
+    /// Returns milliseconds, or nanoseconds per node.
     ask: Box<dyn Fn() -> f64 + 'a>,
 }
 
@@ -222,7 +223,8 @@ fn by_tree<P: Pool>(
     })
 }
 
-/// Nanoseconds of the process's processor time that a node takes, idle workers' searching included.
+/// The processor time of the whole process in nanoseconds per node. It includes the searching of
+/// idle workers.
 fn a_node(nodes: u64, count: impl FnOnce() -> u64) -> f64 {
     let before = usage::process();
     assert_eq!(count(), nodes, "each node is counted once");
@@ -239,7 +241,7 @@ fn crowd_contestants(options: &Options) -> Vec<Contestant<'static>> {
     all
 }
 
-/// What a crowd is called on the way from child to parent.
+/// The name of a crowd in the child's output.
 pub(crate) fn crowd_name(whose: &str, workers: usize) -> String {
     format!("{whose}/{workers}")
 }

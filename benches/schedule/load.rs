@@ -1,4 +1,4 @@
-//! What the rows' items do, and the time that a row takes at best.
+//! What the items of the rows do, and the best possible time of a row.
 
 #![forbid(unsafe_code)]
 
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A cheap item, where an expensive one is worth 10,000 of them.
+/// The cost of a cheap item. An expensive item costs as much as 10,000 of them.
 pub(crate) const CHEAP: Duration = Duration::from_nanos(500);
 
 /// How many expensive items have run in this process.
 static DEAR: AtomicUsize = AtomicUsize::new(0);
 
-/// What all parts of a row's work come to.
+/// The total work of a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// How many items sleep.
     pub(crate) dear: usize,
-    /// How long each of them does.
+    /// How long each of them sleeps.
     pub(crate) sleep: Duration,
     /// What all other items compute, added up.
     pub(crate) cheap: Duration,
@@ -27,7 +27,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Expensive items alone, all of which can run at once.
+    /// Only expensive items, all of which can run at the same time.
     pub(crate) fn dear(dear: usize, sleep: Duration) -> Self {
         Self { dear, sleep, cheap: Duration::ZERO, at_once: usize::MAX }
     }
@@ -40,10 +40,10 @@ impl Load {
         Self { at_once, ..self }
     }
 
-    /// The time of a perfect schedule. Any number of workers can sleep; only as many as there are
-    /// cores compute.
+    /// The time of a perfect schedule. Any number of workers can sleep, but only one worker per
+    /// core can compute.
     ///
-    /// None if nothing sleeps, for then the machine decides.
+    /// `None` if nothing sleeps, because then the time depends on the machine.
     pub(crate) fn ideal(&self, workers: usize) -> Option<Duration> {
         let lanes = workers.min(self.at_once);
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -53,7 +53,7 @@ impl Load {
     }
 }
 
-/// Runs a piece of work, looks whether it ran all its expensive items, and says how long it took.
+/// Runs a piece of work, checks that it ran all its expensive items, and returns how long it took.
 pub(crate) fn timed(load: &Load, work: impl FnOnce()) -> Duration {
     let before = DEAR.load(Ordering::Relaxed);
     let start = Instant::now();
@@ -83,8 +83,7 @@ pub(crate) fn tiny(at: usize) {
     hint::black_box((0..4).fold(at, |x, _| (x ^ (x >> 29)).wrapping_mul(0x9e37_79b9)));
 }
 
-/// Whether an item is one of the one in 20 that are expensive: one of each 20 neighbours, at
-/// random.
+/// Whether an item is expensive: one in 20 is. It is a random one of each 20 neighbours.
 pub(crate) fn is_dear(at: usize) -> bool {
     let mixed = (at / 20).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     mixed % 20 == at % 20

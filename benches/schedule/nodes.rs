@@ -1,11 +1,10 @@
-//! An unbalanced tree of small nodes: what a node costs in processor time, by scopes, by loops and
-//! by joins.
+//! An unbalanced tree of small nodes: the processor time per node with scopes, loops and joins.
 
 #![forbid(unsafe_code)]
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-/// A tree of so many nodes, this one among them. Its shape comes from the seed alone.
+/// A tree of this many nodes, including this one. Only the seed decides its shape.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Node {
     size: u32,
@@ -25,8 +24,8 @@ impl Node {
         Self { size, seed: 1 }
     }
 
-    /// The first child gets any part of what is below this node, the next any part of the rest, and
-    /// so on.
+    /// The first child gets a random part of the nodes below this one, the next a random part of
+    /// the rest, and so on.
     fn children(self) -> Children {
         let mut nodes = [Self::default(); MOST_CHILDREN];
         let mut count = 0;
@@ -61,7 +60,7 @@ pub(crate) fn plain(node: Node) -> u64 {
     1 + node.children().nodes().iter().map(|child| plain(*child)).sum::<u64>()
 }
 
-/// Counts the nodes by a scope in each that has children, with a closure a child.
+/// Counts the nodes with a scope in each node that has children, and one closure per child.
 pub(crate) fn our_scopes(node: Node) -> u64 {
     let children = node.children();
     let mut sums = [0; MOST_CHILDREN];
@@ -75,7 +74,7 @@ pub(crate) fn our_scopes(node: Node) -> u64 {
     1 + sums.iter().sum::<u64>()
 }
 
-/// Counts the nodes by a scope in each that has children, with a closure a child.
+/// Counts the nodes with a scope in each node that has children, and one closure per child.
 pub(crate) fn rayon_scopes(node: Node) -> u64 {
     let children = node.children();
     let mut sums = [0; MOST_CHILDREN];
@@ -89,19 +88,19 @@ pub(crate) fn rayon_scopes(node: Node) -> u64 {
     1 + sums.iter().sum::<u64>()
 }
 
-/// Counts the nodes by a loop over each one's children.
+/// Counts the nodes with a loop over each node's children.
 pub(crate) fn our_loops(node: Node) -> u64 {
     let children = node.children();
     let below = corepool::map_reduce(children.nodes(), |child| our_loops(*child), |a, b| a + b);
     1 + below.unwrap_or(0)
 }
 
-/// Counts the nodes by a loop over each one's children.
+/// Counts the nodes with a loop over each node's children.
 pub(crate) fn rayon_loops(node: Node) -> u64 {
     1 + node.children().nodes().par_iter().map(|child| rayon_loops(*child)).sum::<u64>()
 }
 
-/// Counts the nodes by joins over halves of each one's children.
+/// Counts the nodes with joins over halves of each node's children.
 pub(crate) fn our_joins(node: Node) -> u64 {
     fn halves(children: &[Node]) -> u64 {
         match children {
@@ -117,7 +116,7 @@ pub(crate) fn our_joins(node: Node) -> u64 {
     1 + halves(node.children().nodes())
 }
 
-/// Counts the nodes by joins over halves of each one's children.
+/// Counts the nodes with joins over halves of each node's children.
 pub(crate) fn rayon_joins(node: Node) -> u64 {
     fn halves(children: &[Node]) -> u64 {
         match children {

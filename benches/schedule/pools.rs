@@ -1,4 +1,4 @@
-//! The two pools, and what the rows ask of them.
+//! The two pools, and the operations that the rows need from them.
 
 #![forbid(unsafe_code)]
 
@@ -9,9 +9,10 @@ use corepool::WorkerPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A pool that runs. Every method may be called on one of its workers and on any other thread.
+/// A running pool. Unless noted, each method may be called from its workers and from any other
+/// thread.
 pub(crate) trait Pool: Sync + Sized {
-    /// Starts the pool, and returns when all its threads have run something.
+    /// Starts the pool. Returns when each of its threads has run something.
     fn start(workers: usize) -> Self;
 
     fn on_worker<R: Send>(&self, op: impl FnOnce() -> R + Send) -> R;
@@ -24,17 +25,17 @@ pub(crate) trait Pool: Sync + Sized {
 
     fn each(&self, items: Range<usize>, item: impl Fn(usize) + Send + Sync);
 
-    /// A scope whose body spawns so many closures of one type.
+    /// A scope whose body spawns this many closures of one type.
     fn scope(&self, closures: usize, closure: impl Fn(usize) + Send + Sync);
 
-    /// A scope whose body is a loop, each item of which spawns a closure into the scope.
+    /// A scope whose body is a loop. Each item of the loop spawns a closure into the scope.
     fn scope_fed_by_a_loop(&self, closures: usize, closure: impl Fn(usize) + Send + Sync);
 
-    /// Spawns `task`, then joins two closures: one that waits for it, and `beside`. For workers
-    /// only.
+    /// Spawns `task`, then joins two closures: one that waits for the task, and `beside`. For
+    /// workers only.
     fn join_a_task(&self, task: fn(), beside: fn());
 
-    /// Every node of a number of Fibonacci is a join. For workers only.
+    /// Computes a Fibonacci number with a join at every node. For workers only.
     fn fib(n: u64) -> u64;
 }
 
@@ -136,7 +137,7 @@ impl Pool for Rayon {
         });
     }
 
-    /// rayon has no handle to wait for, so its users take a channel.
+    /// rayon has no handle to wait for, so its users need a channel.
     fn join_a_task(&self, task: fn(), beside: fn()) {
         let (done, is_done) = mpsc::channel();
         self.0.spawn(move || {

@@ -1,4 +1,5 @@
-//! The rows in which expensive items sleep, so that the schedule shows however few cores there are.
+//! The rows in which expensive items sleep, so that they show the schedule however few cores there
+//! are.
 
 #![forbid(unsafe_code)]
 
@@ -12,15 +13,15 @@ use super::pools::{Ours, Pool, Rayon};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Worker,
-    /// A thread that is no worker.
+    /// A thread that is not a worker.
     Outside,
 }
 
-/// For how many workers a row is run, and how.
+/// How a row is run, and for how many workers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
     pub(crate) workers: usize,
-    /// Of the rows that have so many items a worker.
+    /// The number of items per worker, for rows that have one.
     pub(crate) times: usize,
     pub(crate) test: bool,
 }
@@ -119,7 +120,7 @@ pub(crate) const ROWS: &[Row] = &[
     row!("halves_talk_one_join", Worker, halves_talk_one_join, |_| Load::dear(0, FIVE)),
 ];
 
-// So many items a worker, 20 ms each.
+// A fixed number of items per worker, 20 ms each.
 
 fn sleepers(case: Case) -> Load {
     Load::dear(case.workers * case.times, TWENTY)
@@ -137,7 +138,7 @@ fn tree_of_sleepers<P: Pool>(pool: &P, case: Case) {
     tree(pool, case.workers * case.times, &|_| dear(TWENTY), 0);
 }
 
-/// Joins halves of so many items, down to single ones.
+/// Joins halves of this many items, down to single ones.
 fn tree<P: Pool>(pool: &P, items: usize, item: &(impl Fn(usize) + Sync), first: usize) {
     if items < 2 {
         return (0..items).for_each(|_| item(first));
@@ -146,7 +147,7 @@ fn tree<P: Pool>(pool: &P, items: usize, item: &(impl Fn(usize) + Sync), first: 
     pool.join(|| tree(pool, left, item, first), || tree(pool, items - left, item, first + left));
 }
 
-// Pairs one after another: one in 20 has two halves of 5 ms.
+// Pairs one after another. One pair in 20 has two halves of 5 ms.
 
 const PAIRS: usize = 400;
 
@@ -154,7 +155,7 @@ fn mixed_pairs(_: Case) -> Load {
     Load::dear(PAIRS / 20 * 2, FIVE).beside(CHEAP * 2 * PAIRS as u32).at_once(2)
 }
 
-/// One item of those rows in which one in 20 is expensive.
+/// One item of the rows in which one in 20 is expensive.
 fn mixed(at: usize) {
     if is_dear(at) { dear(FIVE) } else { cheap() }
 }
@@ -175,7 +176,7 @@ fn scopes_mixed<P: Pool>(pool: &P, _: Case) {
     }
 }
 
-// A function that was cheap for long before it is expensive.
+// A function that is cheap for a long time before it becomes expensive.
 
 const LAST: usize = 16;
 const MANY: usize = 100_000;
@@ -204,7 +205,7 @@ fn million_then_dear<P: Pool>(pool: &P, case: Case) {
     pool.each(0..cheap + LAST, |at| if at < cheap { tiny(at) } else { dear(FIVE) });
 }
 
-// Stages, light and heavy by turns.
+// Stages that are alternately light and heavy.
 
 struct Stage {
     items: usize,
@@ -242,7 +243,7 @@ fn join_a_task<P: Pool>(pool: &P, _: Case) {
     pool.join_a_task(|| dear(TWENTY), || dear(TWENTY));
 }
 
-// A balanced tree's leaves, one in 20 of them expensive.
+// The leaves of a balanced tree. One leaf in 20 is expensive.
 
 fn leaves(case: Case) -> Load {
     let all = case.workers * case.times;
@@ -306,7 +307,7 @@ fn scope_light_then_dear<P: Pool>(pool: &P, case: Case) {
     pool.scope(LIGHT + case.workers * case.times, closure);
 }
 
-// Halves of which one waits for the other: five rounds of the bench come to 100,000 of these.
+// Joins in which one half waits for the other. Five rounds of the bench run 100,000 of them.
 
 fn talks(case: Case) -> u64 {
     if case.test { 2_000 } else { 20_000 }

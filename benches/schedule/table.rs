@@ -1,4 +1,4 @@
-//! The tables that are printed, and the verdicts in them.
+//! The printed tables and their verdicts.
 
 #![forbid(unsafe_code)]
 
@@ -8,27 +8,27 @@ use super::child::{CROWDS, End, Samples, crowd_name};
 use super::support::json::{Journal, Value};
 use super::support::options::Options;
 
-/// Ours may take so many times as long as rayon..
+/// Ours may take this many times as long as rayon, or ...
 const TO_RAYON: f64 = 1.15;
-/// .. or as a perfect schedule.
+/// ... this many times as long as a perfect schedule.
 const TO_IDEAL: f64 = 1.3;
-/// The processor time of a node by scopes or loops: against rayon's, and against that of our own
-/// joins.
+/// The limits for the processor time of a node with scopes or loops: relative to rayon's, and
+/// relative to our own joins.
 const NODE_TO_RAYON: f64 = 0.7;
 const NODE_TO_JOINS: f64 = 1.2;
-/// Many workers on few cores, against as many as there are cores.
+/// The limit for many workers on few cores, relative to one worker per core.
 const CROWDED: f64 = 1.3;
-/// More than this part of the machine in other hands is worth a word.
+/// If other processes used more than this part of the machine, the table says so.
 const DISTURBED: f64 = 0.05;
 
-/// Prints rows as they come, and remembers what to say in the end.
+/// Prints rows as they arrive, and remembers what to say at the end.
 pub(crate) struct Table {
     journal: Journal,
     test: bool,
     headed: bool,
     rows: usize,
     missed: Vec<String>,
-    /// Rows that pass because rayon does no better.
+    /// Rows that pass only because rayon is no better.
     as_bad: Vec<String>,
     hung: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Table {
         Self { journal, test: options.test, headed: false, rows: 0, missed, as_bad, hung }
     }
 
-    /// One row of sleeping items with so many workers.
+    /// Adds a row of sleeping items with this many workers.
     pub(crate) fn sleeping(
         &mut self,
         name: &str,
@@ -72,7 +72,7 @@ impl Table {
         println!("{verdict}{}", remark(samples));
     }
 
-    /// The heading of the sleeping rows, once.
+    /// Prints the heading of the sleeping rows once.
     fn head(&mut self) {
         if !self.headed {
             println!("\nExpensive items sleep: milliseconds, medians. W: workers of either pool.");
@@ -82,7 +82,7 @@ impl Table {
         }
     }
 
-    /// The unbalanced tree.
+    /// Adds the unbalanced tree.
     pub(crate) fn nodes(&mut self, samples: &Samples) {
         const SHAPES: [&str; 3] = ["scope", "loop", "joins"];
         if !self.test {
@@ -115,7 +115,7 @@ impl Table {
         self.remark(samples);
     }
 
-    /// More workers than cores.
+    /// Adds the rows with more workers than cores.
     pub(crate) fn crowd(&mut self, samples: &Samples) {
         if !self.test {
             println!("\nfib(27) with more workers than cores: milliseconds, medians.");
@@ -141,7 +141,7 @@ impl Table {
         self.remark(samples);
     }
 
-    /// The word in the last column. Of a test only that the results are right.
+    /// The word in the last column. In a test it only says whether the results are right.
     fn verdict(&mut self, label: &str, end: End, passes: bool, ratio: Option<f64>) -> &'static str {
         self.rows += 1;
         match end {
@@ -192,7 +192,7 @@ impl Table {
         !self.hung.is_empty()
     }
 
-    /// Says how many rows passed, and lists the others.
+    /// Prints how many rows passed, and lists the others.
     pub(crate) fn end(&self) {
         let list = |what: &str, which: &[String]| {
             println!("\n{what}: {} of {} rows", which.len(), self.rows);

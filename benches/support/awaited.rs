@@ -1,5 +1,5 @@
-//! The contestants whose tasks are awaited from a tokio current-thread runtime, a module each, and
-//! what is asked of them.
+//! The contestants whose tasks are awaited from a tokio current-thread runtime, one module each,
+//! and the measurements on them.
 
 #![forbid(unsafe_code)]
 
@@ -37,35 +37,36 @@ trait Awaited {
     fn value(output: <Self::Handle as Future>::Output) -> u64;
 }
 
-/// What the runtime has besides its own thread.
+/// What the runtime drives apart from tasks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Drivers {
-    /// Nothing: it sleeps on a condition variable.
+    /// Nothing: the runtime sleeps on a condition variable.
     None,
-    /// Timers and sockets, as any service has: it sleeps in the system's poll.
+    /// Timers and sockets, as in any service: the runtime sleeps in the system's poll.
     All,
 }
 
-/// A runtime with a pool beside it. Dropping it ends both.
+/// A runtime with a pool. Dropping it ends both.
 pub(crate) trait Beside {
-    /// One task after another, spawned and awaited, each after a pause: the nanoseconds of each.
+    /// Spawns and awaits one task after another, each after a pause. Returns the nanoseconds of
+    /// each.
     fn trips(&self, count: u64, pause: Duration) -> Vec<f64>;
 
-    /// So many times [`TOGETHER`] tasks: all spawned, then all awaited, in turn.
+    /// Spawns [`TOGETHER`] tasks, then awaits them in order, this many times.
     fn in_turn(&self, times: u64) -> Duration;
 
-    /// The same, but each is awaited by an async task of its own, as the requests of a service
-    /// would.
+    /// The same, but each task is awaited by its own async task, as the requests of a service would
+    /// be.
     fn at_once(&self, times: u64) -> Duration;
 }
 
 struct Pair<A> {
-    // In this order: a pool that uses the runtime ends before it.
+    // Field order matters: a pool that uses the runtime must end before it.
     pool: A,
     runtime: Runtime,
 }
 
-/// A pool one can start.
+/// A pool that can be started.
 pub(crate) struct Awaiter {
     name: &'static str,
     role: Role,
@@ -94,7 +95,7 @@ impl Contestant for Awaiter {
     }
 }
 
-/// All contestants. `blocking` is the last because its threads cannot be ended.
+/// All contestants. `blocking` is last because its threads cannot be ended.
 pub(crate) fn all() -> Vec<Awaiter> {
     let entry = |name, role, start| Awaiter { name, role, start };
     vec![
@@ -124,7 +125,7 @@ impl<A: Awaited> Beside for Pair<A> {
             let mut times = Vec::new();
             for value in 0..count {
                 if !pause.is_zero() {
-                    // The runtime's thread sleeps: nothing else is to be done.
+                    // The runtime's thread may sleep, because it has nothing else to do.
                     thread::sleep(pause);
                 }
                 let start = Instant::now();
@@ -160,7 +161,7 @@ impl<A: Awaited> Beside for Pair<A> {
 }
 
 impl<A: Awaited> Pair<A> {
-    /// Spawns [`TOGETHER`] tasks and has their results collected, so many times.
+    /// Spawns [`TOGETHER`] tasks and lets `collect` await their results, this many times.
     fn timed(&self, times: u64, collect: impl AsyncFn(Vec<A::Handle>) -> u64) -> Duration {
         self.runtime.block_on(async {
             let start = Instant::now();

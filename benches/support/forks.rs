@@ -1,5 +1,5 @@
-//! Fork-join's contestants: a module each, with the same workloads written the contestant's own
-//! way.
+//! The fork-join contestants, one module each, with the same workloads written in each contestant's
+//! own way.
 
 #![forbid(unsafe_code)]
 
@@ -15,27 +15,27 @@ use super::interleave::Contestant;
 use super::rival::{self, Role};
 pub(crate) use workloads::{LEAF, Tree, multiply_leaf};
 
-/// A pool that runs. All methods but two let it work where it works best: on a worker, if it has
-/// a way to get there. Dropping it ends its threads.
+/// A running pool. All methods except two run where the pool works best: on a worker, if there is a
+/// way to get there. Dropping the pool ends its threads.
 pub(crate) trait ForkJoin {
-    /// The Fibonacci number by two calls a number, without a cutoff.
+    /// The Fibonacci number with two calls per number, without a cutoff.
     fn fib(&self, n: u64) -> u64;
 
-    /// The same, called the way a thread that is no worker would.
+    /// The same, called as a thread that is not a worker would call it.
     fn fib_from_outside(&self, n: u64) -> u64;
 
     fn sum(&self, tree: &Tree) -> u64;
 
     fn sort(&self, numbers: &mut [u64]);
 
-    /// Adds the product of two matrices to the first; `workloads` says how they lie.
+    /// Adds the product of two matrices to the first. `workloads` describes their layout.
     fn multiply(&self, product: &mut [f64], left: &[f64], right: &[f64]);
 
-    /// From outside: a scope with one closure for each place, which adds one to it.
+    /// From outside: a scope with one closure for each place. The closure adds one to its place.
     fn scope(&self, places: &mut [u64]);
 }
 
-/// A pool one can start, with so many threads that work.
+/// A pool that can be started with a given number of working threads.
 pub(crate) struct Forker {
     name: &'static str,
     role: Role,

@@ -1,8 +1,9 @@
-//! Measures rivals side by side: A B C, then B C A, so that drift of the machine hits all alike.
+//! Measures rivals in turn: A B C, then B C A, so that drift of the machine affects all equally.
 //!
-//! Absolute times on a shared machine move by half from one minute to the next; the ratio of two
-//! rivals inside one round hardly does. So every round measures everybody, the order rotates and
-//! turns round, and what counts is the median over the rounds of the ratio inside each round.
+//! Absolute times on a shared machine vary by half from one minute to the next, but the ratio of
+//! two rivals within one round hardly does. So every round measures every contestant, the order
+//! rotates and reverses, and the result is the median over the rounds of the ratio within each
+//! round.
 
 #![forbid(unsafe_code)]
 
@@ -11,20 +12,20 @@ use super::options::Options;
 use super::rival::{REFERENCE, Role, Running};
 use super::usage::Machine;
 
-/// Measures one running pool: one value a metric, in the row's order.
+/// Measures one running pool. Returns one value per metric, in the row's order.
 pub(crate) type Ask<'a> = &'a dyn Fn(&Running) -> Vec<f64>;
 
-/// Who takes turns with others.
+/// A contestant that takes turns with others.
 pub(crate) trait Contestant {
-    /// What it is called in tables and on the command line.
+    /// The name in tables and on the command line.
     fn name(&self) -> &'static str;
     fn role(&self) -> Role;
 }
 
-/// More than this part of the machine in other hands is worth a word.
+/// If other processes used more than this part of the machine, the report says so.
 const DISTURBED: f64 = 0.05;
 
-/// A row of the table: which bench, which workload, and what is measured in it, with the unit.
+/// A row of the table: the bench, the workload, and what is measured, with its unit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub(crate) bench: &'static str,
@@ -36,28 +37,29 @@ pub(crate) struct Row {
 pub(crate) struct Measured {
     row: Row,
     runs: Vec<Run>,
-    /// The part of the machine that other processes used meanwhile: a compiler beside us spoils it.
+    /// The part of the machine that other processes used meanwhile. A compiler that runs next to
+    /// the bench spoils the result.
     strangers: Option<f64>,
 }
 
-/// One contestant's rounds; each holds one value a metric.
+/// One contestant's rounds. Each round has one value per metric.
 struct Run {
     name: &'static str,
     role: Role,
     rounds: Vec<Vec<f64>>,
 }
 
-/// What is said of one contestant and one metric in the end.
+/// The summary of one contestant and one metric.
 struct Summary {
     median: f64,
-    /// Against the baseline, if one takes part.
+    /// Relative to the baseline, if there is one.
     to_baseline: Option<f64>,
-    /// Against the reference.
+    /// Relative to the reference.
     ratio: Option<f64>,
     range: Option<(f64, f64)>,
 }
 
-/// Runs the rounds. `measure` gives one value a metric, in the row's order.
+/// Runs the rounds. `measure` returns one value per metric, in the row's order.
 pub(crate) fn interleave<C: Contestant>(
     row: Row,
     rivals: &[C],
@@ -75,7 +77,8 @@ pub(crate) fn interleave<C: Contestant>(
     Measured { row, runs, strangers: machine.and_then(Machine::strangers) }
 }
 
-/// Who comes when: a different first in each round, and every other round backwards.
+/// The order of the contestants: each round begins with a different one, and every other round runs
+/// backwards.
 fn order(round: usize, rivals: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rivals).collect();
     if rivals > 0 {
@@ -88,7 +91,7 @@ fn order(round: usize, rivals: usize) -> Vec<usize> {
 }
 
 impl Measured {
-    /// Prints and writes down what was measured; of a test, only that it went well.
+    /// Prints and records the measurements. In a test it only prints that all went well.
     pub(crate) fn report(&self, options: &Options, journal: &mut Journal) {
         if options.test {
             return println!("{}: every result is right", self.row.name);
@@ -97,7 +100,7 @@ impl Measured {
         self.write(journal);
     }
 
-    /// Prints one table a metric.
+    /// Prints one table per metric.
     fn print(&self) {
         for (metric, unit) in self.row.metrics.iter().enumerate() {
             println!("\n{}: {unit}", self.row.name);
@@ -124,7 +127,7 @@ impl Measured {
         }
     }
 
-    /// The part of the machine that others used, if it was enough to spoil the row.
+    /// The part of the machine that other processes used, if it was enough to spoil the row.
     pub(crate) fn disturbed(&self) -> Option<f64> {
         self.strangers.filter(|part| *part > DISTURBED)
     }
@@ -133,18 +136,19 @@ impl Measured {
         self.row
     }
 
-    /// Name, role and median of the row's first metric, contestant by contestant.
+    /// Name, role and median of the row's first metric, for each contestant.
     pub(crate) fn medians(&self) -> impl Iterator<Item = (&'static str, Role, f64)> {
         self.runs.iter().map(|run| (run.name, run.role, self.summary(run, 0).median))
     }
 
-    /// One contestant against another in the row's first metric: the median of the rounds' ratios.
+    /// One contestant relative to another in the row's first metric: the median of the rounds'
+    /// ratios.
     pub(crate) fn between(&self, name: &str, other: &str) -> Option<f64> {
         let find = |name| self.runs.iter().find(|run| run.name == name);
         quantile(&self.ratios(find(name)?, find(other), 0), 0.5)
     }
 
-    /// Writes every value, and what they come to.
+    /// Writes every value and the summary.
     pub(crate) fn write(&self, journal: &mut Journal) {
         journal.line(&[
             ("kind", Value::Word("conditions")),
@@ -213,7 +217,7 @@ impl Measured {
         self.runs.iter().find(|run| run.role == Role::Baseline)
     }
 
-    /// The ratio inside each round, in order of size. None if the other did not take part.
+    /// The ratio within each round, sorted. Empty if the other did not take part.
     fn ratios(&self, run: &Run, other: Option<&Run>, metric: usize) -> Vec<f64> {
         let Some(other) = other else { return Vec::new() };
         let pairs = run.rounds.iter().zip(&other.rounds);
@@ -221,20 +225,20 @@ impl Measured {
     }
 }
 
-/// One round's value over another's, if that one is there and not zero.
+/// One round's value divided by another's, if that exists and is not zero.
 fn ratio(values: &[f64], base: Option<&Vec<f64>>, metric: usize) -> Option<f64> {
     let base = base?[metric];
     (base > 0.0).then(|| values[metric] / base)
 }
 
-/// The values in order.
+/// The sorted values.
 pub(crate) fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-/// The value that `part` of the sorted values lie below: 0.5 is the median.
+/// The value below which `part` of the sorted values lie: 0.5 is the median.
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let place = (last as f64 * part).round() as usize;

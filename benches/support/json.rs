@@ -1,4 +1,4 @@
-//! Writes measurements as JSON lines, one flat object a line, for `ci/bench_table.sh`.
+//! Writes measurements as JSON lines, one flat object per line, for `ci/bench_table.sh`.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Where measurements are written, if anybody asked.
+/// The file for the measurements, if one was requested.
 pub(crate) struct Journal(Option<File>);
 
 /// What a field can hold.
@@ -18,13 +18,13 @@ pub(crate) enum Value<'a> {
 }
 
 impl Journal {
-    /// Appends, so that the benches can share one file.
+    /// Opens the file for appending, so that the benches can share it.
     pub(crate) fn open(path: Option<&Path>) -> io::Result<Self> {
         let append = |path| OpenOptions::new().create(true).append(true).open(path);
         path.map(append).transpose().map(Self)
     }
 
-    /// Writes one object, in the order given.
+    /// Writes one object, with its fields in the given order.
     pub(crate) fn line(&mut self, fields: &[(&str, Value<'_>)]) {
         let Some(file) = &mut self.0 else { return };
         let fields: Vec<String> =
@@ -42,7 +42,8 @@ impl From<Option<f64>> for Value<'_> {
 impl Value<'_> {
     fn text(&self) -> String {
         match self {
-            // All words are ours, without quotes or backslashes; `{:?}` would escape them anyway.
+            // All words are our own, without quotes or backslashes. `{:?}` would escape those
+            // anyway.
             Self::Word(word) => format!("{word:?}"),
             Self::Number(number) => format!("{number:.4}"),
             Self::Nothing => "null".to_owned(),

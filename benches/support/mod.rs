@@ -1,4 +1,4 @@
-//! What the benches share: the contestants, the workloads, the measuring and the writing down.
+//! What the benches share: the contestants, the workloads, the measuring and the output.
 
 pub(crate) mod awaited;
 pub(crate) mod forks;
@@ -13,5 +13,6 @@ pub(crate) mod usage;
 pub(crate) mod verdict;
 pub(crate) mod work;
 
-/// How many workers every pool gets: the same for all, or the comparison says nothing.
+/// The number of workers in every pool. It must be the same for all, or the comparison says
+/// nothing.
 pub(crate) const WORKERS: usize = 2;

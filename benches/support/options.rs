@@ -1,7 +1,7 @@
-//! What was asked for on the command line, the same for all benches.
+//! The command line options, the same for all benches.
 //!
-//! `cargo bench` passes `--bench` and measures. Without it (`cargo test --benches`), or with
-//! `--test`, every workload runs once, small, and only its results are looked at.
+//! `cargo bench` passes `--bench`, so the bench measures. Without it (`cargo test --benches`), or
+//! with `--test`, every workload runs once with a small size, and only its results are checked.
 
 #![forbid(unsafe_code)]
 
@@ -13,20 +13,20 @@ use super::interleave::Contestant;
 use super::json::Journal;
 use super::rival::{self, Rival};
 
-/// The words of the command line, understood.
+/// The parsed command line.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// Check the results of small runs instead of measuring.
     pub(crate) test: bool,
-    /// Fewer rounds and shorter windows.
+    /// Use fewer rounds and shorter windows.
     pub(crate) quick: bool,
-    /// The same workloads under criterion, after the table.
+    /// Also run the same workloads under criterion, after the table.
     pub(crate) criterion: bool,
-    /// `--count WORK RIVAL TASKS`: do just that and exit.
+    /// `--count WORK RIVAL TASKS`: do only that, then exit.
     pub(crate) count: Option<(String, String, u64)>,
-    /// The numbers of workers to look at; empty means all that the bench has.
+    /// The numbers of workers to measure. Empty means all that the bench has.
     pub(crate) workers: Vec<usize>,
-    /// `--cell ROW WORKERS WHOSE`: measure just that, for the process that started this one.
+    /// `--cell ROW WORKERS WHOSE`: measure only that, for the process that started this one.
     pub(crate) cell: Option<(String, usize, String)>,
     rounds: Option<usize>,
     rows: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads the command line; a mistake in it ends the process with one clear line.
+    /// Reads the command line. A mistake in it ends the process with one clear line.
     pub(crate) fn read() -> Self {
         Self::parse(env::args().skip(1)).unwrap_or_else(|complaint| refuse(&complaint))
     }
@@ -57,7 +57,7 @@ impl Options {
                 "--rivals" => options.rivals = list(&value()?),
                 "--json" => options.json = Some(value()?.into()),
                 "--count" => options.count = Some((value()?, value()?, number(&value()?)?)),
-                // `cargo bench NAME` and the test harness's own flags come here too.
+                // `cargo bench NAME` and the test harness's own flags arrive here too.
                 flag if flag.starts_with('-') => eprintln!("{flag} means nothing here"),
                 name => options.rows.push(name.to_owned()),
             }
@@ -66,13 +66,13 @@ impl Options {
         Ok(options)
     }
 
-    /// How many rounds to run: as asked, or a few when in a hurry, or once to test.
+    /// How many rounds to run: the requested number, a few for a quick run, or one in a test.
     pub(crate) fn rounds(&self, full: usize) -> usize {
         let usual = if self.quick { full.min(3) } else { full };
         self.rounds.unwrap_or(self.size(1, usual))
     }
 
-    /// Picks the size that fits the mode.
+    /// Picks the size for the mode.
     pub(crate) fn size<T>(&self, test: T, full: T) -> T {
         if self.test { test } else { full }
     }
@@ -87,7 +87,7 @@ impl Options {
         self.among(rival::all(), fits)
     }
 
-    /// Those of the contestants that are wanted.
+    /// The wanted ones among the contestants.
     pub(crate) fn among<C: Contestant>(&self, all: Vec<C>, fits: impl Fn(&C) -> bool) -> Vec<C> {
         let wanted =
             |c: &C| self.rivals.is_empty() || self.rivals.iter().any(|name| name == c.name());
@@ -101,7 +101,7 @@ impl Options {
     }
 }
 
-/// Ends the process with one line about what was wrong with the request.
+/// Ends the process with one line that says what was wrong with the request.
 pub(crate) fn refuse(complaint: &str) -> ! {
     eprintln!("{complaint}");
     process::exit(2)

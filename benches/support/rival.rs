@@ -13,34 +13,34 @@ use super::rivals::{
 };
 use super::work::{self, Work};
 
-/// What ratios are taken against: what most people write today.
+/// The reference for ratios: what most people use today.
 pub(crate) const REFERENCE: &str = "rayon";
 
-/// A pool that runs: give it work. Dropping it ends its threads.
+/// A running pool. Call it to give it work; drop it to end its threads.
 pub(crate) type Running = Box<dyn Fn(Work)>;
 
-/// A pool one can start.
+/// A pool that can be started.
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     start: fn() -> Running,
 }
 
-/// Why a contestant is in the table, which decides what it takes part in.
+/// Why a contestant is in the table. This decides what it takes part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The crate that is measured.
     Ours,
-    /// A pool that hands out something to wait for.
+    /// A pool that returns something to wait for.
     Pool,
-    /// Only makes round trips: it has no handle to collect later.
+    /// Only makes round trips, because it has no handle to collect later.
     TripsOnly,
     /// No pool at all: the task runs where it is spawned.
     Baseline,
 }
 
 impl Role {
-    /// The word for it in tables and in JSON.
+    /// The word for the role in tables and in JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Ours => "ours",
@@ -49,12 +49,12 @@ impl Role {
         }
     }
 
-    /// Whether it is somebody else's pool.
+    /// Whether it is another crate's pool.
     pub(crate) fn is_rival(self) -> bool {
         matches!(self, Self::Pool | Self::TripsOnly)
     }
 
-    /// Whether it can hold tasks that wait, so that bursts and queues mean something for it.
+    /// Whether it can hold waiting tasks, so that bursts and queues are meaningful for it.
     pub(crate) fn has_queue(self) -> bool {
         matches!(self, Self::Ours | Self::Pool)
     }
@@ -68,7 +68,7 @@ impl Rival {
         running
     }
 
-    /// Starts the pool as it is, for counting instructions.
+    /// Starts the pool without a warm-up, for counting instructions.
     pub(crate) fn start_cold(&self) -> Running {
         (self.start)()
     }
@@ -91,28 +91,29 @@ impl Contestant for Rival {
 
 /// Starts a pool, measures, drops it, and waits until its threads are gone.
 ///
-/// One pool is alive at a time. The alternative, all of them up front, lets a rival that is
-/// slow to fall asleep (rayon yields thousands of times first) disturb the one measured
-/// after it, and lets pinned workers share a core with strangers.
+/// Only one pool is alive at a time. The alternative would be to start all of them first. Then a
+/// rival that is slow to fall asleep (rayon yields thousands of times first) would disturb the one
+/// measured after it, and pinned workers would share a core with other pools' threads.
 pub(crate) fn alone<P, R>(start: impl FnOnce() -> P, measure: impl FnOnce(&P) -> R) -> R {
     let before = threads();
     let running = start();
     let measured = measure(&running);
     drop(running);
     let patience = Instant::now() + Duration::from_millis(200);
-    // Some pools end their threads after drop returned; `blocking` keeps its two for good.
+    // Some pools end their threads after drop has returned. `blocking` keeps its two threads for
+    // good.
     while threads() > before && Instant::now() < patience {
         thread::sleep(Duration::from_millis(1));
     }
     measured
 }
 
-/// Threads of this process, or 0 where the system does not say.
+/// The number of threads of this process, or 0 where the system does not report it.
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Writes down how a module under `rivals` is driven: eight modules, one shape.
+/// Defines how a module under `rivals` is driven: eight modules with one shape.
 macro_rules! rival {
     ($name:literal, $role:ident, $module:ident) => {
         Rival {
@@ -135,7 +136,7 @@ macro_rules! rival {
     };
 }
 
-/// All contestants. `blocking` is the last because its threads cannot be ended.
+/// All contestants. `blocking` is last because its threads cannot be ended.
 pub(crate) fn all() -> Vec<Rival> {
     vec![
         rival!("in place", Baseline, in_place),

@@ -1,8 +1,8 @@
 //! The contestants, one module each, all with the same four functions.
 //!
-//! `start() -> Pool`, `spawn(&Pool, f) -> Handle<T>`, `join(Handle<T>) -> T`, and
-//! `inside(&Pool, tasks)`: one task that spawns the others on the pool that runs it and joins them.
-//! Each is written the way its own documentation would have it.
+//! `start() -> Pool`, `spawn(&Pool, f) -> Handle<T>`, `join(Handle<T>) -> T`, and `inside(&Pool,
+//! tasks)`: one task that spawns the others on the pool that runs it, and joins them. Each is
+//! written as the contestant's own documentation suggests.
 
 pub(crate) mod blocking_crate;
 pub(crate) mod by_hand;

@@ -1,4 +1,4 @@
-//! The contestants that loop over slices, a module each, and the loops, written once for all of
+//! The contestants that loop over slices, one module each, and the loops, written once for all of
 //! them.
 
 #![forbid(unsafe_code)]
@@ -16,21 +16,21 @@ use super::WORKERS;
 use super::interleave::Contestant;
 use super::rival::{self, Role};
 
-/// What is looped over.
+/// An item of the slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
-    /// What the work starts from; says too whether the item is one of the dear ones.
+    /// The starting value of the work. It also says whether the item is an expensive one.
     pub(crate) seed: u64,
-    /// What loops that change items have added up.
+    /// The sum from the loops that change items.
     pub(crate) sum: u64,
 }
 
 impl Item {
-    /// The bit that makes an item a dear one.
+    /// The bit that marks an expensive item.
     pub(crate) const DEAR: u64 = 1 << 63;
 }
 
-/// A pool that loops over slices. That functions are `Copy` is orx-parallel's wish.
+/// A pool that loops over slices. Functions are `Copy` because orx-parallel requires it.
 trait Slices {
     fn map(&self, items: &[Item], f: impl Fn(&Item) -> u64 + Copy + Send + Sync) -> Vec<u64>;
 
@@ -44,7 +44,7 @@ pub(crate) enum Cost {
     Cheap,
     /// About a microsecond.
     Heavy,
-    /// About 50 ns, the dear ones a hundred times as long.
+    /// About 50 ns, and a hundred times as long for expensive items.
     Skewed,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Loop {
     ForEachMut,
 }
 
-/// A loop that is made so many times.
+/// A loop that is run a given number of times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
     pub(crate) kind: Loop,
@@ -63,10 +63,10 @@ pub(crate) struct Work {
     pub(crate) calls: u32,
 }
 
-/// A pool that runs: it says how long all calls took. Dropping it ends its threads.
+/// A running pool. It returns how long all calls took. Dropping it ends its threads.
 pub(crate) type Running = Box<dyn Fn(Work, &mut [Item]) -> Duration>;
 
-/// A pool one can start.
+/// A pool that can be started.
 pub(crate) struct Looper {
     name: &'static str,
     role: Role,
@@ -118,7 +118,7 @@ fn running<S: Slices + 'static>(pool: S) -> Running {
     })
 }
 
-/// Makes the calls, and checks every item of the last map, or what the calls have added up to.
+/// Makes the calls, and checks every item of the last map, or the total of all calls.
 fn run(
     pool: &impl Slices,
     work: Work,
@@ -166,7 +166,7 @@ fn skewed(seed: u64) -> u64 {
     mix(seed, if seed & Item::DEAR == 0 { 24 } else { 2_400 })
 }
 
-/// Each step waits for the one before: about two nanoseconds.
+/// Each step depends on the previous one. Takes about two nanoseconds.
 #[inline]
 fn mix(seed: u64, steps: u32) -> u64 {
     (0..steps).fold(seed, |x, _| (x ^ (x >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15))

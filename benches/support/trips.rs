@@ -1,18 +1,18 @@
-//! Round trips, one at a time: what is said of many of them.
+//! Round trips, one at a time, and the metrics over many of them.
 
 #![forbid(unsafe_code)]
 
 use super::interleave::{quantile, sorted};
 use super::usage;
 
-/// What [`said_of`] gives.
+/// The metrics that [`said_of`] returns.
 pub(crate) const TRIP: &[&str] = &["p50 ns", "p99 ns", "sleeps a trip", "cpu us a trip"];
 
-/// Median, 99th percentile, sleeps and CPU a trip, of trips that say how many nanoseconds each
-/// took.
+/// The median, the 99th percentile, and sleeps and CPU time per trip. `make` returns the
+/// nanoseconds of each trip.
 ///
-/// The submitter's own sleeps count too: with a pause the least possible is three, one for the
-/// pause, one to wait, one of the worker.
+/// The submitter's own sleeps count too. With a pause the minimum is three: one for the pause, one
+/// to wait, and one of the worker.
 pub(crate) fn said_of(make: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
     let before = usage::process();
     let times = make();

@@ -1,9 +1,11 @@
-//! What the system charged: CPU time and context switches, of the process and of this thread.
+//! Resource usage as the system reports it: CPU time and context switches, of the process and of
+//! this thread.
 //!
-//! From `getrusage`, which is exact to the microsecond here and keeps counting threads that have
-//! ended. Adding up `/proc/self/task/*/status` loses those: tokio ends idle threads after 10 s.
-//! One limit: a thread that is on a core while we read is booked only up to its last tick, so over
-//! a few milliseconds of spinning the CPU time comes out too low.
+//! The values come from `getrusage`, which is exact to the microsecond here and keeps counting
+//! threads that have ended. Adding up `/proc/self/task/*/status` would lose those threads; tokio
+//! ends idle threads after 10 s. There is one limit: a thread that is on a core during the reading
+//! is only charged up to its last tick. So over a few milliseconds of spinning the CPU time is too
+//! low.
 
 use std::fs;
 use std::ops::Sub;
@@ -11,11 +13,11 @@ use std::ops::Sub;
 /// CPU time and context switches since the start of a process or a thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Microseconds of CPU, in user and in kernel.
+    /// Microseconds of CPU time, in user mode and in the kernel.
     pub(crate) cpu: f64,
-    /// Times a thread went to sleep.
+    /// How often a thread went to sleep.
     pub(crate) sleeps: f64,
-    /// Times a thread was pushed off its core, or yielded.
+    /// How often a thread was preempted, or yielded.
     pub(crate) pushed: f64,
 }
 
@@ -38,13 +40,13 @@ impl Sub for Usage {
     }
 }
 
-/// The whole process, with the threads that have ended.
+/// The whole process, including the threads that have ended.
 #[cfg(target_os = "linux")]
 pub(crate) fn process() -> Usage {
     read(libc::RUSAGE_SELF)
 }
 
-/// The calling thread alone.
+/// The calling thread only.
 #[cfg(target_os = "linux")]
 pub(crate) fn thread() -> Usage {
     read(libc::RUSAGE_THREAD)
@@ -66,44 +68,44 @@ fn read(who: libc::c_int) -> Usage {
     }
 }
 
-/// Elsewhere the benches still run, and these columns stay 0.
+/// On other systems the benches still run, and these columns stay 0.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn process() -> Usage {
     Usage::default()
 }
 
-/// Elsewhere the benches still run, and these columns stay 0.
+/// On other systems the benches still run, and these columns stay 0.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn thread() -> Usage {
     Usage::default()
 }
 
-/// A reading of the whole machine's clock, to tell later how much of it strangers used.
+/// A reading of the machine's CPU time, to find out later how much of it other processes used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     total: f64,
-    /// Ticks that no process had.
+    /// Ticks that no process used.
     free: f64,
-    /// Microseconds that this process had.
+    /// Microseconds that this process used.
     own: f64,
 }
 
 impl Machine {
-    /// Reads the clock, if the system has one.
+    /// Reads the counters, if the system has them.
     pub(crate) fn now() -> Option<Self> {
         let stat = fs::read_to_string("/proc/stat").ok()?;
         let ticks: Vec<f64> =
             stat.lines().next()?.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        // user nice system idle iowait irq softirq steal; guests are in user already.
+        // user nice system idle iowait irq softirq steal; guest time is already in user.
         let total = ticks.iter().take(8).sum();
         Some(Self { total, free: ticks.get(3)? + ticks.get(4)?, own: process().cpu })
     }
 
-    /// The part of all cores that other processes have used since, 0 to 1.
+    /// The part of all cores that other processes have used since, from 0 to 1.
     pub(crate) fn strangers(self) -> Option<f64> {
         let now = Self::now()?;
         let total = now.total - self.total;
-        // A tick is 10 ms wherever Linux runs today.
+        // A tick is 10 ms on all present-day Linux systems.
         let own = (now.own - self.own) / 10_000.0;
         let free = now.free - self.free;
         (total > 0.0).then(|| ((total - free - own) / total).clamp(0.0, 1.0))

@@ -1,27 +1,28 @@
-//! What ours loses, said at the end of a bench so that nobody has to search for it.
+//! Lists the rows that ours loses at the end of a bench, so that the reader need not search for
+//! them.
 
 #![forbid(unsafe_code)]
 
 use super::interleave::{Measured, Row};
 use super::rival::Role;
 
-/// Closer than this nobody can tell on a machine that others use.
+/// Below this ratio a difference cannot be told from noise on a shared machine.
 const A_TIE: f64 = 1.05;
 
-/// Ours beside the others in one row, by its first metric.
+/// Our position in one row, by its first metric.
 pub(crate) struct Standing {
     /// The rival with the least median.
     pub(crate) fastest: &'static str,
-    /// Ours over that one's.
+    /// Ours divided by the fastest rival's.
     pub(crate) to_fastest: f64,
-    /// Ours over the baseline's.
+    /// Ours divided by the baseline's.
     pub(crate) to_plain: f64,
-    /// The median that ours has more than the baseline.
+    /// Our median minus the baseline's.
     pub(crate) over_plain: f64,
 }
 
 impl Standing {
-    /// None if ours, the baseline or every rival was left out.
+    /// `None` if ours, the baseline or every rival was left out.
     pub(crate) fn of(measured: &Measured) -> Option<Self> {
         let one = |role| measured.medians().find(|(_, its, _)| *its == role);
         let (ours, _, our_median) = one(Role::Ours)?;
@@ -37,23 +38,23 @@ impl Standing {
     }
 }
 
-/// The rows that ours loses, in words.
+/// The rows that ours loses, as text.
 #[derive(Default)]
 pub(crate) struct Verdict {
     rows: usize,
     behind_a_rival: Vec<String>,
-    /// How much more than the baseline a row may take, in its own unit, if that is asked.
+    /// How much more than the baseline a row may take, in its own unit, if that is checked.
     allowed: Option<f64>,
     behind_plain: Vec<String>,
 }
 
 impl Verdict {
-    /// Looks at the baseline too.
+    /// Also compares with the baseline.
     pub(crate) fn allowing(over_plain: f64) -> Self {
         Self { allowed: Some(over_plain), ..Self::default() }
     }
 
-    /// Takes note of one row.
+    /// Records one row.
     pub(crate) fn note(&mut self, measured: &Measured) {
         let Some(standing) = Standing::of(measured) else { return };
         let Standing { fastest, to_fastest, to_plain, over_plain } = standing;

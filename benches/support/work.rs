@@ -1,8 +1,7 @@
 //! The workloads, written once for every pool as plain functions over `spawn` and `join`.
 //!
-//! A task is always a closure of 8 bytes that returns its 8 bytes: `move || value`. What is
-//! measured is therefore the pool and nothing else. Every workload collects every result and checks
-//! the sum.
+//! A task is always a closure of 8 bytes that returns its 8 bytes: `move || value`. So only the
+//! pool itself is measured. Every workload collects every result and checks the sum.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::WORKERS;
 
-/// One thing a pool is asked to do, with the number of tasks.
+/// One workload for a pool, with the number of tasks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     /// All tasks at once from one thread, then all results.
@@ -26,21 +25,21 @@ pub(crate) enum Work {
     Inside(u64),
     /// One task with this value, spawned and joined.
     Trip(u64),
-    /// One task a millisecond; each is joined a millisecond later, when it has long been done.
+    /// One task per millisecond. Each is joined a millisecond later, when it has long finished.
     Paced(u64),
-    /// All tasks wait at once, because every worker is held until the last is queued.
+    /// All tasks wait at once, because every worker is held until the last task is queued.
     Queued(u64),
 }
 
-/// Tasks a window.
+/// Tasks per window.
 pub(crate) const WINDOW: u64 = 1_000;
-/// Threads that submit at once.
+/// Threads that submit at the same time.
 pub(crate) const SUBMITTERS: u64 = 4;
-/// The beat of [`Work::Paced`].
+/// The interval of [`Work::Paced`].
 const TICK: Duration = Duration::from_millis(1);
 
-/// Does `work` on one pool, given how that pool spawns a value, is held up, spawns from inside, and
-/// joins.
+/// Does `work` on one pool. The functions say how the pool spawns a value, is held up, spawns from
+/// inside, and joins.
 pub(crate) fn run<P: Sync, H: Send>(
     work: Work,
     pool: &P,
@@ -64,7 +63,7 @@ pub(crate) fn run<P: Sync, H: Send>(
     }
 }
 
-/// Spawns `0..tasks`, then joins all of them in order; the sum of the results.
+/// Spawns `0..tasks`, then joins all of them in order. Returns the sum of the results.
 pub(crate) fn burst<H>(tasks: u64, spawn: impl Fn(u64) -> H, join: impl Fn(H) -> u64) -> u64 {
     let mut handles = Vec::with_capacity(index(tasks));
     handles.extend((0..tasks).map(spawn));
@@ -72,7 +71,8 @@ pub(crate) fn burst<H>(tasks: u64, spawn: impl Fn(u64) -> H, join: impl Fn(H) ->
 }
 
 fn windows<H>(tasks: u64, spawn: impl Fn(u64) -> H, join: impl Fn(H) -> u64) -> u64 {
-    // One vector for all windows: the memory bench must see the pool's allocations, not ours.
+    // One vector for all windows, because the memory bench must count the pool's allocations and
+    // not ours.
     let mut handles = Vec::with_capacity(index(WINDOW.min(tasks)));
     let mut sum = 0;
     let mut next = 0;
@@ -125,7 +125,7 @@ fn queued<H>(
     held.into_iter().chain(handles).map(join).sum()
 }
 
-/// Holds workers up until it is opened.
+/// Holds workers until it is opened.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     state: Mutex<(usize, bool)>,
@@ -133,7 +133,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Waits for the gate to open, as a task: the result adds nothing to the sum.
+    /// Waits in a task for the gate to open. The result adds nothing to the sum.
     pub(crate) fn pass(&self) -> u64 {
         let mut state = self.state.lock().unwrap();
         state.0 += 1;
@@ -142,13 +142,13 @@ impl Gate {
         0
     }
 
-    /// Waits until so many tasks stand before it.
+    /// Waits until this many tasks are held.
     pub(crate) fn wait_until_held(&self, workers: usize) {
         let state = self.state.lock().unwrap();
         drop(self.changed.wait_while(state, |(held, _)| *held < workers).unwrap());
     }
 
-    /// Lets them all go on.
+    /// Releases all held tasks.
     pub(crate) fn open(&self) {
         self.state.lock().unwrap().1 = true;
         self.changed.notify_all();

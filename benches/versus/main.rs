@@ -1,10 +1,11 @@
-//! The pool beside itself as it was at another commit: both are packages of this one program, which
+//! Compares the pool with itself at another commit. Both are packages of this one program, which
 //! `ci/versus.sh` builds. A change that costs something shows here although the machine is noisy,
 //! because the two take turns every few milliseconds.
 //!
-//! Each turn has a pool of its own, and its figure is the mean time of a run in it. What is printed
-//! are medians over the turns, in nanoseconds, and of the ratios of neighbouring turns the median
-//! and the middle half. Rows use only what the pool has had for long, so that old commits compile.
+//! Each turn has its own pool, and its figure is the mean time of a run in it. The output has
+//! medians over the turns, in nanoseconds, and for the ratios of neighbouring turns the median and
+//! the middle half. Rows use only features that the pool has had for a long time, so that old
+//! commits compile.
 
 use std::hint::black_box;
 use std::thread;
@@ -32,7 +33,7 @@ const ROWS: [&str; 16] = [
     "map_reduce of 100,000",
 ];
 
-// One copy for both: two may lie so in memory that one takes a tenth longer.
+// One copy for both versions: two copies may be placed in memory so that one takes a tenth longer.
 #[inline(never)]
 fn spin(steps: u64) -> u64 {
     (0..steps).fold(1, |x, n| black_box(x ^ n).wrapping_mul(3))
@@ -104,7 +105,7 @@ macro_rules! version {
                 }
             }
 
-            /// The mean time of a run, in a pool of its own.
+            /// Returns the mean time of a run, in a new pool.
             pub(crate) fn turn(row: usize, workers: usize) -> f64 {
                 let pool = WorkerPool::with_workers(workers).unwrap();
                 run(row, &pool);
@@ -143,7 +144,8 @@ fn main() {
 fn compare(row: usize, name: &str, workers: usize) {
     let (mut before, mut now, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..TURNS {
-        // Who comes second may find the caches, and the cores, as the first has left them.
+        // Swap the order every turn, because the first version leaves caches and cores in a changed
+        // state.
         let (old, new) = if turn % 2 == 0 {
             let old = before::turn(row, workers);
             (old, now::turn(row, workers))

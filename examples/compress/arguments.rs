@@ -1,4 +1,4 @@
-//! The command line: gzip's and pigz's letters, joined or apart, and their long names.
+//! The command line: the short options of gzip and pigz, joined or separate, and their long names.
 #![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -36,7 +36,7 @@ pub(crate) enum Mode {
     Test,
 }
 
-/// What the options say.
+/// The parsed options.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
@@ -47,9 +47,9 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// 1 to 9.
     pub(crate) level: u8,
-    /// As many as there are cores if not said.
+    /// `None` for one worker per core.
     pub(crate) workers: Option<usize>,
-    /// Bytes.
+    /// In bytes.
     pub(crate) block: usize,
 }
 
@@ -75,7 +75,7 @@ pub(crate) enum Wanted {
     Run(Settings, Vec<OsString>),
 }
 
-/// Understands the words of the command line; the error is the line to print.
+/// Parses the command line. The error is the line to print.
 pub(crate) fn read(mut words: impl Iterator<Item = OsString>) -> Result<Wanted, String> {
     let mut settings = Settings::default();
     let mut inputs = Vec::new();
@@ -134,7 +134,7 @@ impl Settings {
         self.letters(&letters, words)
     }
 
-    /// Several letters in one word; what follows `p` and `b` in it is their value.
+    /// Parses several letters in one word. The rest of the word after `p` or `b` is its value.
     fn letters(
         &mut self,
         letters: &str,

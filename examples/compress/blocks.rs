@@ -1,5 +1,4 @@
-//! Cuts a stream into blocks, each with the end of the one before, in buffers that are used again
-//! and again.
+//! Cuts a stream into blocks, each with the end of the previous block, and reuses the buffers.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -8,26 +7,26 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// As far back as deflate can refer.
+/// How far back a deflate match can refer.
 pub(crate) const REACH: usize = 32 << 10;
 
-/// One block on its way through the pool, with room for what becomes of it.
+/// One block on its way through the pool, with room for its compressed form.
 pub(crate) struct Block {
-    /// `REACH` bytes for the end of the block before, then the block's own.
+    /// `REACH` bytes for the end of the previous block, then the block's own bytes.
     bytes: Box<[u8]>,
     before: usize,
     length: usize,
     pub(crate) place: Place,
-    /// Where its bytes are still to be read from, by whoever compresses it.
+    /// Where the compressing task must still read the block's bytes from.
     unread: Option<(Arc<File>, u64)>,
-    /// Compressed; the first `packed_length` count.
+    /// The compressed bytes. Only the first `packed_length` are valid.
     pub(crate) packed: Vec<u8>,
     pub(crate) packed_length: usize,
-    /// Of the block's own bytes.
+    /// The checksum of the block's own bytes.
     pub(crate) sum: u32,
 }
 
-/// Whether something comes after a block.
+/// Whether more blocks follow this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Within,
@@ -48,7 +47,7 @@ impl Block {
         }
     }
 
-    /// Reads what was left to be read. To be called before anything is asked for.
+    /// Reads the bytes that are still unread. Must be called before any other method.
     pub(crate) fn fill(&mut self) -> io::Result<()> {
         let Some((file, at)) = self.unread.take() else { return Ok(()) };
         let bytes = &mut self.bytes[REACH - self.before..REACH + self.length];
@@ -58,12 +57,12 @@ impl Block {
         })
     }
 
-    /// What stands before the block, as far as it can be referred to.
+    /// The bytes before the block, as far back as deflate can refer.
     pub(crate) fn dictionary(&self) -> &[u8] {
         &self.bytes[REACH - self.before..REACH]
     }
 
-    /// Both in one piece, and where the block's own bytes begin in it.
+    /// The dictionary and the block's bytes in one slice, and where the block's own bytes begin.
     pub(crate) fn with_dictionary(&self) -> (&[u8], usize) {
         (&self.bytes[REACH - self.before..REACH + self.length], self.before)
     }
@@ -77,16 +76,16 @@ impl Block {
     }
 }
 
-/// Reads blocks. After the last one, or an error, it ends.
+/// Reads blocks. The iterator ends after the last block or an error.
 ///
-/// Of an ordinary file it only says which bytes belong to a block, and the workers read them, each
-/// into its own cache: copying on one thread alone took a seventh of the whole work at level 1.
+/// For an ordinary file, it only says which bytes belong to a block. The workers read them, each
+/// into its own cache. Copying on a single thread took a seventh of the whole work at level 1.
 pub(crate) struct Blocks {
     input: Arc<File>,
     size: usize,
-    /// Up to here the file may be read anywhere.
+    /// Below this offset the file can be read at any position.
     known: u64,
-    /// The beginning of the next block, as long as that is below `known`.
+    /// The beginning of the next block, while that is below `known`.
     at: u64,
     /// The end of the last block that was read here.
     tail: Vec<u8>,
@@ -95,9 +94,10 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// `known` is the length of a file that can be read anywhere, and zero for anything else. What
-    /// such a file has grown by meanwhile is read too. Blocks that are sent to the other end of the
-    /// channel are used again; it is a channel, because the pool's map owns this iterator.
+    /// `known` is the length of a file that can be read at any position, and zero for any other
+    /// input. Bytes that are appended to such a file meanwhile are read too. Blocks that are sent
+    /// back over the returned channel are reused. A channel is needed because the pool's map owns
+    /// this iterator.
     pub(crate) fn new(input: File, known: u64, size: usize) -> (Self, Sender<Block>) {
         let (give_back, used) = channel();
         let (input, tail) = (Arc::new(input), Vec::new());
@@ -122,7 +122,7 @@ impl Blocks {
         Ok(block)
     }
 
-    /// The rest, whose end is only known when it is reached, is read here.
+    /// Switches to reading the rest here, because its end is only known when it is reached.
     fn go_on_by_reading(&mut self) -> io::Result<()> {
         self.tail.resize(self.at.min(REACH as u64) as usize, 0);
         let start = self.at - self.tail.len() as u64;
@@ -136,8 +136,8 @@ impl Blocks {
         block.before = self.tail.len();
         block.bytes[REACH - self.tail.len()..REACH].copy_from_slice(&self.tail);
         block.length = read_full(&mut &*self.input, &mut block.bytes[REACH..])?;
-        // A file that ends with a full block gets an empty one behind it, which costs two bytes. To
-        // look ahead would hold each block back until a slow pipe has more.
+        // A file that ends with a full block gets an empty last block, which costs two bytes.
+        // Looking ahead instead would hold each block back until a slow pipe has more data.
         block.place = if block.length < self.size { Place::Last } else { Place::Within };
         self.tail.clear();
         let end = REACH + block.length;
@@ -160,7 +160,7 @@ impl Iterator for Blocks {
     }
 }
 
-/// Reads until the buffer is full or the input ends, and says how much that was.
+/// Reads until the buffer is full or the input ends. Returns the number of bytes read.
 pub(crate) fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {

@@ -1,4 +1,4 @@
-//! One worker's compressor.
+//! A worker's compressor.
 #![forbid(unsafe_code)]
 
 use zlib_rs::crc32::crc32;
@@ -7,17 +7,17 @@ use zlib_rs::{Deflate, DeflateFlush};
 use crate::blocks::{Block, Place};
 use crate::quick::Quick;
 
-/// Without zlib's header and with the largest window.
+/// The largest window. (The zlib header is turned off in `Deflate::new`.)
 const WINDOW_BITS: u8 = 15;
 
 /// Kept by a worker from block to block.
 pub(crate) enum Deflater {
-    /// For level 1. Its tables are some hundred KiB.
+    /// For level 1. Its tables take some hundred KiB.
     Quick(Box<Quick>),
-    /// The effort: each block has a `Deflate` of its own. A block has to come out as the same bytes
-    /// whichever worker has it, but in zlib-rs 0.6.8 one that was used before, and `reset`, packs
-    /// one block in ten to other bytes than a fresh one. A fresh one for each block costs 8 % at
-    /// level 8, and up to 2 % below.
+    /// For the other levels, with zlib-rs's level. Each block gets a new `Deflate`, because a block
+    /// must compress to the same bytes on every worker. In zlib-rs 0.6.8, a `Deflate` that was used
+    /// before and then `reset` packs one block in ten to different bytes than a new one. A new one
+    /// per block costs 8 % at level 8, and up to 2 % below.
     Thorough(i32),
 }
 
@@ -29,7 +29,7 @@ impl Deflater {
         }
     }
 
-    /// Compresses and sums one block.
+    /// Compresses one block and computes its checksum.
     pub(crate) fn squeeze(&mut self, block: &mut Block) {
         let mut packed = std::mem::take(&mut block.packed);
         block.packed_length = match self {
@@ -44,7 +44,7 @@ impl Deflater {
     }
 }
 
-/// Gives the number of bytes in `packed`, which grows if it has to.
+/// Returns the number of bytes in `packed`, which grows if necessary.
 fn squeeze(effort: i32, block: &Block, packed: &mut Vec<u8>) -> usize {
     let flush = match block.place {
         Place::Within => DeflateFlush::SyncFlush,
@@ -69,13 +69,13 @@ fn squeeze(effort: i32, block: &Block, packed: &mut Vec<u8>) -> usize {
     }
 }
 
-/// Room for data that can't be compressed.
+/// Enough room for incompressible data.
 fn most(length: usize) -> usize {
     length + length / 256 + 1024
 }
 
-/// The effort of zlib-rs that answers a level of gzip. Its 9 makes larger output than its 8 from
-/// much of what we tried, and whoever says `-9` wants the smallest.
+/// The zlib-rs level for a gzip level. On much of the data we tried, zlib-rs's level 9 makes larger
+/// output than its level 8, and a user who says `-9` wants the smallest.
 fn effort(level: u8) -> i32 {
     i32::from(level.min(8))
 }

@@ -1,5 +1,5 @@
-//! A file that has its name only when it is whole: written beside its place, and moved there at the
-//! end.
+//! A file that gets its name only when it is complete: it is written next to its target, then moved
+//! there.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -11,19 +11,19 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The drafts that are on disk now. Whoever is told to stop removes them, and creating and
-/// publishing happen under this lock, so that no draft is left behind and none is published
+/// The drafts that are on disk now. The signal thread removes them before the process ends. Drafts
+/// are created and published under this lock, so that no draft is left behind and none is published
 /// afterwards.
 static DRAFTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// What to do if something has the name already.
+/// What to do if the name is already taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     Overwrite,
     Refuse,
 }
 
-/// Removed when it is dropped, unless it was published.
+/// A draft is deleted when it is dropped, unless it was published.
 pub(crate) struct Draft {
     pub(crate) file: File,
     path: PathBuf,
@@ -31,12 +31,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Only its owner may read it while it is written: the mode of the original is not known to fit
-    /// yet.
+    /// While the file is written, only its owner may read it, because it does not have the
+    /// original's mode yet.
     pub(crate) fn create(target: &Path) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut drafts = drafts();
-        // Not made from the target's name, which may be as long as names can be.
+        // Do not derive the name from the target's name, which may already have the maximum length.
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = target.with_file_name(format!(".compress-{}-{count}.part", process::id()));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -44,10 +44,10 @@ impl Draft {
         Ok(Self { file, path, target: target.to_owned() })
     }
 
-    /// Gives it the owner, mode and times of its original, and then its name.
+    /// Gives the file the owner, mode and times of its original, and then its name.
     pub(crate) fn publish(self, original: &Metadata, existing: Existing) -> io::Result<()> {
-        // Only root may give files away; for all others it stays theirs. Before the mode, whose
-        // special bits this clears.
+        // Only root may give files away; for other users the owner does not change. This comes
+        // before the mode, because it clears the mode's special bits.
         let _ = fchown(&self.file, Some(original.uid()), Some(original.gid()));
         self.file.set_permissions(original.permissions())?;
         let times = FileTimes::new().set_accessed(original.accessed()?);
@@ -61,13 +61,13 @@ impl Draft {
         Ok(())
     }
 
-    /// A link fails where the name is taken, while a rename would overwrite what has appeared there
-    /// meanwhile.
+    /// A hard link fails if the name is taken, while a rename would overwrite a file that has
+    /// appeared there meanwhile.
     fn rename_to_free_name(&self) -> io::Result<()> {
         match fs::hard_link(&self.path, &self.target) {
             Ok(()) => fs::remove_file(&self.path),
             Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Err(why),
-            // There are file systems without links.
+            // Some file systems have no hard links.
             Err(_) if !self.target.exists() => fs::rename(&self.path, &self.target),
             Err(why) => Err(why),
         }
@@ -77,13 +77,14 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if drafts().remove(&self.path) {
-            // Nothing can be done about it, and the failure that led here is told already.
+            // Nothing can be done about an error here, and the failure that led here is already
+            // reported.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Removes all drafts, and lets nobody create or publish one until `then` has returned.
+/// Removes all drafts. No thread can create or publish a draft until `then` has returned.
 pub(crate) fn discard_all_and(then: impl FnOnce()) {
     let mut drafts = drafts();
     for path in std::mem::take(&mut *drafts) {

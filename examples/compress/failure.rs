@@ -1,4 +1,4 @@
-//! What went wrong, in the one line that the user sees, and how grave it is.
+//! What went wrong, as the one line that the user sees, and how serious it is.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use corepool::TaskError;
 
-/// The exit status that a failure leads to, as gzip has it.
+/// The exit status that a failure leads to, as in gzip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gravity {
     Error = 1,
@@ -17,8 +17,7 @@ pub(crate) enum Gravity {
 pub(crate) struct Failure {
     pub(crate) gravity: Gravity,
     line: String,
-    /// Nobody reads our output any more: that is no mistake of ours, and every further word would
-    /// be noise.
+    /// The reader of our output has gone away. This is not our error, so nothing more is printed.
     pub(crate) reader_is_gone: bool,
 }
 
@@ -31,34 +30,34 @@ impl Failure {
         Self { gravity: Gravity::Warning, line: line.into(), reader_is_gone: false }
     }
 
-    /// One about a file.
+    /// A failure about a file.
     pub(crate) fn of(path: &Path, why: &io::Error) -> Self {
         Self::error(format!("{}: {}", path.display(), plain(why)))
     }
 
-    /// Writes the line to stderr. A name may hold anything: what would break the line or drive a
-    /// terminal is escaped.
+    /// Writes the line to stderr. A file name may contain anything, so characters that would break
+    /// the line or control a terminal are escaped.
     pub(crate) fn print(&self) {
         let escape = |letter: char| match letter.is_control() {
             true => letter.escape_default().to_string(),
             false => letter.to_string(),
         };
         let line: String = self.line.chars().map(escape).collect();
-        // With stderr closed there is nobody to tell.
+        // If stderr is closed, there is no place to report this.
         let _ = writeln!(io::stderr(), "compress: {line}");
     }
 }
 
-/// Why a stream could not be brought from input to output.
+/// Why a stream could not be converted.
 #[derive(Debug)]
 pub(crate) enum Broken {
     Read(io::Error),
     Write(io::Error),
-    /// The input is no whole gzip.
+    /// The input is not a complete gzip file.
     Damaged(&'static str),
-    /// Everything is written, but after the last member comes something that is none.
+    /// All members are written, but the data after the last one is not a member.
     Garbage,
-    /// A task panicked: a bug of ours.
+    /// A task panicked, which is a bug of ours.
     Task(TaskError),
 }
 
@@ -69,12 +68,12 @@ impl From<TaskError> for Broken {
 }
 
 impl Broken {
-    /// Whether the output is whole all the same.
+    /// Whether the output is complete anyway.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self, Self::Garbage)
     }
 
-    /// The failure as told to the user, with the names of the two sides.
+    /// The failure as reported to the user, with the names of input and output.
     pub(crate) fn into_failure(self, source: &Path, target: &Path) -> Failure {
         let about = |what: &str| format!("{}: {what}", source.display());
         match self {
@@ -92,7 +91,7 @@ impl Broken {
     }
 }
 
-/// The system's words without "(os error 28)", which helps nobody.
+/// The system's error text without "(os error 28)", which does not help the user.
 fn plain(why: &io::Error) -> String {
     let text = why.to_string();
     match text.find(" (os error") {

@@ -1,4 +1,4 @@
-//! The frame of a gzip member: what stands before the compressed bytes, and after them (RFC 1952).
+//! The frame of a gzip member: its header and its trailer (RFC 1952).
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -23,9 +23,9 @@ pub(crate) const TRUNCATED: Broken = Broken::Damaged("unexpected end of file");
 /// What a member says about the file that it was made from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
-    /// Without directories.
+    /// The file name without directories.
     pub(crate) name: Option<Vec<u8>>,
-    /// Seconds since 1970; zero means that it is not known.
+    /// Seconds since 1970. Zero means unknown.
     pub(crate) modified: u32,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn header(origin: &Origin, level: u8) -> Vec<u8> {
     bytes
 }
 
-/// The bytes after the compressed data. The size is taken modulo 2^32, as the format has it.
+/// The bytes after the compressed data. The size is modulo 2^32, as the format requires.
 pub(crate) fn trailer(sum: u32, size: u64) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(&sum.to_le_bytes());
@@ -64,7 +64,7 @@ pub(crate) fn trailer(sum: u32, size: u64) -> [u8; 8] {
     bytes
 }
 
-/// Reads what stands before the compressed data, behind the two bytes of magic.
+/// Reads the header of a member, after its two magic bytes.
 pub(crate) fn read_header(input: &mut impl BufRead) -> Result<(), Broken> {
     let mut header = Header { input, sum: crc32(0, &MAGIC) };
     let [method, flags, ..] = header.take::<8>()?;
@@ -92,14 +92,13 @@ pub(crate) fn read_header(input: &mut impl BufRead) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Reads the check sum and the size.
+/// Reads the checksum and the size.
 pub(crate) fn read_trailer(input: &mut impl BufRead) -> Result<(u32, u32), Broken> {
     let mut header = Header { input, sum: 0 };
     Ok((u32::from_le_bytes(header.take()?), u32::from_le_bytes(header.take()?)))
 }
 
-/// Looks at the next bytes: the beginning of a member, nothing but zeros until the end, or
-/// something else.
+/// Looks at the next bytes: the beginning of a member, only zeros until the end, or something else.
 pub(crate) fn read_magic(input: &mut impl BufRead) -> Result<Magic, Broken> {
     let mut found = [0; 2];
     let mut length = 0;
@@ -117,7 +116,7 @@ pub(crate) fn read_magic(input: &mut impl BufRead) -> Result<Magic, Broken> {
     if found != [0, 0] {
         return Ok(Magic::Other);
     }
-    // Tapes and block devices are filled up with zeros.
+    // Tapes and block devices are padded with zeros.
     while let Some(byte) = next_byte(input).map_err(Broken::Read)? {
         if byte != 0 {
             return Ok(Magic::Other);
@@ -126,7 +125,7 @@ pub(crate) fn read_magic(input: &mut impl BufRead) -> Result<Magic, Broken> {
     Ok(Magic::Zeros)
 }
 
-/// What comes where a member could begin.
+/// What was found where a member could begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Magic {
     Member,
@@ -143,7 +142,7 @@ fn next_byte(input: &mut impl BufRead) -> io::Result<Option<u8>> {
     Ok(byte)
 }
 
-/// Sums what is taken.
+/// Computes the checksum of the bytes that are taken.
 struct Header<'a, R> {
     input: &'a mut R,
     sum: u32,

@@ -1,4 +1,4 @@
-//! What there is to do: the names from the command line, and with `-r` what lies below them.
+//! The list of inputs: the names from the command line, and with `-r` the files below them.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -8,32 +8,32 @@ use std::path::PathBuf;
 
 use crate::failure::Failure;
 
-/// One thing to do.
+/// One input.
 pub(crate) enum Input {
     Stdin,
     File(PathBuf, Found),
-    /// There is nothing to be done but to tell.
+    /// Cannot be processed, only reported.
     Failed(Failure),
 }
 
-/// How a file came to be an input. What the user named deserves a word if it does not fit; what
-/// merely lies in a directory does not.
+/// How a file became an input. A named file that is unsuitable gets a warning; a file that was
+/// merely found in a directory does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Named,
     Below,
 }
 
-/// Gives the inputs in order. A directory is read when its turn comes, as a whole, so that files
-/// which we write into it are not met.
+/// Yields the inputs in order. Each directory is read completely when its turn comes, so files that
+/// we write into it are not visited.
 pub(crate) struct Inputs {
-    /// The next one last.
+    /// In reverse order: the next one is last.
     left: Vec<Input>,
     recursive: bool,
 }
 
 impl Inputs {
-    /// No name at all means stdin, and so does `-`.
+    /// `-` means stdin, and so does an empty list of names.
     pub(crate) fn new(names: Vec<OsString>, recursive: bool) -> Self {
         let input = |name: OsString| match name == "-" {
             true => Input::Stdin,
@@ -68,8 +68,8 @@ impl Iterator for Inputs {
             let Input::File(path, found) = self.left.pop()? else {
                 return Some(Input::Stdin);
             };
-            // A link to a directory is followed where the user named it; below, it could lead round
-            // in a circle.
+            // Follow a link to a directory only if the user named it. Below that, it could lead
+            // round in a circle.
             let metadata = match found {
                 Found::Named => fs::metadata(&path),
                 Found::Below => fs::symlink_metadata(&path),

@@ -1,9 +1,9 @@
-//! Ctrl-C and its kin: the drafts are removed, and the process ends as if the signal had not been
-//! caught.
+//! Handles Ctrl-C and similar signals: removes the drafts, and ends the process as if the signal
+//! had not been caught.
 //!
-//! That happens in a thread of its own that ends the process at once, and not by cancelling tasks:
-//! whoever reads from a silent pipe, or writes to a full one, could not look at a token, and
-//! nothing of what the tasks do is wanted any more.
+//! This happens on a separate thread that ends the process at once. It does not cancel tasks,
+//! because a task that reads from a silent pipe, or writes to a full one, could not look at a
+//! token, and the results of the tasks are no longer wanted.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -18,7 +18,7 @@ use crate::draft;
 
 /// Starts the thread that waits for signals.
 pub(crate) fn watch() -> io::Result<()> {
-    // What the parent chose to ignore, as `nohup` does, stays ignored.
+    // Signals that the parent chose to ignore, as `nohup` does, stay ignored.
     let ignored = ignored_signals();
     let wanted = [SIGINT, SIGTERM, SIGHUP];
     let wanted = wanted.into_iter().filter(|signal| ignored & 1 << (signal - 1) == 0);
@@ -31,7 +31,7 @@ pub(crate) fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process as a write to a closed pipe ends most programs: without a word.
+/// Ends the process silently, as a write to a closed pipe ends most programs.
 pub(crate) fn end_for_lack_of_readers() {
     end_by(SIGPIPE);
 }
@@ -39,14 +39,13 @@ pub(crate) fn end_for_lack_of_readers() {
 fn end_by(signal: i32) {
     draft::discard_all_and(|| {
         let _ = emulate_default_handler(signal);
-        // Only if the signal did not end the process. 128 and the number is what a shell makes of
-        // one that did.
+        // Reached only if the signal did not end the process. A shell reports 128 plus the signal's
+        // number for a process that a signal ended.
         std::process::exit(128 + signal);
     });
 }
 
-/// A bit for each signal that is ignored, the lowest for number 1. None where the system does not
-/// tell.
+/// One bit for each ignored signal; the lowest bit is signal 1. Zero where the system does not say.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! One file: whether it is to be touched at all, and from its first byte to the new name.
+//! One file: decides whether to process it, and processes it from its first byte to its new name.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, Metadata};
@@ -26,18 +26,18 @@ pub(crate) struct Engine {
     pub(crate) packer: Packer,
 }
 
-/// On which threads the work is done.
+/// Which threads do the work.
 #[derive(Clone, Copy)]
 pub(crate) enum Way<'a> {
-    /// On this one.
+    /// This thread only.
     Here,
-    /// On this one and the workers.
+    /// This thread and the workers.
     Wide(&'a WorkerPool, &'a Progress),
 }
 
 impl Engine {
-    /// Brings a stream from input to output. `known` is the length of a file that can be read
-    /// anywhere, or zero.
+    /// Converts a stream. `known` is the length of a file that can be read at any position, or
+    /// zero.
     pub(crate) fn convert(
         &self,
         input: File,
@@ -69,7 +69,7 @@ enum Target {
     Nowhere,
 }
 
-/// A file that is open, and fit to be worked on.
+/// An open file that can be processed.
 pub(crate) struct Job {
     pub(crate) source: PathBuf,
     target: Target,
@@ -78,7 +78,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Opens a file. None if it is to be passed over without a word.
+    /// Opens a file. Returns `None` if the file is to be skipped silently.
     pub(crate) fn open(
         path: PathBuf,
         found: Found,
@@ -104,7 +104,8 @@ impl Job {
         Origin::new(self.source.file_name(), Some(self.metadata.mtime()))
     }
 
-    /// Does it to the end: the output is whole and has its name, or there is none.
+    /// Runs the job to the end. Afterwards the output is complete and has its name, or there is no
+    /// output.
     pub(crate) fn run(self, engine: &Engine, way: Way<'_>) -> Result<(), Failure> {
         match &self.target {
             Target::Nowhere => self.run_to(&mut io::sink(), engine, way),
@@ -119,7 +120,7 @@ impl Job {
         }
     }
 
-    /// For stdout, or nowhere; the input is kept.
+    /// Runs the job for stdout or for no output at all. The input is kept.
     pub(crate) fn run_to(
         self,
         output: &mut impl Write,
@@ -145,8 +146,7 @@ impl Job {
             io::ErrorKind::AlreadyExists => taken(target),
             _ => told(why),
         })?;
-        // With something behind the last member the original holds more than the output: it is
-        // kept.
+        // If data follows the last member, the original holds more than the output, so it is kept.
         result.map_err(|broken| broken.into_failure(&self.source, target))?;
         if !settings.keep {
             fs::remove_file(&self.source).map_err(|why| Failure::of(&self.source, &why))?;
@@ -155,7 +155,7 @@ impl Job {
     }
 }
 
-/// The file that is meant: to decompress, the suffix may be left out.
+/// Finds the file that the user means. For decompression, the suffix may be omitted.
 fn find(path: PathBuf, settings: &Settings) -> Result<PathBuf, Failure> {
     let metadata = match fs::symlink_metadata(&path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound && settings.mode != Mode::Compress => {
@@ -171,7 +171,7 @@ fn find(path: PathBuf, settings: &Settings) -> Result<PathBuf, Failure> {
     check(path, &metadata, settings)
 }
 
-/// Refuses what is no ordinary file of its own.
+/// Refuses anything but an ordinary file with a single name.
 fn check(path: PathBuf, metadata: &Metadata, settings: &Settings) -> Result<PathBuf, Failure> {
     let replaces = settings.mode != Mode::Test && !settings.to_stdout;
     let warn = |what: &str| Err(Failure::warning(format!("{}: {what}", path.display())));
@@ -191,7 +191,7 @@ fn check(path: PathBuf, metadata: &Metadata, settings: &Settings) -> Result<Path
     Ok(path)
 }
 
-/// Where the output belongs. None if the file was merely met, and is none of ours.
+/// Where the output belongs. `None` if the file was only found in a directory and is not for us.
 fn target(path: &Path, found: Found, settings: &Settings) -> Result<Option<Target>, Failure> {
     let stem = names::decompressed(path);
     let unfit = match settings.mode {
@@ -208,7 +208,7 @@ fn target(path: &Path, found: Found, settings: &Settings) -> Result<Option<Targe
         return Ok(Some(Target::Stdout));
     }
     let target = match settings.mode {
-        // With -f it is compressed once more, as gzip does.
+        // With -f, a compressed file is compressed once more, as in gzip.
         Mode::Compress if stem.is_none() || settings.force => Some(names::compressed(path)),
         Mode::Compress => None,
         Mode::Decompress | Mode::Test => stem,
@@ -217,7 +217,7 @@ fn target(path: &Path, found: Found, settings: &Settings) -> Result<Option<Targe
         let what = unfit.unwrap_or_default();
         return Err(Failure::warning(format!("{}: {what}, left alone", path.display())));
     };
-    // Asked now, so that no work is done in vain; what appears later is seen at the end.
+    // Check now, so that no work is wasted. A file that appears later is noticed at the end.
     if !settings.force && fs::symlink_metadata(&target).is_ok() {
         return Err(taken(&target));
     }

@@ -1,13 +1,12 @@
-//! A parallel gzip: blocks are compressed side by side on a pool, and what comes out is an ordinary
-//! gzip file.
+//! A parallel gzip: compresses blocks in parallel on a pool, and writes an ordinary gzip file.
 //!
 //! ```text
 //! cargo run --release --example compress -- [OPTION]... [FILE|DIR]...
 //! ```
 //!
-//! `--help` says the rest. One block is read, compressed in a task, and written in its turn;
-//! `pack.rs` is the heart of it. A file that is one block or less is done as a whole in one task,
-//! so that many small files keep all workers busy too.
+//! `--help` explains the options. The calling thread assigns the blocks and writes them in order,
+//! and a task compresses each block; `pack.rs` is the core of this. A file of one block or less is
+//! processed as a whole in one task, so that many small files keep all workers busy too.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -43,13 +42,13 @@ fn main() {
             Gravity::Error as i32
         }
     };
-    // Not by returning: a task that still waits for a silent stdin, after its output failed, would
-    // hold the pool's shutdown.
+    // Exit instead of returning: a task that still waits for a silent stdin, after its output has
+    // failed, would hold up the pool's shutdown.
     process::exit(status)
 }
 
 fn show(text: &str) -> i32 {
-    // Who closes the pipe early has read enough.
+    // A reader that closes the pipe early has read enough, so ignore a write error.
     let _ = io::stdout().write_all(text.as_bytes());
     0
 }

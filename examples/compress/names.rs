@@ -1,20 +1,20 @@
-//! How a compressed file is called, and what it is called without that.
+//! Maps file names to the names of their compressed files, and back.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// What the suffix of a compressed file becomes.
+/// The suffixes of compressed files, and what replaces each of them.
 const SUFFIXES: [(&str, &str); 2] = [(".gz", ""), (".tgz", ".tar")];
 
-/// The name with `.gz` behind it.
+/// The name with `.gz` appended.
 pub(crate) fn compressed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".gz");
     name.into()
 }
 
-/// The name without its suffix; None if it has none, or is nothing else.
+/// The name without its suffix. `None` if it has no known suffix, or consists only of one.
 pub(crate) fn decompressed(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?;
     SUFFIXES.iter().find_map(|(suffix, instead)| {

@@ -1,5 +1,4 @@
-//! Compressing a stream: reading and writing on the calling thread, and a task for each block
-//! between them.
+//! Compresses a stream: the calling thread reads and writes, and a task compresses each block.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -15,15 +14,15 @@ use crate::failure::Broken;
 use crate::format::{self, Origin};
 use crate::progress::Progress;
 
-/// Blocks in flight for each worker: one at work, one waiting for it, and one waiting to be
-/// written.
+/// Blocks in flight for each worker: one being compressed, one waiting for the worker, and one
+/// waiting to be written.
 const BLOCKS_A_WORKER: usize = 3;
 
 /// What all streams of a run share.
 #[derive(Clone)]
 pub(crate) struct Packer {
     pub(crate) level: u8,
-    /// Bytes.
+    /// In bytes.
     pub(crate) block: usize,
     deflaters: Arc<WorkerLocal<Deflater>>,
 }
@@ -34,7 +33,7 @@ impl Packer {
         Self { level, block, deflaters }
     }
 
-    /// Compresses all of the input to one member. `known` is as for [`Blocks::new`].
+    /// Compresses the whole input to one member. `known` is as for [`Blocks::new`].
     pub(crate) fn pack(
         &self,
         pool: &WorkerPool,
@@ -58,13 +57,13 @@ impl Packer {
             let block = block?;
             member.add(&block)?;
             progress.add(block.data().len(), block.packed().len());
-            // Only refused when the input has ended, and no block is wanted any more.
+            // The send fails only when the input has ended and no block is needed any more.
             let _ = give_back.send(block);
         }
         member.end()
     }
 
-    /// The same on this thread alone, for what is small.
+    /// Does the same on this thread alone, for small inputs.
     pub(crate) fn pack_here(
         &self,
         input: File,

@@ -1,9 +1,10 @@
-//! Decompressing something large: a task reads, a task inflates, and the calling thread checks and
+//! Decompresses a large input: one task reads, one task inflates, and the calling thread checks and
 //! writes.
 //!
-//! Inflating can't be split, so it is a pipeline and not a map. Each stage hands its buffers on
+//! Inflating can't be split, so this is a pipeline and not a map. Each stage passes its buffers on
 //! through a short channel and gets them back through another, so memory is bounded. A stage that
-//! waits lends its worker's core: with one worker all goes on too.
+//! waits lends its worker's core: another thread runs tasks on it meanwhile. So the pipeline also
+//! works with one worker.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, Read, Write};
@@ -20,7 +21,7 @@ const DEPTH: usize = 4;
 /// Bytes that are read at a time.
 const CHUNK: usize = 128 << 10;
 
-/// Decompresses all members of the input, each checked, to the output.
+/// Decompresses all members of the input to the output, and checks each of them.
 pub(crate) fn unpack_wide(
     pool: &WorkerPool,
     input: impl Read + Send + 'static,
@@ -44,15 +45,15 @@ pub(crate) fn unpack_wide(
                 check.add(&buffer[..length]);
                 output.write_all(&buffer[..length]).map_err(Broken::Write)?;
                 progress.add(0, length);
-                // Refused when the inflating is over.
+                // The send fails when inflating is over.
                 let _ = give_piece_back.send(buffer);
             }
             Piece::End(sum, size) => check.end(sum, size)?,
         }
     }
     output.flush().map_err(Broken::Write)?;
-    // The reader is not waited for: after garbage it may sit before a pipe that gives nothing more.
-    // Without the inflater nobody takes its chunks, and it ends by itself.
+    // Do not wait for the reader. After garbage it may be blocked on a pipe that gives nothing
+    // more. Without the inflater its chunks have no receiver, so it ends by itself.
     reading.detach();
     inflating.join()?
 }
@@ -64,7 +65,7 @@ struct Chunk {
     end: usize,
 }
 
-/// Reads until the input ends, fails, or nobody wants more.
+/// Reads until the input ends, reading fails, or the receiver is gone.
 fn read(
     mut input: impl Read,
     chunks: &SyncSender<io::Result<Chunk>>,
@@ -95,7 +96,7 @@ fn read(
     }
 }
 
-/// The chunks as something to read from.
+/// The chunks as a buffered reader.
 struct Chunks {
     chunks: Receiver<io::Result<Chunk>>,
     give_back: Sender<Chunk>,
@@ -111,7 +112,7 @@ impl BufRead for Chunks {
             };
             let used = std::mem::replace(&mut self.now, next.transpose()?.unwrap_or_default());
             if !used.bytes.is_empty() {
-                // Refused when the reading is over.
+                // The send fails when reading is over.
                 let _ = self.give_back.send(used);
             }
         }
@@ -131,7 +132,7 @@ impl Read for Chunks {
     }
 }
 
-/// The way to the writer.
+/// The sink that sends pieces to the writer.
 struct Pieces {
     pieces: SyncSender<Piece>,
     used: Receiver<Box<[u8]>>,
@@ -143,7 +144,7 @@ impl Sink for Pieces {
     }
 
     fn take(&mut self, piece: Piece) -> Result<(), Broken> {
-        // The writer gives up only when it has a failure to tell; this one is never seen.
+        // The writer gives up only when it has a failure to report, so this error is never seen.
         blocking(|| self.pieces.send(piece))
             .map_err(|_| Broken::Write(io::ErrorKind::BrokenPipe.into()))
     }

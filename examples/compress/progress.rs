@@ -1,4 +1,4 @@
-//! How far a stream has come, on a terminal.
+//! Shows the progress of a stream on a terminal.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
@@ -15,10 +15,10 @@ use crate::arguments::{Mode, Settings};
 const KNOWN: &str =
     "{prefix} [{bar:30}] {percent}% of {total_bytes}, {binary_bytes_per_sec}, {eta} left{ratio}";
 const UNKNOWN: &str = "{prefix} {spinner} {bytes}, {binary_bytes_per_sec}{ratio}";
-/// Names longer than this leave no room for the rest.
+/// Longer names leave no room for the rest.
 const LONGEST_NAME: usize = 24;
 
-/// A bar that is drawn while it lives, or nothing.
+/// A progress bar that is drawn while it lives, or nothing.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -26,8 +26,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// One for a stream of this many bytes, if that is known. It shows only where somebody looks:
-    /// stderr is a terminal, and stdout, if the data goes there, is none.
+    /// Creates the progress of a stream of `length` bytes, if the length is known. The bar is drawn
+    /// only if stderr is a terminal. If the data goes to stdout, stdout must not be a terminal.
     pub(crate) fn new(settings: &Settings, name: &Path, length: Option<u64>) -> Self {
         let data_is_seen =
             settings.mode != Mode::Test && settings.to_stdout && io::stdout().is_terminal();
@@ -48,14 +48,14 @@ impl Progress {
         Self { bar: Some(bar), written }
     }
 
-    /// So many bytes more were read, and so many written.
+    /// Adds to the numbers of bytes read and written.
     pub(crate) fn add(&self, read: usize, written: usize) {
         let Some(bar) = &self.bar else { return };
         self.written.fetch_add(written as u64, Ordering::Relaxed);
         bar.inc(read as u64);
     }
 
-    /// Takes the bar away, so that what is printed next stands on a line of its own.
+    /// Removes the bar, so that what is printed next gets a line of its own.
     pub(crate) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -66,7 +66,7 @@ impl Progress {
 fn show_ratio(read: u64, written: u64, out: &mut dyn Write) {
     if read > 0 {
         let percent = 100.0 * written as f64 / read as f64;
-        // A line that could not be drawn is drawn again soon.
+        // An error here does no harm, because the line is soon drawn again.
         let _ = write!(out, ", to {percent:.1}% ({})", HumanBytes(written));
     }
 }

@@ -1,4 +1,4 @@
-//! A whole run: all inputs in order, small ones side by side, and the exit status in the end.
+//! A whole run: all inputs in order, small ones in parallel, and the exit status at the end.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 /// Small files in flight for each worker.
 const FILES_A_WORKER: usize = 4;
 
-/// Does all that is asked for, and gives the exit status.
+/// Does everything that is asked for, and returns the exit status.
 pub(crate) fn run(settings: Settings, names: Vec<OsString>) -> i32 {
     let mut report = Report { status: 0, quiet: settings.quiet };
     if let Err(failure) = try_run(settings, names, &mut report) {
@@ -30,7 +30,7 @@ pub(crate) fn run(settings: Settings, names: Vec<OsString>) -> i32 {
     report.status
 }
 
-/// Errors are those that end the run.
+/// Returns only the errors that end the run.
 fn try_run(settings: Settings, names: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
     let inputs = Inputs::new(names, settings.recursive);
     check_terminals(&settings, inputs.have_stdin())?;
@@ -58,17 +58,17 @@ fn try_run(settings: Settings, names: Vec<OsString>, report: &mut Report) -> Res
     Ok(())
 }
 
-/// How far a worker has come with an input.
+/// How far a worker has got with an input.
 enum Begun {
     Done(Result<(), Failure>),
-    /// Compressed, and to be written to stdout in its turn.
+    /// Compressed, to be written to stdout in its turn.
     Packed(Vec<u8>),
     /// Too large for one worker.
     Large(Job),
     Stdin,
 }
 
-/// In a task: does what is small, and opens what is not.
+/// In a task: processes a small input completely, and opens a large one.
 fn begin(input: Input, engine: &Engine) -> Begun {
     let (path, found) = match input {
         Input::Stdin => return Begun::Stdin,
@@ -86,7 +86,8 @@ fn begin(input: Input, engine: &Engine) -> Begun {
     if !job.is_for_stdout() {
         return Begun::Done(job.run(engine, Way::Here));
     }
-    // What is small can become very large when it is decompressed, and is not held in memory then.
+    // A small file can become very large when it is decompressed, so do not hold the result in
+    // memory.
     if engine.settings.mode == Mode::Decompress {
         return Begun::Large(job);
     }
@@ -130,7 +131,7 @@ impl Begun {
     }
 }
 
-/// Compressed bytes make a mess of a terminal, and nobody types them.
+/// Compressed bytes garble a terminal, and no user types them.
 fn check_terminals(settings: &Settings, stdin_is_input: bool) -> Result<(), Failure> {
     let to_stdout = settings.to_stdout || stdin_is_input;
     let refuse = |line| Err(Failure::error(line));
@@ -146,7 +147,7 @@ fn check_terminals(settings: &Settings, stdin_is_input: bool) -> Result<(), Fail
     Ok(())
 }
 
-/// Past the standard library's buffer, which looks for line ends in what we write.
+/// Bypasses the standard library's buffer, which searches the output for line ends.
 pub(crate) fn stdout() -> Result<File, Failure> {
     let owned = io::stdout().as_fd().try_clone_to_owned();
     owned.map(File::from).map_err(|why| Failure::of(Path::new("stdout"), &why))
@@ -157,7 +158,7 @@ fn stdin() -> Result<File, Failure> {
     owned.map(File::from).map_err(|why| Failure::of(Path::new("stdin"), &why))
 }
 
-/// Tells what went wrong, and remembers how bad it was.
+/// Reports what went wrong, and remembers how bad it was.
 struct Report {
     status: i32,
     quiet: bool,

@@ -1,4 +1,4 @@
-//! Decompressing: member after member, as pieces for whoever checks and writes them.
+//! Decompresses member after member, as pieces for a sink that checks and writes them.
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, Write};
@@ -9,28 +9,28 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use crate::failure::Broken;
 use crate::format::{self, Magic};
 
-/// Bytes of a piece. Large, for after each call the inflater copies its window.
+/// Bytes of a piece. It is large because the inflater copies its window after each call.
 pub(crate) const PIECE: usize = 256 << 10;
 
 const WINDOW_BITS: u8 = 15;
 
 /// What comes out of the inflater, in order.
 pub(crate) enum Piece {
-    /// Decompressed bytes: the first so many.
+    /// Decompressed bytes: a buffer, and how many of its bytes are valid.
     Bytes(Box<[u8]>, usize),
-    /// A member is over, and this is what its trailer says of it: check sum and size.
+    /// The end of a member, with the checksum and the size from its trailer.
     End(u32, u32),
 }
 
 /// Where pieces go.
 pub(crate) trait Sink {
-    /// A buffer of `PIECE` bytes, whatever they are.
+    /// Returns a buffer of `PIECE` bytes with any content.
     fn buffer(&mut self) -> Box<[u8]>;
 
     fn take(&mut self, piece: Piece) -> Result<(), Broken>;
 }
 
-/// Brings all members of the input to the sink.
+/// Decompresses all members of the input to the sink.
 pub(crate) fn unpack(input: &mut impl BufRead, sink: &mut impl Sink) -> Result<(), Broken> {
     let mut inflate = Inflate::new(false, WINDOW_BITS);
     match format::read_magic(input)? {
@@ -81,7 +81,7 @@ fn unpack_member(
     }
 }
 
-/// Compares each member with what its trailer says.
+/// Compares each member with its trailer.
 #[derive(Default)]
 pub(crate) struct Check {
     sum: u32,
@@ -94,7 +94,7 @@ impl Check {
         self.size += bytes.len() as u64;
     }
 
-    /// Ends a member, and is ready for the next.
+    /// Ends a member, and is then ready for the next one.
     pub(crate) fn end(&mut self, sum: u32, size: u32) -> Result<(), Broken> {
         let found = std::mem::take(self);
         if found.sum != sum {
@@ -107,7 +107,7 @@ impl Check {
     }
 }
 
-/// Checks and writes on the thread that inflates: for what is small.
+/// Checks and writes on the inflating thread, for small inputs.
 pub(crate) struct Direct<'a, W> {
     output: &'a mut W,
     check: Check,

@@ -1,5 +1,5 @@
-//! A server that stays responsive: what computes runs on a pool, and the runtime's one thread only
-//! ever waits.
+//! A server that stays responsive: computation runs on a pool, and the runtime's only thread just
+//! waits for events.
 //!
 //! ```text
 //! cargo run --release --example http_server -- [OPTION]...
@@ -13,18 +13,18 @@
 //!
 //! `--help` lists the options.
 //!
-//! When as many requests wait as `--queue` allows (by default 64), more are told so at once: 503,
-//! with Retry-After. Who has no answer after `--deadline` (5000 ms) gets 504. A client that goes
-//! away takes its work with it. SIGTERM and Ctrl-C end the server when what it has accepted is
-//! answered, but after `--drain` (10000 ms) at the latest; then it says what was left.
+//! While `--queue` requests wait (default 64), further requests get 503 with Retry-After at once. A
+//! request that has no answer after `--deadline` (5000 ms) gets 504. If a client goes away, its
+//! work is cancelled. SIGTERM and Ctrl-C end the server when every accepted request is answered, or
+//! after `--drain` (10000 ms) at the latest. In that case the server prints what was left.
 //!
-//! The workers are as nice as they can be: whenever the runtime's thread wakes, one of them makes
-//! room on its core at once. With `--nice 0` they are like all other threads;
-//! `benches/responsiveness` shows what that costs `/health`.
+//! The workers have the highest niceness. Whenever the runtime's thread wakes, a worker gives up
+//! its core at once. With `--nice 0` they are like all other threads; `benches/responsiveness`
+//! shows what that costs `/health`.
 //!
-//! `--inline` and `--spawn-blocking` do the same work the usual ways, for comparison: on the
-//! runtime's thread, and on tokio's blocking threads. These have no bound, no deadline, and cannot
-//! stop what runs.
+//! For comparison, `--inline` and `--spawn-blocking` do the same work in the usual ways: on the
+//! runtime's thread, and on tokio's blocking threads. These ways have no bound and no deadline, and
+//! cannot stop running work.
 #![forbid(unsafe_code)]
 
 mod options;
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn show(text: &str) -> ExitCode {
-    // Who closes the pipe early has read enough.
+    // A reader that closes the pipe early has read enough, so ignore a write error.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
@@ -76,12 +76,12 @@ fn show(text: &str) -> ExitCode {
 fn run(options: Options) -> Result<Left, Box<dyn Error>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let left = runtime.block_on(listen(options));
-    // A blocking thread that computes after the limit is not waited for: the process ends.
+    // Do not wait for a blocking thread that still computes after the limit: the process ends.
     runtime.shutdown_background();
     left
 }
 
-/// Serves until a signal comes, and ends in good order.
+/// Serves until a signal arrives, then ends gracefully.
 async fn listen(options: Options) -> Result<Left, Box<dyn Error>> {
     let place = (options.host.as_str(), options.port);
     let listener = TcpListener::bind(place)
@@ -96,7 +96,7 @@ async fn listen(options: Options) -> Result<Left, Box<dyn Error>> {
         (None, Way::SpawnBlocking) => Arc::new(SpawnBlocking),
         (None, _) => Arc::new(Inline),
     };
-    // Before the address is told: who reads it may send a signal at once.
+    // Before the address is printed, because its reader may send a signal at once.
     let mut signals = Signals::new()?;
     println!("listening on http://{} ({})", listener.local_addr()?, runner.name());
     let mut connections = server::serve(listener, runner, signals.next()).await;
@@ -116,7 +116,7 @@ impl Signals {
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next signal of either kind.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

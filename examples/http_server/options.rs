@@ -1,4 +1,4 @@
-//! What the server was asked to be on its command line.
+//! The server's command line options.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ Ctrl-C end it when what it accepted is answered.
 Status: 0 everything accepted was answered, 1 something was left at the end, 2 it could not begin.
 ";
 
-/// Who computes.
+/// Which threads compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Pool,
@@ -58,7 +58,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Understands the words of the command line.
+    /// Parses the command line.
     ///
     /// # Errors
     /// One line about the first mistake.

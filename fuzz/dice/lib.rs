@@ -1,5 +1,5 @@
-//! Stands in for `fastrand` in the random programs of the tests: draws come from the fuzzer's bytes
-//! as long as there are any.
+//! Replaces `fastrand` in the random programs of the tests: it draws from the fuzzer's bytes while
+//! there are any.
 #![forbid(unsafe_code)]
 
 use std::ops::{Bound, RangeBounds};
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 static BYTES: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
 
-/// What the next generators draw from, on whatever thread.
+/// Sets the bytes from which new generators draw, on any thread.
 pub fn load(bytes: &[u8]) {
     *BYTES.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes.into());
 }
 
-/// A generator. When the bytes are used up it goes on by arithmetic, for a program has to come to
+/// A generator. When the bytes are used up it continues by arithmetic, because a program must reach
 /// its end.
 #[derive(Debug, Clone)]
 pub struct Rng {
@@ -22,13 +22,13 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// One that begins with the first byte.
+    /// A generator that begins with the first byte.
     pub fn with_seed(seed: u64) -> Self {
         let bytes = BYTES.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self { bytes: bytes.unwrap_or_default(), at: 0, state: seed }
     }
 
-    /// One that begins in the middle of what is left.
+    /// A generator that begins in the middle of the remaining bytes.
     pub fn fork(&mut self) -> Self {
         let state = self.draw(8);
         let at = self.at + self.bytes.len().saturating_sub(self.at) / 2;
@@ -75,7 +75,8 @@ impl Rng {
         ) as usize
     }
 
-    /// As few bytes as the range needs, so that the fuzzer sees what each one does.
+    /// Draws only as many bytes as the range needs, so that the fuzzer sees the effect of each
+    /// byte.
     fn within(&mut self, start: Bound<u64>, end: Bound<u64>, most: u64) -> u64 {
         let first = match start {
             Bound::Included(first) => first,
@@ -107,7 +108,7 @@ impl Rng {
             self.state = self.state.wrapping_mul(31).wrapping_add(u64::from(*byte));
             return *byte;
         }
-        // SplitMix: any sequence would do that is not soon the same again.
+        // SplitMix. Any sequence that does not soon repeat would do.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         ((mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8

@@ -1,5 +1,5 @@
-//! Any bytes through the compressors of `compress`, in blocks of any size, come back from another
-//! inflater as they were.
+//! Passes any bytes through the compressors of `compress`, in blocks of any size. Another inflater
+//! must return the same bytes.
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
@@ -20,8 +20,7 @@ use deflater::Deflater;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 thread_local! {
-    /// Used again and again, as a worker does: what one input leaves behind must not matter to the
-    /// next.
+    /// Reused as in a worker: what one input leaves behind must not affect the next.
     static DEFLATERS: RefCell<HashMap<u8, Deflater>> = RefCell::default();
     static FILE: File = File::from(
         rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC).expect("a file in memory"),
@@ -33,10 +32,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if data.len() < 5 {
         return Corpus::Reject;
     }
-    // Half of all at level 1, which is our own.
+    // Half of all inputs run at level 1, which is our own code.
     let level = if kind & 1 == 0 { 1 } else { 2 + (kind >> 1) % 8 };
     let size = usize::from(u16::from_le_bytes(size)) + 1;
-    // Repeated, a short input reaches as far back as a long one.
+    // Repeat the input, so that a short one reaches as far back as a long one.
     let input = data[5..].repeat(1 + usize::from(repeats % 64));
     if input.len() / size > 2_000 {
         return Corpus::Reject;

@@ -1,5 +1,5 @@
-//! Any bytes into the decompressor of `compress`: its verdict and its output are those of another
-//! reader of gzip.
+//! Passes any bytes to the decompressor of `compress`. Its verdict and output must equal those of
+//! another gzip reader.
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
@@ -15,11 +15,11 @@ use std::io::{BufReader, Read};
 use failure::Broken;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-/// Inputs that unpack to more are left out: they only cost time.
+/// Inputs that unpack to more are skipped, because they only cost time.
 const MOST: u64 = 8 << 20;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    // The first byte is how many bytes there are at a time.
+    // The first byte says how many bytes the input yields at a time.
     let Some((&step, gzip)) = data.split_first() else { return Corpus::Reject };
     let (other, rest) = read_other(gzip);
     if other.as_ref().is_ok_and(|bytes| bytes.len() as u64 >= MOST) {
@@ -45,8 +45,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// All members one by one; the rest is what does not begin like one. An error if one that does is
-/// damaged.
+/// Reads all members one by one. The rest is what does not begin like a member. Returns an error if
+/// a member is damaged.
 fn read_other(mut gzip: &[u8]) -> (Result<Vec<u8>, ()>, &[u8]) {
     let mut output = Vec::new();
     let mut is_first = true;

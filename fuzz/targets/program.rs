@@ -1,5 +1,5 @@
-//! The random programs of `tests/random/model`, drawn from the fuzzer's bytes: the pool does what
-//! the model allows.
+//! Runs the random programs of `tests/random/model`, drawn from the fuzzer's bytes. The pool must
+//! do what the model allows.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of the tests, of which not all is used")]
 
@@ -14,8 +14,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     static QUIET: Once = Once::new();
-    // Programs panic as they please. A check that fails comes out of `run`, and ends the process
-    // there.
+    // Programs may panic. A failed check leaves `run` as a panic and ends the process there.
     QUIET.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             let text = panic.to_string();

@@ -1,5 +1,5 @@
-//! Numbers and sizes of all kinds into the doors that take them: an error, or the panic that the
-//! docs name, or it works.
+//! Passes numbers and sizes of all kinds to the public functions that take them. Each call must
+//! return an error, panic as documented, or work.
 #![no_main]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +20,7 @@ static POOL: LazyLock<WorkerPool> = LazyLock::new(|| WorkerPool::with_workers(2)
 
 fuzz_target!(|data: &[u8]| {
     static QUIET: Once = Once::new();
-    // Panics are caught here, and what is not ends the process all the same.
+    // Panics are caught here. A panic that is not caught ends the process anyway.
     QUIET.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             if panic.location().is_some_and(|place| place.file().ends_with("sizes.rs")) {
@@ -47,7 +47,7 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<()> {
     }
 }
 
-/// Small ones, those near the ends, and any.
+/// Small numbers, numbers near the limits, and arbitrary numbers.
 fn size(bytes: &mut Unstructured<'_>) -> Result<usize> {
     let any = bytes.arbitrary::<u64>()? as usize;
     Ok(match bytes.int_in_range(0..=3)? {
@@ -69,7 +69,7 @@ fn duration(bytes: &mut Unstructured<'_>) -> Result<Duration> {
 
 fn build(bytes: &mut Unstructured<'_>) -> Result<()> {
     let workers = size(bytes)?;
-    // Thousands of threads would be started: `limits` does that once.
+    // Avoid starting thousands of threads; `limits` does that once.
     let workers = if (5..=MOST_WORKERS).contains(&workers) { workers % 4 } else { workers };
     let mut builder = WorkerPool::builder().workers(workers);
     let capacity = size(bytes)?;
@@ -90,7 +90,7 @@ fn build(bytes: &mut Unstructured<'_>) -> Result<()> {
     let stack = size(bytes)?;
     let has_stack = bytes.arbitrary()?;
     if has_stack {
-        // Megabytes are asked for, and seldom touched.
+        // Megabytes of stack are requested, but rarely touched.
         builder = builder.stack_size(stack);
     }
     match builder.record_timing(bytes.arbitrary()?).build() {
@@ -114,7 +114,7 @@ fn build(bytes: &mut Unstructured<'_>) -> Result<()> {
 
 fn array(bytes: &mut Unstructured<'_>) -> Result<()> {
     let length = size(bytes)?;
-    // Memory that there may be is not asked for, nor zeroed.
+    // Do not request and zero an amount of memory that may exist.
     let length = if (1 << 16..1 << 48).contains(&length) { length % (1 << 16) } else { length };
     let at = size(bytes)?;
     match bytes.int_in_range(0..=3)? {
@@ -161,7 +161,7 @@ fn slices(bytes: &mut Unstructured<'_>) -> Result<()> {
     );
     POOL.for_each_mut(&mut numbers, |n| *n += 1);
     assert!(POOL.map(&numbers, |n| n - 1).into_iter().eq(0..count));
-    // Ranges that end at the last number, and those that are empty or turned round.
+    // Ranges that end at the last number, and ranges that are empty or reversed.
     let start = block;
     let end = start.saturating_add(count);
     assert_eq!(POOL.map(start..end, |n| n).len(), end - start);

@@ -1,4 +1,4 @@
-//! `blocking::unblock`, kept to two threads.
+//! `blocking::unblock`, limited to two threads.
 
 #![forbid(unsafe_code)]
 

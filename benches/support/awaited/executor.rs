@@ -1,4 +1,4 @@
-//! `async-executor` on two threads: the task is an async block that does not wait.
+//! `async-executor` on two threads. The task is an async block that does not wait.
 
 #![forbid(unsafe_code)]
 

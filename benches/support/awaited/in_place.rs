@@ -1,4 +1,4 @@
-//! No pool: the task runs where it is spawned. What the runtime itself costs.
+//! No pool: the task runs where it is spawned. Shows the cost of the runtime itself.
 
 #![forbid(unsafe_code)]
 

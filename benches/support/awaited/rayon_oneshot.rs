@@ -7,7 +7,7 @@ use tokio::sync::oneshot::{self, Receiver, error::RecvError};
 
 use super::Awaited;
 
-/// The pool itself is a contestant of its own (`tokio_rayon_crate.rs`), so this one is wrapped.
+/// A wrapper, because the pool itself is a separate contestant (`tokio_rayon_crate.rs`).
 pub(super) struct RayonOneshot(ThreadPool);
 
 pub(super) fn start() -> RayonOneshot {

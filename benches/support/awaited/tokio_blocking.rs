@@ -1,4 +1,4 @@
-//! tokio's `spawn_blocking`, on the runtime that awaits it, kept to two threads.
+//! tokio's `spawn_blocking` on the awaiting runtime, limited to two threads.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::Awaited;
 
-/// The runtime has the threads.
+/// The runtime owns the threads.
 pub(super) struct SpawnBlocking;
 
 pub(super) fn start() -> SpawnBlocking {

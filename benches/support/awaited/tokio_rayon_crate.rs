@@ -20,7 +20,7 @@ impl Awaited for TokioRayon {
         self.0.spawn_async(move || value)
     }
 
-    /// A panic of the task goes on in whoever awaits it.
+    /// If the task panics, the panic continues in the thread that awaits it.
     fn value(output: u64) -> u64 {
         output
     }

@@ -1,4 +1,5 @@
-//! chili: a scope is handed down through the halves. The calling thread is one of those that work.
+//! chili: a scope is passed down through the halves. The calling thread is one of the working
+//! threads.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! `corepool`: `join` inside `install`, and from outside as a guest.
+//! `corepool`: `join` inside `install`, and from outside as a guest (a thread that is not a worker,
+//! but takes part).
 
 #![forbid(unsafe_code)]
 
@@ -19,7 +20,7 @@ impl ForkJoin for Ours {
         self.0.install(|| fib(n))
     }
 
-    /// The pool is named once; the free function finds it from there on.
+    /// The pool is named once. Below that, the free function finds it.
     fn fib_from_outside(&self, n: u64) -> u64 {
         let (a, b) = self.0.join(|| fib(n - 1), || fib(n - 2));
         a + b

@@ -10,7 +10,7 @@ pub(crate) fn start(_threads: usize) -> Box<dyn ForkJoin> {
     Box::new(Plain)
 }
 
-/// Inlined and gone: what is left is plain recursion.
+/// Inlined, so that only plain recursion is left.
 #[inline(always)]
 fn both<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
     (a(), b())

@@ -1,26 +1,26 @@
-//! What is forked and joined: recursion as one would write it first, with no cutoff or a tiny one.
+//! The fork-join workloads: recursion as one would first write it, with no cutoff or a tiny one.
 
 #![forbid(unsafe_code)]
 
-/// A binary tree whose nodes lie on the heap one by one.
+/// A binary tree with each node in its own heap allocation.
 pub(crate) struct Tree {
     pub(crate) value: u64,
     pub(crate) children: Option<(Box<Self>, Box<Self>)>,
 }
 
 impl Tree {
-    /// A full one. Its nodes' values are 1, so the sum is their number.
+    /// A full tree. The value of each node is 1, so the sum is the number of nodes.
     pub(crate) fn full(layers: u32) -> Self {
         let child = || Box::new(Self::full(layers - 1));
         Self { value: 1, children: (layers > 1).then(|| (child(), child())) }
     }
 }
 
-/// Not more numbers than this are sorted on the spot.
+/// At most this many numbers are sorted on the spot.
 pub(super) const FEW: usize = 32;
 
-/// Puts the middle one of three in its place, smaller ones before it, greater ones after; gives
-/// both sides.
+/// Moves the median of three to its place, smaller numbers before it and greater ones after it.
+/// Returns both sides.
 pub(super) fn divide(numbers: &mut [u64]) -> (&mut [u64], &mut [u64]) {
     let last = numbers.len() - 1;
     let mut three = [0, last / 2, last];
@@ -29,8 +29,8 @@ pub(super) fn divide(numbers: &mut [u64]) -> (&mut [u64], &mut [u64]) {
     let pivot = numbers[last];
     let mut smaller = 0;
     for at in 0..last {
-        // Without a branch, which could only be guessed: the swap is made each time, and counts
-        // sometimes.
+        // Without a branch, because it would be unpredictable: the swap is made each time, but only
+        // sometimes counts.
         let is_smaller = numbers[at] < pivot;
         numbers.swap(at, smaller);
         smaller += usize::from(is_smaller);
@@ -50,9 +50,9 @@ pub(super) fn sort_few(numbers: &mut [u64]) {
     }
 }
 
-/// Matrices lie in memory as four quarters one after the other (upper left, upper right, lower
-/// left, lower right), each made the same way, down to leaves of this many rows and columns: so
-/// that a quarter is a slice.
+/// A matrix lies in memory as four quarters one after the other: upper left, upper right, lower
+/// left, lower right. Each quarter is laid out in the same way, down to leaves with this many rows
+/// and columns. So each quarter is a slice.
 pub(crate) const LEAF: usize = 8;
 
 pub(crate) fn multiply_leaf(product: &mut [f64], left: &[f64], right: &[f64]) {
@@ -79,11 +79,11 @@ pub(super) fn quarters_mut(matrix: &mut [f64]) -> [&mut [f64]; 4] {
     [a, b, c, d]
 }
 
-/// Writes the recursions down for one way to fork: `[]` where the halves are closures without an
-/// argument, `[name: type]` where they are handed what to fork with.
+/// Writes the recursions for one way to fork. `[]` is for halves that are closures without an
+/// argument; `[name: type]` is for halves that get the value to fork with as an argument.
 ///
-/// A function over a trait, the alternative, would hand something on even where there is nothing to
-/// hand on, and that shows where a whole call takes two nanoseconds.
+/// The alternative, a function over a trait, would pass an argument even where there is nothing to
+/// pass. This shows when a whole call takes two nanoseconds.
 macro_rules! workloads {
     ([$($at:ident: $type:ty)?], $($join:tt)+) => {
         fn fib($($at: $type,)? n: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! `blocking::unblock`, kept to two threads.
+//! `blocking::unblock`, limited to two threads.
 
 #![forbid(unsafe_code)]
 
@@ -10,8 +10,9 @@ use crate::support::{WORKERS, work::burst};
 
 pub(crate) struct Pool;
 
-/// There is one such pool in a process, made at first use and never ended. The call does what
-/// `BLOCKING_MAX_THREADS=2` in the environment would, which Rust 2024 rightly calls unsafe to set.
+/// There is one such pool per process, created at first use and never ended. The call has the
+/// effect of `BLOCKING_MAX_THREADS=2` in the environment; setting that is unsafe in Rust 2024, for
+/// good reason.
 pub(crate) fn start() -> Pool {
     blocking::set_max_blocking_threads(NonZeroUsize::new(WORKERS).expect("two workers"));
     Pool

@@ -1,4 +1,4 @@
-//! What one writes in an afternoon: two threads on one crossbeam channel of boxed closures.
+//! The do-it-yourself pool: two threads on one crossbeam channel of boxed closures.
 
 #![forbid(unsafe_code)]
 

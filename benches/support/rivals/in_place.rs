@@ -1,4 +1,4 @@
-//! No pool: the task runs where it is spawned. What the work itself costs.
+//! No pool: the task runs where it is spawned. Shows the cost of the work itself.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! rayon's `install`: run it on a worker and wait. Its own way to make one round trip.
+//! rayon's `install`, its own way to make one round trip: run a closure on a worker and wait.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! rayon's `spawn` with a oneshot channel for the result, because it returns none.
+//! rayon's `spawn` with a oneshot channel for the result, because `spawn` returns none.
 
 #![forbid(unsafe_code)]
 
@@ -24,8 +24,8 @@ pub(crate) fn join<T>(receiver: Receiver<T>) -> T {
     receiver.recv().expect("the task ran")
 }
 
-/// Blocks one of the two threads on channels while the other works off what it spawned; that ends
-/// because only one task waits.
+/// Blocks one of the two threads on channels while the other runs the tasks that it spawned. This
+/// ends because only one task waits.
 pub(crate) fn inside(pool: &ThreadPool, tasks: u64) -> u64 {
     let spawn_here = |value| {
         let (sender, receiver) = oneshot::channel();

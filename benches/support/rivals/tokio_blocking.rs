@@ -1,4 +1,4 @@
-//! tokio's `spawn_blocking`, kept to two threads.
+//! tokio's `spawn_blocking`, limited to two threads.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::{WORKERS, work::burst};
 
-/// A current-thread runtime has no threads of its own besides the blocking pool.
+/// A current-thread runtime has no threads of its own except the blocking pool.
 pub(crate) fn start() -> Runtime {
     Builder::new_current_thread().max_blocking_threads(WORKERS).build().expect("a runtime")
 }
@@ -19,7 +19,8 @@ pub(crate) fn spawn<T: Send + 'static>(
     runtime.spawn_blocking(f)
 }
 
-/// A join handle needs no runtime to be awaited; this is cheaper than entering `block_on` for each.
+/// A join handle can be awaited without a runtime, which is cheaper than entering `block_on` for
+/// each.
 pub(crate) fn join<T>(handle: JoinHandle<T>) -> T {
     pollster::block_on(handle).expect("the task ran")
 }

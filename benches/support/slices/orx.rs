@@ -1,4 +1,4 @@
-//! orx-parallel with a pool of its own, and its usual runner, which adapts the size of its chunks.
+//! orx-parallel with its own pool and its default runner, which adapts the chunk size.
 
 #![forbid(unsafe_code)]
 

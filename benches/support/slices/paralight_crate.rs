@@ -1,5 +1,5 @@
-//! paralight, with both of its ways to share: threads that steal, for items that differ, and fixed
-//! shares, for items that are alike.
+//! paralight with both of its ways to share work: threads that steal, for unequal items, and fixed
+//! shares, for equal items.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use paralight::prelude::{
 
 use super::{Item, Slices, WORKERS};
 
-/// It runs one loop at a time, and wants to be borrowed for that alone.
+/// The pool runs one loop at a time, and must be borrowed mutably for that.
 pub(super) struct Paralight(RefCell<ThreadPool>);
 
 pub(super) fn start_stealing() -> Paralight {

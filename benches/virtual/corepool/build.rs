@@ -1,4 +1,4 @@
-//! Turns the library into the one for virtual cores.
+//! Configures the library for virtual cores.
 
 fn main() {
     println!("cargo::rustc-cfg=corepool_virtual");

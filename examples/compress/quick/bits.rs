@@ -1,11 +1,11 @@
-//! Bits into bytes, the lowest first.
+//! Packs bits into bytes, lowest bit first.
 #![forbid(unsafe_code)]
 
 pub(super) struct Bits<'a> {
     bytes: &'a mut Vec<u8>,
-    /// Whole bytes in `bytes`; what is behind them is room.
+    /// The number of complete bytes in `bytes`. What follows them is spare room.
     length: usize,
-    /// Not yet in `bytes`: the lowest `count`.
+    /// Bits that are not yet in `bytes`: the lowest `count` bits.
     waiting: u64,
     count: u32,
 }
@@ -15,7 +15,7 @@ impl<'a> Bits<'a> {
         Self { bytes, length: 0, waiting: 0, count: 0 }
     }
 
-    /// Makes room for so many bits, and the word that is written at the end of them.
+    /// Makes room for this many bits, plus the word that is written after them.
     pub(super) fn reserve(&mut self, bits: u64) {
         let needed = self.length + (bits / 8) as usize + 32;
         if self.bytes.len() < needed {
@@ -23,21 +23,21 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Adds bits without looking: `flush` comes before there are more than 64 in all, and there is
-    /// room.
+    /// Adds bits without checks. The caller must flush before more than 64 bits wait, and must have
+    /// reserved room.
     #[inline(always)]
     pub(super) fn add(&mut self, bits: u64, count: u32) {
         self.waiting |= bits << self.count;
         self.count += count;
     }
 
-    /// Afterwards less than eight bits wait.
+    /// Writes the waiting bits. Afterwards fewer than eight bits wait.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
         self.bytes[self.length..self.length + 8].copy_from_slice(&self.waiting.to_le_bytes());
         let whole = self.count / 8;
         self.length += whole as usize;
-        // Two shifts, for one by all 64 bits is none.
+        // Two shifts, because a single shift by all 64 bits is not allowed.
         self.waiting = self.waiting >> (whole * 4) >> (whole * 4);
         self.count %= 8;
     }
@@ -48,7 +48,7 @@ impl<'a> Bits<'a> {
         self.flush();
     }
 
-    /// Bytes as they are, as many blocks as it takes.
+    /// Stores the bytes uncompressed, in as many blocks as necessary.
     pub(super) fn stored(&mut self, bytes: &[u8], is_last: bool) {
         let mut left = bytes;
         loop {
@@ -69,7 +69,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Bytes so far; only whole ones count.
+    /// The number of complete bytes so far.
     pub(super) fn length(&self) -> usize {
         self.length
     }

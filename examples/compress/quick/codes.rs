@@ -1,15 +1,15 @@
-//! Huffman codes: the lengths from the counts, and the codes from the lengths.
+//! Huffman codes: computes the lengths from the counts, and the codes from the lengths.
 #![forbid(unsafe_code)]
 
-/// A symbol's code, its first bit lowest.
+/// A symbol's code, with its first bit lowest.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Code {
     pub(super) bits: u16,
     pub(super) length: u8,
 }
 
-/// The best lengths for these counts, none above `longest`. At least two symbols get one: not every
-/// decoder takes fewer.
+/// The best lengths for these counts, none above `longest`. At least two symbols get a code,
+/// because not every decoder accepts fewer.
 pub(super) fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8; N] {
     let mut used: Vec<(u32, usize)> = (0..N)
         .filter(|&symbol| counts[symbol] > 0)
@@ -40,8 +40,8 @@ pub(super) fn lengths<const N: usize>(counts: &[u32; N], longest: usize) -> [u8;
 fn depths(weights: &mut [usize]) {
     let count = weights.len();
     let (mut leaf, mut root) = (0, 0);
-    // First each place becomes the weight of an inner node, and then, when that has a parent, the
-    // parent's place.
+    // First each place holds the weight of an inner node. When that node gets a parent, the place
+    // holds the parent's index instead.
     for next in 0..count - 1 {
         let mut sum = 0;
         for _ in 0..2 {
@@ -60,7 +60,7 @@ fn depths(weights: &mut [usize]) {
     for next in (0..count - 2).rev() {
         weights[next] = weights[weights[next]] + 1;
     }
-    // Then the inner nodes' depths are turned into the leaves', the deepest of which come first.
+    // Then turn the inner nodes' depths into the leaves' depths, deepest first.
     let (mut free, mut depth, mut inner, mut next) = (1, 0, count - 1, count);
     while free > 0 {
         let mut nodes = 0;
@@ -77,8 +77,8 @@ fn depths(weights: &mut [usize]) {
     }
 }
 
-/// Codes that were cut to the greatest length take too much of the room: others are made longer
-/// until all fit.
+/// Codes that were cut to the greatest length take too much of the code space. Makes other codes
+/// longer until all fit.
 fn shorten(of_length: &mut [usize; 16], longest: usize) {
     let mut taken: usize =
         (1..=longest).map(|length| of_length[length] << (longest - length)).sum();

@@ -1,10 +1,10 @@
-//! Deflate for speed: what `-1` uses, for zlib-rs is either faster and much larger there, or as
-//! large and too slow.
+//! Deflate for speed, used by `-1`. For this, zlib-rs is either faster with much larger output, or
+//! makes output as large but is too slow.
 //!
-//! Greedy: the last place that began with the same four bytes is taken, and no better one is looked
-//! for. Every stretch of the input gets Huffman codes of its own (RFC 1951). `matches.rs` finds
-//! what repeats, `codes.rs` makes the codes, `stretch.rs` writes a stretch with them, and `bits.rs`
-//! packs bits into bytes.
+//! The search is greedy: it takes the last place that began with the same four bytes, and does not
+//! look for a better one. Every stretch of the input gets its own Huffman codes (RFC 1951).
+//! `matches.rs` finds the repetitions, `codes.rs` computes the codes, `stretch.rs` writes a stretch
+//! with them, and `bits.rs` packs bits into bytes.
 #![forbid(unsafe_code)]
 
 mod bits;
@@ -18,7 +18,8 @@ use stretch::Stretch;
 
 use crate::blocks::Place;
 
-/// Bytes that share their codes: fewer fit them better, and pay for more tables of codes.
+/// Bytes that share one set of codes. With a smaller stretch the codes fit better, but more code
+/// tables are written.
 const STRETCH: usize = 64 << 10;
 
 /// Kept from block to block for its tables.
@@ -32,8 +33,8 @@ impl Quick {
         Self { matches: Matches::new(), stretch: Stretch::default() }
     }
 
-    /// Compresses what stands in the buffer from `start` on; what is before may be referred to. The
-    /// result ends at a whole byte. Gives its length in `packed`, which grows if it has to.
+    /// Compresses the buffer from `start` on. Matches may refer to the bytes before `start`. The
+    /// result ends at a byte boundary. Returns its length in `packed`, which grows if necessary.
     pub(crate) fn compress(
         &mut self,
         buffer: &[u8],
@@ -58,7 +59,7 @@ impl Quick {
             }
         }
         match place {
-            // An empty stored block, which brings the next block to a whole byte.
+            // An empty stored block, so that the next block starts at a byte boundary.
             Place::Within => bits.stored(&[], false),
             Place::Last => bits.fill_byte(),
         }

@@ -1,5 +1,5 @@
-//! A stretch of the input as literals and matches, counted while it is noted, and written when it
-//! is whole.
+//! A stretch of the input (the bytes that share one set of codes), as literals and matches: counts
+//! them while they are noted, and writes the complete stretch.
 #![forbid(unsafe_code)]
 
 use super::bits::Bits;
@@ -9,14 +9,14 @@ const LITERALS: usize = 286;
 const DISTANCES: usize = 30;
 const END: usize = 256;
 const LONGEST_CODE: usize = 15;
-/// In which order the lengths of the codes for lengths stand.
+/// The order in which the lengths of the codes for lengths are written.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// Literals, then a match.
 #[derive(Clone, Copy)]
 struct Step {
     literals: u32,
-    /// Less three, the shortest that there is.
+    /// The match length minus three, the shortest possible length.
     length: u8,
     distance: u16,
     distance_symbol: u8,
@@ -41,7 +41,7 @@ impl Stretch {
         self.distance_counts = [0; DISTANCES];
     }
 
-    /// These bytes as they are, then a match of so many bytes, so far back.
+    /// Notes literals, then a match of this length at this distance back.
     #[inline(always)]
     pub(super) fn note(&mut self, literals: &[u8], length: usize, distance: usize) {
         self.note_rest(literals);
@@ -53,7 +53,7 @@ impl Stretch {
         self.steps.push(Step { literals, length, distance, distance_symbol });
     }
 
-    /// The bytes behind the last match.
+    /// Notes the bytes after the last match.
     #[inline(always)]
     pub(super) fn note_rest(&mut self, literals: &[u8]) {
         for &literal in literals {
@@ -61,7 +61,7 @@ impl Stretch {
         }
     }
 
-    /// Writes the stretch in whichever of the three ways is shortest.
+    /// Writes the stretch in the shortest of the three possible ways.
     pub(super) fn write(&mut self, bytes: &[u8], is_last: bool, bits: &mut Bits<'_>) {
         self.literal_counts[END] += 1;
         let literal_lengths = lengths(&self.literal_counts, LONGEST_CODE);
@@ -88,7 +88,7 @@ impl Stretch {
         self.write_steps(bytes, &codes(&literal_lengths), &codes(&distance_lengths), bits);
     }
 
-    /// In bits, with codes of these lengths.
+    /// The cost in bits with codes of these lengths.
     fn cost(&self, literals: &[u8; LITERALS], distances: &[u8; DISTANCES]) -> u64 {
         let sum = |counts: &[u32], lengths: &[u8], extra: &dyn Fn(usize) -> u32| -> u64 {
             let each = counts.iter().zip(lengths).enumerate();
@@ -113,7 +113,7 @@ impl Stretch {
             bits.add(u64::from(code.bits), u32::from(code.length));
         };
         let run = |bits: &mut Bits<'_>, run: &[u8]| {
-            // Three codes of the greatest length fit behind the bits that wait after a flush.
+            // After a flush, three codes of the greatest length fit next to the waiting bits.
             let threes = run.chunks_exact(3);
             let rest = threes.remainder();
             for three in threes {
@@ -149,7 +149,7 @@ impl Stretch {
     }
 }
 
-/// Code and extra bits in one, for each length of a match.
+/// Code and extra bits in one, for each match length.
 fn length_codes(literals: &[Code; LITERALS]) -> [(u32, u8); 256] {
     std::array::from_fn(|length| {
         let symbol = usize::from(LENGTH_SYMBOLS[length]);
@@ -160,12 +160,12 @@ fn length_codes(literals: &[Code; LITERALS]) -> [(u32, u8); 256] {
     })
 }
 
-/// The lengths of a stretch's own codes, as they are written before it: run by run, in codes of
-/// their own.
+/// The lengths of a stretch's own codes, as they are written before it: run-length encoded, with a
+/// separate set of codes.
 struct Table {
     literals: usize,
     distances: usize,
-    /// Symbol, and what its extra bits say.
+    /// A symbol, and the value of its extra bits.
     runs: Vec<(usize, u8)>,
     lengths: [u8; 19],
     used: usize,
@@ -211,7 +211,8 @@ impl Table {
     }
 }
 
-/// 16 repeats the length before 3 to 6 times, 17 and 18 are 3 to 10 and 11 to 138 zeros.
+/// Symbol 16 repeats the previous length 3 to 6 times. Symbols 17 and 18 are 3 to 10 and 11 to 138
+/// zeros.
 fn runs(lengths: &[u8]) -> Vec<(usize, u8)> {
     let mut runs = Vec::new();
     for same in lengths.chunk_by(|a, b| a == b) {
@@ -257,7 +258,7 @@ fn distance_extra(symbol: usize) -> u32 {
     (symbol as u32 / 2).saturating_sub(1)
 }
 
-/// From the two highest bits of the distance.
+/// Computed from the two highest bits of the distance.
 #[inline(always)]
 fn distance_symbol(distance: usize) -> u8 {
     let less = distance as u32 - 1;
@@ -278,13 +279,13 @@ const FIXED_LITERALS: [u8; LITERALS] = {
     lengths
 };
 
-/// The shortest match of each symbol from 257 on, less three.
+/// The shortest match of each symbol from 257 on, minus three.
 const LENGTH_BASES: [u8; 29] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128,
     160, 192, 224, 255,
 ];
 
-/// The symbol of each length, less three.
+/// The symbol of each match length, indexed by the length minus three.
 const LENGTH_SYMBOLS: [u16; 256] = {
     let mut symbols = [0; 256];
     let mut length = 0;

@@ -1,4 +1,4 @@
-//! The connections: accepted one by one, driven side by side, and brought to an end without losing
+//! The connections: accepts them one by one, drives them concurrently, and ends them without losing
 //! a request.
 #![forbid(unsafe_code)]
 
@@ -19,14 +19,14 @@ use tokio::time::sleep;
 
 use super::traffic::Traffic;
 
-/// Who has not sent the head of a request by then, the first or the next, is not about to.
+/// How long a client may take to send the head of a request, the first or the next one.
 const PATIENCE_FOR_HEAD: Duration = Duration::from_secs(60);
 
-/// For so long after the end has begun a connection without a request stays open: one may be on its
-/// way, and would be lost.
+/// After the end has begun, a connection without a request stays open for this long, because a
+/// request may be on its way and would be lost.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// When the system has no more connections to give, it is asked again after this time.
+/// When the system cannot provide more connections, accepting is tried again after this time.
 const REST: Duration = Duration::from_millis(50);
 
 /// All connections of a server.
@@ -43,8 +43,9 @@ impl Connections {
         Self { router, traffic, all: JoinSet::new(), ending: watch::Sender::new(false) }
     }
 
-    /// Takes connections until `stop` is over, and those that stood in line then. After that the
-    /// system refuses more, and each answer says that it is the last one of its connection.
+    /// Accepts connections until `stop` completes, and then those that still wait in the listener's
+    /// backlog. After that the system refuses new ones, and each answer says that it is the last
+    /// one of its connection.
     pub(crate) async fn accept(&mut self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
@@ -59,15 +60,15 @@ impl Connections {
         }
         self.traffic.begin_ending();
         let _nobody_listens = self.ending.send(true);
-        // A listener that is closed breaks with those in its line: their connection stands already,
-        // for all they know.
+        // Closing a listener resets the connections in its backlog, although their clients already
+        // see them as established. So accept those first.
         for stream in waiting(listener).unwrap_or_default() {
             self.add(stream);
         }
     }
 
     fn add(&mut self, stream: TcpStream) {
-        // An answer is written at once or not at all: there is nothing to gather it with.
+        // An answer is written in one piece, so there is nothing to batch it with.
         let _slower = stream.set_nodelay(true);
         self.all.spawn(drive(stream, self.router.clone(), self.ending.subscribe()));
     }
@@ -83,7 +84,7 @@ impl Connections {
     }
 }
 
-/// Those who are connected already, but not yet accepted.
+/// The clients that are connected but not yet accepted.
 fn waiting(listener: TcpListener) -> io::Result<Vec<TcpStream>> {
     let listener = listener.into_std()?;
     let mut streams = Vec::new();
@@ -94,7 +95,7 @@ fn waiting(listener: TcpListener) -> io::Result<Vec<TcpStream>> {
     Ok(streams)
 }
 
-/// Serves one connection to its end. An error ends it too, and nobody is left to be told of it.
+/// Serves one connection to its end. An error ends it too; there is no client left to report it to.
 async fn drive(stream: TcpStream, router: Router, mut ending: watch::Receiver<bool>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE_FOR_HEAD);
@@ -106,7 +107,7 @@ async fn drive(stream: TcpStream, router: Router, mut ending: watch::Receiver<bo
         }
     };
     tokio::select! {
-        // What has come is read before the last call is looked at.
+        // Read what has arrived before looking at the last call.
         biased;
         _ = connection.as_mut() => return,
         () = last_call => {}

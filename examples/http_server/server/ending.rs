@@ -1,5 +1,5 @@
-//! The end of the server: everything accepted is answered, or the limit is over and it says what
-//! was left.
+//! The end of the server: every accepted request is answered, or the time limit passes and the
+//! server reports what was left.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::connections::Connections;
 use super::pooled::Pooled;
 
-/// After the limit those whose work was cancelled are told, if that is quick.
+/// After the limit, clients whose work was cancelled get an answer if that takes no longer than
+/// this.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// How the server is to end.
+/// How the server should end.
 pub(crate) struct Ending {
     pub(crate) limit: Duration,
     pub(crate) pool: Option<Arc<Pooled>>,
@@ -35,7 +36,7 @@ impl Left {
 }
 
 impl Ending {
-    /// Waits until all is done, the limit is over or somebody has become impatient; prints what
+    /// Waits until everything is done, the limit passes, or `impatient` completes. Prints what
     /// happened.
     pub(crate) async fn run(
         self,
@@ -47,7 +48,8 @@ impl Ending {
         println!("ending: {open} requests are open, {:?} at most", self.limit);
         let done = async {
             connections.ended().await;
-            // Nobody is left who could spawn: what the pool still has was given up by its client.
+            // No client is left to spawn tasks. Tasks that the pool still has were abandoned by
+            // their clients.
             if let Some(pooled) = &self.pool {
                 pooled.pool.shutdown_async().await;
             }
@@ -61,10 +63,10 @@ impl Ending {
         left
     }
 
-    /// Ends what is left, if anything is, and says what that was.
+    /// Ends what is left, if anything, and returns what it was.
     async fn give_up(&self, connections: &mut Connections) -> Left {
         let unanswered = connections.open_requests();
-        // With no time it does not wait; a pool that has ended says so.
+        // With a timeout of zero this does not wait. If the pool has ended, the report says so.
         let pool = self.pool.as_ref().map(|pooled| {
             let report = pooled.pool.shutdown_timeout(Duration::ZERO);
             pooled.everything.cancel();

@@ -1,4 +1,4 @@
-//! What happened so far, in the text format that Prometheus reads.
+//! The metrics so far, in the text format that Prometheus reads.
 #![forbid(unsafe_code)]
 
 use std::fmt::{Display, Write};
@@ -7,10 +7,10 @@ use corepool::{Histogram, Metrics};
 
 use super::traffic::Traffic;
 
-/// The parts of a distribution that are told.
+/// The quantiles that are reported.
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
-/// Writes all metrics; those of the pool if there is one.
+/// Writes all metrics, including those of the pool if there is one.
 pub(crate) fn text(traffic: &Traffic, pool: Option<&Metrics>) -> String {
     let mut page = Page(String::new());
     page.family("http_requests_total", "counter", "Requests answered.");

@@ -1,4 +1,4 @@
-//! The work: what is computed, wherever that happens.
+//! The work: what is computed, on whichever thread that happens.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -9,19 +9,19 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-/// Larger ones would take minutes, and the answer would never be waited for.
+/// Larger numbers would take minutes, and no client would wait for the answer.
 pub(crate) const LARGEST_FIBONACCI: u32 = 60;
 
-/// How often `/hash` hashes, to take as long as hashing a password does.
+/// How often `/hash` hashes. This takes as long as hashing a password.
 const ROUNDS: usize = 20_000;
-/// As many rounds between two looks at the cancellation.
+/// How many rounds run between two checks for cancellation.
 const ROUNDS_UNCHECKED: usize = 500;
-/// As many bytes are compressed between two looks: well under a millisecond's work.
+/// How many bytes are compressed between two checks: well under a millisecond of work.
 const PIECE: usize = 32 << 10;
-/// Below this, a whole subtree of calls is no more than some microseconds.
+/// Below this, a whole subtree of calls takes no more than some microseconds.
 const SMALL_FIBONACCI: u32 = 16;
 
-/// One request's work. It asks `check` again and again whether anybody still wants the answer.
+/// One request's work. It regularly asks `check` whether the answer is still wanted.
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
     Fibonacci(u32),
@@ -40,7 +40,7 @@ impl Job {
     }
 
     /// # Errors
-    /// What `check` says, as soon as it does.
+    /// The error that `check` returns, as soon as it returns one.
     pub(crate) fn run(self, check: impl Fn() -> Result<(), Cancelled>) -> Result<Bytes, Cancelled> {
         match self {
             Self::Fibonacci(n) => fibonacci(n, &check).map(|number| format!("{number}\n").into()),

@@ -19,7 +19,7 @@ use connections::Connections;
 use runner::Runner;
 use traffic::Traffic;
 
-/// Serves until `stop` is over. What was accepted by then lives on in the connections.
+/// Serves until `stop` completes. Requests accepted by then live on in the connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     runner: Arc<dyn Runner>,

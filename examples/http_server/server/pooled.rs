@@ -1,4 +1,4 @@
-//! The work on a pool: bounded, with a deadline, and stopped when nobody wants it any more.
+//! The work on a pool: bounded, with a deadline, and stopped when the answer is no longer wanted.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use rustix::process::{getpriority_process, setpriority_process};
 use super::job::Job;
 use super::runner::{Refusal, Runner, Running, refused};
 
-/// The system's largest.
+/// The largest niceness that the system allows.
 pub(crate) const NICEST: i32 = 19;
 
-/// How the pool is to be.
+/// How to set up the pool.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolOptions {
     /// By default one for each core.
@@ -22,7 +22,7 @@ pub(crate) struct PoolOptions {
     pub(crate) queue: usize,
     /// How long a request may take, waiting and running together.
     pub(crate) deadline: Duration,
-    /// How far the workers step back before the other threads: 0 not at all, 19 as far as they can.
+    /// How far the workers give way to other threads: 0 is not at all, 19 is as far as possible.
     pub(crate) niceness: i32,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Pooled {
 
 impl Pooled {
     /// # Errors
-    /// If the system has no threads for us.
+    /// If the system cannot start the threads.
     pub(crate) fn new(options: &PoolOptions) -> Result<Self, BuildError> {
         let niceness = options.niceness;
         let mut builder = WorkerPool::builder()
@@ -83,12 +83,13 @@ impl Runner for Pooled {
 /// Lets every other thread of the process go first.
 ///
 /// With as many workers as cores, the runtime's thread finds every core taken when it wakes. Among
-/// equals the system lets a worker go on for some milliseconds first; a nice one has to make room
-/// at once. The work loses nothing by that, for the runtime's thread soon sleeps again. A core kept
-/// free for it was rejected: on a small machine that is half of all.
+/// threads of equal niceness the system lets a worker run on for some milliseconds first, but a
+/// nice worker has to give up its core at once. The work loses nothing, because the runtime's
+/// thread soon sleeps again. Keeping a core free for that thread was rejected: on a small machine
+/// this is half of all cores.
 pub(crate) fn give_way(niceness: i32) {
-    // On Linux this means the calling thread. One that is nicer already may not step forward again,
-    // and stays.
+    // On Linux this means the calling thread. A thread that is already nicer may not lower its
+    // niceness again, so it keeps its value.
     let already = getpriority_process(None).unwrap_or(0);
     let _stays = setpriority_process(None, niceness.max(already));
 }

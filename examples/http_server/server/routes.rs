@@ -1,4 +1,4 @@
-//! Which request does what.
+//! The routes: which request does what.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::job::{Job, LARGEST_FIBONACCI};
 use super::runner::{Refusal, Runner};
 use super::traffic::{Traffic, observe};
 
-/// A longer body is refused, with 413.
+/// A longer body is refused with 413.
 const LONGEST_BODY: usize = 8 << 20;
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! Who does the work: the seam between the routes and the ways to compute, and the two usual ways.
+//! The interface between the routes and the ways to compute, and the two usual ways.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, ready};
@@ -12,14 +12,14 @@ use tokio::task::spawn_blocking;
 
 use super::job::Job;
 
-/// An answer on its way. Dropping it says that nobody wants it any more.
+/// A future answer. Dropping it says that the answer is no longer wanted.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Bytes, Refusal>> + Send>>;
 
-/// A way to get work done beside a runtime.
+/// A way to get work done next to an async runtime.
 pub(crate) trait Runner: Send + Sync {
     fn name(&self) -> String;
     fn run(&self, job: Job) -> Running;
-    /// What the pool tells of itself, if there is one.
+    /// The pool's metrics, if there is a pool.
     fn metrics(&self) -> Option<Metrics> {
         None
     }
@@ -28,17 +28,18 @@ pub(crate) trait Runner: Send + Sync {
 /// Why a request has no answer.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// As many wait as may.
+    /// The queue is full.
     Full,
     /// The server is about to end.
     Ending,
-    /// It took too long.
+    /// The request took too long.
     Late,
     /// The work panicked, or its thread died: a bug.
     Broken(String),
 }
 
-/// Seconds after which room is likely. The queue is worth less than that, at its default length.
+/// Seconds after which there is likely to be room. A queue of the default length holds less work
+/// than that.
 const RETRY_AFTER: &str = "1";
 
 impl IntoResponse for Refusal {
@@ -57,7 +58,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// On the runtime's own thread, where everybody else waits meanwhile.
+/// On the runtime's own thread, where all other requests wait meanwhile.
 #[derive(Debug)]
 pub(crate) struct Inline;
 
@@ -71,7 +72,7 @@ impl Runner for Inline {
     }
 }
 
-/// On tokio's blocking threads, of which there may be 512.
+/// On tokio's blocking threads. There can be 512 of them.
 #[derive(Debug)]
 pub(crate) struct SpawnBlocking;
 
@@ -88,12 +89,12 @@ impl Runner for SpawnBlocking {
     }
 }
 
-/// Runs to the end, as work does that nobody can stop.
+/// Runs the job to the end without a way to stop it.
 pub(crate) fn unbounded(job: Job) -> Result<Bytes, Refusal> {
     job.run(|| Ok(())).map_err(|Cancelled { .. }| Refusal::Late)
 }
 
-/// An answer that is there already, because there will be no work.
+/// An answer that is already there, because no work will be done.
 pub(crate) fn refused(refusal: Refusal) -> Running {
     Box::pin(ready(Err(refusal)))
 }

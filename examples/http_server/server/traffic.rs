@@ -1,4 +1,4 @@
-//! What goes through the server: counted answers, open requests, and whether the end has begun.
+//! The server's traffic: counted answers, open requests, and whether the end has begun.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Traffic {
     }
 }
 
-/// A request without an answer; dropped as such if its client goes away.
+/// A request without an answer. If its client goes away, it is dropped unanswered.
 struct Open<'a> {
     traffic: &'a Traffic,
     answered: bool,
@@ -71,7 +71,8 @@ pub(crate) async fn observe(
     request: Request,
     next: Next,
 ) -> Response {
-    // The pattern, not the path: a metric a path would let anybody fill the memory.
+    // Use the route pattern and not the path. With a metric per path, any client could fill the
+    // memory.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let route = route.to_owned();
     let mut open = Open::new(&traffic);

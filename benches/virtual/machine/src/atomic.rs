@@ -1,5 +1,5 @@
-//! Atomics with the face of the standard library's. One thread runs at a time, so that an ordering
-//! only says what an access costs: a `SeqCst` store waits for its line.
+//! Atomics with the interface of the standard library. Only one thread runs at a time, so an
+//! ordering only affects the cost of an access: a `SeqCst` store waits for its cache line.
 
 use std::panic::Location;
 use std::sync::atomic as real;
@@ -14,7 +14,7 @@ fn store_kind(order: Ordering) -> Access {
     if order == Ordering::SeqCst { Access::Locked } else { Access::Store }
 }
 
-/// Pays for a locked access.
+/// Charges a locked access.
 fn locked<T>(of: &T, place: Place) {
     access(std::ptr::from_ref(of).addr(), Access::Locked, place);
 }
@@ -27,7 +27,7 @@ fn note_failed(failed: bool) {
 
 macro_rules! atomic {
     ($name:ident $(<$param:ident>)?, $value:ty, [$($op:ident),*]) => {
-        /// As the standard library's.
+        /// As in the standard library.
         #[repr(transparent)]
         pub struct $name $(<$param>)? (real::$name $(<$param>)?);
 
@@ -81,7 +81,7 @@ macro_rules! atomic {
                 result
             }
 
-            /// Never fails without a reason.
+            /// Never fails spuriously.
             #[track_caller]
             pub fn compare_exchange_weak(
                 &self,
@@ -148,12 +148,12 @@ atomic!(AtomicBool, bool, [fetch_or, fetch_and, fetch_xor]);
 atomic!(AtomicPtr<T>, *mut T, []);
 
 impl AtomicU32 {
-    /// The kernel's look, for which the thread does not pay.
+    /// The kernel's read. The thread does not pay for it.
     pub(crate) fn peek(&self) -> u32 {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// A store that is paid for elsewhere.
+    /// A store that is charged elsewhere.
     pub(crate) fn poke(&self, value: u32) {
         self.0.store(value, Ordering::SeqCst);
     }

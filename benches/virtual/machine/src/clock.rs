@@ -1,4 +1,4 @@
-//! The time: each thread has its own, and whoever is behind goes first.
+//! The time: each thread has its own clock, and the thread that is furthest behind runs first.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn beginning() -> Instant {
     *BEGINNING.get_or_init(Instant::now)
 }
 
-/// The calling thread's time. The look is paid for.
+/// The calling thread's time. The reading is charged.
 pub fn now() -> Instant {
     let nanos = with(|world| {
         world.charge(|costs| costs.clock);
@@ -20,12 +20,12 @@ pub fn now() -> Instant {
     beginning() + Duration::from_nanos(nanos.unwrap_or(0))
 }
 
-/// The calling thread's time in nanoseconds since the machine began; the look costs nothing.
+/// The calling thread's time in nanoseconds since the machine began. The reading is free.
 pub fn nanos() -> u64 {
     with(|world| world.me().clock).unwrap_or(0)
 }
 
-/// An instant as [`nanos`] counts.
+/// Converts an instant to the scale of [`nanos`].
 pub(crate) fn nanos_of(instant: Instant) -> u64 {
     nanos_in(instant.saturating_duration_since(beginning()))
 }

@@ -1,10 +1,11 @@
-//! Fences: of one core, and the pair of a light one on one side and a heavy one on the other.
+//! Fences: for one core, and the asymmetric pair of a light fence on one side and a heavy fence on
+//! the other.
 
 use std::sync::atomic::Ordering;
 
 use crate::world::{in_order, with};
 
-/// As the standard library's: a `SeqCst` fence waits until the store buffer is empty.
+/// As in the standard library: a `SeqCst` fence waits until the store buffer is empty.
 pub fn fence(order: Ordering) {
     if order == Ordering::SeqCst {
         with(|world| {
@@ -17,10 +18,11 @@ pub fn fence(order: Ordering) {
 /// Costs nothing.
 pub fn compiler_fence(_order: Ordering) {}
 
-/// The cheap side of an asymmetric pair: it only binds the compiler, and costs nothing.
+/// The cheap side of an asymmetric pair. It only restrains the compiler, and costs nothing.
 pub fn light() {}
 
-/// The dear side: `membarrier`, which interrupts each other core that runs a thread of the process.
+/// The expensive side: `membarrier`, which interrupts each other core that runs a thread of the
+/// process.
 pub fn heavy() {
     in_order();
     with(|world| {

@@ -1,4 +1,4 @@
-//! The kernel's futex: threads that sleep on a word while it has a value.
+//! The kernel's futex: threads sleep on a word while it has a given value.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::atomic::AtomicU32;
 use crate::clock;
 use crate::world::{block, charge, in_order, with};
 
-/// Sleeps if the word has this value, until woken or until so much time has passed. Says whether it
-/// was woken.
+/// Sleeps if the word has this value, until woken or until the timeout. Returns whether it was
+/// woken.
 pub fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) -> bool {
     let until = timeout.map(|time| clock::nanos().saturating_add(clock::nanos_in(time)));
     wait_at(word, value, until)
 }
 
-/// Wakes at most so many threads that sleep on this word. Says how many.
+/// Wakes at most this many threads that sleep on this word. Returns how many.
 pub fn wake(word: &AtomicU32, most: usize) -> usize {
     wake_at(std::ptr::from_ref(word).addr(), most)
 }
@@ -52,7 +52,7 @@ pub(crate) fn wake_at(address: usize, most: usize) -> usize {
             };
             world.charge(|costs| costs.futex_wake);
             let time = world.me().clock + world.costs.wake_latency;
-            // It may be about to leave because its time was up.
+            // It may be about to leave because its timeout has passed.
             woken += usize::from(world.wake(sleeper, time));
             world.totals.wakes += 1;
         }

@@ -1,9 +1,8 @@
-//! An allocator with a heap for each core, as the usual ones have one for each thread: what two
-//! cores allocate never lies on the same cache line, and what is freed goes back to the core that
-//! it came from.
+//! An allocator with one heap per core, as usual allocators have one per thread. Allocations of two
+//! cores never share a cache line, and a freed block goes back to the core that it came from.
 //!
-//! Without it all virtual threads would share the one heap of the thread that they run on. What an
-//! allocation takes is not charged.
+//! Without it all virtual threads would share the heap of the one system thread that they run on.
+//! Allocations are not charged.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,13 +11,14 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::line::MOST_CORES;
 
-/// Chunks are as large as they are aligned, so that a block's chunk can be found.
+/// The size and alignment of a chunk. They are equal, so that a block's chunk can be found from its
+/// address.
 const CHUNK: usize = 64 << 10;
-/// In front of a chunk's blocks: whose it is.
+/// The space before a chunk's blocks. It says which core owns the chunk.
 const HEAD: usize = 64;
-/// Blocks are multiples of this.
+/// Block sizes are multiples of this.
 const STEP: usize = 16;
-/// Larger ones are the system's.
+/// Larger blocks come from the system.
 const LARGEST: usize = 1024;
 const SIZES: usize = LARGEST / STEP;
 
@@ -26,7 +26,7 @@ std::thread_local! {
     static CORE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whoever allocates from now on runs on that core.
+/// From now on, allocations belong to that core.
 pub(crate) fn runs_on(core: usize) {
     CORE.set(core);
 }
@@ -36,16 +36,16 @@ pub(crate) fn runs_on(core: usize) {
 pub struct Heaps;
 
 struct Heap {
-    /// Free blocks by size, each with the address of the next in it.
+    /// Free blocks by size. Each holds the address of the next one.
     free: [*mut u8; SIZES],
-    /// The part of the last chunk that nobody has had yet.
+    /// The unused part of the last chunk.
     rest: *mut u8,
     left: usize,
 }
 
 struct All([Heap; MOST_CORES]);
 
-// SAFETY: the blocks belong to the allocator, whichever thread asks; a lock lies around it.
+// SAFETY: the blocks belong to the allocator, whichever thread asks, and a lock protects it.
 unsafe impl Send for All {}
 
 static HEAPS: Mutex<All> = Mutex::new(All([const { Heap::new() }; MOST_CORES]));
@@ -73,7 +73,7 @@ impl Heap {
             if chunk.is_null() {
                 return chunk;
             }
-            // SAFETY: the head lies inside of the chunk, which is aligned for anything.
+            // SAFETY: the head lies inside the chunk, which is aligned for any type.
             unsafe { chunk.cast::<usize>().write(core) };
             self.rest = chunk.wrapping_add(HEAD);
             self.left = CHUNK - HEAD;
@@ -85,7 +85,7 @@ impl Heap {
     }
 
     fn give(&mut self, size: usize, block: *mut u8) {
-        // SAFETY: nobody uses the block any more, and it is large enough for an address.
+        // SAFETY: the block is no longer in use, and it is large enough for an address.
         unsafe { block.cast::<*mut u8>().write(self.free[size]) };
         self.free[size] = block;
     }
@@ -96,12 +96,12 @@ fn size_of(layout: Layout) -> Option<usize> {
     is_small.then(|| (layout.size() - 1) / STEP)
 }
 
-// SAFETY: blocks of one size never overlap, are aligned to `STEP`, and the same layout always goes
-// the same way.
+// SAFETY: blocks of one size never overlap and are aligned to `STEP`. The same layout always takes
+// the same path.
 unsafe impl GlobalAlloc for Heaps {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(size) = size_of(layout) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `layout` has a non-zero size.
             return unsafe { System.alloc(layout) };
         };
         let core = CORE.try_with(Cell::get).unwrap_or(0);
@@ -110,7 +110,8 @@ unsafe impl GlobalAlloc for Heaps {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(size) = size_of(layout) else {
-            // SAFETY: the caller's promise; it came from there.
+            // SAFETY: the caller promises that `block` came from `alloc` with `layout`, so it came
+            // from `System`.
             return unsafe { System.dealloc(block, layout) };
         };
         let chunk = block.map_addr(|address| address & !(CHUNK - 1)).cast::<usize>();

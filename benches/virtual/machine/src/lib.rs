@@ -1,10 +1,10 @@
-//! A machine of virtual cores. Its threads are coroutines on one thread of the system, each with a
-//! clock of its own; the one that is furthest behind goes on. What threads share has a price: see
-//! [`Costs`].
+//! A machine of virtual cores. Its threads are coroutines on one system thread. Each has its own
+//! clock, and the one that is furthest behind runs next. Access to what threads share has a cost:
+//! see [`Costs`].
 //!
-//! The program runs inside [`run`]. What it shares has to come from here: [`atomic`], [`lock`],
-//! [`thread`], [`local`], [`futex`], [`fence`] and [`clock`]. Outside of `run` these work as on a
-//! machine with one thread, so that statics can be made and dropped.
+//! The program runs inside [`run`]. What its threads share must come from this crate: [`atomic`],
+//! [`lock`], [`thread`], [`local`], [`futex`], [`fence`] and [`clock`]. Outside `run` these work as
+//! on a machine with one thread, so that statics can be created and dropped.
 
 mod costs;
 mod heap;

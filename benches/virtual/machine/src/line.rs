@@ -1,18 +1,18 @@
-//! Cache lines: which cores hold one, who has changed it, and what an access to it takes.
+//! Cache lines: which cores hold one, which core has modified it, and the cost of an access.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::costs::{Costs, Distance};
 
-/// As many cores as a line can remember.
+/// The largest number of cores that a line can record.
 pub(crate) const MOST_CORES: usize = 256;
 
-/// What is done to a line.
+/// The kinds of access to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Load,
-    /// The store buffer takes it.
+    /// A store that goes to the store buffer.
     Store,
     /// A read-modify-write, or a store that the thread waits for.
     Locked,
@@ -52,23 +52,23 @@ impl Cores {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Line {
     holders: Cores,
-    /// Whoever changed it, while nobody else has seen that.
+    /// The core that modified the line, while no other core has seen the change.
     changed_by: Option<u16>,
-    /// When the last transfer that was asked for is over.
+    /// When the last requested transfer is over.
     busy_until: u64,
 }
 
-/// What an access comes to.
+/// The cost of an access.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Price {
-    /// What the thread waits for the line; for a store the store buffer waits.
+    /// How long the thread waits for the line. For a store, the store buffer waits.
     pub(crate) stall: u64,
-    /// What it takes besides.
+    /// The other costs.
     pub(crate) own: u64,
 }
 
 impl Line {
-    /// Whether the core can make this access without asking anybody.
+    /// Whether the core can make this access without involving other cores.
     pub(crate) fn is_at_hand(&self, core: usize, access: Access) -> bool {
         match access {
             Access::Load => self.holders.has(core),
@@ -111,7 +111,7 @@ impl Line {
             self.busy_until = start + takes;
             takes
         } else {
-            // From the nearest cache that has it.
+            // From the nearest cache that holds the line.
             let nearest = self.holders.each().map(|holder| costs.distance(core, holder)).min();
             let is_shared = nearest.is_some();
             let takes = match nearest {
@@ -127,7 +127,8 @@ impl Line {
         start + takes - now
     }
 
-    /// Gets the line alone: all copies are called back, which is as long as the farthest takes.
+    /// Gets the line exclusively. All copies are called back, which takes as long as the farthest
+    /// one.
     fn take(&mut self, costs: &Costs, core: usize, now: u64) -> u64 {
         let start = now.max(self.busy_until);
         let takes = if let Some(owner) = self.changed_by {
@@ -147,7 +148,7 @@ fn narrow(core: usize) -> u16 {
     u16::try_from(core).expect("fewer cores than that")
 }
 
-/// A quick hasher for addresses.
+/// A fast hasher for addresses.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Mix(u64);
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::world::with;
 
-/// The value is gone: its thread ends.
+/// The value is gone because its thread is ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessError;
 
@@ -28,7 +28,7 @@ pub struct LocalKey<T: 'static> {
 }
 
 impl<T: 'static> LocalKey<T> {
-    /// What [`thread_local!`](crate::thread_local) makes.
+    /// Called by [`thread_local!`](crate::thread_local).
     pub const fn new(make: fn() -> T) -> Self {
         Self { number: AtomicUsize::new(0), make }
     }
@@ -37,7 +37,7 @@ impl<T: 'static> LocalKey<T> {
         self.try_with(look).expect("a thread-local of a thread that goes on")
     }
 
-    /// Outside of a machine each look makes a new value.
+    /// Outside a machine each access creates a new value.
     pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         match self.mine()? {
             Some(value) => Ok(look(value.downcast_ref().expect("made by this key"))),
@@ -125,7 +125,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     }
 }
 
-/// As the standard library's.
+/// As in the standard library.
 #[macro_export]
 macro_rules! thread_local {
     () => {};

@@ -1,6 +1,6 @@
-//! Locks with the face of `parking_lot`'s. The mutex takes the same steps as that one: it spins for
-//! a moment, yields, and sleeps; whoever unlocks it wakes one sleeper, and the lock is free for
-//! whoever is first.
+//! Locks with the interface of `parking_lot`. The mutex takes the same steps: it spins for a
+//! moment, yields, and sleeps. An unlock wakes one sleeper, and the first thread to arrive gets the
+//! free lock.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ops::{Deref, DerefMut};
@@ -17,13 +17,13 @@ use crate::world::{Place, charge, is_running, with};
 
 const TAKEN: u32 = 1;
 const PARKED: u32 = 2;
-/// Looks before a thread sleeps, and how many of them it only spins for.
+/// How often a thread looks before it sleeps, and after how many of these looks it only spins.
 const LOOKS: u32 = 10;
 const SPINS: u32 = 3;
-/// What the table of sleepers costs, in nanoseconds.
+/// The cost of the table of sleepers, in nanoseconds.
 const TABLE: u64 = 60;
 
-/// The lock itself, and whose cache has what it protects.
+/// The lock itself, and the core whose cache has the protected data.
 #[derive(Debug, Default)]
 struct Raw {
     state: AtomicU32,
@@ -80,7 +80,7 @@ impl Raw {
     }
 
     fn lock_later(&self, place: Place) {
-        // Outside of a machine, or while a panic unwinds, nobody could let go.
+        // Outside a machine, or while a panic unwinds, no thread could unlock it.
         assert!(is_running(), "a lock that nobody lets go of");
         with(|world| world.totals.lock_waits += 1);
         let mut looks = 0;
@@ -123,17 +123,17 @@ impl Raw {
     }
 }
 
-/// As `parking_lot`'s.
+/// As in `parking_lot`.
 #[derive(Debug, Default)]
 pub struct Mutex<T> {
     raw: Raw,
     inside: UnsafeCell<T>,
 }
 
-// SAFETY: the lock gives the inside to one thread at a time; `Raw`'s cell is touched by one thread
-// of the system only.
+// SAFETY: the lock gives the inside to one thread at a time. Only one system thread touches `Raw`'s
+// cell.
 unsafe impl<T: Send> Send for Mutex<T> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: one thread at a time gets the inside.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl<T> Mutex<T> {
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let place = Location::caller();
         let is_mine = self.raw.try_lock(place);
-        // Made only if it is ours: a guard that is dropped lets go.
+        // Create the guard only if the lock is ours, because dropping a guard unlocks.
         is_mine.then(|| MutexGuard { lock: self, place })
     }
 
@@ -193,18 +193,18 @@ impl<T> Drop for MutexGuard<'_, T> {
     }
 }
 
-/// As `parking_lot`'s, but that readers and writers take turns by the lock of its own and not by
-/// two words.
+/// As in `parking_lot`, except that readers and writers take turns through a separate lock and not
+/// through two words.
 #[derive(Debug, Default)]
 pub struct RwLock<T> {
-    /// Twice the number of readers; one more for a writer.
+    /// Twice the number of readers, plus one for a writer.
     state: AtomicU32,
     inside: UnsafeCell<T>,
 }
 
-// SAFETY: many readers or one writer at a time.
+// SAFETY: there are many readers or one writer at a time.
 unsafe impl<T: Send> Send for RwLock<T> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: there are many readers or one writer at a time.
 unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 
 #[derive(Debug)]
@@ -284,7 +284,7 @@ impl<T> Drop for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// As `parking_lot`'s.
+/// As in `parking_lot`.
 #[derive(Debug, Default)]
 pub struct Condvar {
     round: AtomicU32,
@@ -322,7 +322,7 @@ impl Condvar {
         WaitTimeoutResult(!self.wait_for_round(guard, Some(clock::nanos_of(end))))
     }
 
-    /// Says whether there was a new round.
+    /// Returns whether there was a new round.
     fn wait_for_round<T>(&self, guard: &mut MutexGuard<'_, T>, until: Option<u64>) -> bool {
         let round = self.round.peek();
         guard.lock.raw.unlock(guard.place);
@@ -345,7 +345,7 @@ impl Condvar {
     fn notify(&self, most: usize, place: Place) {
         let address = std::ptr::from_ref(&self.round).addr();
         access(address, Access::Load, place);
-        // One that is about to sleep has seen the round before this one.
+        // A thread that is about to sleep has seen the previous round.
         self.round.poke(self.round.peek().wrapping_add(1));
         if futex::sleepers(address) > 0 {
             access(address, Access::Locked, place);

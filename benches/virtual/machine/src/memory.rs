@@ -1,13 +1,12 @@
-//! What accesses to memory take: the calling thread pays, in the order of time.
+//! The costs of memory accesses: the calling thread pays, in the order of time.
 
 use crate::costs::Costs;
 use crate::line::Access;
 use crate::world::{Place, Thread, World, in_order, with};
 
-/// Pays for an access, in the order of time. The access itself comes after this, and before
-/// anything else.
+/// Charges an access, in the order of time. The access itself must follow directly.
 pub(crate) fn access(address: usize, access: Access, place: Place) {
-    // While one coroutine unwinds, all would seem to.
+    // While one coroutine unwinds, all seem to, because they share a system thread.
     if std::thread::panicking() {
         return;
     }
@@ -20,8 +19,8 @@ pub(crate) fn access(address: usize, access: Access, place: Place) {
     }
 }
 
-/// Asks for a line to write to it, without waiting. The lines that are asked for at once share what
-/// can be under way.
+/// Requests a line for writing, without waiting. Lines that are requested together share the
+/// possible transfers in flight.
 pub fn prefetch(address: usize) {
     in_order();
     with(|world| {
@@ -47,7 +46,7 @@ pub fn prefetch(address: usize) {
 }
 
 impl World {
-    /// Makes an access for which the order does not matter: the line is the core's own, and nobody
+    /// Makes an access for which the order does not matter: the core owns the line, and no thread
     /// is far behind.
     fn at_hand(&mut self, address: usize, access: Access, place: Place) -> bool {
         let core = self.my_core();
@@ -70,8 +69,8 @@ impl World {
         let price = line.touch(&self.costs, core, access, thread.clock);
         let mut stall = price.stall;
         if access == Access::Store {
-            // The line is still on its way for an earlier store, so this one waits in the store
-            // buffer beside it.
+            // The line is still in transfer for an earlier store, so this store also waits in the
+            // store buffer.
             stall = thread.buffer(&self.costs, stall);
         }
         thread.clock += stall + price.own;
@@ -108,7 +107,7 @@ impl World {
         }
     }
 
-    /// What a lock protects comes along with it.
+    /// Brings the data that a lock protects along with the lock.
     pub(crate) fn bring(&mut self, from: usize, place: Place, lock: usize) {
         let takes = self.costs.transfer(self.costs.distance(self.my_core(), from));
         self.me().clock += takes;
@@ -125,7 +124,7 @@ impl World {
 }
 
 impl Thread {
-    /// A locked access waits until the stores before it are made.
+    /// A locked access waits until the earlier stores are made.
     fn empty_buffer(&mut self, place: Place) {
         if self.stores_until > self.clock {
             self.spent.wait(place, self.stores_until - self.clock);
@@ -133,14 +132,15 @@ impl Thread {
         }
     }
 
-    /// A store waits for its line in the store buffer. Says how long the thread waits besides.
+    /// Puts a store into the store buffer, where it waits for its line. Returns how long the thread
+    /// itself waits.
     fn buffer(&mut self, costs: &Costs, stall: u64) -> u64 {
         self.stores_until = self.stores_until.max(self.clock + stall);
         stall.saturating_sub(costs.store_buffer)
     }
 
-    /// Whether this load follows another miss at the same place at once: then neither waits for the
-    /// other.
+    /// Whether this load directly follows another miss at the same place in the code. Then neither
+    /// waits for the other.
     fn scans(&self, place: Place, line: usize) -> bool {
         self.last_miss.is_some_and(|(where_, which, when)| {
             std::ptr::eq(where_, place) && which != line && self.clock <= when + 20

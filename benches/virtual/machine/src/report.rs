@@ -1,45 +1,45 @@
-//! What happened: sums, and the places that waited longest for a cache line.
+//! The statistics: sums, and the places that waited longest for a cache line.
 
 use std::collections::HashMap;
 use std::panic::Location;
 
 use crate::world::{Place, Thread, World, with};
 
-/// Sums over all threads since the machine began; times in nanoseconds.
+/// Sums over all threads since the machine began. Times are in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Totals {
-    /// The users' own work.
+    /// The user's own work.
     pub work: u64,
-    /// Accesses to what threads share.
+    /// Accesses to data that threads share.
     pub accesses: u64,
-    /// Of these, read-modify-writes and `SeqCst` stores.
+    /// How many of these were read-modify-writes and `SeqCst` stores.
     pub locked: u64,
-    /// Exchanges that found another value than they expected.
+    /// Exchanges that found another value than expected.
     pub failed: u64,
-    /// Cache lines that went from core to core.
+    /// Transfers of cache lines from core to core.
     pub transfers: u64,
-    /// What threads waited for them.
+    /// How long threads waited for them.
     pub stalled: u64,
-    /// Threads that the kernel put to sleep.
+    /// How often the kernel put a thread to sleep.
     pub sleeps: u64,
-    /// Threads that another one woke.
+    /// How often a thread woke another.
     pub wakes: u64,
-    /// Locks that were not free.
+    /// How often a lock was not free.
     pub lock_waits: u64,
-    /// Of these, locks for which the thread slept.
+    /// In how many of these cases the thread slept.
     pub lock_sleeps: u64,
     /// Barriers on all cores.
     pub barriers: u64,
-    /// For how long threads held cores, up to when each let go last.
+    /// How long threads held cores, up to when each last released its core.
     pub held: u64,
-    /// Hints that this is a spin loop.
+    /// Spin-loop hints.
     pub pauses: u64,
-    /// Changes from one coroutine to another: what the simulation itself costs.
+    /// Switches between coroutines: the cost of the simulation itself.
     pub switches: u64,
 }
 
 impl Totals {
-    /// What came since an earlier look.
+    /// What was added since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -61,26 +61,27 @@ impl Totals {
     }
 }
 
-/// A cache line, and where in the code it was waited for.
+/// A cache line, and where in the code threads waited for it.
 #[derive(Debug, Clone)]
 pub struct Spot {
-    /// The line's address; the same number is the same line.
+    /// The line's address. The same number means the same line.
     pub line: usize,
-    /// What threads waited for it, in nanoseconds.
+    /// How long threads waited for it, in nanoseconds.
     pub stalled: u64,
     /// How often it went from core to core.
     pub transfers: u64,
-    /// The places in the code with their parts of both, the worst first.
+    /// The places in the code with their shares of both, the worst first.
     pub places: Vec<(&'static Location<'static>, u64, u64)>,
 }
 
-/// What one thread's time went into since the statistics began anew.
+/// How one thread has spent its time since the statistics were reset.
 #[derive(Debug, Default)]
 pub(crate) struct Spent {
     since: u64,
     pub(crate) work: u64,
     pub(crate) asleep: u64,
-    /// The time for which it waited at each place for a line or for its stores, and how often.
+    /// For each place: how long the thread waited there for a line or for its stores, and how
+    /// often.
     waits: HashMap<*const Location<'static>, (Place, u64, u64)>,
 }
 
@@ -92,7 +93,7 @@ impl Spent {
     }
 }
 
-/// What a thread's time went into, in nanoseconds.
+/// How a thread spent its time, in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// The thread's name.
@@ -101,15 +102,15 @@ pub struct Profile {
     pub work: u64,
     /// Sleep, and waiting for a core.
     pub asleep: u64,
-    /// All of the time.
+    /// The total time.
     pub all: u64,
-    /// Places in the code with the time for which it waited there, for a line or until its stores
-    /// were made, and how often; the worst first.
+    /// The places in the code, with how long the thread waited there for a line or for its stores,
+    /// and how often. The worst comes first.
     pub places: Vec<(&'static Location<'static>, u64, u64)>,
 }
 
-/// What each thread's time went into since the statistics began anew, in the order in which they
-/// were started.
+/// How each thread has spent its time since the statistics were reset, in the order in which the
+/// threads were started.
 pub fn profiles() -> Vec<Profile> {
     let look = |world: &mut World| {
         let profile = |thread: &Thread| {
@@ -125,12 +126,12 @@ pub fn profiles() -> Vec<Profile> {
     with(look).unwrap_or_default()
 }
 
-/// The sums until now.
+/// The sums so far.
 pub fn totals() -> Totals {
     with(|world| world.totals).unwrap_or_default()
 }
 
-/// Starts the statistics of lines anew.
+/// Resets the statistics of lines.
 pub fn forget_spots() {
     with(|world| {
         world.spots.clear();
@@ -140,7 +141,7 @@ pub fn forget_spots() {
     });
 }
 
-/// The lines that were waited for, the worst first.
+/// The lines that threads waited for, the worst first.
 pub fn spots() -> Vec<Spot> {
     let seen: Vec<(usize, Place, u64, u64)> = with(|world| {
         let spots = world.spots.iter();
@@ -163,12 +164,12 @@ pub fn spots() -> Vec<Spot> {
     spots
 }
 
-/// Forgets what work was done so far.
+/// Forgets the work done so far.
 pub fn forget_works() {
     with(|world| world.works.clear());
 }
 
-/// How many cores were at the user's work, on average over each of so many equal spans between two
+/// The average number of cores that did the user's work, in each of `spans` equal spans between two
 /// times.
 pub fn cores_at_work(from: u64, to: u64, spans: usize) -> Vec<f64> {
     let works = with(|world| world.works.clone()).unwrap_or_default();

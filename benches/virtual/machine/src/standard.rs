@@ -1,4 +1,4 @@
-//! Locks with the face of the standard library's, for rivals. They are never poisoned.
+//! Locks with the interface of the standard library, for rivals. They are never poisoned.
 
 use std::convert::Infallible;
 

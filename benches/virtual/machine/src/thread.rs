@@ -1,4 +1,4 @@
-//! Threads with the face of the standard library's, and the cores on which they run.
+//! Threads with the interface of the standard library, and the cores on which they run.
 
 use std::cell::RefCell;
 use std::io;
@@ -70,7 +70,7 @@ fn park_until(end: Option<u64>) {
     }
 }
 
-/// Leaves the core to others for so long.
+/// Leaves the core to other threads for this long.
 pub fn sleep(time: Duration) {
     if world::is_running() {
         in_order();
@@ -83,7 +83,7 @@ pub fn yield_now() {
     world::yield_core();
 }
 
-/// A hint that this is a spin loop.
+/// A spin-loop hint.
 pub fn spin_loop() {
     with(|world| {
         world.totals.pauses += 1;
@@ -97,7 +97,7 @@ pub fn available_parallelism() -> io::Result<NonZeroUsize> {
     Ok(NonZeroUsize::new(usable_cores()).unwrap_or(NonZeroUsize::MIN))
 }
 
-/// How many cores a pool may use: those of the lowest numbers.
+/// How many cores a pool may use: those with the lowest numbers.
 pub fn usable_cores() -> usize {
     with(|world| world.usable).unwrap_or(1)
 }
@@ -112,26 +112,26 @@ pub fn mask() -> Vec<usize> {
     with(|world| world.me().mask.to_vec()).unwrap_or_default()
 }
 
-/// Says on which cores the calling thread may run, and moves it to one of them. There has to be
-/// one.
+/// Sets the cores on which the calling thread may run, and moves it to one of them. There must be
+/// at least one.
 pub fn set_mask(cores: &[usize]) {
     charge(|costs| costs.futex_wait);
     world::set_mask(cores);
 }
 
-/// The number of the group of cores with one L3, and of the socket.
+/// The number of the group of cores that share an L3, and the number of the socket.
 pub fn neighbourhood(core: usize) -> (usize, usize) {
     let core = core as u64;
     let at = with(|world| (core / world.costs.cores_per_l3, core / world.costs.cores_per_socket));
     at.map_or((0, 0), |(l3, socket)| (l3 as usize, socket as usize))
 }
 
-/// What a thread leaves. Both ends run on one thread of the system.
+/// The result of a thread. Both ends are used on one system thread.
 struct Outcome<T>(Rc<RefCell<Option<Result<T>>>>);
 
-// SAFETY: a machine runs on one thread of the system, and its handles are of no use elsewhere.
+// SAFETY: a machine runs on one system thread, and its handles are useless elsewhere.
 unsafe impl<T> Send for Outcome<T> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: only one system thread uses the handles.
 unsafe impl<T> Sync for Outcome<T> {}
 
 pub struct JoinHandle<T> {

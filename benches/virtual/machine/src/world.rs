@@ -1,4 +1,4 @@
-//! Threads, cores, and who goes on.
+//! Threads, cores, and the scheduler that decides which thread runs next.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ const LEAST_STACK: usize = 256 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Has its core, or stands in that core's line.
+    /// Has its core, or waits in that core's queue.
     Runnable,
     Blocked,
     Ended,
@@ -33,18 +33,18 @@ pub(crate) struct Thread {
     coroutine: Option<Stack>,
     yielder: *const Yielder<(), ()>,
     pub(crate) clock: u64,
-    /// What was put into the heap in an earlier turn no longer counts.
+    /// Heap entries from an earlier turn are no longer valid.
     turn: u64,
     state: State,
-    /// The end of the last wait came before anybody woke it.
+    /// The last wait ended by its timeout, before another thread woke this one.
     timed_out: bool,
     /// A wake-up that came while the thread was awake.
     pub(crate) token: bool,
-    /// When the store buffer is empty.
+    /// When the store buffer will be empty.
     pub(crate) stores_until: u64,
-    /// Where the last miss was, of which line, and when it was over.
+    /// The last miss: where it was, of which line, and when it was over.
     pub(crate) last_miss: Option<(Place, usize, u64)>,
-    /// When the lines are there that were asked for last.
+    /// When the lines that were requested last will arrive.
     pub(crate) prefetches: VecDeque<u64>,
     pub(crate) spent: Spent,
     pub(crate) core: usize,
@@ -61,22 +61,22 @@ pub(crate) struct Core {
     holder: Option<usize>,
     last: Option<usize>,
     pub(crate) line: VecDeque<usize>,
-    /// When the last holder let it go, or the present one got it.
+    /// When the last holder released it, or the present one got it.
     since: u64,
-    /// What others have taken from it by interrupts.
+    /// The time that other cores have taken from it by interrupts.
     pub(crate) interrupts: u64,
 }
 
-/// Time, order of entry, thread, and its turn.
+/// Time, order of entry, thread, and the thread's turn.
 type Entry = Reverse<(u64, u64, usize, u64)>;
 
 pub(crate) struct World {
     pub(crate) costs: Costs,
     pub(crate) threads: Vec<Thread>,
     pub(crate) cores: Vec<Core>,
-    /// Those that a pool may use; the others are the submitters'.
+    /// How many cores a pool may use. The others are for the submitters.
     pub(crate) usable: usize,
-    /// How many threads stand in lines for a core.
+    /// How many threads wait in queues for a core.
     in_line: usize,
     ready: BinaryHeap<Entry>,
     /// The earliest time in `ready`.
@@ -87,7 +87,7 @@ pub(crate) struct World {
     pub(crate) futexes: HashMap<usize, VecDeque<usize>>,
     pub(crate) totals: Totals,
     pub(crate) spots: HashMap<(usize, *const Location<'static>), (Place, u64, u64)>,
-    /// When the user's work began, and what it took.
+    /// When each piece of the user's work began, and how long it took.
     pub(crate) works: Vec<(u64, u64)>,
 }
 
@@ -95,7 +95,7 @@ std::thread_local! {
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
-/// Looks at the world, if there is one. Nothing in the closure may come back here.
+/// Accesses the world, if there is one. The closure must not call this again.
 pub(crate) fn with<R>(look: impl FnOnce(&mut World) -> R) -> Option<R> {
     WORLD.with_borrow_mut(|world| world.as_mut().map(look))
 }
@@ -105,9 +105,9 @@ pub fn is_running() -> bool {
     WORLD.with_borrow(Option::is_some)
 }
 
-/// Runs a program as the first thread of a machine of which a pool may use so many cores. The first
-/// thread and those that it starts run on cores beside these, until they are given others. Whatever
-/// is left when the first thread ends stops where it is.
+/// Runs a program as the first thread of a machine in which a pool may use `usable` cores. The
+/// first thread and the threads that it starts run on additional cores until they are given others.
+/// When the first thread ends, all remaining threads stop where they are.
 ///
 /// # Panics
 ///
@@ -149,8 +149,8 @@ pub fn run(costs: Costs, usable: usize, program: impl FnOnce() + 'static) {
     }
     let world = WORLD.take().expect("nobody else takes it");
     assert!(world.threads[0].state == State::Ended, "all wait: {:#?}", world.left());
-    // The stacks of threads that still wait: to unwind them would run their destructors without a
-    // machine.
+    // These are the stacks of threads that still wait. Unwinding them would run their destructors
+    // without a machine.
     std::mem::forget(world);
 }
 
@@ -180,12 +180,13 @@ pub fn work(nanos: u64) {
     });
 }
 
-/// Time passes for the calling thread.
+/// Advances the calling thread's clock.
 pub(crate) fn charge(price: impl FnOnce(&Costs) -> u64) {
     with(|world| world.charge(price));
 }
 
-/// Lets all go first that are earlier. What the caller does next happens in the order of time.
+/// Lets all threads with an earlier time go first. What the caller does next happens in the order
+/// of time.
 pub(crate) fn in_order() {
     if with(World::has_to_wait) == Some(true) {
         suspend();
@@ -201,14 +202,15 @@ pub(crate) fn yield_core() {
     }
 }
 
-/// Moves the calling thread to a core where it may be.
+/// Sets the mask of the calling thread, and moves it to a core in the mask.
 pub(crate) fn set_mask(mask: &[usize]) {
     if with(|world| world.moves(mask)) == Some(true) {
         suspend();
     }
 }
 
-/// Sleeps until another thread wakes this one, or until that time. Says whether it was woken.
+/// Sleeps until another thread wakes this one, or until the given time. Returns whether it was
+/// woken.
 pub(crate) fn block(until: Option<u64>) -> bool {
     let since = with(|world| {
         world.lie_down(until);
@@ -225,7 +227,8 @@ pub(crate) fn block(until: Option<u64>) -> bool {
 
 fn suspend() {
     let yielder = with(|world| world.me().yielder).expect("a thread of a machine");
-    // SAFETY: the yielder is the running coroutine's own: it lives as long as its stack does.
+    // SAFETY: the yielder belongs to the running coroutine, and lives as long as the coroutine's
+    // stack.
     unsafe { (*yielder).suspend(()) };
 }
 
@@ -307,7 +310,7 @@ impl World {
         self.next = self.next.min(time);
     }
 
-    /// A thread wants a core, from that time on.
+    /// Makes a thread want a core from this time on.
     fn make_runnable(&mut self, id: usize, time: u64) {
         let thread = &mut self.threads[id];
         thread.state = State::Runnable;
@@ -323,7 +326,7 @@ impl World {
         }
     }
 
-    /// The core where it was, or one that is idle.
+    /// The core where the thread was, or an idle one.
     fn core_for(&self, id: usize) -> usize {
         let thread = &self.threads[id];
         let is_idle = |core: &usize| self.cores[*core].holder.is_none();
@@ -347,8 +350,8 @@ impl World {
         self.push(id, clock);
     }
 
-    /// The current thread lets go of its core: to the next in line, or to one that waits for
-    /// another core.
+    /// The current thread releases its core, to the next thread in its queue or to one that waits
+    /// for another core.
     fn release_core(&mut self) {
         let clock = self.me().clock;
         let at = self.my_core();
@@ -386,7 +389,8 @@ impl World {
         id
     }
 
-    /// Whether somebody else is earlier, or the slice is over. If so the thread is about to wait.
+    /// Whether another thread is earlier, or the time slice is over. If so, the thread is about to
+    /// wait.
     fn has_to_wait(&mut self) -> bool {
         let at = self.my_core();
         let core = &mut self.cores[at];
@@ -443,7 +447,7 @@ impl World {
         }
     }
 
-    /// Lets a thread that sleeps go on, from that time. Says whether it slept.
+    /// Lets a sleeping thread continue from this time on. Returns whether it slept.
     pub(crate) fn wake(&mut self, id: usize, time: u64) -> bool {
         let sleeps = self.threads[id].state == State::Blocked;
         if sleeps {
@@ -456,7 +460,7 @@ impl World {
         self.threads[id].state == State::Ended
     }
 
-    /// Interrupts all other cores that run a thread. Says how many.
+    /// Interrupts all other cores that run a thread. Returns how many.
     pub(crate) fn interrupt_others(&mut self) -> u64 {
         let me = self.my_core();
         let price = self.costs.barrier_interrupt;

@@ -1,4 +1,4 @@
-//! What the machine promises: time, order, prices, cores, and the kernel.
+//! What the machine promises: time, order, costs, cores, and the kernel.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use machine::atomic::{AtomicU32, AtomicUsize, Ordering};
 use machine::lock::{Condvar, Mutex};
 use machine::{Costs, clock, fence, futex, run, thread, work};
 
-/// Runs the program on so many cores, and gives what it says.
+/// Runs the program on this many cores, and returns its result.
 fn on<T: 'static>(cores: usize, program: impl FnOnce() -> T + 'static) -> T {
     let said = Rc::new(RefCell::new(None));
     let inside = Rc::clone(&said);
@@ -17,14 +17,14 @@ fn on<T: 'static>(cores: usize, program: impl FnOnce() -> T + 'static) -> T {
     said.take().expect("the program has ended")
 }
 
-/// How long the calling thread needs for it.
+/// How long the calling thread takes for `what`.
 fn takes(what: impl FnOnce()) -> u64 {
     let start = clock::nanos();
     what();
     clock::nanos() - start
 }
 
-/// Starts a thread that goes to this core.
+/// Starts a thread that moves to this core.
 fn start_on(core: usize, program: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         thread::set_mask(&[core]);
@@ -83,7 +83,7 @@ fn a_line_is_dearer_the_farther_it_comes() {
     assert!((250..300).contains(&far), "{far}");
 }
 
-/// A word that another socket's core has changed.
+/// A word that a core of another socket has modified.
 fn far_word() -> Arc<AtomicUsize> {
     let word = Arc::new(AtomicUsize::new(0));
     let far = Arc::clone(&word);
@@ -119,7 +119,7 @@ fn a_line_that_was_asked_for_comes_meanwhile() {
     assert!(later < 50, "{later}");
 }
 
-/// So many can be under way at a time.
+/// Only a limited number can be in flight.
 #[test]
 fn of_many_lines_that_were_asked_for_the_last_come_later() {
     let takes = on(128, || {
@@ -138,7 +138,7 @@ fn a_contended_line_is_passed_from_one_to_the_next() {
         let raise = |core: usize| {
             let word = Arc::clone(&word);
             start_on(core, move || {
-                // All at once.
+                // All at the same time.
                 thread::sleep(Duration::from_nanos(1_000_000 - clock::nanos()));
                 for _ in 0..TIMES {
                     word.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +152,7 @@ fn a_contended_line_is_passed_from_one_to_the_next() {
         assert_eq!(word.load(Ordering::Relaxed), 8 * 1_000);
         time
     });
-    // Each of the transfers waits for the one before.
+    // Each transfer waits for the previous one.
     assert!(time - 1_000_000 > 8 * TIMES * 50, "{time}");
 }
 

@@ -1,12 +1,12 @@
-//! Runs one row on so many cores, and prints what came of it as a line of JSON.
+//! Runs one row on a given number of cores, and prints the result as a line of JSON.
 //!
 //!     workloads ROW CORES [--pool corepool|rayon] [--rounds N] [--hot N] [--profile N]
 //!         [--set PRICE=NANOSECONDS]..
 //!     workloads --rows
 //!
-//! `--profile` says on stderr what the time of the first thread went into, and that of the N others
-//! that slept least. `--hot` says on stderr which lines were waited for longest, and where in the
-//! code; and how many cores were at work in each twentieth of the last round.
+//! `--profile` prints to stderr how the first thread, and the N others that slept least, spent
+//! their time. `--hot` prints to stderr which cache lines threads waited for longest, and where in
+//! the code. It also prints how many cores were at work in each twentieth of the last round.
 
 mod ours;
 #[cfg(feature = "rival")]
@@ -21,7 +21,7 @@ use std::rc::Rc;
 use rows::{ROWS, Row};
 use stage::{Machine, Seen};
 
-/// What was asked for.
+/// The parsed command line.
 struct Asked {
     row: &'static Row,
     cores: usize,
@@ -32,9 +32,9 @@ struct Asked {
     machine: Machine,
 }
 
-/// Rounds before those that count: stacks, estimates and allocations are warm after them.
+/// Warm-up rounds. After them stacks, estimates and allocations are warm.
 const FIRST_ROUNDS: usize = 1;
-/// Long enough between two rounds for all to fall asleep.
+/// Long enough for all threads to fall asleep between two rounds.
 const PAUSE: u64 = 500_000;
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     match asked(&arguments) {
         Ok(asked) => {
             run(asked);
-            // Whatever still runs belongs to a machine that is gone.
+            // Anything that still runs belongs to a machine that is gone.
             std::process::exit(0);
         }
         Err(why) => {
@@ -140,7 +140,7 @@ fn run(asked: Asked) {
     );
 }
 
-/// One round of the row, by the pool of that name.
+/// One round of the row, on the pool with that name.
 fn contestant(row: &'static Row, cores: usize, name: &str) -> Box<dyn FnMut()> {
     if name == "corepool" {
         let pool = ours::pool(cores);

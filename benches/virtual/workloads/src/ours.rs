@@ -1,4 +1,4 @@
-//! What the pool does in each row.
+//! What corepool does in each row.
 
 use crate::rows::{
     BATCH, BROADCASTS, CHEAP, FIB, HEAVY, SCOPE, SKEWED, SLEEPING, SMALL, SUBMITTERS, TASKS, TREE,

@@ -1,5 +1,4 @@
-//! What rayon-core does in the rows that it has, and `rayon`'s way of cutting loops, which needs no
-//! more than joins.
+//! What rayon-core does in its rows, and `rayon`'s way of splitting loops, which only needs joins.
 
 use std::sync::Arc;
 
@@ -65,7 +64,7 @@ pub fn scope(pool: &'static ThreadPool) {
     });
 }
 
-/// Its tasks have no handles: each tells that it is done.
+/// Its tasks have no handles, so each reports that it is done.
 pub fn burst(pool: &'static ThreadPool) {
     let left = Arc::new(stage::Countdown::new(TASKS.0));
     for _ in 0..TASKS.0 {
@@ -84,8 +83,8 @@ pub fn broadcast(pool: &'static ThreadPool) {
     }
 }
 
-/// A loop in halves, as `rayon` cuts it: into as many pieces as there are threads, and again where
-/// one was stolen.
+/// Splits a loop in halves as `rayon` does: into as many pieces as there are threads, and further
+/// where one was stolen.
 fn each(count: usize, item: &(impl Fn(usize) + Sync)) {
     halves(0, count, current_num_threads(), false, item);
 }

@@ -1,4 +1,4 @@
-//! The rows: what is measured, how much work there is in it, and who does it.
+//! The rows: what is measured, how much work it is, and which functions do it.
 
 use crate::ours;
 #[cfg(feature = "rival")]
@@ -13,7 +13,7 @@ pub type Rival = fn(&'static rayon_core::ThreadPool);
 pub struct Row {
     pub name: &'static str,
     pub says: &'static str,
-    /// What one thread alone would need on so many cores, in nanoseconds.
+    /// How long a single thread would take for the work on this many cores, in nanoseconds.
     pub work: fn(cores: usize) -> u64,
     pub ours: fn(&'static Pool),
     pub rival: Option<Rival>,
@@ -21,16 +21,16 @@ pub struct Row {
 
 pub const MICRO: u64 = 1_000;
 
-/// The number whose Fibonacci number is asked for, and what a call takes.
+/// The index of the Fibonacci number, and the time of a call.
 pub const FIB: (u32, u64) = (28, 100);
-/// How deep the tree is, and what a leaf takes.
+/// The depth of the tree, and the time of a leaf.
 pub const TREE: (u32, u64) = (14, MICRO);
-/// Items and what each takes.
+/// The number of items, and the time of each.
 pub const CHEAP: (usize, u64) = (10_000_000, 3);
 pub const HEAVY: (usize, u64) = (10_000, 10 * MICRO);
-/// One in a hundred takes the longer time.
+/// One item in a hundred takes the longer time.
 pub const SKEWED: (usize, u64, u64) = (200_000, 50, 5 * MICRO);
-/// Items that sleep: few, and long.
+/// Items that sleep: few, and for long.
 pub const SLEEPING: (usize, u64) = (256, 1_000 * MICRO);
 pub const SCOPE: (usize, u64) = (20_000, MICRO);
 pub const BATCH: (usize, u64) = (20_000, MICRO);

@@ -1,4 +1,4 @@
-//! What the workloads run on: virtual cores, or those of the machine.
+//! What the workloads run on: virtual cores, or the cores of the machine.
 
 #[cfg(feature = "virtual")]
 mod on_virtual_cores;

@@ -1,4 +1,4 @@
-//! The machine's own cores: the work is a loop that takes as long.
+//! The machine's own cores: work is a loop that takes the given time.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 pub use real_pool as corepool;
 
-/// Nothing here has a price that could be set.
+/// No cost can be set here.
 #[derive(Default)]
 pub struct Machine;
 
@@ -26,7 +26,7 @@ pub fn run(_machine: Machine, cores: usize, program: impl FnOnce() + 'static) {
     program();
 }
 
-/// How many turns of the loop a microsecond has, by the quickest of some tries.
+/// How many turns of the loop a microsecond has, from the fastest of some attempts.
 fn turns_a_micro() -> u64 {
     static TURNS: OnceLock<u64> = OnceLock::new();
     const TURNS_TRIED: u64 = 1_000_000;
@@ -64,11 +64,11 @@ pub fn start(program: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> 
     thread::spawn(program)
 }
 
-/// Nobody is pinned: how many cores there are is not known here.
+/// Pins no thread, because the number of cores is not known here.
 #[cfg(feature = "rival")]
 pub fn pin(_thread: usize) {}
 
-/// Waits until so many have arrived.
+/// Waits until this many threads have arrived.
 #[cfg(feature = "rival")]
 pub struct Countdown {
     left: std::sync::atomic::AtomicUsize,
@@ -95,7 +95,7 @@ impl Countdown {
     }
 }
 
-/// Nothing is seen but the time.
+/// Only the time is observed.
 #[derive(Default, Clone, Copy)]
 pub struct Seen;
 

@@ -10,7 +10,7 @@ pub use virtual_pool as corepool;
 #[global_allocator]
 static HEAPS: machine::Heaps = machine::Heaps;
 
-/// The prices of the machine.
+/// The costs of the machine.
 #[derive(Default)]
 pub struct Machine(Costs);
 
@@ -32,13 +32,13 @@ pub fn start(program: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> 
     thread::spawn(program)
 }
 
-/// Puts the thread of a rival on the core of its number; ours does that by itself.
+/// Pins a rival's thread to the core with its number. Our pool does that by itself.
 #[cfg(feature = "rival")]
 pub fn pin(thread: usize) {
     thread::set_mask(&[thread]);
 }
 
-/// Waits until so many have arrived.
+/// Waits until this many threads have arrived.
 #[cfg(feature = "rival")]
 pub struct Countdown {
     left: machine::atomic::AtomicUsize,
@@ -65,7 +65,7 @@ impl Countdown {
     }
 }
 
-/// What happened besides the time, in a round.
+/// What happened in a round, apart from the time.
 #[derive(Default, Clone, Copy)]
 pub struct Seen(Totals, u64);
 
@@ -106,7 +106,7 @@ impl Seen {
     }
 }
 
-/// The lines that were waited for longest, with the places in the code where that was.
+/// Prints the cache lines that threads waited for longest, with the places in the code.
 pub fn print_spots(most: usize) {
     for spot in machine::spots().into_iter().take(most) {
         eprintln!(
@@ -122,7 +122,7 @@ pub fn print_spots(most: usize) {
     }
 }
 
-/// What the time of the first thread went into, and that of so many others that slept least.
+/// Prints how the first thread, and this many others that slept least, spent their time.
 pub fn print_profiles(others: Option<usize>) {
     let Some(others) = others else { return };
     let mut threads = machine::profiles();
@@ -144,10 +144,10 @@ pub fn print_profiles(others: Option<usize>) {
     }
 }
 
-/// How many cores were at work, in each twentieth of this time.
+/// Prints how many cores were at work in each twentieth of this time.
 pub fn print_works(most: usize, (from, to): (u64, u64)) {
     if most > 0 {
-        // The last round's pause has come after it, so nobody works any more.
+        // The pause of the last round has followed, so no thread works any more.
         let cores = machine::cores_at_work(from, to, 20);
         let cores: Vec<String> = cores.iter().map(|cores| format!("{cores:.0}")).collect();
         eprintln!("cores at work: {}", cores.join(" "));
