@@ -87,8 +87,8 @@ pub fn wait<A: Atomic>(
 /// Wakes at most `count` waiters on this cell, in the order in which they began to wait, and
 /// returns how many it woke.
 ///
-/// Threads in [`wait`] and futures of [`wait_async`] stand in one line. `usize::MAX` wakes all of
-/// them. `notify` does not read the cell: change it first. It never blocks for long, and a waker
+/// Threads in [`wait`] and futures of [`wait_async`](super::wait_async) stand in one line.
+/// `usize::MAX` wakes all of them. `notify` does not read the cell: change it first. It never blocks for long, and a waker
 /// that panics does no harm to the other waiters or to the caller.
 ///
 /// ```
