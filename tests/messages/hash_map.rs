@@ -1,7 +1,8 @@
 //! A hash map.
-// says: a loop can't go through `&HashMap<u32, u32>` says: collect it into a `Vec` and pass `&` of
-// that; or call `WorkerPool::map_ordered`, which takes any iterator never says: sealed never says:
-// Numbered
+// says: a loop can't go through `&HashMap<u32, u32>`
+// says: collect it into a `Vec` and pass `&` of that; or call `WorkerPool::map_ordered`, which takes any iterator
+// never says: sealed
+// never says: Numbered
 
 use std::collections::HashMap;
 
