@@ -36,7 +36,7 @@ const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 pub(super) struct Items<F, T> {
     /// Closures and results.
     places: Vec<Place<F, T>>,
-    /// The states, in one block for each range.
+    /// The states. A block has as many items as a range.
     blocks: Box<[Block]>,
     /// The base-2 logarithm of a range's length.
     range_bits: u32,
@@ -397,7 +397,7 @@ impl<F, T> Drop for Items<F, T> {
 }
 
 /// All ranges have the same length, so an addition takes one. The length is a power of two, so a
-/// shift finds the range of an item. Runners that find nothing at the cursor even out the load at
+/// shift finds the block of an item. Runners that find nothing at the cursor even out the load at
 /// the end.
 fn range_bits(items: usize, lanes: usize) -> u32 {
     let share = items / (RANGES_EACH as usize * lanes.max(1));

@@ -83,6 +83,7 @@ where
 /// values are dropped on the threads that made them.
 pub(crate) struct BatchSource<T> {
     inner: Box<dyn Source<T>>,
+    /// As many as the taker has left; here it can be read without a call.
     left: usize,
 }
 

@@ -1,7 +1,7 @@
 //! One item of a batch: its closure, then its value or panic in the same place, and its state.
 //!
-//! States and contents are stored apart. The states of a whole range fill one cache line. So the
-//! taker fetches one line for the results of a range, and otherwise only the lines of the values.
+//! States and contents are stored apart. The states of as many items as a range has fill one cache
+//! line. So the taker fetches one line for all of them, and otherwise only the lines of the values.
 
 use core::any::type_name;
 use core::mem::ManuallyDrop;

@@ -88,8 +88,8 @@ pub fn wait<A: Atomic>(
 /// returns how many it woke.
 ///
 /// Threads in [`wait`] and futures of [`wait_async`](super::wait_async) stand in one line.
-/// `usize::MAX` wakes all of them. `notify` does not read the cell: change it first. It never blocks for long, and a waker
-/// that panics does no harm to the other waiters or to the caller.
+/// `usize::MAX` wakes all of them. `notify` does not read the cell: change it first. It never
+/// blocks for long, and a waker that panics does no harm to the other waiters or to the caller.
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;

@@ -336,6 +336,7 @@ impl<T> Iterator for TaskSet<T> {
     type Item = Result<T, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // The common case for a batch, first: nothing is wrapped around the result on its way.
         let result = self.seats.take_at_hand();
         if result.is_some() {
             return result;

@@ -26,6 +26,7 @@ impl<T> Source<T> {
         }
     }
 
+    /// The batch, if the source is one.
     #[inline]
     pub(super) fn as_batch(&mut self) -> Option<&mut BatchSource<T>> {
         match self {
