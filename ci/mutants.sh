@@ -121,6 +121,7 @@ mutants="
   roll_unacquired            scope::models::the_scopes_thread
   watch_unreleased           watch::models::who_waits_leaves
   watch_waits_unsaid         watch::models::who_waits_sees
+  watch_link_not_pending     watch::models::who_waits_sees
   watch_listed_relaxed       watch::models::a_late_waker
   watch_taken_unacquired     watch::models::a_late_waker
   chunk_empty_relaxed        scope::models::memory::a_full_chunk

@@ -23,6 +23,9 @@ pub(crate) struct Target {
     pub(crate) priority: Priority,
     /// The index of the only worker that may run it.
     pub(crate) worker: Option<usize>,
+    /// Whether the submitter wakes that worker after more pushes, by
+    /// [`Hub::take_all_for_own_tasks`].
+    pub(crate) is_quiet: bool,
 }
 
 impl Target {
@@ -103,16 +106,19 @@ impl Hub {
             }
             (None, Way::Dealt) => {
                 let index = self.next_turn();
-                self.push_for(index, target.priority, task)
+                self.push_for(index, target.priority, task);
+                self.wake_for(index)
             }
-            (Some(index), _) => self.push_for(index, target.priority, task),
+            (Some(index), _) => {
+                self.push_for(index, target.priority, task);
+                if target.is_quiet { self.gate() } else { self.wake_for(index) }
+            }
         }
     }
 
-    fn push_for(&self, index: usize, priority: Priority, task: QueuedTask) -> Gate {
+    fn push_for(&self, index: usize, priority: Priority, task: QueuedTask) {
         self.lanes_used.of_workers.store(true, Ordering::SeqCst);
         self.slots[index].own.of(priority).push(task);
-        self.wake_for(index)
     }
 
     /// Wakes a worker that has got a task of its own. Call this after the push.
@@ -124,7 +130,24 @@ impl Hub {
         } else if slot.lends.load(Ordering::SeqCst) {
             self.wake_deputy(index);
         }
-        if self.idle.look().is_closed() { Gate::Closed } else { Gate::Open }
+        self.gate()
+    }
+
+    /// Takes all workers that sleep off the free list, because each has got a task of its own. Call
+    /// this after the pushes, and then [`unpark_worker`](Self::unpark_worker) for each.
+    pub(crate) fn take_all_for_own_tasks(&self) -> Vec<usize> {
+        handshake();
+        let taken = self.idle.take_first(self.worker_count());
+        for (index, slot) in self.slots[..self.worker_count()].iter().enumerate() {
+            if slot.lends.load(Ordering::SeqCst) {
+                self.wake_deputy(index);
+            }
+        }
+        taken
+    }
+
+    fn gate(&self) -> Gate {
+        if self.is_closed() { Gate::Closed } else { Gate::Open }
     }
 
     /// The queues that only this worker takes from.

@@ -37,6 +37,11 @@ const LONG_PIN: u64 = 10;
 /// How many workers are checked for whether they get their cores, at most.
 const MOST_LOOKED_AT: usize = 8;
 
+/// The kernel is asked for the state of at most one thread in this time, in microseconds, after the
+/// first [`MOST_LOOKED_AT`]. An answer takes about 10. Workers that sleep in user code look starved
+/// until it comes, and there may be many of them.
+const BETWEEN_QUESTIONS: u64 = 500;
+
 /// Whether any pool of this process has been pinned so far.
 static ARE_PINS: AtomicU32 = AtomicU32::new(0);
 
@@ -55,6 +60,8 @@ pub(crate) struct Late {
     born: Instant,
     /// Since when pushes have relied on woken workers, or 0 once all of them have arrived. A hint.
     woken_at: CachePadded<AtomicU64>,
+    /// Up to when the questions asked so far have used up the time for them: see `may_ask`.
+    asked_until: AtomicU64,
 }
 
 impl Late {
@@ -67,7 +74,27 @@ impl Late {
             // ORDERING: as in `are_pins`.
             ARE_PINS.store(1, Ordering::Relaxed);
         }
-        Self { is_on, born: clock::now(), woken_at: CachePadded::default() }
+        Self {
+            is_on,
+            born: clock::now(),
+            woken_at: CachePadded::default(),
+            asked_until: AtomicU64::default(),
+        }
+    }
+
+    /// Whether it is time to ask the kernel for the state of a thread.
+    fn may_ask(&self, now: u64) -> bool {
+        // ORDERING: a lost update costs one question more.
+        let until = self.asked_until.load(Ordering::Relaxed);
+        let saved = BETWEEN_QUESTIONS * MOST_LOOKED_AT as u64;
+        // The clock may have gone backwards.
+        let is_allowed = until <= now || until > now + saved;
+        if is_allowed {
+            let until = if until > now { now } else { until.max(now.saturating_sub(saved)) };
+            // ORDERING: as above.
+            self.asked_until.store(until + BETWEEN_QUESTIONS, Ordering::Relaxed);
+        }
+        is_allowed
     }
 
     /// Microseconds since the pool was made. Never 0.
@@ -366,7 +393,8 @@ impl Hub {
         let thread = facts.clock.and_then(ThreadClock::number);
         let (Some(core), Some(thread)) = (facts.core, thread) else { return };
         let toward = toward.filter(|&other| other != core);
-        let is_loose = affinity::is_runnable(thread)
+        let is_loose = self.late.may_ask(self.late.at(now))
+            && affinity::is_runnable(thread)
             && affinity::let_loose(thread, &self.config.loose_cores, toward);
         if !is_loose {
             return;
@@ -381,7 +409,25 @@ impl Hub {
 
 #[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
 mod tests {
-    use super::{LEAST_LOOSE, LONG_PIN, Looseness, MOST_LOOSE};
+    use super::{
+        BETWEEN_QUESTIONS, LEAST_LOOSE, LONG_PIN, Late, Looseness, MOST_LOOKED_AT, MOST_LOOSE,
+    };
+    use crate::config::Config;
+
+    #[test]
+    fn questions_come_in_small_bursts_and_are_rare_after_that() {
+        let late = Late::new(&Config::of_workers(1));
+        let asked = |from: u64, to: u64| (from..to).filter(|&now| late.may_ask(now)).count();
+        let burst = MOST_LOOKED_AT as u64;
+        let start = 1_000 * BETWEEN_QUESTIONS;
+        assert_eq!(asked(start, start + BETWEEN_QUESTIONS), MOST_LOOKED_AT + 1);
+        let later = start + BETWEEN_QUESTIONS;
+        assert_eq!(asked(later, later + 20 * BETWEEN_QUESTIONS), 20);
+        let quiet = 2 * start;
+        assert_eq!(asked(quiet, quiet + burst), MOST_LOOKED_AT + 1);
+        // The clock went backwards.
+        assert!(late.may_ask(5) && !late.may_ask(6));
+    }
 
     #[test]
     fn who_has_to_be_let_loose_again_and_again_stays_so_for_longer() {

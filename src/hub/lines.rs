@@ -101,7 +101,8 @@ impl Hub {
     /// Whether to wake more workers for what is left in fork-join calls. A guest occupies a core,
     /// so the worker of that core may as well go on sleeping.
     pub(crate) fn wants_helpers(&self, word: Word) -> bool {
-        self.has_calls() && (!self.lookout.is_there() || word.free() as usize > self.busy_guests())
+        self.has_entries()
+            && (!self.lookout.is_there() || word.free() as usize > self.busy_guests())
     }
 
     /// Whether workers help guests. A guest occupies the core of a worker, so the only worker of a
@@ -178,6 +179,13 @@ impl Hub {
     /// Whether any thread is inside a call, or works for one.
     pub(crate) fn has_calls(&self) -> bool {
         self.used_slots().iter().any(|slot| slot.line.is_in_call()) || self.busy_guests() > 0
+    }
+
+    /// Whether a thread that is inside a call seems to have left something. A hint.
+    fn has_entries(&self) -> bool {
+        let has_entries = |line: &Line| line.is_in_call() && !line.is_bare();
+        self.used_slots().iter().any(|slot| has_entries(&slot.line))
+            || self.with_guests(|guests| guests.iter().any(|line| has_entries(line)))
     }
 
     /// How many calls all threads have begun and ended, to see whether anything changes.

@@ -336,7 +336,8 @@ impl Hub {
         }
     }
 
-    fn unpark_worker(&self, index: usize) {
+    /// Unparks a worker that was taken off the free list.
+    pub(crate) fn unpark_worker(&self, index: usize) {
         self.counters.wakes.raise();
         self.note_woken(index);
         self.slots[index].parker.unpark();

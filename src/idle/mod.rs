@@ -118,6 +118,28 @@ impl IdleList {
         let mut free = self.free.lock();
         let entry = free.workers.iter().rposition(|&other| other == worker);
         let Some(place) = entry else { return false };
+        if !self.reserve_or_forestall(&mut free) {
+            return false;
+        }
+        free.workers.remove(place);
+        true
+    }
+
+    /// As [`take`](Self::take), for all of the first `count` workers that are on the list.
+    #[must_use = "the workers taken count on being unparked"]
+    pub(crate) fn take_first(&self, count: usize) -> Vec<usize> {
+        let mut free = self.free.lock();
+        let all = std::mem::take(&mut free.workers);
+        let (taken, left) = all
+            .into_iter()
+            .partition(|&worker| worker < count && self.reserve_or_forestall(&mut free));
+        free.workers = left;
+        taken
+    }
+
+    /// Reserves for a certain worker on the list. The caller then removes that worker, unless this
+    /// returns `false`, as a planted bug does.
+    fn reserve_or_forestall(&self, free: &mut Free) -> bool {
         if self.reserve(Word::has_free).is_none() {
             // Every entry is promised to a taker that waits for this lock. Leaving this worker to
             // them is not enough: another worker may enter before they get the lock, and they would
@@ -130,7 +152,6 @@ impl IdleList {
                 free.forestalled += 1;
             }
         }
-        free.workers.remove(place);
         true
     }
 

@@ -148,7 +148,7 @@ impl Line {
     }
 
     /// Whether nothing seems to be left. A hint: it may miss what was added just now.
-    pub(super) fn is_bare(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         // ORDERING: relaxed, both are hints.
         self.owned.top.load(Ordering::Relaxed) == self.hints.bare.load(Ordering::Relaxed)
     }

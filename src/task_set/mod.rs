@@ -4,6 +4,7 @@
 mod next_async;
 mod seats;
 mod source;
+mod broadcast;
 mod spawn;
 #[cfg(feature = "stream")]
 mod stream;

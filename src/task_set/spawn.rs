@@ -1,16 +1,9 @@
-//! Spawning many tasks at once: a batch of closures, or one closure on every worker.
+//! Spawning a batch of closures.
 #![forbid(unsafe_code)]
-
-use std::any::type_name;
-use std::sync::Arc;
 
 use super::TaskSet;
 use crate::batch;
-use crate::hub::Target;
-use crate::metrics::WorkerInfo;
-use crate::pool::{Options, WorkerPool, spawn_on};
-use crate::task::TaskContext;
-use crate::worker;
+use crate::pool::WorkerPool;
 
 impl WorkerPool {
     /// Spawns many closures of one type at once. Their results come out of the set as they finish.
@@ -49,38 +42,6 @@ impl WorkerPool {
         } else {
             closures.into_iter().map(|closure| self.spawn(closure)).collect()
         }
-    }
-
-    /// Runs a closure once on every worker. The results come out of the set as they finish.
-    ///
-    /// A busy worker runs the closure when it is free. The call needs no room in a bounded queue
-    /// and never blocks. Spare workers do not get the closure, but a spare worker may stand in for
-    /// a worker that waits.
-    ///
-    /// ```
-    /// let pool = corepool::WorkerPool::with_workers(3)?;
-    /// let mut ids: Vec<_> = pool.broadcast(|worker| worker.id.index()).map(Result::unwrap).collect();
-    /// ids.sort();
-    /// assert_eq!(ids, [0, 1, 2]);
-    /// # Ok::<(), corepool::BuildError>(())
-    /// ```
-    pub fn broadcast<F, T>(&self, closure: F) -> TaskSet<T>
-    where
-        F: Fn(&WorkerInfo) -> T + Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        let closure = Arc::new(closure);
-        let name: Arc<str> = Arc::from(type_name::<F>());
-        let tell = |index: usize| {
-            let target = Target { worker: Some(index), ..Target::default() };
-            let options = Options { name: Some(Arc::clone(&name)), target, ..Options::default() };
-            let closure = Arc::clone(&closure);
-            spawn_on::<F, _, T>(self.hub(), options, move |_: &TaskContext| {
-                let info = worker::with_hub(|hub| hub.slots[index].info());
-                closure(&info)
-            })
-        };
-        (0..self.hub().worker_count()).map(tell).collect()
     }
 }
 

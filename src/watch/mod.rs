@@ -6,7 +6,8 @@
 //! in the order of settling, and never looks at the other tasks.
 //!
 //! Many threads push to the list, and one thread takes it as a whole, so there is no ABA problem. A
-//! push that comes after the taker's last check finds the waiter's waker, because the taker stores
+//! push is one exchange; then the pusher writes the link to the slot that it found. The taker waits
+//! for a link that is not there yet. A push that comes after the taker's last check finds the waiter's waker, because the taker stores
 //! its waker before it checks (`Watch::wait`).
 //!
 //! **A slot may be reused** for another task while a waker of the previous task still exists. That
@@ -23,12 +24,15 @@ mod models;
 
 use core::task::Waker;
 
+use crate::spin::{Gap, Spin};
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake, planted};
 use crate::unwind;
 use block::{Block, Slot};
 
 /// Marks the end of the list.
 const END: u32 = u32::MAX;
+/// The link of a slot whose pusher has not written it yet.
+const PENDING: u32 = u32::MAX - 1;
 
 /// Watches a number of tasks.
 pub(crate) struct Watch {
@@ -39,7 +43,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// # Panics
-    /// If `slots` is `u32::MAX` or more.
+    /// If `slots` is `u32::MAX - 1` or more.
     pub(crate) fn new(slots: usize) -> Self {
         Self { first: Block::first(number(slots)), more: Vec::new() }
     }
@@ -52,11 +56,11 @@ impl Watch {
     /// Makes room for `slots` tasks in all. If there is too little room, it at least doubles.
     ///
     /// # Panics
-    /// If `slots` is `u32::MAX` or more.
+    /// If `slots` is `u32::MAX - 1` or more.
     pub(crate) fn grow(&mut self, slots: usize) {
         let now = self.slots();
         if slots > now {
-            let wanted = number(slots.max(now.saturating_mul(2).min(END as usize - 1)));
+            let wanted = number(slots.max(now.saturating_mul(2).min(PENDING as usize - 1)));
             self.more.push(Block::after(&self.first, number(now), wanted - number(now)));
         }
     }
@@ -76,8 +80,8 @@ impl Watch {
         let mut oldest = END;
         while next != END {
             let slot = self.slot(next);
+            let older = slot.older();
             // ORDERING: the list now belongs to this thread.
-            let older = slot.older.load(Ordering::Relaxed);
             slot.older.store(oldest, Ordering::Relaxed);
             oldest = next;
             next = older;
@@ -146,8 +150,8 @@ impl Drop for Watch {
 }
 
 fn number(slots: usize) -> u32 {
-    let slots = u32::try_from(slots).ok().filter(|slots| *slots < END);
-    slots.expect("less than 4,294,967,295 handles are watched")
+    let slots = u32::try_from(slots).ok().filter(|slots| *slots < PENDING);
+    slots.expect("less than 4,294,967,294 handles are watched")
 }
 
 /// What was woken, and who waits for it. The list is in the first block; the other blocks point to
@@ -180,20 +184,22 @@ impl List {
         }
     }
 
+    /// One exchange, without a retry: when 64 tasks settle at the same time, most of them would
+    /// have to retry many times.
     fn push(&self, slot: &Slot, number: u32) {
-        // ORDERING: the exchange is retried if this value is stale.
-        let mut newest = self.newest.load(Ordering::Relaxed);
-        loop {
-            // ORDERING: published by the exchange.
-            slot.older.store(newest, Ordering::Relaxed);
-            // SeqCst, to pair with `wait`, which stores that it waits and then checks the list.
-            let push =
-                self.newest.compare_exchange(newest, number, Ordering::SeqCst, Ordering::Relaxed);
-            match push {
-                Ok(_) => return,
-                Err(now) => newest = now,
-            }
+        if mutant!("watch_link_not_pending") {
+            let older = self.newest.swap(number, Ordering::SeqCst);
+            // ORDERING: as below.
+            return slot.older.store(older, Ordering::Relaxed);
         }
+        // ORDERING: published by the exchange.
+        slot.older.store(PENDING, Ordering::Relaxed);
+        // SeqCst, to pair with `wait`, which stores that it waits and then checks the list.
+        let older = self.newest.swap(number, Ordering::SeqCst);
+        // ORDERING: only the number matters. What the older tasks did was released by their
+        // exchanges, and the taker's exchange acquires it from the newest one: all of them are one
+        // release sequence.
+        slot.older.store(older, Ordering::Relaxed);
     }
 
     #[cold]
@@ -209,6 +215,23 @@ impl List {
 }
 
 impl Slot {
+    /// The slot that was put on the list before this one. Waits for the pusher to write it, which
+    /// is the next thing that it does.
+    fn older(&self) -> u32 {
+        let mut pause = Spin::short();
+        let mut gap = Gap::default();
+        loop {
+            // ORDERING: as in `List::push`.
+            let older = self.older.load(Ordering::Relaxed);
+            if older != PENDING {
+                return older;
+            }
+            if !pause.turn() {
+                gap.wait();
+            }
+        }
+    }
+
     /// Marks the slot as listed. Returns whether it was not on the list before.
     fn put_on(&self) -> bool {
         // ORDERING: release what the task did, for the taker whose exchange comes next, even if

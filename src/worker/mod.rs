@@ -23,7 +23,7 @@ use crate::id::WorkerId;
 use crate::idle::{Retract, Searching, Word};
 use crate::offer::Taken;
 use crate::spin::{Gap, Patience, Spin};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, thread};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{begin_settling, index_in, is_inside, place, runs_in_place, with_hub};
@@ -233,8 +233,12 @@ impl Worker {
         // still.
         let looks = if cfg!(corepool_shuttle) { 1 } else { MOST_LOOKS };
         (0..looks).find_map(|_| {
-            let is_over = clock::now() > end;
-            if is_over { None } else { self.look_for(Spin::of_turns(A_FEW_TURNS)) }
+            if clock::now() > end {
+                return None;
+            }
+            // What this worker waits for may come from a thread that waits for its core.
+            thread::yield_now();
+            self.look_for(Spin::of_turns(A_FEW_TURNS))
         })
     }
 
@@ -456,7 +460,7 @@ mod tests {
             return;
         }
         let hub = Hub::new(Config::of_workers(1), affinity::no_lease(), start_spare);
-        let high = Target { priority: Priority::High, worker: None };
+        let high = Target { priority: Priority::High, ..Target::default() };
         let own = Target { worker: Some(0), ..Target::default() };
         for target in [high, own] {
             let mut worker = Worker::new(&hub, 0);

@@ -13,11 +13,14 @@ use crate::sync::explore;
 
 /// Each worker on the list leaves it once, whichever of these threads takes it. The numbers are the
 /// least and the most workers that they take.
-fn two_takers(
+fn two_takers<A, B>(
     taken_in_all: RangeInclusive<usize>,
-    first: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
-    second: impl Fn(&IdleList) -> Option<usize> + Send + Sync + Copy + 'static,
-) {
+    first: impl Fn(&IdleList) -> A + Send + Sync + Copy + 'static,
+    second: impl Fn(&IdleList) -> B + Send + Sync + Copy + 'static,
+) where
+    A: IntoIterator<Item = usize> + Send + 'static,
+    B: IntoIterator<Item = usize>,
+{
     explore(move || {
         let idle = Arc::new(IdleList::new());
         idle.enter(0, Searching::No);
@@ -52,6 +55,10 @@ fn zero(idle: &IdleList) -> Option<usize> {
     idle.take(0).then_some(0)
 }
 
+fn all(idle: &IdleList) -> Vec<usize> {
+    idle.take_first(2)
+}
+
 fn retracted(idle: &IdleList) -> Option<usize> {
     (idle.retract(0) == Retract::Done).then_some(0)
 }
@@ -74,6 +81,16 @@ fn taking_one_against_taking_a_certain_one() {
 #[test]
 fn taking_any_against_taking_a_certain_one() {
     two_takers(1..=2, any, zero);
+}
+
+#[test]
+fn taking_all_against_taking_one() {
+    two_takers(2..=2, all, one);
+}
+
+#[test]
+fn taking_all_against_retracting() {
+    two_takers(2..=2, all, retracted);
 }
 
 #[test]
