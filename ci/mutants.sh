@@ -14,7 +14,7 @@
 # else to do.
 #
 # A planted bug stands in src/ as a branch on `mutant!("name")`, at the line that it weakens (see
-# `src/sync/mutant.rs`). One build serves all of them: COREPOOL_MUTANT names the one that a run has.
+# `src/base/sync/mutant.rs`). One build serves all of them: COREPOOL_MUTANT names the one that a run has.
 #
 # Weaker orderings that no model can catch, because the code would still be right, have no mutant:
 # - `publish` and the other `SeqCst` accesses as release or acquire: loom takes them for that, and

@@ -26,7 +26,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/shuttle"
 export RUSTFLAGS="--cfg corepool_shuttle"
 export COREPOOL_SCHEDULES="${COREPOOL_SCHEDULES:-2000}"
 
-# One build serves all: the bug is chosen when it runs, see src/sync/mutant.rs.
+# One build serves all: the bug is chosen when it runs, see src/base/sync/mutant.rs.
 program=$(cargo test -p corepool --profile bench --lib --no-run --message-format json-render-diagnostics |
   sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 

@@ -137,89 +137,48 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
-mod sync;
-mod unwind;
-mod error;
-mod counter_start;
-mod id;
-mod clock;
-mod trampoline;
-mod lineage;
-mod spans;
-mod affinity;
-mod heritage;
-
-mod parker;
-mod timer;
+mod base;
+mod os;
+mod parts;
 mod cancel;
-mod spin;
-mod habit;
-mod queue;
-mod admission;
-mod event;
-mod metrics;
 pub mod shared;
-mod watch;
-
-mod idle;
-mod offer;
-
 mod task;
-mod config;
-
-mod hub;
-
-mod fork;
-
-mod worker;
-
-mod handle;
-
+mod sched;
 mod pool;
-
-mod builder;
-mod global;
-
-mod blocking;
-mod install;
-mod unpinned;
-mod join;
-mod scope;
-mod slice;
-mod batch;
-pub mod promise;
-mod worker_local;
-mod task_set;
-mod windowed;
+mod parallel;
+mod sets;
 
 #[cfg(all(test, corepool_shuttle))]
 mod schedules;
 
-pub use affinity::{CoreKind, Placement};
-pub use blocking::blocking;
-pub use builder::Builder;
+pub use base::error::{
+    BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut,
+};
+pub use base::id::{TaskId, WorkerId};
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
-pub use config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
-pub use error::{BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut};
-pub use event::{ExitReason, PoolEvent};
-pub use global::spawn;
-pub use handle::TaskHandle;
-pub use id::{TaskId, WorkerId};
-pub use join::{JoinContext, join, join_context};
-pub use metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
-pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
-pub use scope::{Scope, ScopedClosure, ScopedHandle, scope};
-#[doc(inline)]
-pub use shared::SharedArray;
-pub use slice::{
+pub use os::affinity::{CoreKind, Placement};
+pub use parallel::join::{JoinContext, join, join_context};
+pub use parallel::loops::{
     Chunks, ChunksMut, Indexed, Items, chunks, chunks_mut, fold, for_each, for_each_mut,
     for_each_mut_indexed, indexed, map, map_reduce, try_for_each, try_map,
 };
+pub use parallel::scope::{Scope, ScopedClosure, ScopedHandle, scope};
+pub use parts::event::{ExitReason, PoolEvent};
+pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
+pub use pool::blocking::blocking;
+pub use pool::builder::Builder;
+pub use pool::global::spawn;
+pub use pool::handle::TaskHandle;
+pub use pool::promise;
+pub use pool::unpinned::unpinned;
+pub use pool::worker_local::WorkerLocal;
+pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
+pub use sched::config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
+pub use sets::task_set::{NextAsync, TaskSet};
+pub use sets::windowed::{MapOrdered, MapUnordered, TryMapOrdered};
+#[doc(inline)]
+pub use shared::SharedArray;
 pub use task::TaskContext;
-pub use task_set::{NextAsync, TaskSet};
-pub use unpinned::unpinned;
-pub use windowed::{MapOrdered, MapUnordered, TryMapOrdered};
-pub use worker_local::WorkerLocal;
 
 #[cfg(doctest)]
 mod borrows;

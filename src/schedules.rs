@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use shuttle::thread;
 
-use crate::builder::Builder;
-use crate::config::Pinning;
 use crate::pool::WorkerPool;
+use crate::pool::builder::Builder;
+use crate::sched::config::Pinning;
 
 /// A pool whose workers are shuttle's threads. They must not be pinned, because all of them share
 /// one real thread.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::guests::{Guest, Guests};
 use super::node::Node;
 use super::reason::CancelReason;
-use crate::clock;
-use crate::timer::{self, Bell, Errand};
+use crate::base::clock;
+use crate::parts::timer::{self, Bell, Errand};
 
 /// The alarm's action. The reference is weak, because an alarm should not keep a token that all its
 /// owners have dropped.

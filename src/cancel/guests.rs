@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::listener::{Claimed, Listener};
 use super::node::Node;
-use crate::unwind;
+use crate::base::unwind;
 
 /// The end of the list of free places.
 const NONE: usize = usize::MAX;

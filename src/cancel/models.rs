@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::thread;
 
 use super::{CancelReason, CancelToken, Listener, Registration};
-use crate::parker::Parker;
-use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
+use crate::base::sync::{AtomicBool, Ordering, UnsafeCell, explore};
+use crate::parts::parker::Parker;
 
 /// A listener. The model watches its memory: a read is a use, and a write stands for freeing it.
 struct Post {

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use super::guests::{Guest, Guests, Place};
 use super::reason::CancelReason;
-use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::timer::Alarm;
+use crate::base::sync::{AtomicBool, Mutex, Ordering};
+use crate::parts::timer::Alarm;
 
 pub(super) struct Node {
     /// Set together with the state, under its lock: a thread that sees it set finds the reason

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::deadline;
 use super::node::Node;
 use super::reason::CancelReason;
-use crate::clock;
-use crate::error::Cancelled;
+use crate::base::clock;
+use crate::base::error::Cancelled;
 
 /// Tells running code to stop. A cancelled token stays cancelled.
 ///

@@ -12,7 +12,8 @@ use super::guests::{Guest, Place};
 use super::node::Node;
 use super::reason::CancelReason;
 use super::token::CancelToken;
-use crate::{clock, parker};
+use crate::base::clock;
+use crate::parts::parker;
 
 /// The future returned by [`CancelToken::cancelled`]. It is ready, with the reason, when the token
 /// is cancelled.
@@ -53,7 +54,7 @@ impl CancelToken {
     /// Blocks the thread until the token is cancelled, and returns the reason.
     ///
     /// It blocks forever if the token is never cancelled. A worker that waits here lends its core
-    /// to a spare worker, as in [`blocking`](fn@crate::blocking).
+    /// to a spare worker, as in [`blocking`](fn@crate::pool::blocking).
     ///
     /// ```
     /// use corepool::CancelToken;

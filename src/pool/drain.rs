@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::WorkerPool;
-use crate::worker;
+use crate::sched::worker;
 
 impl WorkerPool {
     /// Waits until all accepted tasks have run, and the tasks that they spawned, and so on. The
@@ -27,7 +27,8 @@ impl WorkerPool {
     /// let done = Arc::new(AtomicU32::new(0));
     /// for _ in 0..10 {
     ///     let done = Arc::clone(&done);
-    ///     let next = move || corepool::spawn(move || done.fetch_add(1, Ordering::Relaxed)).detach();
+    ///     let count = move || done.fetch_add(1, Ordering::Relaxed);
+    ///     let next = move || corepool::spawn(count).detach();
     ///     pool.spawn(next).detach();
     /// }
     /// pool.drain();

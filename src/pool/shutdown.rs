@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::WorkerPool;
+use crate::base::clock;
+use crate::base::id::WorkerId;
 use crate::cancel::{CancelReason, CancelToken};
-use crate::clock;
-use crate::id::WorkerId;
-use crate::metrics::{Metrics, WorkerInfo};
-use crate::worker;
+use crate::parts::metrics::{Metrics, WorkerInfo};
+use crate::sched::worker;
 
 /// The result of [`WorkerPool::shutdown_timeout`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::WorkerPool;
-use crate::hub::{ThreadRoster, Watcher};
-use crate::id::PoolId;
-use crate::lineage;
-use crate::worker;
+use crate::base::id::PoolId;
+use crate::os::lineage;
+use crate::sched::hub::{ThreadRoster, Watcher};
+use crate::sched::worker;
 
 impl WorkerPool {
     /// Closes the pool immediately, and returns a future that waits until all queued tasks have run

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::admission::{Admission, Entry, InLine, Permit};
+use crate::base::clock;
+use crate::base::error::SpawnError;
+use crate::base::spans::Caller;
 use crate::cancel::{CancelToken, UntilCancelled};
-use crate::clock;
-use crate::config::WhenFull;
-use crate::error::SpawnError;
-use crate::handle::TaskHandle;
-use crate::hub::{ById, Gate, Hub, Target};
-use crate::parker;
-use crate::spans::Caller;
+use crate::parts::admission::{Admission, Entry, InLine, Permit};
+use crate::parts::parker;
+use crate::pool::handle::TaskHandle;
+use crate::sched::config::WhenFull;
+use crate::sched::hub::{ById, Gate, Hub, Target};
+use crate::sched::worker;
 use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, QueuedTask, TaskContext};
-use crate::worker;
 
 /// The options of a task, in addition to its closure.
 #[derive(Debug, Default)]

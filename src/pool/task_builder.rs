@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::submit::{self, Options};
+use crate::base::clock;
+use crate::base::error::SpawnError;
+use crate::base::id::WorkerId;
 use crate::cancel::CancelToken;
-use crate::clock;
-use crate::config::Priority;
-use crate::error::SpawnError;
-use crate::handle::TaskHandle;
-use crate::hub::Hub;
-use crate::id::WorkerId;
+use crate::pool::handle::TaskHandle;
+use crate::sched::config::Priority;
+use crate::sched::hub::Hub;
 use crate::task::TaskContext;
 
 /// Configures one task. Created by [`WorkerPool::task`](crate::WorkerPool::task).
@@ -46,7 +46,7 @@ impl<'pool> TaskBuilder<'pool> {
     /// it needs no room in a bounded queue.
     ///
     /// **It may run on another thread.** While the worker's own task waits, in
-    /// [`blocking`](fn@crate::blocking) or for another task, a [spare
+    /// [`blocking`](fn@crate::pool::blocking) or for another task, a [spare
     /// worker](crate::Builder::spare_workers) stands in for the worker, and runs its tasks on the
     /// same core. The [context](TaskContext::worker) names the same worker, but thread-locals
     /// differ, and the waiting task has not ended. If that matters, for example for a C library

@@ -7,10 +7,10 @@ use std::time::Duration;
 use shuttle::rand::{Rng, thread_rng};
 
 use super::{end_with, outside, pool_of};
-use crate::config::WhenFull;
-use crate::error::TaskError;
+use crate::base::error::TaskError;
+use crate::base::sync::schedule::explore;
 use crate::pool::WorkerPool;
-use crate::sync::schedule::explore;
+use crate::sched::config::WhenFull;
 
 fn full(policy: WhenFull) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(1).queue_capacity(1).when_full(policy))

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{end, outside, pool_of};
-use crate::blocking::blocking;
+use crate::base::sync::schedule::explore;
 use crate::pool::WorkerPool;
-use crate::sync::schedule::explore;
+use crate::pool::blocking::blocking;
 
 fn lending(workers: usize, spares: usize) -> Arc<WorkerPool> {
     pool_of(WorkerPool::builder().workers(workers).spare_workers(spares))

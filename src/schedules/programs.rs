@@ -8,11 +8,11 @@ use std::time::Duration;
 use shuttle::rand::{Rng, thread_rng};
 
 use super::{end_with, outside, pool_of};
-use crate::config::{Dispatch, Priority};
-use crate::error::TaskError;
-use crate::handle::TaskHandle;
+use crate::base::error::TaskError;
+use crate::base::sync::schedule::explore;
 use crate::pool::WorkerPool;
-use crate::sync::schedule::explore;
+use crate::pool::handle::TaskHandle;
+use crate::sched::config::{Dispatch, Priority};
 
 /// The result of each task: its number, and a value whose owners are counted.
 type Given = (Arc<()>, u32);

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{end, end_with, outside, pool};
+use crate::base::sync::schedule::explore;
+use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::WorkerPool;
-use crate::promise;
-use crate::sync::schedule::explore;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::pool::promise;
 
 fn fibonacci(pool: &WorkerPool, n: u32) -> u32 {
     if n < 2 {
@@ -62,7 +62,7 @@ fn a_loop_runs_each_item_once() {
         let pool = pool(2);
         let items: Vec<usize> = (0..12).collect();
         let doubled = pool.map(&items, |n| {
-            crate::sync::spin_loop();
+            crate::base::sync::spin_loop();
             n * 2
         });
         assert_eq!(doubled, (0..12).map(|n| n * 2).collect::<Vec<_>>());

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{end, end_with, outside, pool, pool_of};
-use crate::config::{Dispatch, Priority};
-use crate::error::TaskError;
+use crate::base::error::TaskError;
+use crate::base::sync::schedule::explore;
 use crate::pool::WorkerPool;
-use crate::sync::schedule::explore;
+use crate::sched::config::{Dispatch, Priority};
 
 fn three_submitters_join(pool: &Arc<WorkerPool>) {
     outside(3, pool, |pool, number| {

@@ -9,9 +9,9 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
 use super::{end, pool_of};
+use crate::base::sync::schedule::explore;
 use crate::cancel::CancelToken;
 use crate::pool::WorkerPool;
-use crate::sync::schedule::explore;
 
 /// As many spare workers as pieces may wait at the same time.
 const SPARES: usize = 12;
@@ -28,7 +28,7 @@ fn two_pools(workers: [usize; 2]) -> Pools {
 /// Starts some smaller pieces and waits for them.
 fn piece(pools: &Pools, depth: u32) {
     if depth == 0 {
-        return crate::sync::spin_loop();
+        return crate::base::sync::spin_loop();
     }
     let pool = &pools[thread_rng().gen_range(0..2)];
     let smaller = || {

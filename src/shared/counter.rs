@@ -4,13 +4,13 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
-// Not from `crate::sync`: no protocol depends on these; they are only added up.
+// Not from `crate::base::sync`: no protocol depends on these; they are only added up.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::affinity;
-use crate::counter_start;
+use crate::base::counter_start;
+use crate::os::affinity;
 
 /// The most shards that a counter has, however many cores there are.
 const MOST_SHARDS: usize = 128;
@@ -143,7 +143,7 @@ fn shards_for(cores: usize) -> usize {
 /// together get different shards.
 #[inline]
 fn thread_number() -> usize {
-    crate::sync::thread_local! {
+    crate::base::sync::thread_local! {
         static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
     }
     NUMBER.with(|number| match number.get() {

@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
-// Not from `crate::sync`: in chaos builds and in models its lock cannot be in a static.
+// Not from `crate::base::sync`: in chaos builds and in models its lock cannot be in a static.
 #[cfg(not(corepool_loom))]
-use crate::sync::real::Mutex;
+use crate::base::sync::real::Mutex;
 
-use crate::parker::Parker;
 #[cfg(corepool_loom)]
-use crate::sync::Mutex;
-use crate::unwind;
+use crate::base::sync::Mutex;
+use crate::base::unwind;
+use crate::parts::parker::Parker;
 
 /// How a waiter is called.
 #[derive(Debug)]

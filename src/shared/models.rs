@@ -15,8 +15,8 @@ use std::time::Duration;
 use loom::thread;
 
 use super::{WaitAsync, WaitResult, notify, wait, wait_async};
-use crate::parker::Parker;
-use crate::sync::{AtomicBool, Ordering, UnsafeCell, explore};
+use crate::base::sync::{AtomicBool, Ordering, UnsafeCell, explore};
+use crate::parts::parker::Parker;
 
 /// Counts how often it is woken.
 #[derive(Default)]

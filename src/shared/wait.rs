@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::atomic::Atomic;
 use super::line::{Address, Caller};
-use crate::clock;
-use crate::parker::Parker;
+use crate::base::clock;
+use crate::parts::parker::Parker;
 
 /// How a wait ended.
 ///
@@ -38,8 +38,8 @@ pub enum WaitResult {
 /// It works on any atomic of this process, whether or not it is in a
 /// [`SharedArray`](super::SharedArray). Different processes do not wake one another. In async code
 /// use [`wait_async`](super::wait_async). A worker that waits here lends its core to a spare
-/// worker, as in [`blocking`](fn@crate::blocking), because the task that will notify may be waiting
-/// for this worker.
+/// worker, as in [`blocking`](fn@crate::pool::blocking), because the task that will notify may be
+/// waiting for this worker.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};

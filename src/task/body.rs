@@ -3,8 +3,8 @@
 
 use super::TaskRef;
 use super::context::TaskContext;
-use crate::error::TaskError;
-use crate::unwind::{self, Payload};
+use crate::base::error::TaskError;
+use crate::base::unwind::{self, Payload};
 
 /// The first form of a task's contents. The second is the value that it leaves, a `T`.
 pub(crate) trait Body<T> {

@@ -16,8 +16,8 @@ use super::held::HeldTask;
 use super::raw::{self, Header};
 use super::state::{NotPinned, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
-use crate::id::WorkerId;
-use crate::unwind;
+use crate::base::id::WorkerId;
+use crate::base::unwind;
 
 /// What happens to a link when the task before it is settled. Called on the thread that settled it.
 pub(crate) trait Turn {

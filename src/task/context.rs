@@ -5,9 +5,9 @@ use core::ptr::NonNull;
 
 use super::era;
 use super::raw::{EndWorker, Header};
+use crate::base::error::Cancelled;
+use crate::base::id::WorkerId;
 use crate::cancel::CancelReason;
-use crate::error::Cancelled;
-use crate::id::WorkerId;
 
 /// The context of a running task, passed to closures of
 /// [`spawn_with`](crate::WorkerPool::spawn_with).

@@ -37,13 +37,13 @@ mod models;
 
 use std::sync::OnceLock;
 
-use crate::cancel::CancelReason;
-use crate::id::PoolId;
-use crate::sync::Ordering;
+use crate::base::id::PoolId;
+use crate::base::sync::Ordering;
 #[cfg(not(corepool_loom))]
-use crate::sync::plain::{AtomicU32, RwLock};
+use crate::base::sync::plain::{AtomicU32, RwLock};
 #[cfg(corepool_loom)]
-use crate::sync::{AtomicU32, RwLock};
+use crate::base::sync::{AtomicU32, RwLock};
+use crate::cancel::CancelReason;
 
 /// The position of the era in the state word.
 pub(super) const SHIFT: u32 = 15;
@@ -197,8 +197,8 @@ pub(super) fn reason(pool: PoolId, born: u32) -> Result<CancelReason, u32> {
 #[cfg(all(test, not(corepool_loom)))]
 mod tests {
     use super::{end, forget, now, reason, stop};
+    use crate::base::id::PoolId;
     use crate::cancel::CancelReason;
-    use crate::id::PoolId;
 
     #[test]
     fn only_the_older_tasks_of_the_pool_that_ended_the_era_are_told() {

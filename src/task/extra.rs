@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Unsettled;
-use crate::admission::Permit;
+use crate::base::sync::Mutex;
 use crate::cancel::{CancelReason, CancelToken, Registration};
-use crate::sync::Mutex;
+use crate::parts::admission::Permit;
 
 /// Lies behind the task in the same allocation, so plain tasks do not pay for it.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Plan {
 
     /// Whether the task is late: too late to start.
     pub(crate) fn is_late(&self) -> bool {
-        self.start_by.is_some_and(|start_by| crate::clock::now() >= start_by)
+        self.start_by.is_some_and(|start_by| crate::base::clock::now() >= start_by)
     }
 }
 

@@ -12,10 +12,10 @@ use super::raw::{self, Header};
 use super::running;
 use super::state::{ClaimedAt, LetGo, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
-use crate::error::{PanicPayload, Refusal, TaskError};
-use crate::id::{PoolId, WorkerId};
-use crate::queue::Link;
-use crate::unwind;
+use crate::base::error::{PanicPayload, Refusal, TaskError};
+use crate::base::id::{PoolId, WorkerId};
+use crate::base::unwind;
+use crate::parts::queue::Link;
 
 /// The handle's reference to a task whose value is a `T`.
 ///

@@ -8,7 +8,7 @@ use super::extra::Extra;
 use super::raw::{Header, Table};
 use super::state::State;
 use super::strip::{self, KINDS, Kind, Place};
-use crate::id::PoolId;
+use crate::base::id::PoolId;
 
 /// Allocates a task of this table, with its header and its optional part, and without contents.
 /// Plain tasks are cut from a strip (a chunk for several tasks) where their table has a kind.

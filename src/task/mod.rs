@@ -25,9 +25,9 @@ mod unsettled;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-use crate::id::{PoolId, WorkerId};
-use crate::queue::{Link, Linked};
-use crate::unwind;
+use crate::base::id::{PoolId, WorkerId};
+use crate::base::unwind;
+use crate::parts::queue::{Link, Linked};
 
 pub(crate) use body::{Body, Stop};
 pub(crate) use chain::{Pinned, Released, Turn, make_link};

@@ -16,12 +16,12 @@ use loom::alloc::Track;
 use loom::thread;
 
 use super::{Extra, HeldTask, Outcome, QueuedTask, make};
-use crate::admission::Permit;
-use crate::error::TaskError;
-use crate::id::PoolId;
-use crate::parker::Parker;
-use crate::queue::{Pop, Queue};
-use crate::sync::{UnsafeCell, explore};
+use crate::base::error::TaskError;
+use crate::base::id::PoolId;
+use crate::base::sync::{UnsafeCell, explore};
+use crate::parts::admission::Permit;
+use crate::parts::parker::Parker;
+use crate::parts::queue::{Pop, Queue};
 
 /// The counts of one task.
 #[derive(Clone)]

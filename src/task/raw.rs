@@ -21,11 +21,11 @@ use super::running;
 use super::state::{Outcome, State};
 use super::strip::{Kind, Place};
 use super::token;
-use crate::error::{TaskError, panic_message};
-use crate::id::PoolId;
-use crate::queue::Link;
-use crate::sync::UnsafeCell;
-use crate::unwind::{self, Payload};
+use crate::base::error::{TaskError, panic_message};
+use crate::base::id::PoolId;
+use crate::base::sync::UnsafeCell;
+use crate::base::unwind::{self, Payload};
+use crate::parts::queue::Link;
 
 /// The start of every task, whatever its closure is. 40 bytes.
 #[repr(C)]

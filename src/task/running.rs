@@ -4,8 +4,8 @@ use core::ptr::{self, NonNull};
 
 use super::ClaimedTask;
 use super::raw::{self, Header, Table};
-use crate::error::TaskName;
-use crate::sync::plain::{AtomicPtr, Mutex, Ordering};
+use crate::base::error::TaskName;
+use crate::base::sync::plain::{AtomicPtr, Mutex, Ordering};
 
 /// A worker sets it with one plain store per task. A task that the user named also costs a lock.
 #[derive(Debug)]

@@ -32,8 +32,8 @@
 mod link;
 
 use super::era;
-use crate::error::{Refusal, TaskError};
-use crate::sync::{AtomicU32, Ordering, planted};
+use crate::base::error::{Refusal, TaskError};
+use crate::base::sync::{AtomicU32, Ordering, planted};
 pub(crate) use link::NotPinned;
 
 const PHASE: u32 = 0b111;

@@ -15,8 +15,8 @@ use core::cell::Cell;
 use core::ptr::{self, NonNull};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
-use crate::sync::plain::{AtomicU32, Ordering};
-use crate::sync::prefetch_to_write;
+use crate::base::sync::plain::{AtomicU32, Ordering};
+use crate::base::sync::prefetch_to_write;
 
 const STRIP: Layout = match Layout::from_size_align(1024, 16) {
     Ok(layout) => layout,
@@ -96,7 +96,7 @@ struct Mine {
     freed: [Cell<Freed>; KINDS],
 }
 
-crate::sync::thread_local! {
+crate::base::sync::thread_local! {
     static MINE: Mine = const {
         Mine {
             rows: [const { Cell::new(Row { strip: ptr::null_mut(), cut: 0 }) }; KINDS],

@@ -13,9 +13,9 @@ use super::extra::Tie;
 use super::raw::{self, Header};
 use super::state::Outcome;
 use super::unsettled::Unsettled;
+use crate::base::id::PoolId;
+use crate::base::unwind;
 use crate::cancel::{CancelReason, CancelToken, Listener};
-use crate::id::PoolId;
-use crate::unwind;
 
 /// Counts what a token did to a pool's tasks.
 pub(crate) trait Ledger {

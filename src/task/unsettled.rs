@@ -13,9 +13,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::sync::{Mutex, lock};
+use crate::base::sync::{Mutex, lock};
 
-crate::sync::thread_local! {
+crate::base::sync::thread_local! {
     /// How many tasks this thread is settling, each inside the drop of the one before.
     static HERE: Cell<usize> = const { Cell::new(0) };
     /// The address of the count that the innermost of them belongs to, or zero.

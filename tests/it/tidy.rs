@@ -1,243 +1,206 @@
-//! Keeps the house in order: the floors of the design, the sizes of files, what every file must
-//! say.
-//!
-//! The tables below are the rules that change; `floors.rs`, `rules.rs` and `cases.rs` hold those
-//! that do not. `planted.rs` proves that each rule can fail.
+//! Keeps the house in order: which folder of `src/` may use which, the sizes of files, what every
+//! file must say.
 
 mod cases;
-mod floors;
-mod planted;
-mod rules;
-mod source;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floors::Plan;
-use source::Source;
-
-/// The floors, from the ground up. A module uses only modules on lower floors; ARCHITECTURE.md says
-/// why. A new module gets its place here.
-const FLOORS: &[(&str, &[&str])] = &[
-    (
-        "ground",
-        &[
-            "sync",
-            "unwind",
-            "error",
-            "counter_start",
-            "id",
-            "clock",
-            "trampoline",
-            "lineage",
-            "spans",
-            "affinity",
-            "heritage",
-        ],
-    ),
-    (
-        "parts",
-        &[
-            "waiter",
-            "parker",
-            "timer",
-            "cancel",
-            "queue",
-            "metrics",
-            "event",
-            "shared",
-            "admission",
-            "spin",
-            "habit",
-            "watch",
-        ],
-    ),
-    ("meeting", &["signal", "idle", "offer"]),
-    ("task", &["task", "config"]),
-    ("common", &["hub"]),
-    ("fork", &["fork"]),
-    ("worker", &["worker"]),
-    ("handle", &["handle"]),
-    ("pool", &["pool"]),
-    ("doors", &["builder", "global"]),
-    (
-        "shapes",
-        &[
-            "scope",
-            "join",
-            "install",
-            "unpinned",
-            "blocking",
-            "slice",
-            "borrows",
-            "promise",
-            "task_set",
-            "windowed",
-            "slice",
-            "borrows",
-            "batch",
-            "promise",
-            "task_set",
-            "worker_local",
-        ],
-    ),
-    ("face", &["lib", "schedules"]),
-];
-
-/// Which module may use which other one on the same floor. Keep it short. A cycle fails, and so
-/// does a pair that is not needed.
-const NEIGHBOURS: &[(&str, &str)] = &[
-    ("sync", "clock"),
-    ("affinity", "sync"),
-    ("affinity", "clock"),
-    ("error", "sync"),
-    ("queue", "spin"),
-    ("trampoline", "sync"),
-    ("error", "id"),
-    ("error", "unwind"),
-    ("id", "counter_start"),
-    ("admission", "parker"),
-    ("shared", "parker"),
-    ("timer", "parker"),
-    ("cancel", "parker"),
-    ("cancel", "timer"),
-    ("watch", "parker"),
-    ("task_set", "batch"),
-    ("windowed", "task_set"),
-];
-
-/// The files, or folders with a `/` at the end, that may hold unsafe code, and why. Every other
-/// file in src/ says `#![forbid(unsafe_code)]`.
-const MAY_BE_UNSAFE: &[(&str, &str)] = &[
-    ("src/lib.rs", "a forbid here would hold for every module below it"),
-    (
-        "src/task/",
-        "one allocation holds closure, result and state; the state word says who owns what",
-    ),
-    ("src/queue/", "an intrusive list: its links lie inside the tasks"),
-    ("src/heritage.rs", "signals and scheduling policies of threads, which only libc knows"),
-    ("src/sync/", "the cell that models can watch; the kernel's fence in other threads"),
-    ("src/affinity/mod.rs", "a forbid here would hold for the system calls below it"),
-    ("src/affinity/mask.rs", "the system calls that read and set a thread's cores"),
-    ("src/parker.rs", "a forbid here would hold for the futex below it"),
-    ("src/parker/futex.rs", "the system call by which a thread sleeps on a word"),
-    ("src/affinity/macos.rs", "the calls by which a thread asks for a place"),
-    (
-        "src/affinity/windows.rs",
-        "the functions that read and set a thread's cores, declared by hand",
-    ),
-    ("src/affinity/thread_number.rs", "the system call that tells a thread's number"),
-    (
-        "src/shared/",
-        "zeroed memory taken for atomics; its waiting has none, and each file there says so",
-    ),
-    (
-        "src/cancel/",
-        "listeners are known by address; only `listener.rs` has any, and each other file there says so",
-    ),
-    ("src/offer/", "an offer points into the frame of the thread that made it, which waits for it"),
-    ("src/lineage.rs", "a page that the kernel empties in a forked child"),
-    ("src/metrics/mod.rs", "a forbid here would hold for the clocks below it"),
-    ("src/metrics/cpu_time.rs", "the clock of another thread, by the system's number of it"),
-    ("src/install.rs", "the caller's frame, which waits, lends its closure to a worker"),
-    ("src/scope/", "closures borrow from the scope's frame, which waits for them"),
-    ("src/watch/", "a waker for each handle, all in one piece of memory"),
-    ("src/batch/slot.rs", "closure and result in one place; the state word says which, and whose"),
-    ("src/batch/mod.rs", "a forbid here would hold for the slots below it"),
-    ("src/promise/", "a waker for each handle, all in one piece of memory"),
-    ("src/slice/", "parts of a range reach into the frame that folds it, which waits for them"),
-    ("src/fork/", "jobs lie in frames of the thread that calls; each frame outlives its job"),
-];
-
-/// The only file in src/ that asks the system for the time.
-const CLOCK: &str = "src/clock.rs";
-
-/// The longest that a code file may be, in lines.
+/// The folders of `src/`, in reading order. Each uses only itself and those above it;
+/// ARCHITECTURE.md says what is in them.
+const ROOMS: &[&str] =
+    &["base", "os", "parts", "cancel", "shared", "task", "sched", "pool", "parallel", "sets"];
+/// The only file in `src/` that asks the system for the time.
+const CLOCK: &str = "src/base/clock.rs";
 const LONGEST_FILE: usize = 500;
+const LONGEST_LINE: usize = 100;
 /// The most words that the README may have.
 const LONGEST_README: usize = 800;
+/// An explanation of an ordering may stand this many lines above it.
+const EXPLAINED_WITHIN: usize = 8;
 
-const PLAN: Plan<'_> = Plan { floors: FLOORS, neighbours: NEIGHBOURS };
+/// What a rule has against a line of a file: nothing, or what to do.
+type Rule = fn(path: &str, lines: &[&str], at: usize) -> Option<String>;
+
+/// A module may use the rooms above its own. Tests may use any, and so may `lib.rs`.
+fn climbs(path: &str, lines: &[&str], at: usize) -> Option<String> {
+    let place = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let own = path.strip_prefix("src/")?.split('/').next().and_then(place)?;
+    let names = code(lines[at]).split("crate::").skip(1);
+    let rooms = names.map(|name| name.split(|c: char| !is_of_name(c)).next().unwrap_or_default());
+    let above = rooms.filter_map(|room| Some((room, place(room)?))).find(|(_, at)| *at > own)?;
+    Some(format!("`{}` stands above `{}`, and must not use it", ROOMS[own], above.0))
+}
+
+fn forgets_its_idea(_: &str, lines: &[&str], at: usize) -> Option<String> {
+    let says = at > 0 || lines[0].starts_with("//!");
+    (!says).then(|| "begin with a `//!` line that says which idea the file owns".to_owned())
+}
+
+fn is_too_long(_: &str, lines: &[&str], at: usize) -> Option<String> {
+    let is_over = at == LONGEST_FILE && lines.len() > LONGEST_FILE;
+    is_over.then(|| format!("{} lines: split the file by ideas", lines.len()))
+}
+
+/// Comments and prose; the formatter sees to code.
+fn is_too_wide(path: &str, lines: &[&str], at: usize) -> Option<String> {
+    let line = lines[at].trim_start();
+    // Comments in `tests/messages` are what the compiler should print.
+    let is_comment = line.starts_with("//") && !path.contains("/messages/");
+    let is_prose = is_comment || path.ends_with(".md");
+    let is_table = line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+    let is_over =
+        is_prose && !is_table && !line.contains("://") && lines[at].chars().count() > LONGEST_LINE;
+    is_over.then(|| format!("more than {LONGEST_LINE} columns"))
+}
+
+/// A file without unsafe code and without submodules forbids it, so that none is added by chance.
+fn does_not_forbid(_: &str, lines: &[&str], at: usize) -> Option<String> {
+    let has = |what: &str| lines.iter().any(|line| code(line).contains(what));
+    let has_submodule = || {
+        lines.iter().any(|line| {
+            code(line).ends_with(';') && {
+                let line = code(line);
+                line.starts_with("mod ") || line.contains(") mod ") || line.starts_with("pub mod ")
+            }
+        })
+    };
+    let may_forbid = at == 0 && !has("unsafe ") && !has("![forbid(unsafe_code)]");
+    (may_forbid && !has_submodule()).then(|| "add `#![forbid(unsafe_code)]`".to_owned())
+}
+
+fn is_unexplained(path: &str, lines: &[&str], at: usize) -> Option<String> {
+    let weak = ["::Relaxed", "::Acquire", "::Release", "::AcqRel"];
+    let is_weak = |line: &str| weak.iter().any(|order| line.contains(&format!("Ordering{order}")));
+    let is_test = path.contains("/models") || path.contains("tests") || is_in_tests(lines, at);
+    let near = &lines[at.saturating_sub(EXPLAINED_WITHIN)..at];
+    let is_explained = near.iter().any(|line| line.contains("// ORDERING:"));
+    let is_bad = is_weak(code(lines[at])) && !is_test && !is_explained;
+    is_bad
+        .then(|| format!("needs an `// ORDERING:` comment at most {EXPLAINED_WITHIN} lines above"))
+}
+
+fn asks_for_the_time(path: &str, lines: &[&str], at: usize) -> Option<String> {
+    let asks = code(lines[at]).contains("Instant::now") || code(lines[at]).contains("SystemTime");
+    (asks && path != CLOCK).then(|| format!("ask {CLOCK} for the time: it is monotonic"))
+}
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default().trim()
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Unit tests stand at the end of their file.
+fn is_in_tests(lines: &[&str], at: usize) -> bool {
+    let is_start =
+        |line: &&str| line.starts_with("mod tests {") || line.starts_with("mod models {");
+    lines[..at].iter().any(is_start)
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All `.rs` files below the folders, in a fixed order.
-fn sources(folders: &[&str]) -> Vec<Source> {
-    let mut paths = Vec::new();
-    for folder in folders {
-        collect(&root().join(folder), &mut paths);
-    }
-    paths.sort();
-    let name = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
-    paths.iter().map(|path| Source::new(&name(path), &read(path))).collect()
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.expect("a folder of the crate can be read").path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+/// All files below the folders with one of these endings, in a fixed order.
+fn files(folders: &[&str], endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.expect("a folder of the crate can be read").path();
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if endings.contains(&ending) => found.push(path),
+                false => {}
+            }
         }
     }
+    found.sort();
+    found
 }
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+fn complaints(rule: Rule, path: &str, text: &str) -> Vec<String> {
+    let lines: Vec<_> = text.lines().collect();
+    let at_line = |at: usize| Some(format!("{path}:{}: {}", at + 1, rule(path, &lines, at)?));
+    (0..lines.len()).filter_map(at_line).collect()
+}
+
 /// Fails with all complaints at once; each says where, and what to do.
 #[track_caller]
-fn expect_none(complaints: impl IntoIterator<Item = String>) {
-    let complaints: Vec<_> = complaints.into_iter().collect();
+fn holds(rule: Rule, folders: &[&str], endings: &[&str]) {
+    let of_file = |path: PathBuf| {
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        complaints(rule, &name.replace('\\', "/"), &read(&path))
+    };
+    expect_none(files(folders, endings).into_iter().flat_map(of_file).collect());
+}
+
+#[track_caller]
+fn expect_none(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "the house is not tidy:\n  {}\n", complaints.join("\n  "));
 }
 
 const EVERYWHERE: &[&str] = &["src", "tests", "benches", "examples"];
 
 #[test]
-fn modules_use_only_lower_floors() {
-    expect_none(PLAN.complaints(&sources(&["src"])));
+fn folders_use_only_those_above_them() {
+    holds(climbs, &["src"], &["rs"]);
 }
 
 #[test]
-fn neighbours_stand_on_one_floor_and_make_no_circle() {
-    expect_none(PLAN.faults());
+fn files_are_short_and_say_which_idea_they_own() {
+    holds(is_too_long, EVERYWHERE, &["rs"]);
+    holds(forgets_its_idea, &["src"], &["rs"]);
+    holds(is_too_wide, &["src", "tests", "docs"], &["rs", "md"]);
 }
 
 #[test]
-fn files_are_short() {
-    expect_none(sources(EVERYWHERE).iter().filter_map(|file| rules::too_long(file, LONGEST_FILE)));
-}
-
-#[test]
-fn files_say_which_idea_they_own() {
-    expect_none(sources(&["src"]).iter().filter_map(rules::no_opening));
-}
-
-#[test]
-fn files_are_named_after_an_idea() {
-    expect_none(sources(EVERYWHERE).iter().filter_map(rules::vague_name));
-}
-
-#[test]
-fn unsafe_code_stays_in_its_rooms() {
-    let files = sources(&["src"]);
-    expect_none(files.iter().filter_map(|file| rules::not_forbidden(file, MAY_BE_UNSAFE)));
+fn files_without_unsafe_code_forbid_it() {
+    holds(does_not_forbid, &["src"], &["rs"]);
 }
 
 #[test]
 fn weak_orderings_are_explained() {
-    expect_none(sources(&["src"]).iter().flat_map(rules::unexplained_orderings));
+    holds(is_unexplained, &["src"], &["rs"]);
 }
 
 #[test]
 fn only_the_clock_asks_for_the_time() {
-    let files = sources(&["src"]);
-    expect_none(files.iter().flat_map(|file| rules::asks_for_the_time(file, CLOCK)));
+    holds(asks_for_the_time, &["src"], &["rs"]);
+}
+
+/// Each rule tells a planted violation from its lawful twin.
+#[test]
+fn the_rules_can_fail() {
+    let told = |rule: Rule, text: &str| complaints(rule, "src/task/raw.rs", text).len();
+    assert_eq!(told(climbs, "use crate::pool::A;\nuse crate::base::sync;"), 1);
+    assert_eq!(
+        told(climbs, "// crate::pool::A\nuse crate::task::B; fn f() { crate::sets::c() }"),
+        1
+    );
+    assert_eq!(told(forgets_its_idea, "use a::B;"), 1);
+    assert_eq!(told(forgets_its_idea, "//! An idea."), 0);
+    assert_eq!(told(is_too_long, &"a\n".repeat(LONGEST_FILE)), 0);
+    assert_eq!(told(is_too_long, &"a\n".repeat(LONGEST_FILE + 1)), 1);
+    assert_eq!(told(is_too_wide, &format!("// {}\n// a", "a".repeat(LONGEST_LINE))), 1);
+    assert_eq!(told(does_not_forbid, "fn f() {}"), 1);
+    assert_eq!(told(does_not_forbid, "#![forbid(unsafe_code)]\nfn f() {}"), 0);
+    assert_eq!(told(does_not_forbid, "unsafe fn f() {}"), 0);
+    assert_eq!(told(does_not_forbid, "pub(crate) mod a;"), 0);
+    assert_eq!(told(is_unexplained, "x.load(Ordering::Acquire);"), 1);
+    assert_eq!(told(is_unexplained, "// ORDERING: why.\nx.load(Ordering::Acquire);"), 0);
+    assert_eq!(told(is_unexplained, "mod tests {\nx.load(Ordering::Acquire);"), 0);
+    assert_eq!(told(asks_for_the_time, "let now = Instant::now();"), 1);
+    assert_eq!(told(asks_for_the_time, "// Instant::now"), 0);
 }
 
 #[test]
@@ -254,8 +217,9 @@ fn every_case_of_failure_has_its_tests() {
 
 #[test]
 fn the_changelog_knows_this_version() {
-    let changelog = read(&root().join("CHANGELOG.md"));
-    expect_none(rules::version_missing(&changelog, env!("CARGO_PKG_VERSION")));
+    let heading = format!("## [{}]", env!("CARGO_PKG_VERSION"));
+    let is_known = |line: &str| line.starts_with(&heading);
+    assert!(read(&root().join("CHANGELOG.md")).lines().any(is_known), "no line `{heading}`");
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use loom::thread;
 
 use super::Eras;
+use crate::base::id::PoolId;
+use crate::base::sync::{AtomicU32, explore};
 use crate::cancel::CancelReason;
-use crate::id::PoolId;
-use crate::sync::{AtomicU32, explore};
 
 /// A running task of a pool. It checks whether it should stop as `TaskContext::is_cancelled` does.
 struct Task {

@@ -1,5 +1,6 @@
 //! Models of a continuation: its turn against its cancel, the drop of its handle, and a walk down
 //! its chain.
+#![forbid(unsafe_code)]
 
 use super::*;
 use crate::task::body::{Body, Stop};

@@ -1,7 +1,8 @@
 //! A model of a task's place in a bounded pool.
+#![forbid(unsafe_code)]
 
 use super::*;
-use crate::admission::{Admission, Entry};
+use crate::parts::admission::{Admission, Entry};
 
 #[test]
 fn a_place_is_given_back_once() {

@@ -1,5 +1,6 @@
 //! Models of a token's hold on a task: its end against a run, a cancel, and the drop of both
 //! halves.
+#![forbid(unsafe_code)]
 
 use super::*;
 use crate::cancel::CancelToken;

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{ANYWAY, EXTENDED, HANDLE, LINKED, OWNER, PHASE, PINNED, QUEUED, State};
-use crate::sync::{AtomicU32, Ordering};
+use crate::base::sync::{AtomicU32, Ordering};
 
 /// What to do with a link whose turn has come but that could not be pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,99 @@
+//! Models of the seat on a word: a token is never lost, wakes the sleeper, and publishes what its
+//! giver did.
+//!
+//! The futex itself is the model's (`word::kernel`), which guarantees exactly what the kernel's
+//! does.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use loom::thread;
+
+use super::word::Seat;
+use crate::base::clock;
+use crate::base::sync::{UnsafeCell, explore};
+
+struct Place {
+    seat: Seat,
+    /// What the giver of a token did before.
+    told: UnsafeCell<()>,
+}
+
+impl Place {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { seat: Seat::new(), told: UnsafeCell::new(()) })
+    }
+
+    /// Gives the token, on a thread of its own.
+    fn call(self: &Arc<Self>) -> thread::JoinHandle<()> {
+        let place = Arc::clone(self);
+        thread::spawn(move || {
+            place.told.with_mut(|_| ());
+            place.seat.notify();
+        })
+    }
+
+    /// Waits, and reads what the giver wrote if the token ended the wait.
+    fn wait(&self, end: Option<Instant>) -> bool {
+        let woken = self.seat.wait(end);
+        if woken {
+            self.told.with_mut(|_| ());
+        }
+        woken
+    }
+}
+
+#[test]
+fn a_token_is_given_while_its_owner_lies_down() {
+    explore(|| {
+        let place = Place::new();
+        let caller = place.call();
+        assert!(place.wait(None));
+        caller.join().unwrap();
+        assert!(!place.wait(Some(clock::now())), "there was one token, and it is taken");
+    });
+}
+
+/// The token ends this wait or the next one; it is not lost.
+#[test]
+fn a_token_is_given_when_the_time_is_up() {
+    explore(|| {
+        let place = Place::new();
+        let caller = place.call();
+        let in_time = place.wait(Some(clock::now()));
+        caller.join().unwrap();
+        assert_ne!(place.wait(Some(clock::now())), in_time, "the token is there once");
+    });
+}
+
+/// A thread that has just been woken waits again and is called again.
+#[test]
+fn a_second_token_wakes_the_second_sleep() {
+    explore(|| {
+        let place = Place::new();
+        let first = place.call();
+        assert!(place.wait(None));
+        let second = place.call();
+        assert!(place.wait(None));
+        first.join().unwrap();
+        second.join().unwrap();
+        assert!(!place.wait(Some(clock::now())));
+    });
+}
+
+/// Tokens do not accumulate: two that come before a wait count as one.
+#[test]
+fn two_tokens_at_once_wake_one_sleep_or_two() {
+    explore(|| {
+        let seat = Arc::new(Seat::new());
+        let callers = [(); 2].map(|()| {
+            let seat = Arc::clone(&seat);
+            thread::spawn(move || seat.notify())
+        });
+        assert!(seat.wait(None));
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        let _second = seat.wait(Some(clock::now()));
+        assert!(!seat.wait(Some(clock::now())), "there were two at most");
+    });
+}

@@ -1,0 +1,282 @@
+//! The pool type that users own, and its basic methods.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use crate::base::error::SpawnError;
+use crate::parts::event::PoolEvent;
+use crate::parts::metrics::{Metrics, WorkerInfo};
+use crate::pool::handle::TaskHandle;
+use crate::sched::hub::Hub;
+use crate::sched::worker;
+use crate::task::TaskContext;
+
+use super::TaskBuilder;
+use super::submit::{self, Options, spawn_plain};
+/// A fixed set of worker threads for CPU-bound tasks.
+///
+/// Share it by reference or in an [`Arc`]: every method takes `&self`. Inside a task, free
+/// functions such as [`corepool::spawn`](crate::spawn) use the pool that runs the task.
+///
+/// **Dropping** the pool calls [`shutdown`](Self::shutdown), which blocks until all accepted tasks
+/// have run. On one of the pool's own workers the drop cannot wait, because it would wait for
+/// itself. There it only closes the pool, and the threads exit when the work is done. The same
+/// happens when a token or a deadline ends, this drops one of the pool's own tasks unrun, and the
+/// task held the last [`Arc`] of the pool.
+///
+/// ```
+/// use corepool::WorkerPool;
+///
+/// let pool = WorkerPool::new()?;
+/// let squares: Vec<_> = (0..8_u64).map(|n| pool.spawn(move || n * n)).collect();
+/// let sum: u64 = squares.into_iter().map(|square| square.join().unwrap()).sum();
+/// assert_eq!(sum, 140);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub struct WorkerPool {
+    pub(super) hub: Arc<Hub>,
+}
+
+impl WorkerPool {
+    pub(crate) fn from_hub(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+
+    /// For the methods that are defined in higher layers.
+    #[inline]
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Runs a closure on a worker. The handle gives its result.
+    ///
+    /// This never fails. If the pool refuses the task, the handle is settled with
+    /// [`TaskError::Rejected`](crate::TaskError::Rejected). **May block** if the pool is bounded,
+    /// full, and was built with [`WhenFull::Block`](crate::WhenFull::Block), the default.
+    /// Everything that happened before this call is visible to the task.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert_eq!(pool.spawn(|| "hello".len()).join()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn spawn<F, T>(&self, closure: F) -> TaskHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn_plain::<F, _, T>(&self.hub, move |_: &TaskContext| closure())
+    }
+
+    /// Like [`spawn`](Self::spawn), for a closure that takes its task's context: whether the task
+    /// was cancelled, and which worker runs it.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn_with(|cx| cx.is_cancelled());
+    /// assert_eq!(task.join()?, false);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn spawn_with<F, T>(&self, closure: F) -> TaskHandle<T>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn_plain::<F, F, T>(&self.hub, closure)
+    }
+
+    /// Runs a closure on a worker if there is room now. Never blocks, regardless of
+    /// [`WhenFull`](crate::WhenFull).
+    ///
+    /// If another thread closes the pool during this call, the closure may be lost anyway. Then the
+    /// call succeeds, and the handle says `Rejected`.
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is full or closed.
+    ///
+    /// ```
+    /// use corepool::WorkerPool;
+    /// let pool = WorkerPool::builder().workers(1).queue_capacity(0).build()?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// let refused = pool.try_spawn(|| 1).unwrap_err();
+    /// assert!(refused.is_full());
+    /// assert_eq!(refused.into_inner()(), 1);
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn try_spawn<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| {
+            move |_: &TaskContext| closure()
+        })
+    }
+
+    /// Like [`try_spawn`](Self::try_spawn), for a closure that takes its task's context, as with
+    /// [`spawn_with`](Self::spawn_with).
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is full or closed.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
+    /// let task = pool.try_spawn_with(|cx| cx.is_cancelled()).expect("there is room");
+    /// assert_eq!(task.join()?, false);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_spawn_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| closure)
+    }
+
+    /// Waits for room without blocking the thread, then runs a closure on a worker.
+    ///
+    /// Threads and futures that wait for room are served in order. Dropping the future gives up
+    /// its place in the line. It needs no runtime. It waits for room regardless of
+    /// [`WhenFull`](crate::WhenFull).
+    ///
+    /// If the task's token or its `start_by` ends during the wait, the wait ends too, and the
+    /// handle is already settled, as `Cancelled` or `Expired`.
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is closed before there is room.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
+    /// let sum = pollster::block_on(async {
+    ///     let mut sum = 0;
+    ///     for n in 0..10 {
+    ///         sum += pool.spawn_async(move || n).await.unwrap().await.unwrap();
+    ///     }
+    ///     sum
+    /// });
+    /// assert_eq!(sum, 45);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub async fn spawn_async<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let shape = |closure: F| move |_: &TaskContext| closure();
+        submit::spawn_async_on(&self.hub, Options::default(), closure, shape).await
+    }
+
+    /// Like [`spawn_async`](Self::spawn_async), for a closure that takes its task's context, as
+    /// with [`spawn_with`](Self::spawn_with).
+    ///
+    /// # Errors
+    /// The closure itself, if the pool is closed before there is room.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
+    /// let is_cancelled = pollster::block_on(async {
+    ///     let task = pool.spawn_async_with(|cx| cx.is_cancelled()).await;
+    ///     task.expect("the pool is open").await
+    /// });
+    /// assert_eq!(is_cancelled?, false);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn spawn_async_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce(&TaskContext) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit::spawn_async_on(&self.hub, Options::default(), closure, |closure| closure).await
+    }
+
+    /// Returns a builder for a task, for example to give it a name.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let thumbnail = pool.task().name("thumbnail 17").spawn(|| vec![0_u8; 64]);
+    /// assert_eq!(thumbnail.join()?.len(), 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn task(&self) -> TaskBuilder<'_> {
+        TaskBuilder::new(&self.hub)
+    }
+
+    /// Returns the number of workers the pool was built with. Spare workers are not counted.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(3)?;
+    /// assert_eq!(pool.worker_count(), 3);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.hub.worker_count()
+    }
+
+    /// Describes each worker: its core, what it does, and how much it has done.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerInfo> {
+        self.hub.workers()
+    }
+
+    /// Describes each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
+    /// numbers follow those of the workers.
+    #[must_use]
+    pub fn spare_workers(&self) -> Vec<WorkerInfo> {
+        self.hub.spare_workers()
+    }
+
+    /// Returns a receiver for the pool's events from now on, preceded by the most recent ones.
+    ///
+    /// Every call creates an independent listener. The pool never waits for a listener. One that
+    /// falls some thousands of events behind misses some, and [`Metrics::events_dropped`] counts
+    /// them. A dropped receiver is forgotten at the next event. Until then the pool keeps about
+    /// half a kilobyte for it.
+    ///
+    /// The receiver comes from the crate `crossbeam-channel`. It disconnects when the pool has been
+    /// dropped and its last thread has ended. That is after [`Closed`](PoolEvent::Closed), because
+    /// the events of ending workers come in between. So drop the pool before you join a thread that
+    /// listens.
+    #[must_use]
+    pub fn events(&self) -> Receiver<PoolEvent> {
+        self.hub.events.listen()
+    }
+
+    /// Reads all counters. This costs the caller some microseconds, and the pool next to nothing.
+    ///
+    /// The counters are read one after another while the pool runs, so they add up only when it is
+    /// quiet.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.hub.metrics()
+    }
+
+    /// Tells whether the calling thread is one of this pool's workers.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        worker::index_in(self.hub.id).is_some()
+    }
+}
+
+// A panic that unwinds past a pool leaves it intact: no call of ours is half done when user code
+// runs.
+impl UnwindSafe for WorkerPool {}
+impl RefUnwindSafe for WorkerPool {}
+
+impl fmt::Debug for WorkerPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool")
+            .field("workers", &self.hub.worker_count())
+            .field("is_closed", &self.hub.is_closed())
+            .finish_non_exhaustive()
+    }
+}
