@@ -84,7 +84,7 @@ impl Wake for Parker {
 /// A wait shorter than this does not lend the core, because waking a spare worker costs more.
 pub(crate) const MOMENT: Duration = Duration::from_micros(50);
 
-/// How a thread lends its core. The code that sleeps is on a lower floor than the workers, so a
+/// How a thread lends its core. The code that sleeps knows nothing of workers, so a
 /// worker registers these functions here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lending {
