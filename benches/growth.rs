@@ -99,7 +99,7 @@ impl Busy {
         } else {
             builder
         };
-        let pool = builder.build().expect("the system gives so many threads");
+        let pool = builder.build().expect("the system gives that many threads");
         let (mut tasks, mut gates) = (Vec::new(), Vec::new());
         for _ in 0..workers {
             let (gate, is_open) = mpsc::channel::<()>();

@@ -20,7 +20,7 @@
 # - `publish` and the other `SeqCst` accesses as release or acquire: loom takes them for that, and
 #   its
 #   fence in `sync::handshake` does the rest; the mutants take the fence away instead;
-# - the handshake in `IdleList::close`: whoever else is concerned changes the same word;
+# - the handshake in `IdleList::close`: every other thread concerned changes the same word;
 # - `State::claim` relaxed: the closure came through the queue or with the handle;
 # - `State::settle_beside_owner` relaxed: it leaves no result, and a handle that is borrowed while
 #   another

@@ -4,7 +4,7 @@
 # of them fails this check.
 #
 #   ci/shuttle.sh [NAME]...                    only the programs whose path contains one of the names
-#   COREPOOL_SCHEDULES=20000 ci/shuttle.sh     so many of each of the two kinds for each program, instead of 400
+#   COREPOOL_SCHEDULES=20000 ci/shuttle.sh     that many schedules of each kind for each program, instead of 400
 #
 # A schedule that fails is left as a file in target/shuttle/failed, and its path is printed. The
 # same schedule again, with the code as it was, and with what the threads wait for:

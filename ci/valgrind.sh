@@ -15,7 +15,7 @@ command -v valgrind >/dev/null || apt-get install -qq -y valgrind >/dev/null 2>&
   exit 0
 }
 
-# One of each kind: what a task holds, who waits for it, panics in all places, what comes after,
+# One of each kind: what a task holds, its waiters, panics in all places, what comes after,
 # fork-join, shared memory. Not those that forget a handle on purpose, nor what repeats itself so
 # often that it takes minutes here.
 quick=(handles::contents in_task::finding panics::drops then::a_panic then::cancel then::recover task_set::ends

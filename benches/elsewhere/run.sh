@@ -23,9 +23,9 @@ mkdir -p "$built" "$results"
 built=$(cd "$built" && pwd)
 samples=$results/measured.jsonl
 
-# One run may take so many seconds; more is a failure.
+# The most seconds that one run may take; more is a failure.
 LIMIT=60
-# A row that takes longer than so many nanoseconds is measured in the first rounds only, like plain
+# A row that takes longer than this many nanoseconds is measured in the first rounds only, like plain
 # calls.
 SLOW=1000000000
 FEW_ROUNDS=3

@@ -14,7 +14,7 @@ unsafe extern "system" {
 /// Fills the bytes at random.
 ///
 /// # Safety
-/// - There are so many bytes, and they may be written to.
+/// - There are that many bytes, and they may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn ProcessPrng(bytes: *mut u8, length: usize) -> i32 {
     // SAFETY: as the caller promises; nobody asks for four gigabytes.

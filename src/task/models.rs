@@ -336,7 +336,7 @@ fn two_cancel_through_one_handle_against_run() {
         let ran = worker.join().unwrap();
         let winners = [here, there, ran].into_iter().filter(|&won| won).count();
         assert_eq!(winners, 1);
-        assert_eq!(rings.load(Relaxed), 1, "whoever settled it has woken the waiter");
+        assert_eq!(rings.load(Relaxed), 1, "the settling thread has woken the waiter");
         let held = Arc::into_inner(held).expect("the other thread has ended");
         let result = held.try_take().map_err(drop).expect("it is settled");
         assert_eq!(result.is_ok(), ran);

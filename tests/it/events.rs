@@ -294,7 +294,7 @@ fn full_and_drained_alternate_when_many_find_it_full() {
         assert_eq!(pool.metrics().events_dropped, 0);
         assert!(told.len() > 1, "it was full and drained, or this shows nothing");
         let alike = told.windows(2).filter(|pair| pair[0] == pair[1]).count();
-        assert_eq!(alike, 0, "of {} edges, so many came twice in a row", told.len());
+        assert_eq!(alike, 0, "{} edges, and this many came twice in a row", told.len());
         assert_eq!(told.last(), Some(&PoolEvent::QueueDrained), "an empty pool is told as full");
     });
 }

@@ -32,7 +32,7 @@ fn expect_workers(granted: usize) {
     if expected == all.len() {
         assert_eq!(cores, all, "each worker has a core");
     } else {
-        assert!(cores.is_empty(), "whoever has time left may run on any core: {cores:?}");
+        assert!(cores.is_empty(), "a thread with time left may run on any core: {cores:?}");
         assert_eq!(pool.spawn(mask).join().unwrap(), all);
     }
     let many = WorkerPool::with_workers(all.len() + 2).unwrap();

@@ -154,7 +154,7 @@ fn number(slots: usize) -> u32 {
     slots.expect("less than 4,294,967,294 handles are watched")
 }
 
-/// What was woken, and who waits for it. The list is in the first block; the other blocks point to
+/// What was woken, and the waiter for it. The list is in the first block; the other blocks point to
 /// that block.
 struct List {
     /// The slot that was put on the list last.

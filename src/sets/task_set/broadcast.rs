@@ -73,7 +73,7 @@ impl<F> Broadcast<F> {
         // A worker that was awake may be here before the sleepers are known.
         let Some(sleepers) = self.sleepers.get() else { return };
         for _ in 0..most {
-            // ORDERING: only the number matters; whoever sees the sleepers sees what came before.
+            // ORDERING: only the number matters. A thread that sees the sleepers sees their tasks.
             let claimed = self.woken.fetch_add(1, Ordering::Relaxed);
             let Some(&sleeper) = sleepers.get(claimed) else { return };
             hub.unpark_worker(sleeper);

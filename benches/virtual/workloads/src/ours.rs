@@ -7,7 +7,7 @@ use crate::stage::{self, Pool, TaskHandle, corepool, work};
 
 /// A pool that lives as long as the program.
 pub fn pool(workers: usize) -> &'static Pool {
-    let pool = Pool::builder().workers(workers).build().expect("a pool of so many workers");
+    let pool = Pool::builder().workers(workers).build().expect("a pool with that many workers");
     Box::leak(Box::new(pool))
 }
 

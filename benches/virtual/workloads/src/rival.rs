@@ -9,7 +9,7 @@ use crate::stage::{self, work};
 
 pub fn pool(workers: usize) -> &'static ThreadPool {
     let pool = ThreadPoolBuilder::new().num_threads(workers).start_handler(stage::pin);
-    Box::leak(Box::new(pool.build().expect("a pool of so many threads")))
+    Box::leak(Box::new(pool.build().expect("a pool with that many threads")))
 }
 
 pub fn fib(pool: &'static ThreadPool) {
