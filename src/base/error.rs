@@ -134,7 +134,7 @@ pub enum Refusal {
     /// The task was accepted at first, and later dropped to make room for newer ones (see
     /// [`WhenFull::DropOldest`](crate::WhenFull::DropOldest)).
     Displaced,
-    /// There was no task at all: the result of a [`race`](crate::pool::promise::race) of no
+    /// There was no task at all: the result of a [`race`](crate::promise::race) of no
     /// handles.
     Empty,
 }

@@ -54,7 +54,7 @@ impl CancelToken {
     /// Blocks the thread until the token is cancelled, and returns the reason.
     ///
     /// It blocks forever if the token is never cancelled. A worker that waits here lends its core
-    /// to a spare worker, as in [`blocking`](fn@crate::pool::blocking).
+    /// to a spare worker, as in [`blocking`](fn@crate::blocking).
     ///
     /// ```
     /// use corepool::CancelToken;

@@ -46,7 +46,7 @@ impl<'pool> TaskBuilder<'pool> {
     /// it needs no room in a bounded queue.
     ///
     /// **It may run on another thread.** While the worker's own task waits, in
-    /// [`blocking`](fn@crate::pool::blocking) or for another task, a [spare
+    /// [`blocking`](fn@crate::blocking) or for another task, a [spare
     /// worker](crate::Builder::spare_workers) stands in for the worker, and runs its tasks on the
     /// same core. The [context](TaskContext::worker) names the same worker, but thread-locals
     /// differ, and the waiting task has not ended. If that matters, for example for a C library

@@ -31,7 +31,7 @@ use source::Source;
 /// Use it to handle each result as soon as it is there, or when keeping all results at once would
 /// take too much memory: each result leaves the set when it is returned, and its task's memory is
 /// freed. To get all results together, in the order of the handles, use
-/// [`promise::all`](crate::pool::promise::all).
+/// [`promise::all`](crate::promise::all).
 ///
 /// As an [`Iterator`] the set **blocks** until the next task has finished, and ends when the set is
 /// empty. More tasks can be [pushed](Self::push) at any time, even after the end. In async code,
