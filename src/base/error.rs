@@ -45,6 +45,13 @@ impl TaskError {
     ///
     /// # Panics
     /// Always.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let sum = pool.spawn(|| 1 + 1).join().unwrap_or_else(|error| error.resume());
+    /// assert_eq!(sum, 2);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn resume(self) -> ! {
         match self {
@@ -54,6 +61,13 @@ impl TaskError {
     }
 
     /// Returns `true` if the task panicked.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let error = pool.spawn(|| panic!("no")).join().unwrap_err();
+    /// assert!(error.is_panicked());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_panicked(&self) -> bool {
         matches!(self, Self::Panicked(_))
@@ -84,6 +98,15 @@ impl TaskError {
     }
 
     /// Returns why the task was refused, if it was.
+    ///
+    /// ```
+    /// use corepool::{Refusal, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// pool.close();
+    /// let error = pool.spawn(|| ()).join().unwrap_err();
+    /// assert_eq!(error.refusal(), Some(Refusal::Closed));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
@@ -93,6 +116,18 @@ impl TaskError {
     }
 
     /// Returns `true` if the task was cancelled.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// let waits = pool.spawn(|| ());
+    /// waits.cancel();
+    /// assert!(waits.join().unwrap_err().is_cancelled());
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
@@ -274,6 +309,14 @@ pub enum SpawnError<F> {
 
 impl<F> SpawnError<F> {
     /// Returns the closure.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// pool.close();
+    /// let refused = pool.try_spawn(|| 7).unwrap_err();
+    /// assert_eq!(refused.into_inner()(), 7);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn into_inner(self) -> F {
         match self {
             Self::Full(closure) | Self::Closed(closure) => closure,
@@ -281,11 +324,28 @@ impl<F> SpawnError<F> {
     }
 
     /// Returns `true` if the queue was full. There may be room later.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(0).build()?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// assert!(pool.try_spawn(|| ()).unwrap_err().is_full());
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
     /// Returns `true` if the pool is closed. This does not change.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// pool.close();
+    /// assert!(pool.try_spawn(|| ()).unwrap_err().is_closed());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -312,6 +372,12 @@ impl<F> fmt::Display for SpawnError<F> {
 impl<F> Error for SpawnError<F> {}
 
 /// Why a pool could not be built. Nothing is left behind: threads that had started are joined.
+///
+/// ```
+/// use corepool::{BuildError, WorkerPool};
+/// let error = WorkerPool::with_workers(0).unwrap_err();
+/// assert!(matches!(error, BuildError::WorkerCount { asked: 0, .. }));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {

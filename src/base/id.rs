@@ -21,6 +21,14 @@ pub struct WorkerId(usize);
 
 impl WorkerId {
     /// Returns the number, for instance to index a table.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let mut indices: Vec<_> = pool.workers().iter().map(|worker| worker.id.index()).collect();
+    /// indices.sort_unstable();
+    /// assert_eq!(indices, [0, 1]);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub const fn index(self) -> usize {
         self.0
@@ -64,6 +72,15 @@ impl TaskId {
     }
 
     /// Returns the number.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let mut set = TaskSet::new();
+    /// let (first, second) = (set.push(pool.spawn(|| ())), set.push(pool.spawn(|| ())));
+    /// assert_ne!(first.number(), second.number());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0

@@ -5,6 +5,12 @@ use crate::pool::WorkerPool;
 use crate::sched::fork_join;
 
 /// Information passed to the closures of [`join_context`].
+///
+/// ```
+/// use corepool::JoinContext;
+/// let where_it_ran = |cx: JoinContext| if cx.has_moved() { "elsewhere" } else { "here" };
+/// assert_eq!(corepool::join_context(where_it_ran, |_| ()).0, "here");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JoinContext {
     has_moved: bool,
@@ -16,6 +22,11 @@ impl JoinContext {
     ///
     /// Code that decides by itself how far to split its work can take this as a hint to split
     /// further.
+    ///
+    /// ```
+    /// let (has_moved, ()) = corepool::join_context(|cx| cx.has_moved(), |_| ());
+    /// assert!(!has_moved, "the first closure stays");
+    /// ```
     #[must_use]
     pub fn has_moved(&self) -> bool {
         self.has_moved

@@ -12,6 +12,15 @@ use crate::parts::metrics::{Metrics, WorkerInfo};
 use crate::sched::worker;
 
 /// The result of [`WorkerPool::shutdown_timeout`].
+///
+/// ```
+/// use std::time::Duration;
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// pool.spawn(|| ()).detach();
+/// let report = pool.shutdown_timeout(Duration::from_secs(60));
+/// assert_eq!((report.abandoned.len(), report.is_clean()), (0, true));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -30,6 +39,19 @@ pub struct ShutdownReport {
 }
 
 /// A task that was still running when the time of a shutdown was over.
+///
+/// ```
+/// use std::time::Duration;
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// let (go, wait) = std::sync::mpsc::channel::<()>();
+/// let (begin, begun) = std::sync::mpsc::channel();
+/// pool.task().name("stuck").spawn(move || begin.send(()).map(|()| wait.recv())).detach();
+/// begun.recv().unwrap();
+/// let report = pool.shutdown_timeout(Duration::from_millis(10));
+/// assert_eq!(report.abandoned[0].task, "stuck");
+/// drop(go);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AbandonedTask {
@@ -41,6 +63,13 @@ pub struct AbandonedTask {
 
 impl ShutdownReport {
     /// Tells whether every accepted task ran to its end without being asked to stop.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert!(pool.shutdown_timeout(Duration::from_secs(60)).is_clean());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.cancelled == 0
@@ -92,6 +121,14 @@ impl WorkerPool {
     }
 
     /// Tells whether the pool was closed.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert!(!pool.is_closed());
+    /// pool.close();
+    /// assert!(pool.is_closed());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.hub.is_closed()
@@ -108,6 +145,15 @@ impl WorkerPool {
     /// Inside one of the pool's own tasks the call cannot wait, because it would wait for itself.
     /// There it only closes the pool. It does the same in a forked child, where the threads are
     /// missing.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn(|| 1);
+    /// pool.shutdown();
+    /// assert!(task.is_finished());
+    /// assert!(pool.spawn(|| 2).join().is_err(), "a closed pool takes no tasks");
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn shutdown(&self) {
         self.hub.close();
         if !worker::is_inside(self.hub.id) && !self.hub.is_copy() {

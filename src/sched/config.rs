@@ -10,6 +10,13 @@ use crate::os::affinity::Topology;
 use crate::parts::metrics::WorkerInfo;
 
 /// Where workers run.
+///
+/// ```
+/// use corepool::{Pinning, WorkerPool};
+/// let pool = WorkerPool::builder().workers(2).pinning(Pinning::None).build()?;
+/// assert!(pool.workers().iter().all(|worker| worker.core.is_none()));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Pinning {
@@ -47,6 +54,18 @@ pub enum Pinning {
 
 /// What happens to a new task when [`queue_capacity`](crate::Builder::queue_capacity) tasks already
 /// wait.
+///
+/// ```
+/// use corepool::{WhenFull, WorkerPool};
+/// let builder = WorkerPool::builder().workers(1).queue_capacity(0);
+/// let pool = builder.when_full(WhenFull::Reject).build()?;
+/// let (go, wait) = std::sync::mpsc::channel::<()>();
+/// let busy = pool.spawn(move || wait.recv());
+/// assert!(pool.spawn(|| 1).join().is_err(), "the only worker is busy, and nothing may wait");
+/// drop(go);
+/// # let _ = busy.join();
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
@@ -74,6 +93,20 @@ pub enum WhenFull {
 }
 
 /// What happens when a task runs for longer than [`watchdog`](crate::Builder::watchdog) allows.
+///
+/// ```
+/// use corepool::{PoolEvent, WhenStuck, WorkerPool};
+/// use std::time::Duration;
+/// let builder = WorkerPool::builder().workers(1).watchdog(Duration::from_millis(5));
+/// let pool = builder.when_stuck(WhenStuck::Report).build()?;
+/// let events = pool.events();
+/// let (go, wait) = std::sync::mpsc::channel::<()>();
+/// let stuck = pool.spawn(move || wait.recv());
+/// assert!(events.into_iter().any(|event| matches!(event, PoolEvent::TaskStuck { .. })));
+/// drop(go);
+/// # let _ = stuck.join();
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenStuck {
@@ -86,6 +119,16 @@ pub enum WhenStuck {
 }
 
 /// How tasks are assigned to workers.
+///
+/// ```
+/// use corepool::{Dispatch, WorkerPool};
+/// let pool = WorkerPool::builder().workers(2).dispatch(Dispatch::RoundRobin).build()?;
+/// let tasks = [0; 4].map(|_| pool.spawn_with(|cx| cx.worker().unwrap()));
+/// let workers = tasks.map(|task| task.join().unwrap());
+/// assert_eq!(workers[0], workers[2]);
+/// assert_ne!(workers[0], workers[1]);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dispatch {

@@ -90,6 +90,14 @@ impl Counter {
     ///
     /// The sum is exact if no thread adds at the same time. It may contain some of the concurrent
     /// additions, but none of them twice.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// let counter = corepool::shared::Counter::new();
+    /// pool.for_each(0..100, |_| counter.add(2));
+    /// assert_eq!(counter.sum(), 200);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn sum(&self) -> u64 {
         // ORDERING: what happened before this call is seen, because each shard has a single

@@ -113,6 +113,22 @@ impl TaskContext {
     /// with all tasks of its pool, or through its handle.
     ///
     /// Returns `None` if the task was not asked to stop.
+    ///
+    /// ```
+    /// use corepool::{CancelReason, CancelToken, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let token = CancelToken::new();
+    /// let task = pool.task().cancel_token(&token).spawn_with({
+    ///     let token = token.clone();
+    ///     move |cx| {
+    ///         assert_eq!(cx.cancel_reason(), None);
+    ///         token.cancel();
+    ///         cx.cancel_reason()
+    ///     }
+    /// });
+    /// assert_eq!(task.join()?, Some(CancelReason::Asked));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cancel_reason(&self) -> Option<CancelReason> {
         if !self.is_cancelled() {
@@ -131,6 +147,13 @@ impl TaskContext {
     ///
     /// Returns `None` on a thread that is not a worker.
     /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run the task on such a thread.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(3)?;
+    /// let worker = pool.spawn_with(|cx| cx.worker()).join()?;
+    /// assert!(worker.is_some_and(|id| id.index() < 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {
         self.worker
@@ -153,6 +176,15 @@ impl TaskContext {
     /// If a worker runs this task in place because another task waits for it, the thread ends after
     /// that other task. On a thread that is not a worker, only the task is lost. In a part of a
     /// loop or a scope, this ends the task that made that call. Where panics abort, this aborts.
+    ///
+    /// ```
+    /// use corepool::{TaskError, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn_with(|cx| cx.end_worker());
+    /// assert!(matches!(task.join(), Err(TaskError::Lost)));
+    /// assert_eq!(pool.spawn(|| 1).join()?, 1, "a new thread serves");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn end_worker(&self) -> ! {
         end_worker()
     }

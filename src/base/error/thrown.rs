@@ -16,6 +16,15 @@ use crate::base::unwind::{self, Payload};
 /// The payload of a task's panic.
 ///
 /// Dropping it drops the payload. If that panics too, the second panic is swallowed.
+///
+/// ```
+/// use corepool::TaskError;
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// let task = pool.spawn(|| panic!("no"));
+/// let Err(TaskError::Panicked(panic)) = task.join() else { unreachable!() };
+/// assert_eq!(panic.message(), "no");
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 pub struct PanicPayload {
     // Boxed, so that an error is no larger than a pointer. Locked, because a payload may be sent to
     // another thread, but two threads must not use it at once.
@@ -74,6 +83,15 @@ impl PanicPayload {
     ///
     /// A payload that is not text is described as far as possible: numbers and common errors by
     /// their value and type, others by the place where the task's closure was written.
+    ///
+    /// ```
+    /// use corepool::TaskError;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn(|| panic!("no"));
+    /// let Err(TaskError::Panicked(panic)) = task.join() else { unreachable!() };
+    /// assert_eq!(panic.message(), "no");
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.inner.message
@@ -115,6 +133,15 @@ impl PanicPayload {
     ///
     /// # Panics
     /// Never: the payload is there until it is taken, and taking it consumes `self`.
+    ///
+    /// ```
+    /// use corepool::TaskError;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn(|| std::panic::panic_any(7));
+    /// let Err(TaskError::Panicked(panic)) = task.join() else { unreachable!() };
+    /// assert_eq!(panic.into_inner().downcast_ref(), Some(&7));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use = "dropping the payload drops what the task threw"]
     pub fn into_inner(self) -> Box<dyn Any + Send + 'static> {
         let payload = self.inner.payload.lock().take();
@@ -125,6 +152,17 @@ impl PanicPayload {
     ///
     /// # Panics
     /// Always.
+    ///
+    /// ```
+    /// use corepool::TaskError;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let caught = std::panic::catch_unwind(|| match pool.spawn(|| panic!("no")).join() {
+    ///     Err(TaskError::Panicked(panic)) => panic.resume(),
+    ///     other => other,
+    /// });
+    /// assert!(caught.is_err());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn resume(self) -> ! {
         std::panic::resume_unwind(self.into_inner())
     }

@@ -25,6 +25,15 @@ const ROOT: &str = "/sys/devices";
 const FAST: (u32, u32) = (2, 3);
 
 /// The kind of a worker's core, on machines that have two kinds.
+///
+/// ```
+/// use corepool::CoreKind;
+/// let pool = corepool::WorkerPool::new()?;
+/// let is_slow = |kind| kind == Some(CoreKind::Efficiency);
+/// let slow = pool.workers().iter().filter(|worker| is_slow(worker.core_kind)).count();
+/// assert!(slow <= pool.worker_count());
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CoreKind {

@@ -6,18 +6,35 @@ use super::items::sealed::Numbered;
 use super::items::{Exclusive, Items};
 
 /// The chunks of a slice, made by [`chunks`].
+///
+/// ```
+/// let pairs = corepool::chunks(&[1, 2, 3, 4, 5], 2);
+/// let sums = corepool::map(pairs, |pair| pair.iter().sum::<i32>());
+/// assert_eq!(sums, [3, 7, 5]);
+/// ```
 pub struct Chunks<'a, T> {
     items: &'a [T],
     size: usize,
 }
 
 /// The mutable chunks of a slice, made by [`chunks_mut`].
+///
+/// ```
+/// let mut numbers = [1, 2, 3];
+/// corepool::for_each(corepool::chunks_mut(&mut numbers, 2), |chunk| chunk.reverse());
+/// assert_eq!(numbers, [2, 1, 3]);
+/// ```
 pub struct ChunksMut<'a, T> {
     items: Exclusive<'a, T>,
     size: usize,
 }
 
 /// Items with their indices, made by [`indexed`].
+///
+/// ```
+/// let weighted = corepool::map(corepool::indexed(&[5, 5, 5]), |(at, n)| at * n);
+/// assert_eq!(weighted, [0, 5, 10]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Indexed<I> {
     items: I,

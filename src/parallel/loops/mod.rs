@@ -296,6 +296,15 @@ where
 ///
 /// # Panics
 /// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// let sum = AtomicU64::new(0);
+/// corepool::for_each(1..=10_u64, |n| {
+///     sum.fetch_add(n, Ordering::Relaxed);
+/// });
+/// assert_eq!(sum.into_inner(), 55);
+/// ```
 pub fn for_each<I, F>(items: I, function: F)
 where
     I: Items,
@@ -309,6 +318,12 @@ where
 ///
 /// # Panics
 /// Same as [`WorkerPool::map`] and [`WorkerPool::global`].
+///
+/// ```
+/// let mut numbers = [1, 2, 3];
+/// corepool::for_each_mut(&mut numbers, |n| *n *= 10);
+/// assert_eq!(numbers, [10, 20, 30]);
+/// ```
 pub fn for_each_mut<T, F>(items: &mut [T], function: F)
 where
     T: Send,

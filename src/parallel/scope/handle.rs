@@ -14,6 +14,15 @@ use crate::parts::spin::Patience;
 /// closure.
 ///
 /// **Dropping** the handle detaches the closure; the scope still waits for it.
+///
+/// ```
+/// let words = ["to", "be"];
+/// let lengths = corepool::scope(|s| {
+///     let handles = words.map(|word| s.spawn(move || word.len()));
+///     handles.map(|handle| handle.join().unwrap())
+/// });
+/// assert_eq!(lengths, [2, 2]);
+/// ```
 pub struct ScopedHandle<'scope, R> {
     held: Option<HeldJob<R>>,
     core: &'scope Core,
@@ -72,6 +81,16 @@ impl<'scope, R> ScopedHandle<'scope, R> {
     }
 
     /// Returns `true` if the closure has ended, so that `join` would not wait.
+    ///
+    /// ```
+    /// corepool::scope(|s| {
+    ///     let handle = s.spawn(|| 1);
+    ///     while !handle.is_finished() {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert_eq!(handle.join().unwrap(), 1);
+    /// });
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.held.as_ref().is_none_or(HeldJob::is_done)

@@ -29,6 +29,16 @@ use crate::sched::hub::Hub;
 ///
 /// `'scope` is the lifetime of the scope itself. `'env` is the lifetime of what its closures borrow
 /// from the surrounding code.
+///
+/// ```
+/// fn sum<'scope>(scope: &'scope corepool::Scope<'scope, '_>, numbers: &'scope [u64]) -> u64 {
+///     let (left, right) = numbers.split_at(numbers.len() / 2);
+///     let left = scope.spawn(|| left.iter().sum::<u64>());
+///     right.iter().sum::<u64>() + left.join().unwrap()
+/// }
+/// let numbers = [1, 2, 3, 4];
+/// assert_eq!(corepool::scope(|scope| sum(scope, &numbers)), 10);
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     core: Core,
     // Both lifetimes are invariant, as in the standard library's scoped threads.

@@ -64,6 +64,14 @@ pub struct Histogram {
 
 impl Histogram {
     /// Returns how many times were recorded.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).record_timing(true).build()?;
+    /// pool.spawn(|| ()).join()?;
+    /// pool.drain();
+    /// assert_eq!(pool.metrics().run_time.unwrap().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -73,6 +81,15 @@ impl Histogram {
     /// 0.99 the 99th percentile.
     ///
     /// The result is at most an eighth too long. It is zero if nothing was recorded.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).record_timing(true).build()?;
+    /// pool.spawn(|| ()).join()?;
+    /// pool.drain();
+    /// let times = pool.metrics().run_time.unwrap();
+    /// assert!(times.quantile(0.5) <= times.quantile(0.99));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let count = self.count();
@@ -88,6 +105,15 @@ impl Histogram {
     }
 
     /// Returns the longest recorded time, exactly.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let pool = corepool::WorkerPool::builder().workers(1).record_timing(true).build()?;
+    /// pool.spawn(|| std::thread::sleep(Duration::from_millis(1))).join()?;
+    /// pool.drain();
+    /// assert!(pool.metrics().run_time.unwrap().max() >= Duration::from_millis(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max(&self) -> Duration {
         self.longest

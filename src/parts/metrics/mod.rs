@@ -85,6 +85,14 @@ pub struct Metrics {
 }
 
 /// One worker's part of [`Metrics`].
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// pool.broadcast(|_| ()).for_each(drop);
+/// pool.drain();
+/// assert!(pool.metrics().workers.iter().all(|worker| worker.tasks_run == 1));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorkerMetrics {

@@ -43,6 +43,14 @@ pub struct WorkerInfo {
 }
 
 /// What a worker is doing.
+///
+/// ```
+/// use corepool::WorkerState;
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// pool.shutdown();
+/// assert_eq!(pool.workers()[0].state, WorkerState::Exited);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerState {

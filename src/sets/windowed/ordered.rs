@@ -18,6 +18,14 @@ use crate::pool::handle::TaskHandle;
 /// block.
 ///
 /// Dropping it pulls no more items and cancels the tasks that have not started.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let mut squares = pool.map_ordered(1..=3_u32, 2, |n| n * n);
+/// assert_eq!(squares.next().unwrap()?, 1);
+/// assert_eq!(squares.next().unwrap()?, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct MapOrdered<I, F, R> {
     feed: Feed<I, F>,

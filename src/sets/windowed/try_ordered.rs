@@ -19,6 +19,16 @@ use crate::pool::handle::TaskHandle;
 /// which does not block. The first error is the last result.
 ///
 /// Dropping it pulls no more items and cancels the tasks that have not started.
+///
+/// ```
+/// type Error = Box<dyn std::error::Error + Send + Sync>;
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let parse = |text: &str| text.parse::<u32>().map_err(Error::from);
+/// let mut numbers = pool.try_map_ordered(["1", "x"].map(Ok::<_, Error>), 2, parse);
+/// assert_eq!(numbers.next().unwrap()?, 1);
+/// assert!(numbers.next().unwrap().is_err());
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct TryMapOrdered<I, F, R, E> {
     feed: Feed<I, F>,

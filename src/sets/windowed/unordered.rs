@@ -16,6 +16,14 @@ use crate::sets::task_set::TaskSet;
 /// until a result is there. With the feature `stream`, it is also a `Stream`, which does not block.
 ///
 /// Dropping it pulls no more items and cancels the tasks that have not started.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(2)?;
+/// let squares = pool.map_unordered(1..=3_u32, 2, |n| n * n);
+/// let sum: u32 = squares.map(Result::unwrap).sum();
+/// assert_eq!(sum, 14);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[must_use = "nothing is pulled until a result is asked for"]
 pub struct MapUnordered<I, F, R> {
     feed: Feed<I, F>,
