@@ -197,3 +197,7 @@ struct ComingFromNodeDoctests;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/with_tokio.md")]
 struct WithTokioDoctests;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming_from_rayon.md")]
+struct ComingFromRayonDoctests;
