@@ -13,13 +13,13 @@ pub(crate) fn ours() -> Command {
         let target = bench.ancestors().nth(2).expect("it lies in a directory of the target's");
         let profile = if target.ends_with("release") { &["--release"][..] } else { &[] };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "corepool-programs", "--example", "compress"])
+            .args(["build", "--quiet", "-p", "compress"])
             .args(profile)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("CARGO_TARGET_DIR", target.parent().expect("a target directory"))
             .status();
-        let program = target.join("examples/compress");
-        assert!(program.exists(), "no example compress: {built:?}");
+        let program = target.join("compress");
+        assert!(program.exists(), "no program compress: {built:?}");
         program
     });
     Command::new(&*BUILT)
