@@ -1,4 +1,4 @@
-//! Compares compression of the same data by our example `compress`, pigz, gzp, rayon in chunks, and
+//! Compares compression of the same data by our program `compress`, pigz, gzp, rayon in chunks, and
 //! flate2 alone.
 //!
 //! ```text

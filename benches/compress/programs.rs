@@ -1,4 +1,4 @@
-//! The two contestants that are separate programs: our example and pigz.
+//! The two contestants that are separate programs: ours and pigz.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Our example. Building a bench does not build it.
+/// `programs/compress`. Building a bench does not build it.
 pub(crate) fn ours() -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let bench = env::current_exe().expect("a path to this bench");

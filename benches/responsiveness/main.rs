@@ -1,4 +1,4 @@
-//! How responsive the example `http_server` stays while it computes, and how much it computes, in
+//! How responsive the program `http_server` stays while it computes, and how much it computes, in
 //! four ways.
 //!
 //! ```text
