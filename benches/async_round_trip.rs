@@ -13,9 +13,11 @@
 use std::time::Duration;
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
-use support::awaited::{self, Awaiter, Beside, Drivers, TOGETHER};
+use rivals::awaited::{self, Awaiter, Beside, Drivers, TOGETHER};
 use support::interleave::{Row, interleave};
 use support::options::Options;
 use support::trips::{self, TRIP};

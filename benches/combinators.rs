@@ -19,15 +19,17 @@ use corepool::{TaskError, TaskHandle, WorkerPool, promise};
 use futures_util::future::{join_all, select_all, select_ok, try_join_all};
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
+use rivals::awaited::TwoThreads;
+use rivals::tasks::{ours, rayon_oneshot, tokio_blocking};
 use support::WORKERS;
-use support::awaited::TwoThreads;
 use support::interleave::{Contestant, Row, interleave};
 use support::json::Journal;
 use support::options::Options;
 use support::rival::{self, Role};
-use support::rivals::{ours, rayon_oneshot, tokio_blocking};
 use support::verdict::Verdict;
 use support::work::{Gate, burst};
 

@@ -19,10 +19,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
+use rivals::forks::{self, ForkJoin, Forker, LEAF, Tree, multiply_leaf};
 use support::WORKERS;
-use support::forks::{self, ForkJoin, Forker, LEAF, Tree, multiply_leaf};
 use support::interleave::{Row, interleave, quantile, sorted};
 use support::json::Journal;
 use support::options::Options;

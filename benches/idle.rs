@@ -12,6 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use support::interleave::{Ask, Row, interleave};

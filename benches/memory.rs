@@ -12,6 +12,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use support::interleave::{Ask, Row, interleave};

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput};
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use support::interleave::{Row, interleave};

@@ -14,12 +14,14 @@
 use std::time::Duration;
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
+use rivals::slices::{self, Cost, Item, Loop, Looper, Work};
 use support::interleave::{Measured, Row, interleave};
 use support::json::Journal;
 use support::options::Options;
-use support::slices::{self, Cost, Item, Loop, Looper, Work};
 use support::verdict::{Standing, Verdict};
 
 /// Rows that differ only in the number of items.

@@ -18,6 +18,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 #[expect(dead_code, reason = "the other benches use the rest")]
+mod rivals;
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod support;
 
 use support::interleave::{Contestant, Row, interleave, quantile, sorted};

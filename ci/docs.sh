@@ -5,9 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
+RUSTDOCFLAGS="-D warnings" cargo doc -p corepool --no-deps --all-features
+RUSTDOCFLAGS="-D warnings" cargo doc -p corepool --no-deps --all-features --document-private-items
 ci/parts/docs_rs.sh
-cargo test --doc --all-features
+cargo test -p corepool --doc --all-features
 benches/plots.py --check
 benches/virtual/draw.py --check

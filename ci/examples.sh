@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Proves that every example builds, says what it does when asked for help, does its job on small
-# input, and on wrong input ends with a failure and one clear line on stderr. An example without an
-# entry below is an error.
+# Proves that every example and program builds, says what it does when asked for help, does its job
+# on small input, and on wrong input ends with a failure and one clear line on stderr. One without
+# an entry below is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --examples
-names=$(ci/parts/names.sh example)
-mapfile -t examples < <(printf "%s" "$names")
-programs="${CARGO_TARGET_DIR:-target}/debug/examples"
+cargo build --examples --bins
+examples=$(ci/parts/names.sh example)
+programs=$(ci/parts/names.sh bin)
+built="${CARGO_TARGET_DIR:-target}/debug"
 errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
+place=$(mktemp -d)
+trap 'rm -rf "$errors" "$place"' EXIT
+declare -A path
+for name in $examples; do path[$name]=$built/examples/$name; done
+for name in $programs; do path[$name]=$built/$name; done
 
 fail() {
   echo "ci/examples.sh: $*" >&2
@@ -20,7 +24,7 @@ fail() {
 # A run that hangs is a failure too: `timeout` ends it and answers 124.
 works() {
   echo "-- $*"
-  timeout 120 "$programs/$1" "${@:2}" || fail "'$*' ended with status $?, wanted 0"
+  timeout 120 "${path[$1]}" "${@:2}" || fail "'$*' ended with status $?, wanted 0"
 }
 
 # The help goes to stdout, says first how to call the program, and fits a terminal of 100 columns.
@@ -30,7 +34,7 @@ helps() {
   for asked in -h --help; do
     echo "-- $1 $asked"
     status=0
-    said=$(timeout 20 "$programs/$1" "$asked" 2>"$errors") || status=$?
+    said=$(timeout 20 "${path[$1]}" "$asked" 2>"$errors") || status=$?
     ((status == 0)) || fail "'$1 $asked' ended with status $status, wanted 0"
     [[ $said == "usage: $1"* ]] || fail "'$1 $asked' does not begin with 'usage: $1'"
     [[ ! -s $errors ]] || fail "'$1 $asked' wrote on stderr: $(<"$errors")"
@@ -42,7 +46,7 @@ helps() {
 refuses() {
   local status=0
   echo "-- $* (wrong on purpose)"
-  timeout 120 "$programs/$1" "${@:2}" >/dev/null 2>"$errors" || status=$?
+  timeout 120 "${path[$1]}" "${@:2}" >/dev/null 2>"$errors" || status=$?
   sed 's/^/   /' "$errors"
   ((status != 0)) || fail "'$*' ended with status 0, wanted a failure"
   ((status != 101 && status < 124)) || fail "'$*' panicked, hung or was killed (status $status)"
@@ -62,7 +66,7 @@ serves() {
   echo "-- $* (until it is told to end)"
   # Not below `timeout`, which ends by a signal that comes before it has noted its child. One that
   # hangs is ended by `.ci/run`.
-  coproc { exec "$programs/$1" "${@:2}"; }
+  coproc { exec "${path[$1]}" "${@:2}"; }
   server=$COPROC_PID
   read -r said <&"${COPROC[0]}" || fail "'$*' ended before it listened"
   echo "   $said"
@@ -71,10 +75,10 @@ serves() {
   ((status == 0)) || fail "'$*' ended with status $status when told to, wanted 0"
 }
 
-((${#examples[@]} > 0)) || fail "there are no examples"
-for example in "${examples[@]}"; do
-  helps "$example"
-  case $example in
+[[ -n $examples && -n $programs ]] || fail "there are no examples, or no programs"
+for name in $examples $programs; do
+  helps "$name"
+  case $name in
   fibonacci)
     works fibonacci 20 8 2
     works fibonacci 10
@@ -92,6 +96,18 @@ for example in "${examples[@]}"; do
     misread dir_sizes src 3 surplus
     refuses dir_sizes no/such/place
     ;;
+  tiny_gzip)
+    # A file of several blocks, and one of none.
+    for file in Cargo.lock /dev/null "${path[tiny_gzip]}"; do
+      works tiny_gzip "$file" "$place/packed.gz"
+      gzip -dc "$place/packed.gz" | cmp - "$file" || fail "gzip does not get '$file' back"
+      rm "$place/packed.gz"
+    done
+    misread tiny_gzip
+    misread tiny_gzip Cargo.toml
+    refuses tiny_gzip no/such/file "$place/packed.gz"
+    refuses tiny_gzip Cargo.lock Cargo.toml
+    ;;
   async_service)
     works async_service 4 5
     # Nobody is in time: all the same it answers, and ends.
@@ -101,7 +117,7 @@ for example in "${examples[@]}"; do
     misread async_service 4 5 1 surplus
     ;;
   compress)
-    # What comes out is for no log; tests/compress.rs looks at it.
+    # What comes out is for no log; its tests look at it.
     works compress -c -p 2 Cargo.toml >/dev/null
     works compress -rc -1 src >/dev/null
     misread compress --no-such-option
@@ -118,6 +134,6 @@ for example in "${examples[@]}"; do
     misread http_server --inline --spawn-blocking
     misread http_server surplus
     ;;
-  *) fail "say here how to run the example '$example', with right and with wrong input" ;;
+  *) fail "say here how to run '$name', with right and with wrong input" ;;
   esac
 done

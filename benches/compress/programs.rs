@@ -1,4 +1,4 @@
-//! The two contestants that are separate programs: our example and pigz.
+//! The two contestants that are separate programs: ours and pigz.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Our example. Building a bench does not build it.
+/// `programs/compress`. Building a bench does not build it.
 pub(crate) fn ours() -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let bench = env::current_exe().expect("a path to this bench");
         let target = bench.ancestors().nth(2).expect("it lies in a directory of the target's");
         let profile = if target.ends_with("release") { &["--release"][..] } else { &[] };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "corepool-programs", "--example", "compress"])
+            .args(["build", "--quiet", "-p", "compress"])
             .args(profile)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("CARGO_TARGET_DIR", target.parent().expect("a target directory"))
             .status();
-        let program = target.join("examples/compress");
-        assert!(program.exists(), "no example compress: {built:?}");
+        let program = target.join("compress");
+        assert!(program.exists(), "no program compress: {built:?}");
         program
     });
     Command::new(&*BUILT)

@@ -70,7 +70,7 @@ add() {
 
 build_corepool() {
   local messages
-  messages=$(cargo bench --quiet -p corepool-elsewhere --bench elsewhere --no-run \
+  messages=$(cargo bench --quiet -p corepool-benches --bench elsewhere --no-run \
     --message-format json) || return
   local binary
   binary=$(python3 -c '

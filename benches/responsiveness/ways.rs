@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use crate::server::job::Job;
-use crate::server::pooled::{NICEST, PoolOptions, Pooled, give_way};
-use crate::server::runner::{Inline, Refusal, Runner, Running, SpawnBlocking, unbounded};
-use crate::server::serve;
+use http_server::job::Job;
+use http_server::pooled::{NICEST, PoolOptions, Pooled, give_way};
+use http_server::runner::{Inline, Refusal, Runner, Running, SpawnBlocking, unbounded};
+use http_server::serve;
 
 /// The number of computing threads in each way that has its own threads.
 const WORKERS: usize = 2;

@@ -1,13 +1,9 @@
-//! What the benches share: the contestants, the workloads, the measuring and the output.
+//! What the benches share beside the rivals: the workloads, the measuring and the output.
 
-pub(crate) mod awaited;
-pub(crate) mod forks;
 pub(crate) mod interleave;
 pub(crate) mod json;
 pub(crate) mod options;
 pub(crate) mod rival;
-pub(crate) mod rivals;
-pub(crate) mod slices;
 pub(crate) mod trips;
 pub(crate) mod usage;
 pub(crate) mod verdict;

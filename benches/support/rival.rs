@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::interleave::Contestant;
-use super::rivals::{
+use super::work::{self, Work};
+use crate::rivals::tasks::{
     blocking_crate, by_hand, in_place, ours, rayon_install, rayon_oneshot, rusty, threadpool_crate,
     tokio_blocking,
 };
-use super::work::{self, Work};
 
 /// The reference for ratios: what most people use today.
 pub(crate) const REFERENCE: &str = "rayon";

@@ -38,6 +38,7 @@ TITLES = {
     "burst": "one submitter, tasks of 10 µs",
     "burst_of_8": "8 submitters, tasks of 10 µs",
     "inside": "spawned by a task, 10 µs",
+    "inside_small": "spawned by a task, 1 µs",
     "all": "promise::all, tasks of 10 µs",
     "broadcast": "broadcasts of 20 µs",
 }

@@ -3,11 +3,11 @@
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
-#[path = "../../examples/compress/blocks.rs"]
+#[path = "../../programs/compress/src/blocks.rs"]
 mod blocks;
-#[path = "../../examples/compress/deflater.rs"]
+#[path = "../../programs/compress/src/deflater.rs"]
 mod deflater;
-#[path = "../../examples/compress/quick/mod.rs"]
+#[path = "../../programs/compress/src/quick/mod.rs"]
 mod quick;
 
 use std::cell::RefCell;

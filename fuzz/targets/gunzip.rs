@@ -3,11 +3,11 @@
 #![no_main]
 #![allow(dead_code, reason = "parts of a program, of which not all is used")]
 
-#[path = "../../examples/compress/failure.rs"]
+#[path = "../../programs/compress/src/failure.rs"]
 mod failure;
-#[path = "../../examples/compress/format.rs"]
+#[path = "../../programs/compress/src/format.rs"]
 mod format;
-#[path = "../../examples/compress/unpack.rs"]
+#[path = "../../programs/compress/src/unpack.rs"]
 mod unpack;
 
 use std::io::{BufReader, Read};
