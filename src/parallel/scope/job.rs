@@ -28,7 +28,7 @@ use std::alloc::{alloc, dealloc};
 
 use super::arena;
 use super::held::HeldJob;
-use crate::base::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell, planted};
+use crate::base::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crate::base::unwind::{self, Payload};
 
 pub(super) const CLAIMED: u32 = 1;
@@ -36,6 +36,15 @@ pub(super) const DONE: u32 = 2;
 pub(super) const HELD: u32 = 4;
 pub(super) const LISTED: u32 = 8;
 pub(super) const ASLEEP: u32 = 16;
+
+// ORDERING: acquire, partner of the exchange by which a handle lets go (`CHANGE`): after that only
+// the list's side is left. A job that is not away is used by only one thread.
+ordering!(SEE_ALONE = Acquire, planted "job_alone_relaxed": Relaxed);
+// ORDERING: acquire, as `SEE_ALONE`: the handle has let go, and no thread can get one again.
+ordering!(SEE_UNHELD = Acquire, planted "job_unheld_relaxed": Relaxed);
+// ORDERING: acquire and release: a thread that finds a bit sees what was done before the bit was
+// set, which is the closure's captures, the result, or where a thread sleeps.
+ordering!(CHANGE = AcqRel, planted "job_unreleased": Acquire, planted "job_unacquired": Release);
 
 /// The header of every job.
 pub(super) struct Head {
@@ -243,28 +252,26 @@ pub(super) unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> 
     // SAFETY: the job exists as long as the caller is one of its holders.
     let head = unsafe { head(job) };
     head.memory.with(|_| ());
-    // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the
-    // list's side is left. A job that is not away is used by only one thread.
-    let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-    let mut before = head.state.load(order);
-    let is_alone = before & HELD == 0 || mutant!("job_plain_while_held");
-    if !head.is_away() || is_alone {
+    let mut before = head.state.load(SEE_ALONE);
+    if !head.is_away() || is_alone(before) {
         // ORDERING: no other thread looks.
         head.state.store(change(before), Ordering::Relaxed);
         return before;
     }
-    // ORDERING: acquire and release: a thread that finds a bit sees what was done before the bit
-    // was set, which is the closure's captures, the result, or where a thread sleeps.
-    let order = planted(mutant!("job_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-    let order = planted(mutant!("job_unacquired"), order, Ordering::Release);
     loop {
         // ORDERING: a failed exchange only tells what to try next.
-        let changed = head.state.compare_exchange(before, change(before), order, Ordering::Relaxed);
-        match changed {
+        match head.state.compare_exchange(before, change(before), CHANGE, Ordering::Relaxed) {
             Ok(_) => return before,
             Err(now) => before = now,
         }
     }
+}
+
+/// Whether the handle has let go, so that only the list's side is left.
+#[inline]
+fn is_alone(state: u32) -> bool {
+    mutant!("job_plain_while_held" => return true);
+    state & HELD == 0
 }
 
 /// Claims the job. Returns `true` if the caller must run it.
@@ -369,10 +376,7 @@ impl ListedJob {
         let job = self.job;
         // SAFETY: the list's half keeps the job.
         let here = unsafe { head(job) };
-        // ORDERING: acquire, as in `change`: the handle has let go, and no thread can get one
-        // again.
-        let order = planted(mutant!("job_unheld_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        if here.state.load(order) & (HELD | CLAIMED) == 0 {
+        if here.state.load(SEE_UNHELD) & (HELD | CLAIMED) == 0 {
             // SAFETY: the handle has let go of the unclaimed job, so only the list's half reaches
             // it.
             let payload = unsafe { (here.table.run_alone)(job) };

@@ -19,11 +19,20 @@ use core::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use crate::base::counter_start;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use front::FrontLock;
 
 pub(crate) use link::{Link, Linked};
 pub(crate) use sweep::Cursor;
+
+// ORDERING: SeqCst, because `looks_empty` may be the last look of a sleeper, so this takes part in
+// that handshake. It also makes the previous pusher's item visible as memory to write to.
+ordering!(APPEND = SeqCst, planted "append_unreleased": Acquire, planted "append_unacquired": Release);
+// ORDERING: SeqCst, as every change of `last`. Release and acquire would be enough in the language:
+// the next thread that exchanges `last` sees the stub's empty link. But until its issue 5104 was
+// fixed in June 2026, Miri let a look see this change even though a pusher's SeqCst change had come
+// after it.
+ordering!(PUT_STUB = SeqCst, planted "put_stub_unreleased": Acquire);
 
 /// What a pop found.
 #[derive(Debug)]
@@ -279,12 +288,7 @@ impl<T: Linked> Queue<T> {
     #[inline]
     fn append(&self, head: NonNull<Link>, tail: NonNull<Link>) {
         link_at(tail).set_next(ptr::null_mut());
-        // SeqCst: `looks_empty` may be the last look of a sleeper, so this takes part in that
-        // handshake. It also makes the previous pusher's item visible as memory to write to.
-        // ORDERING: the weaker ones are planted bugs.
-        let order = planted(mutant!("append_unreleased"), Ordering::SeqCst, Ordering::Acquire);
-        let order = planted(mutant!("append_unacquired"), order, Ordering::Release);
-        let before = self.back.last.swap(tail.as_ptr(), order);
+        let before = self.back.last.swap(tail.as_ptr(), APPEND);
         // `before` cannot have been freed: an item leaves the queue only when it has a successor or
         // is still the last one, and neither is true until the next line.
         let before = NonNull::new(before).expect("the list is never without a last link");
@@ -354,17 +358,11 @@ impl<T: Linked> Queue<T> {
     /// Puts the stub in the place of the last item. Fails when a pusher came in between.
     fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
         link_at(self.stub).set_next(ptr::null_mut());
-        // SeqCst, as every change of `last`. Release and acquire would be enough in the language:
-        // the next thread that exchanges `last` sees the stub's empty link. But until its issue
-        // 5104 was fixed in June 2026, Miri let a look see this change even though a pusher's
-        // SeqCst change had come after it.
-        // ORDERING: the weaker one is a planted bug.
-        let order = planted(mutant!("put_stub_unreleased"), Ordering::SeqCst, Ordering::Acquire);
         // ORDERING: relaxed on failure, because the caller then loads the link, with its own
         // ordering.
         self.back
             .last
-            .compare_exchange(last.as_ptr(), self.stub.as_ptr(), order, Ordering::Relaxed)
+            .compare_exchange(last.as_ptr(), self.stub.as_ptr(), PUT_STUB, Ordering::Relaxed)
             .is_ok()
     }
 

@@ -15,7 +15,10 @@ use loom::alloc::{alloc, dealloc};
 use std::alloc::{alloc, dealloc};
 
 use super::{END, List};
-use crate::base::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell, planted};
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+
+// ORDERING: release what this owner did; acquire, for the last owner, what the others did.
+ordering!(LEAVE = AcqRel, planted "watch_unreleased": Relaxed);
 
 /// The start of the memory. The slots follow it.
 struct Head {
@@ -150,9 +153,7 @@ impl Clone for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // ORDERING: release what this owner did; acquire, for the last owner, what the others did.
-        let order = planted(mutant!("watch_unreleased"), Ordering::AcqRel, Ordering::Relaxed);
-        if self.head().owners.fetch_sub(1, order) > 1 {
+        if self.head().owners.fetch_sub(1, LEAVE) > 1 {
             return;
         }
         let head = self.head();
