@@ -64,9 +64,8 @@ impl Node {
                 let place = live.guests.next_place();
                 let tie = Tie { parent: Arc::clone(parent), place };
                 let node = Arc::new(Self::new(Some(tie)));
-                if !mutant!("cancel_child_unlisted") {
-                    live.guests.admit(Guest::Child(Arc::downgrade(&node)));
-                }
+                mutant!("cancel_child_unlisted" => return node);
+                live.guests.admit(Guest::Child(Arc::downgrade(&node)));
                 node
             }
             State::Over(reason) => Arc::new(Self {
@@ -114,7 +113,6 @@ impl Node {
     pub(super) fn replace(&self, place: Place, guest: Guest) -> Result<(), CancelReason> {
         let mut state = self.state.lock();
         let (unneeded, result) = match &mut *state {
-            State::Live(_) if mutant!("cancel_first_waker") => (Some(guest), Ok(())),
             State::Live(live) => (live.guests.replace(place, guest), Ok(())),
             State::Over(reason) => (Some(guest), Err(reason.clone())),
         };
@@ -126,9 +124,7 @@ impl Node {
     /// Gives the place back. After this its guest is not told of an end, unless that has already
     /// begun.
     pub(super) fn leave(&self, place: Place) {
-        if mutant!("cancel_never_leaves") {
-            return;
-        }
+        mutant!("cancel_never_leaves" => return);
         let mut state = self.state.lock();
         let guest = match &mut *state {
             State::Live(live) => live.guests.dismiss(place),
@@ -171,7 +167,8 @@ impl Node {
             let Live { guests, alarm } = live;
             drop(alarm);
             guests.children_into(below);
-            if guests.has_to_be_told() && !mutant!("cancel_untold") {
+            mutant!("cancel_untold" => return);
+            if guests.has_to_be_told() {
                 to_tell.push(guests);
             }
         }
@@ -179,28 +176,20 @@ impl Node {
 
     /// Marks the node, and returns its guests and alarm if this is its first end.
     fn mark_locked(&self, reason: &CancelReason) -> Option<Live> {
-        let marks_early = mutant!("cancel_flag_early");
-        if marks_early {
-            // ORDERING: as below; this is a mutant.
-            self.is_over.store(true, Ordering::Relaxed);
-        }
+        // ORDERING: this store is only a planted bug.
+        mutant!("cancel_flag_early" => self.is_over.store(true, Ordering::Relaxed));
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Over(reason.clone())) {
             State::Live(mut live) => {
-                if !marks_early {
-                    // ORDERING: relaxed; see `is_over`.
-                    self.is_over.store(true, Ordering::Relaxed);
-                }
-                if mutant!("cancel_claims_unlocked") {
-                    drop(state);
-                }
+                // ORDERING: relaxed; see `is_over`.
+                self.is_over.store(true, Ordering::Relaxed);
+                mutant!("cancel_claims_unlocked" => drop(state));
                 live.guests.claim();
                 Some(live)
             }
             State::Over(first) => {
-                if !mutant!("cancel_last_reason") {
-                    *state = State::Over(first);
-                }
+                mutant!("cancel_last_reason" => return None);
+                *state = State::Over(first);
                 None
             }
         }

@@ -126,7 +126,8 @@ impl<T> HeldTask<T> {
     /// thread will settle the task.
     #[inline]
     fn forget_waker(&mut self) {
-        if !mutant!("waker_left_behind") && self.state().has_waiter() {
+        mutant!("waker_left_behind" => return);
+        if self.state().has_waiter() {
             let _unsettled = self.clear_waker();
         }
     }
@@ -361,20 +362,18 @@ impl<T, R: FnOnce(HeldTask<T>) -> RunHere<T>> Crossing<T, R> {
 pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the owner's reference is still ours.
     let header = unsafe { Header::of(task) };
-    if mutant!("waiter_after_release") {
+    let release = || {
         if header.state.release_owner() {
-            // SAFETY: as below.
+            // SAFETY: both references are gone. The handle took or dropped the result before it let
+            // go.
             unsafe { raw::free(task) };
         }
-        // SAFETY: none; a planted bug.
-        return unsafe { header.take_waiter() };
-    }
+    };
     // SAFETY: the slot was filled when we settled the task, so it is ours now.
-    let waker = unsafe { header.take_waiter() };
-    if header.state.release_owner() {
-        // SAFETY: both references are gone. The handle took or dropped the result before it let go.
-        unsafe { raw::free(task) };
-    }
+    let take = || unsafe { header.take_waiter() };
+    mutant!("waiter_after_release" => { release(); return take(); });
+    let waker = take();
+    release();
     waker
 }
 

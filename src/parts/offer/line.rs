@@ -233,15 +233,11 @@ impl Line {
 
     /// Ends a freeze, once no thief is at the line. Only for the owner.
     fn thaw(&self) {
-        if mutant!("thief_not_waited_for") {
-            return;
-        }
+        mutant!("thief_not_waited_for" => return);
         let guarded = self.guarded.lock();
         // ORDERING: relaxed, because thieves freeze the line with the lock held.
         self.owned.asked.fetch_and(!FROZEN, Ordering::Relaxed);
-        if mutant!("thawed_for_good") {
-            return;
-        }
+        mutant!("thawed_for_good" => return);
         guarded.is_frozen.set(false);
         drop(guarded);
     }
@@ -322,11 +318,12 @@ impl Line {
     /// Moves the base below a popped job that a thief took: thieves must not begin their walk
     /// there.
     pub(crate) fn retreat(&self, job: NonNull<Job>) {
+        mutant!("no_retreat" => return drop(self.lock_as_owner()));
         let guarded = self.lock_as_owner();
         let innermost = guarded.innermost.expect("the line is attached");
         // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
-        if stretch.base.get() == job && !mutant!("no_retreat") {
+        if stretch.base.get() == job {
             // SAFETY: the owner is in the frame of this job.
             let entry = unsafe { job.as_ref() };
             // SAFETY: the job was taken, as every job that becomes a base.
@@ -424,7 +421,8 @@ impl Line {
         }
         // ORDERING: acquire, because the owner may have begun.
         let is_withdrawn = self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH != 0;
-        if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
+        mutant!("wish_granted_twice" => return None);
+        if is_withdrawn { None } else { Some(wish.wait()) }
     }
 
     /// Freezes the line. From here on the owner makes at most one change to the line before it

@@ -115,9 +115,7 @@ impl Offer {
     }
 
     fn change(&self, from: u32, to: u32) -> bool {
-        if mutant!("end_overwritten") {
-            return self.state.swap(to, Ordering::SeqCst) == from;
-        }
+        mutant!("end_overwritten" => return self.state.swap(to, Ordering::SeqCst) == from);
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 

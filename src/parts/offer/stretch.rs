@@ -122,6 +122,13 @@ pub(super) unsafe fn give_oldest(
     })
 }
 
+/// Whether a thief keeps away from a base that the owner has popped.
+#[inline]
+fn is_heeded(is_popped: bool) -> bool {
+    mutant!("base_popped" => return false);
+    is_popped
+}
+
 /// Takes the oldest piece of a stretch.
 ///
 /// # Safety
@@ -134,7 +141,7 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
     let base = unsafe { at.as_ref() };
     // SAFETY: a base that is not the root was taken.
     let is_popped = at != stretch.root() && unsafe { base.below() } == top;
-    if is_popped && !mutant!("base_popped") {
+    if is_heeded(is_popped) {
         // The owner has popped the base, but has not called `retreat` yet. Everything below is
         // gone.
         return None;

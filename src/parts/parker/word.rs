@@ -74,11 +74,8 @@ impl Seat {
 
     /// Returns whether the owner may sleep. It may not if the token is there.
     fn lie_down(&self) -> bool {
-        if mutant!("lie_down_blind") {
-            // ORDERING: relaxed as below, but this is a planted bug.
-            self.state.store(ASLEEP, Ordering::Relaxed);
-            return true;
-        }
+        // ORDERING: this store is only a planted bug.
+        mutant!("lie_down_blind" => { self.state.store(ASLEEP, Ordering::Relaxed); return true; });
         // ORDERING: only the state word itself matters; the token is taken with acquire in `take`.
         self.state.compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

@@ -23,10 +23,9 @@ impl Guests {
     pub(crate) fn come(&self, runs: String) -> u64 {
         let mut state = self.state.lock();
         let number = state.visits;
-        if !mutant!("visit_uncounted") {
-            state.visits += 1;
-        }
         state.here.push((number, runs));
+        mutant!("visit_uncounted" => return number);
+        state.visits += 1;
         number
     }
 

@@ -155,9 +155,7 @@ impl Hub {
 
     /// Looks for work after the lent core is on the list, like a worker that is about to sleep.
     fn last_look(&self, index: usize) {
-        if mutant!("lend_without_a_look") {
-            return;
-        }
+        mutant!("lend_without_a_look" => return);
         if self.has_own_tasks(index) {
             self.wake_deputy(index);
         } else if self.has_tasks() {
@@ -220,7 +218,7 @@ impl Hub {
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
             // It may be asleep on the list. If it is awake it sees by itself that it is relieved.
-            if !mutant!("relieved_asleep") && self.idle.take(slot) {
+            if self.takes_relieved(slot) {
                 self.unpark_worker(slot);
             } else {
                 still_works = Some(slot);
@@ -233,6 +231,11 @@ impl Hub {
         if was_listed {
             self.stop_search();
         }
+    }
+
+    fn takes_relieved(&self, slot: usize) -> bool {
+        mutant!("relieved_asleep" => return false);
+        self.idle.take(slot)
     }
 
     /// Wakes the spare worker that serves for a worker that lends its core, because the lender has
@@ -257,7 +260,8 @@ impl Hub {
     /// Sends a spare worker that sleeps for another lender to this one, if this one has tasks of
     /// its own. Called when all spare workers are taken.
     fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
-        if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
+        mutant!("recall_nobody" => return);
+        if !self.is_in_need(&state, index) {
             return;
         }
         let sleeps = |&spare: &usize| {
@@ -281,9 +285,10 @@ impl Hub {
     /// Sends a spare worker that is about to sleep to a lender in need, if there is one. Returns
     /// whether it did. `slot` is the spare worker's own.
     pub(crate) fn send_to_lender_in_need(&self, slot: usize) -> bool {
+        mutant!("need_unasked" => return false);
         let state = self.spares.state.lock();
         let spare = slot - self.config.workers;
-        if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
+        if !matches!(state.duties[spare], Duty::For(_)) {
             return false;
         }
         let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
@@ -297,11 +302,14 @@ impl Hub {
     fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
         // It leaves its loop as if to rest, and `next_order` tells it to serve instead.
-        if !mutant!("sent_unrelieved") {
-            self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
-        }
+        self.relieve(self.config.workers + spare);
         // This includes the lender that it leaves.
         self.offer_again(state);
+    }
+
+    fn relieve(&self, slot: usize) {
+        mutant!("sent_unrelieved" => return);
+        self.slots[slot].relieved.store(true, Ordering::SeqCst);
     }
 
     /// Finds a spare worker for a lent core that the caller has taken from the free list. The entry
@@ -417,20 +425,29 @@ impl Hub {
             _ => (Duty::Leaving, Order::Leave),
         };
         state.duties[spare] = duty;
-        if order == Order::Rest && !mutant!("rest_without_an_offer") {
-            self.offer_again(state);
+        if order == Order::Rest {
+            self.offer_at_rest(state);
         } else {
             drop(state);
         }
-        let serves = matches!(order, Order::Serve { .. });
-        if !serves {
+        if !matches!(order, Order::Serve { .. }) {
             self.call_drainers();
-        }
-        if counted && !serves && !mutant!("count_kept") {
-            // It was hired and relieved before it was awake.
-            self.stop_search();
+            self.give_count_back(counted);
         }
         order
+    }
+
+    fn offer_at_rest(&self, state: MutexGuard<'_, State>) {
+        mutant!("rest_without_an_offer" => return);
+        self.offer_again(state);
+    }
+
+    /// A spare worker that was hired and relieved before it was awake does not search.
+    fn give_count_back(&self, counted: bool) {
+        mutant!("count_kept" => return);
+        if counted {
+            self.stop_search();
+        }
     }
 
     /// How often a spare worker was hired. `None` while any spare worker serves, or is still at a

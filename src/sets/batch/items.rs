@@ -134,15 +134,18 @@ impl<F, T> Items<F, T> {
         1 << self.range_bits
     }
 
+    fn announce_taking(&self, lane: usize) {
+        mutant!("batch_lane_late" => return);
+        self.lanes[lane].store(TAKES, Ordering::SeqCst);
+    }
+
     /// Takes the next range for a runner that has been through its last one.
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
         // ORDERING: relaxed; the check only keeps latecomers from moving the cursor on and on.
         if self.cursor.load(Ordering::Relaxed) < self.len() {
             // Announced before the cursor moves: a thread that finds nothing at the cursor waits
             // until the lane says which range was taken.
-            if !mutant!("batch_lane_late") {
-                self.lanes[lane].store(TAKES, Ordering::SeqCst);
-            }
+            self.announce_taking(lane);
             let start = self.cursor.fetch_add(self.range(), Ordering::SeqCst);
             if start < self.len() {
                 self.lanes[lane].store(start, Ordering::SeqCst);
@@ -332,9 +335,8 @@ impl<F, T> Items<F, T> {
     pub(super) fn detach(&self) {
         self.forget_waiter();
         self.attention.fetch_or(DETACHED, Ordering::SeqCst);
-        if !mutant!("batch_detach_handshake") {
-            handshake();
-        }
+        mutant!("batch_detach_handshake" => return self.drop_finished());
+        handshake();
         self.drop_finished();
     }
 
@@ -374,9 +376,8 @@ impl<F, T> Items<F, T> {
         let waker = waker.clone();
         let old = self.waiter.lock().replace(waker);
         unwind::quietly(|| drop(old));
-        if !mutant!("batch_waits_unsaid") {
-            self.attention.fetch_or(WAITS, Ordering::SeqCst);
-        }
+        mutant!("batch_waits_unsaid" => return handshake());
+        self.attention.fetch_or(WAITS, Ordering::SeqCst);
         handshake();
     }
 

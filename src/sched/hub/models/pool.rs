@@ -148,12 +148,11 @@ impl Pool {
             self.idle.enter_last(self.lent(index));
         }
         drop(state);
-        if !mutant!("lend_without_a_look") {
-            self.last_look(index);
-        }
+        self.last_look(index);
     }
 
     fn last_look(&self, index: usize) {
+        mutant!("lend_without_a_look" => return);
         if self.slots[index].own.has_item() {
             self.wake_deputy(index);
         } else if self.shared.has_item() {
@@ -171,7 +170,7 @@ impl Pool {
             let slot = self.workers + spare;
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
-            if !mutant!("relieved_asleep") && self.idle.take(slot) {
+            if self.takes_relieved(slot) {
                 self.slots[slot].parker.unpark();
             }
         }
@@ -179,6 +178,11 @@ impl Pool {
         if was_listed {
             self.stop_search();
         }
+    }
+
+    fn takes_relieved(&self, slot: usize) -> bool {
+        mutant!("relieved_asleep" => return false);
+        self.idle.take(slot)
     }
 
     fn wake_deputy(&self, index: usize) {
@@ -194,7 +198,8 @@ impl Pool {
     }
 
     fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
-        if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
+        mutant!("recall_nobody" => return);
+        if !self.is_in_need(&state, index) {
             return;
         }
         let sleeps = |&spare: &usize| {
@@ -213,9 +218,10 @@ impl Pool {
     }
 
     fn send_to_lender_in_need(&self, slot: usize) -> bool {
+        mutant!("need_unasked" => return false);
         let state = self.spares.lock();
         let spare = slot - self.workers;
-        if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
+        if !matches!(state.duties[spare], Duty::For(_)) {
             return false;
         }
         let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
@@ -227,10 +233,13 @@ impl Pool {
 
     fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
-        if !mutant!("sent_unrelieved") {
-            self.slots[self.workers + spare].relieved.store(true, Ordering::SeqCst);
-        }
+        self.relieve(self.workers + spare);
         self.offer_again(state);
+    }
+
+    fn relieve(&self, slot: usize) {
+        mutant!("sent_unrelieved" => return);
+        self.slots[slot].relieved.store(true, Ordering::SeqCst);
     }
 
     fn employ(&self, index: usize) {
@@ -288,16 +297,27 @@ impl Pool {
             _ => (Duty::Leaving, Order::Leave),
         };
         state.duties[spare] = duty;
-        let serves = matches!(order, Order::Serve { .. });
-        if matches!(order, Order::Rest) && !mutant!("rest_without_an_offer") {
-            self.offer_again(state);
+        if matches!(order, Order::Rest) {
+            self.offer_at_rest(state);
         } else {
             drop(state);
         }
-        if counted && !serves && !mutant!("count_kept") {
-            self.stop_search();
+        if !matches!(order, Order::Serve { .. }) {
+            self.give_count_back(counted);
         }
         order
+    }
+
+    fn offer_at_rest(&self, state: MutexGuard<'_, State>) {
+        mutant!("rest_without_an_offer" => return);
+        self.offer_again(state);
+    }
+
+    fn give_count_back(&self, counted: bool) {
+        mutant!("count_kept" => return);
+        if counted {
+            self.stop_search();
+        }
     }
 
     /// `spare::live`, starting from a rest.
