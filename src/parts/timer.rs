@@ -44,7 +44,7 @@ use crate::parts::parker::Parker;
 use crate::base::sync::lock::{Mutex, MutexGuard};
 use crate::base::sync::thread;
 use crate::base::unwind::AbortOnPanic;
-use couriers::{Couriers, Watch};
+use couriers::{Couriers, Progress};
 
 pub(crate) use couriers::Errand;
 
@@ -101,7 +101,7 @@ struct Agenda {
     /// The thread ends at this time if there is nothing to time.
     rest_ends: Instant,
     /// When to check on the couriers, while they have something to do. Set by the thread itself.
-    watch: Option<Watch>,
+    watch: Option<Progress>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ enum Thread {
 /// What the thread does next.
 enum Step {
     Ring(Arc<dyn Bell>),
-    LookAfter(Watch),
+    LookAfter(Progress),
     SleepUntil(Instant),
     End,
 }
@@ -220,7 +220,7 @@ impl Timer {
         }
     }
 
-    fn watch(&self, watch: Option<Watch>) {
+    fn watch(&self, watch: Option<Progress>) {
         if let Some(watch) = watch {
             // An earlier one stays, so that many alarms in a row do not postpone the check.
             self.agenda.lock().watch.get_or_insert(watch);

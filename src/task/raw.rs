@@ -19,7 +19,7 @@ use super::extra::Extra;
 use super::memory::{begin, free_of};
 use super::running;
 use super::state::{Outcome, State};
-use super::strip::{Kind, Place};
+use super::strip::{Kind, StripPlace};
 use super::token;
 use crate::base::error::{TaskError, panic_message};
 use crate::base::id::PoolId;
@@ -259,7 +259,12 @@ pub(crate) fn ends_worker(payload: &Payload) -> bool {
 
 impl Header {
     #[inline]
-    pub(super) fn new(table: &'static Table, state: State, pool: PoolId, place: Place) -> Self {
+    pub(super) fn new(
+        table: &'static Table,
+        state: State,
+        pool: PoolId,
+        place: StripPlace,
+    ) -> Self {
         Self {
             link: Link::new(),
             table,

@@ -1,4 +1,4 @@
-//! A parker's seat on one word, which says whether the token is there and whether the owner sleeps;
+//! A parker's sleeper on one word, which says whether the token is there and whether the owner sleeps;
 //! the kernel keeps the sleeper.
 //!
 //! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and
@@ -36,12 +36,12 @@ ordering!(TAKE = Acquire, planted "token_unacquired": Relaxed);
 ordering!(GIVE_UP = Acquire, planted "give_up_unacquired": Relaxed);
 
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Sleeper {
     state: AtomicU32,
     line: Line,
 }
 
-impl Seat {
+impl Sleeper {
     pub(super) fn new() -> Self {
         Self { state: AtomicU32::new(EMPTY), line: Line::new() }
     }

@@ -26,14 +26,14 @@ struct Head {
     slots: u32,
     /// The number of the first slot.
     start: u32,
-    list: Place,
+    list: ListAt,
     /// Every owner that uses the memory reads this, and the last owner writes it before it frees
     /// the memory. It exists only so that models detect a use after free.
     used: UnsafeCell<()>,
 }
 
 /// Where the list is.
-enum Place {
+enum ListAt {
     Here(List),
     There(Block),
 }
@@ -68,15 +68,15 @@ fn layout(slots: u32) -> (Layout, usize) {
 impl Block {
     /// The first block, which contains the list.
     pub(super) fn first(slots: u32) -> Self {
-        Self::new(0, slots, Place::Here(List::new()))
+        Self::new(0, slots, ListAt::Here(List::new()))
     }
 
     /// A further block, whose numbers begin at `start`.
     pub(super) fn after(first: &Self, start: u32, slots: u32) -> Self {
-        Self::new(start, slots, Place::There(first.clone()))
+        Self::new(start, slots, ListAt::There(first.clone()))
     }
 
-    fn new(start: u32, slots: u32, list: Place) -> Self {
+    fn new(start: u32, slots: u32, list: ListAt) -> Self {
         let (layout, offset) = layout(slots);
         // SAFETY: the layout has a size greater than zero, because the head does.
         let memory = unsafe { alloc(layout) };
@@ -110,8 +110,8 @@ impl Block {
         let head = self.head();
         head.used.with(|_| ());
         match &head.list {
-            Place::Here(list) => list,
-            Place::There(first) => first.list(),
+            ListAt::Here(list) => list,
+            ListAt::There(first) => first.list(),
         }
     }
 

@@ -7,11 +7,11 @@ use crate::base::sync::Mutex;
 /// The guests and what they run, from before a task is claimed until it is settled.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
-    state: Mutex<State>,
+    state: Mutex<Visits>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Visits {
     /// How many guests there have ever been. Also the number of the next one.
     visits: u64,
     /// The names of the tasks that they run.

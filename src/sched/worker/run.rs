@@ -70,13 +70,13 @@ impl Worker {
     fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         let slot = self.slot();
         slot.running.set(&claimed);
-        self.hub.watch(self.index);
+        self.hub.begin_timed_run(self.index);
         let started = claimed.extra().and_then(|extra| self.hub.note_start(extra));
         let ran = claimed.run(Some(self.home_id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
         count(&self.hub, slot, outcome, ran.is_passed_on());
-        self.hub.watch_no_more(self.index);
+        self.hub.end_timed_run(self.index);
         self.hub.note_end(started);
         if let Some(extra) = ran.claimed().extra() {
             // Before the handle knows, so that a thread that joins and spawns again finds room.

@@ -1,7 +1,7 @@
 //! A block: the states of consecutive items, in one cache line, and the block's place on a list.
 #![forbid(unsafe_code)]
 
-use super::slot::State;
+use super::slot::ItemState;
 use crate::base::sync::{AtomicU32, Ordering};
 
 /// The largest number of items whose states fit into one block.
@@ -20,20 +20,20 @@ ordering!(LIST = Release, planted "batch_list_unreleased": Relaxed);
 #[repr(align(64))]
 #[derive(Debug)]
 pub(super) struct Block {
-    states: [State; MOST as usize],
+    states: [ItemState; MOST as usize],
     link: AtomicU32,
 }
 
 impl Block {
     pub(super) fn new() -> Self {
-        Self { states: core::array::from_fn(|_| State::new()), link: AtomicU32::new(0) }
+        Self { states: core::array::from_fn(|_| ItemState::new()), link: AtomicU32::new(0) }
     }
 
     /// The state of an item, which must be one of this block's. A block's items are consecutive and
     /// their number is a power of two, so each of them has its own state, whatever the first item
     /// is.
     #[inline]
-    pub(super) fn state(&self, item: u32) -> &State {
+    pub(super) fn state(&self, item: u32) -> &ItemState {
         &self.states[(item % MOST) as usize]
     }
 

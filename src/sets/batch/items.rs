@@ -11,7 +11,7 @@ use std::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use super::block::{self, Block, NOWHERE};
-use super::slot::{Claimed, Place, Slot, State};
+use super::slot::{Claimed, ItemPlace, ItemState, Slot};
 use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake};
 use crate::base::unwind;
 use crate::parts::spin::{Gap, Retry};
@@ -35,7 +35,7 @@ const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
     /// Closures and results.
-    places: Vec<Place<F, T>>,
+    places: Vec<ItemPlace<F, T>>,
     /// The states. A block has as many items as a range.
     blocks: Box<[Block]>,
     /// The base-2 logarithm of a range's length.
@@ -54,13 +54,13 @@ pub(super) struct Items<F, T> {
 }
 
 /// The closures of a batch that has not begun. Dropping it drops them.
-pub(super) struct Closures<F, T>(Vec<Place<F, T>>);
+pub(super) struct Closures<F, T>(Vec<ItemPlace<F, T>>);
 
 impl<F, T> FromIterator<F> for Closures<F, T> {
     fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> Self {
         // If the iterator panics, the closures that came before are dropped.
         let mut all = Self(Vec::new());
-        all.0.extend(closures.into_iter().map(Place::new));
+        all.0.extend(closures.into_iter().map(ItemPlace::new));
         all
     }
 }
@@ -74,7 +74,7 @@ impl<F, T> Closures<F, T> {
 impl<F, T> Drop for Closures<F, T> {
     fn drop(&mut self) {
         for place in &self.0 {
-            Slot::new(&State::new(), place).clear();
+            Slot::new(&ItemState::new(), place).clear();
         }
     }
 }

@@ -30,16 +30,16 @@ ordering!(SETTLE = Release, planted "batch_settle_relaxed": Relaxed);
 
 /// The contents of one item: its closure, later its result. It never drops them itself; the code
 /// that has the item's state does.
-pub(super) struct Place<F, T>(UnsafeCell<Contents<F, T>>);
+pub(super) struct ItemPlace<F, T>(UnsafeCell<Contents<F, T>>);
 
 /// The state of one item.
 #[derive(Debug)]
-pub(super) struct State(AtomicU8);
+pub(super) struct ItemState(AtomicU8);
 
 /// One item.
 pub(super) struct Slot<'a, F, T> {
-    state: &'a State,
-    place: &'a Place<F, T>,
+    state: &'a ItemState,
+    place: &'a ItemPlace<F, T>,
 }
 
 /// The contents of a slot. The state says which field is there; while the item runs there is none.
@@ -52,7 +52,7 @@ union Contents<F, T> {
 
 // SAFETY: closure, value and payload are moved to other threads and never shared. The state gives
 // the contents to one thread at a time.
-unsafe impl<F: Send, T: Send> Sync for Place<F, T> {}
+unsafe impl<F: Send, T: Send> Sync for ItemPlace<F, T> {}
 
 /// An item whose closure belongs to the holder, to be run or dropped. If it were forgotten, the
 /// item would never settle.
@@ -61,13 +61,13 @@ pub(super) struct Claimed<'a, F, T> {
     slot: Slot<'a, F, T>,
 }
 
-impl<F, T> Place<F, T> {
+impl<F, T> ItemPlace<F, T> {
     pub(super) fn new(closure: F) -> Self {
         Self(UnsafeCell::new(Contents { closure: ManuallyDrop::new(closure) }))
     }
 }
 
-impl State {
+impl ItemState {
     /// The state of an unclaimed item.
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(WAITING))
@@ -75,7 +75,7 @@ impl State {
 }
 
 impl<'a, F, T> Slot<'a, F, T> {
-    pub(super) fn new(state: &'a State, place: &'a Place<F, T>) -> Self {
+    pub(super) fn new(state: &'a ItemState, place: &'a ItemPlace<F, T>) -> Self {
         Self { state, place }
     }
 

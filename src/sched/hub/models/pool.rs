@@ -18,7 +18,7 @@ pub(super) struct Pool {
     workers: usize,
     shared: Queue<Box<Item>>,
     idle: IdleList,
-    spares: Mutex<State>,
+    spares: Mutex<SpareState>,
     /// The workers, followed by the spare workers.
     pub(super) slots: Vec<Slot>,
     /// Where each worker waits for its task to be run.
@@ -33,7 +33,7 @@ pub(super) struct Slot {
     parker: Parker,
 }
 
-struct State {
+struct SpareState {
     duties: Vec<Duty>,
     counted: Vec<bool>,
     lends: Vec<u32>,
@@ -55,7 +55,7 @@ enum Order {
 
 /// The place of a thread that runs a loop: its own slot, and the worker whose own tasks it takes.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Post {
     pub(super) slot: usize,
     pub(super) home: usize,
 }
@@ -69,7 +69,7 @@ impl Pool {
             relieved: AtomicBool::new(false),
             parker: Parker::new(),
         };
-        let state = State {
+        let state = SpareState {
             duties: vec![Duty::Resting; spares],
             counted: vec![false; spares],
             lends: vec![0; workers],
@@ -197,7 +197,7 @@ impl Pool {
         }
     }
 
-    fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
+    fn recall(&self, state: MutexGuard<'_, SpareState>, index: usize) {
         mutant!("recall_nobody" => return);
         if !self.is_in_need(&state, index) {
             return;
@@ -211,7 +211,7 @@ impl Pool {
         }
     }
 
-    fn is_in_need(&self, state: &State, index: usize) -> bool {
+    fn is_in_need(&self, state: &SpareState, index: usize) -> bool {
         state.lends[index] > 0
             && !state.duties.contains(&Duty::For(index))
             && self.slots[index].own.has_item()
@@ -231,7 +231,7 @@ impl Pool {
         in_need.is_some()
     }
 
-    fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
+    fn send_to(&self, mut state: MutexGuard<'_, SpareState>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
         self.relieve(self.workers + spare);
         self.offer_again(state);
@@ -262,7 +262,7 @@ impl Pool {
         self.slots[slot].parker.unpark();
     }
 
-    fn offer_again(&self, state: MutexGuard<'_, State>) {
+    fn offer_again(&self, state: MutexGuard<'_, SpareState>) {
         let is_unserved = |&index: &usize| {
             state.lends[index] > 0
                 && !state.duties.contains(&Duty::For(index))
@@ -308,7 +308,7 @@ impl Pool {
         order
     }
 
-    fn offer_at_rest(&self, state: MutexGuard<'_, State>) {
+    fn offer_at_rest(&self, state: MutexGuard<'_, SpareState>) {
         mutant!("rest_without_an_offer" => return);
         self.offer_again(state);
     }
@@ -325,7 +325,7 @@ impl Pool {
         self.slots[slot].parker.park();
         loop {
             match self.next_order(slot) {
-                Order::Serve { home, counted } => self.serve(Place { slot, home }, counted),
+                Order::Serve { home, counted } => self.serve(Post { slot, home }, counted),
                 Order::Rest => self.slots[slot].parker.park(),
                 Order::Leave => return,
             }
@@ -334,7 +334,7 @@ impl Pool {
 
     /// `Worker::stand_in` and `Worker::work`, until it is relieved, or the pool is closed and
     /// drained.
-    fn serve(&self, place: Place, counted: bool) {
+    fn serve(&self, place: Post, counted: bool) {
         let mut found =
             if counted { self.search_on(place, Searching::Yes) } else { self.next(place) };
         while let Some(task) = found {
@@ -346,11 +346,11 @@ impl Pool {
         }
     }
 
-    pub(super) fn next(&self, place: Place) -> Option<u32> {
+    pub(super) fn next(&self, place: Post) -> Option<u32> {
         self.find(place.home).or_else(|| self.search_on(place, self.idle.start_search(1)))
     }
 
-    fn search_on(&self, place: Place, mut searching: Searching) -> Option<u32> {
+    fn search_on(&self, place: Post, mut searching: Searching) -> Option<u32> {
         loop {
             if self.is_relieved(place.slot) {
                 if searching == Searching::Yes {
@@ -375,7 +375,7 @@ impl Pool {
         }
     }
 
-    fn rest(&self, place: Place, searching: Searching) {
+    fn rest(&self, place: Post, searching: Searching) {
         let slot = &self.slots[place.slot];
         slot.asleep.store(true, Ordering::SeqCst);
         self.idle.enter(place.slot, searching);
