@@ -42,7 +42,7 @@ pub(crate) struct Registration {
 
 // SAFETY: the maker promises that `data` may be used from any thread (see `Listener::new`).
 unsafe impl Send for Listener {}
-// SAFETY: as above.
+// SAFETY: its `data` came from a `Listener`, whose maker promised that any thread may use it.
 unsafe impl Send for Claimed {}
 
 impl Listener {

@@ -140,11 +140,7 @@ impl<T> HeldTask<T> {
         if let Some(extra) = self.extra() {
             extra.give_place_back();
         }
-        if self.state().settle_beside_owner(outcome) {
-            // SAFETY: the slot was filled when we settled the task, so it is ours now.
-            let waker = unsafe { self.header().take_waiter() };
-            unwind::quietly(|| waker.wake());
-        }
+        self.header().settle_beside_owner(outcome);
         Some(claimed_at)
     }
 
@@ -181,14 +177,8 @@ impl<T> HeldTask<T> {
         let task = self.task;
         started(self.extra());
         mem::forget(self);
-        let context = TaskContext::new(task, worker);
         // SAFETY: we have just claimed it.
-        let ended = unsafe { raw::run(task, &context) };
-        let outcome = ended.outcome;
-        if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and no other thread knows that yet.
-            unsafe { raw::with_panic(task, panicked) };
-        }
+        let outcome = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome, and no other thread knows of it yet.
         let result = unsafe { take_result(task, outcome) };
         // SAFETY: we still hold the handle's reference.
@@ -220,14 +210,8 @@ impl<T> HeldTask<T> {
         started(self.extra());
         mem::forget(self);
         mem::forget(queued);
-        let context = TaskContext::new(task, worker);
         // SAFETY: both references are ours, so the task is as good as claimed.
-        let ended = unsafe { raw::run(task, &context) };
-        let outcome = ended.outcome;
-        if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and no other thread knows that yet.
-            unsafe { raw::with_panic(task, panicked) };
-        }
+        let outcome = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome.
         let result = unsafe { take_result(task, outcome) };
         // SAFETY: both references end here, and the result was taken.
@@ -384,6 +368,27 @@ pub(super) fn drop_orphan(task: NonNull<Header>, outcome: Outcome) {
     unsafe { raw::drop_result(task, outcome) };
     // SAFETY: both references are gone.
     unsafe { raw::free(task) };
+}
+
+/// Runs a claimed task in place. `panicked` is called if its own closure panicked, before another
+/// thread can know that. The result stays in the task.
+///
+/// # Safety
+/// - The caller has claimed the task, and holds a reference.
+#[inline]
+pub(super) unsafe fn run_claimed(
+    task: NonNull<Header>,
+    worker: Option<WorkerId>,
+    panicked: impl FnOnce(String, &str),
+) -> Outcome {
+    let context = TaskContext::new(task, worker);
+    // SAFETY: the caller promises that it has claimed the task.
+    let ended = unsafe { raw::run(task, &context) };
+    if ended.outcome == Outcome::Panicked && !ended.passed_on {
+        // SAFETY: it panicked, and no other thread knows that yet.
+        unsafe { raw::with_panic(task, panicked) };
+    }
+    ended.outcome
 }
 
 /// # Safety

@@ -41,7 +41,7 @@ fn begin_extended(
     let task = begin_allocated(table, table.extended, pool, state);
     // SAFETY: it is laid out for the optional part, which lies at this offset.
     let place = unsafe { task.byte_add(table.extra_offset) }.cast();
-    // SAFETY: as above.
+    // SAFETY: the place is inside the fresh allocation, and nothing is there yet.
     unsafe { place.write(extra) };
     task
 }

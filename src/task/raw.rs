@@ -196,7 +196,8 @@ where
     /// # Safety
     /// - As for [`run`](Self::run).
     unsafe fn run_errand(task: NonNull<Header>, context: &TaskContext) -> Ended {
-        // SAFETY: as in `run`.
+        // SAFETY: the caller promises that it has claimed the task, so the closure is its own, and
+        // it moves it out once.
         let errand = unsafe { take_contents::<F>(task) };
         if let Err(Stop::Threw(payload)) = errand.call(context) {
             std::panic::resume_unwind(payload);
@@ -272,6 +273,15 @@ impl Header {
             tag: pool.pack(place.bits()),
             waiter: UnsafeCell::new(MaybeUninit::uninit()),
             contents: UnsafeCell::new(()),
+        }
+    }
+
+    /// Settles a task that a thread other than its owner has claimed, and wakes the waiter.
+    pub(super) fn settle_beside_owner(&self, outcome: Outcome) {
+        if self.state.settle_beside_owner(outcome) {
+            // SAFETY: the slot was filled when we settled the task, so it is ours now.
+            let waker = unsafe { self.take_waiter() };
+            unwind::quietly(|| waker.wake());
         }
     }
 

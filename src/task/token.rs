@@ -14,7 +14,6 @@ use super::raw::{self, Header};
 use super::state::{Outcome, State};
 use super::unsettled::Unsettled;
 use crate::base::id::PoolId;
-use crate::base::unwind;
 use crate::cancel::{CancelReason, CancelToken, Listener};
 
 /// Counts what a token did to a pool's tasks.
@@ -210,11 +209,7 @@ unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
         extra.untie();
     }
     L::note_settled_in_queue(header.pool(), outcome);
-    if header.state.settle_beside_owner(outcome) {
-        // SAFETY: the slot was filled when the task was settled, so it is ours now.
-        let waker = unsafe { header.take_waiter() };
-        unwind::quietly(|| waker.wake());
-    }
+    header.settle_beside_owner(outcome);
     // Dropped after the wake-up: if the pool's workers are gone, the wake-up has settled the
     // continuation behind the task.
     drop(settling);

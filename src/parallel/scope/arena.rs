@@ -101,7 +101,7 @@ pub(super) unsafe fn free_at_home(job: NonNull<()>) {
     let is_empty = unsafe { chunk.as_ref() }.free_one();
     if is_empty && ARENA.try_with(|arena| arena.empty(chunk)).is_err() {
         // The arena is gone, and has let go of the chunk except for this job.
-        // SAFETY: as above, and this was the job.
+        // SAFETY: the caller promises that the job was cut from this chunk and is no longer used.
         unsafe { Chunk::release(chunk, 1) };
     }
 }
@@ -277,7 +277,7 @@ impl Arena {
             Some(chunk) if unsafe { chunk.as_ref() }.next.get() + size <= CHUNK => chunk,
             _ => self.turn_over(),
         };
-        // SAFETY: as above.
+        // SAFETY: the arena keeps its current chunk.
         let head = unsafe { chunk.as_ref() };
         let at = head.next.get();
         head.next.set(at + size);
@@ -339,7 +339,7 @@ impl Arena {
             head.place.set(last);
         }
         if let Some(moved) = full.get(place) {
-            // SAFETY: as above.
+            // SAFETY: the arena keeps its full chunks.
             unsafe { moved.as_ref() }.place.set(place);
         }
         if is_empty {

@@ -51,7 +51,8 @@ impl<R> HeldJob<R> {
         // SAFETY: the caller of `lies_on` promised that the line exists as long as the handle.
         let line = unsafe { line.as_ref() };
         line.announce(self.job.cast());
-        // SAFETY: as above; no thief takes the job before `conclude`.
+        // SAFETY: the handle's half is one of the holders, and no thief takes the job before
+        // `conclude`.
         let before = unsafe { change(self.job, change_to) };
         line.conclude();
         before

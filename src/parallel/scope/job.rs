@@ -139,9 +139,9 @@ where
     unsafe fn take_closure(job: NonNull<Head>) -> F {
         // SAFETY: the caller promises that `job` heads a `Job<F, R>`, which it has claimed.
         unsafe { touch(job) };
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
         let half = unsafe { Self::half(job) };
-        // SAFETY: as above, and the caller promises that the closure is taken once.
+        // SAFETY: the caller promises that the closure is taken once, so it is still there.
         unsafe { half.cast::<F>().read() }
     }
 
@@ -168,9 +168,9 @@ where
         let closure = unsafe { Self::take_closure(job) };
         let result = unwind::catch(closure);
         let panicked = result.is_err();
-        // SAFETY: as above.
+        // SAFETY: the caller promises that it has claimed the job, so the job is there.
         unsafe { touch(job) };
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
         let half = unsafe { Self::half(job) };
         // SAFETY: the place belongs to the claimant, and the closure has been moved out of it.
         unsafe { half.cast::<Result<R, Payload>>().write(result) };
@@ -204,7 +204,7 @@ fn allocate(layout: Layout) -> NonNull<()> {
 pub(super) unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
     // SAFETY: the job is there.
     unsafe { touch(job) };
-    // SAFETY: as above.
+    // SAFETY: the caller promises that the result is there, so the job is.
     let offset = unsafe { job.as_ref() }.table.half_offset;
     // SAFETY: the half lies there, whatever the closure's type.
     let half = unsafe { job.byte_add(offset) }.cast::<Result<R, Payload>>();
@@ -290,7 +290,7 @@ unsafe fn claim(job: NonNull<Head>) -> bool {
 pub(super) unsafe fn free(job: NonNull<Head>) {
     // SAFETY: the job is still there.
     unsafe { touch(job) };
-    // SAFETY: as above.
+    // SAFETY: the caller promises that only it reaches the job, which is freed below.
     let head = unsafe { head(job) };
     head.memory.with_mut(|_| ());
     match (head.is_cut, head.is_away()) {
@@ -389,7 +389,7 @@ impl ListedJob {
         }
         // SAFETY: the list's half is one of the holders.
         if !unsafe { claim(job) } {
-            // SAFETY: as above, until here.
+            // SAFETY: the list's half keeps the job until here.
             unsafe { leave(job) };
             return Left::Quietly;
         }

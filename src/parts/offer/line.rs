@@ -106,7 +106,7 @@ pub(crate) struct Line {
 
 // SAFETY: `first` is a stretch like any other; the rest is shared through atomics and the lock.
 unsafe impl Sync for Line {}
-// SAFETY: as above; a line is attached to its thread only once it is in its final place.
+// SAFETY: it moves only before it is attached to its thread, when nothing points into it.
 unsafe impl Send for Line {}
 
 impl Line {
@@ -260,13 +260,13 @@ impl Line {
         let wish = NonNull::new(self.wish.load(Ordering::Relaxed)).expect("a thief waits");
         // SAFETY: the bit was cleared here, so the thief waits for the answer.
         let wished = unsafe { wish.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the bit was cleared here, and there is no answer yet.
         let (guarded, part_of) = unsafe { wished.about() };
         // ORDERING: relaxed, because only the owner writes it.
         let top = NonNull::new(self.owned.top.load(Ordering::Relaxed));
         // SAFETY: the thief holds the lock for the owner, and the owner pops nothing meanwhile.
         let given = unsafe { give_oldest(guarded, top, part_of) };
-        // SAFETY: as above.
+        // SAFETY: the bit was cleared here, and this is the only answer.
         unsafe { Wish::answer(wish, given) };
     }
 

@@ -56,7 +56,7 @@ impl Wish {
     pub(super) unsafe fn about(&self) -> (&Guarded, Option<&Arc<Offer>>) {
         // SAFETY: both exist, and the thief leaves them alone, until the answer comes.
         let guarded = unsafe { self.guarded.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the thief leaves it alone until the answer comes.
         (guarded, self.part_of.map(|part_of| unsafe { part_of.as_ref() }))
     }
 

@@ -55,7 +55,7 @@ pub(super) struct Block {
 // SAFETY: all shared parts are atomic or under a lock, and the memory lives until its last owner is
 // dropped.
 unsafe impl Send for Block {}
-// SAFETY: as above.
+// SAFETY: all shared parts are atomic or under a lock.
 unsafe impl Sync for Block {}
 
 /// The layout of the whole block, and the offset of the slots.
@@ -91,7 +91,7 @@ impl Block {
             // SAFETY: there are `slots` slots, and the index is less than that.
             let slot = unsafe { slots.add(index as usize) };
             let older = AtomicU32::new(END);
-            // SAFETY: as above.
+            // SAFETY: the slot lies inside the fresh memory.
             unsafe { slot.write(Slot { index, older, listed: AtomicBool::new(false) }) };
         }
         Self { head: memory.cast() }
@@ -179,7 +179,7 @@ unsafe fn block_of(slot: NonNull<Slot>) -> ManuallyDrop<Block> {
     let index = unsafe { slot.as_ref() }.index;
     // SAFETY: the slots are contiguous, and this one has `index` slots before it.
     let slots = unsafe { slot.sub(index as usize) };
-    // SAFETY: as above; the head lies at this offset before the slots.
+    // SAFETY: the head lies in the same memory, at this offset before the slots.
     let head = unsafe { slots.byte_sub(layout(0).1) }.cast();
     ManuallyDrop::new(Block { head })
 }
@@ -197,7 +197,7 @@ unsafe fn clone(slot: *const ()) -> RawWaker {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; that waker is an owner.
+    // SAFETY: the caller promises that the waker counts as an owner, and it outlives this call.
     let block = unsafe { block_of(pointer) };
     let _owner = ManuallyDrop::new(Block::clone(&block));
     RawWaker::new(slot, &TABLE)
@@ -220,7 +220,7 @@ unsafe fn wake_by_ref(slot: *const ()) {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; that waker is an owner.
+    // SAFETY: the caller promises that the waker counts as an owner, and it outlives this call.
     let block = unsafe { block_of(pointer) };
     // SAFETY: the waker is an owner, so the slot is allocated.
     let slot = unsafe { pointer.as_ref() };
@@ -233,7 +233,7 @@ unsafe fn drop_waker(slot: *const ()) {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; the waker is an owner until this drop.
+    // SAFETY: the caller promises that the waker counts as an owner; it is one until this drop.
     let block = unsafe { block_of(pointer) };
     drop(ManuallyDrop::into_inner(block));
 }

@@ -219,7 +219,7 @@ impl<F, T> Claimed<'_, F, T> {
         self.slot.place.0.with_mut(|contents| {
             // SAFETY: the claimant owns the contents.
             let contents = unsafe { &mut *contents };
-            // SAFETY: as in `run`. Here the closure is dropped in place, once.
+            // SAFETY: the claimant owns the closure, which nobody has moved out, and drops it once.
             unwind::quietly(|| unsafe { drop_closure(contents) });
         });
         note();
