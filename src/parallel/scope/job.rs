@@ -17,7 +17,6 @@
 //! The holder that clears the last of `HELD` and `LISTED` frees the job.
 
 use core::alloc::Layout;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::alloc::handle_alloc_error;
 
@@ -28,6 +27,7 @@ use std::alloc::{alloc, dealloc};
 
 use super::arena;
 use super::held::HeldJob;
+use crate::base::half::{self, Half};
 use crate::base::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crate::base::unwind::{self, Payload};
 
@@ -77,14 +77,7 @@ pub(super) struct Table {
 #[repr(C)]
 struct Job<F, R> {
     head: Head,
-    half: core::cell::UnsafeCell<Half<F, R>>,
-}
-
-#[repr(C)]
-union Half<F, R> {
-    closure: ManuallyDrop<F>,
-    /// Never named: it only reserves the space that the result needs.
-    _result: ManuallyDrop<Result<R, Payload>>,
+    half: Half<F, R>,
 }
 
 /// Makes a job: one half for a list, one for a handle.
@@ -107,9 +100,8 @@ where
         is_cut,
         table: const { &Job::<F, R>::TABLE },
     };
-    let half = core::cell::UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
     // SAFETY: the memory is fresh, and has this layout.
-    unsafe { job.write(Job { head, half }) };
+    unsafe { job.write(Job { head, half: Half::new(closure) }) };
     let job = job.cast();
     (ListedJob { job }, HeldJob::new(job))
 }
@@ -128,28 +120,20 @@ where
 
     /// # Safety
     /// - `job` heads a `Job<F, R>`.
-    unsafe fn half(job: NonNull<Head>) -> *mut Half<F, R> {
+    unsafe fn half(job: NonNull<Head>) -> *const Half<F, R> {
         // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
-        let half = unsafe { &raw const (*job.cast::<Self>().as_ptr()).half };
-        core::cell::UnsafeCell::raw_get(half)
-    }
-
-    /// # Safety
-    /// - `job` heads a `Job<F, R>` that the caller has claimed, and its closure is taken once.
-    unsafe fn take_closure(job: NonNull<Head>) -> F {
-        // SAFETY: the caller promises that `job` heads a `Job<F, R>`, which it has claimed.
-        unsafe { touch(job) };
-        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
-        let half = unsafe { Self::half(job) };
-        // SAFETY: the caller promises that the closure is taken once, so it is still there.
-        unsafe { half.cast::<F>().read() }
+        unsafe { &raw const (*job.cast::<Self>().as_ptr()).half }
     }
 
     /// # Safety
     /// - As for `run`, and no other thread reaches the job.
     unsafe fn run_alone(job: NonNull<Head>) -> Option<Payload> {
-        // SAFETY: the caller promises that it has claimed the job, and runs it once.
-        let closure = unsafe { Self::take_closure(job) };
+        // SAFETY: the caller promises that it has claimed the job, so the job is there.
+        unsafe { touch(job) };
+        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
+        let half = unsafe { Self::half(job) };
+        // SAFETY: the caller promises that it runs the job once, so the closure is still there.
+        let closure = unsafe { Half::take_closure(half) };
         match unwind::catch(closure) {
             Ok(value) => {
                 if core::mem::needs_drop::<R>() {
@@ -164,16 +148,14 @@ where
     /// # Safety
     /// - `job` heads a `Job<F, R>` that the caller has claimed, and it runs once.
     unsafe fn run(job: NonNull<Head>) -> bool {
-        // SAFETY: the caller promises that it has claimed the job, and runs it once.
-        let closure = unsafe { Self::take_closure(job) };
-        let result = unwind::catch(closure);
-        let panicked = result.is_err();
         // SAFETY: the caller promises that it has claimed the job, so the job is there.
         unsafe { touch(job) };
         // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
         let half = unsafe { Self::half(job) };
-        // SAFETY: the place belongs to the claimant, and the closure has been moved out of it.
-        unsafe { half.cast::<Result<R, Payload>>().write(result) };
+        // SAFETY: the caller promises that it runs the job once, so the closure is still there.
+        let panicked = unsafe { Half::run(half, |closure| closure()) };
+        // SAFETY: the claimant's half keeps the job.
+        unsafe { touch(job) };
         panicked
     }
 
@@ -207,9 +189,9 @@ pub(super) unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
     // SAFETY: the caller promises that the result is there, so the job is.
     let offset = unsafe { job.as_ref() }.table.half_offset;
     // SAFETY: the half lies there, whatever the closure's type.
-    let half = unsafe { job.byte_add(offset) }.cast::<Result<R, Payload>>();
+    let half = unsafe { job.byte_add(offset) };
     // SAFETY: the caller promises that the result is an `R`, is there, and belongs to the caller.
-    unsafe { half.read() }
+    unsafe { half::take_result(half.as_ptr().cast_const().cast()) }
 }
 
 impl Head {
