@@ -38,7 +38,7 @@ impl Told {
     fn wait(&self, end: Option<Instant>) -> bool {
         let woken = self.sleeper.wait(end);
         if woken {
-            self.told.with_mut(|_| ());
+            self.written.with_mut(|_| ());
         }
         woken
     }
