@@ -398,8 +398,8 @@ impl State {
 
 /// The result of a claim that found the task claimed, settled or pinned.
 #[inline]
-fn claimed_too_late(_seen: u32) -> Option<ClaimedAt> {
-    mutant!("claim_twice" => return (_seen & PHASE == RUNNING).then_some(ClaimedAt::Queue));
+fn claimed_too_late(seen: u32) -> Option<ClaimedAt> {
+    mutant!("claim_twice" => return (seen & PHASE == RUNNING).then_some(ClaimedAt::Queue));
     None
 }
 

@@ -138,7 +138,6 @@ fn claim_counted(state: &State, unsettled: &Unsettled) -> bool {
 }
 
 /// A planted bug.
-#[cfg_attr(not(any(corepool_loom, corepool_shuttle)), allow(dead_code))]
 fn claim_counted_late(state: &State, unsettled: &Unsettled) -> bool {
     let is_claimed = state.claim_for_token();
     if is_claimed {

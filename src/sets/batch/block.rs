@@ -52,7 +52,6 @@ impl Block {
     }
 
     /// Only a planted bug looks before the exchange.
-    #[cfg_attr(not(any(corepool_loom, corepool_shuttle)), allow(dead_code))]
     fn is_listed(&self) -> bool {
         self.link.load(Ordering::SeqCst) & LISTED != 0
     }
