@@ -13,7 +13,8 @@
 # After the build, all took three minutes and `--quick` half a minute, on two cores that had much
 # else to do.
 #
-# A planted bug stands in src/ as a branch on `mutant!("name")`, at the line that it weakens (see
+# A planted bug stands in src/ as `mutant!("name" => ..)` at the start of the step that it breaks, or
+# beside an ordering, as in `ordering!(SETTLE = AcqRel, planted "name": Acquire)` (see
 # `src/base/sync/mutant.rs`). One build serves all of them: COREPOOL_MUTANT names the one that a run has.
 #
 # Weaker orderings that no model can catch, because the code would still be right, have no mutant:
@@ -244,7 +245,7 @@ short() { sed 's/models:://g' | tr '\n' ' '; }
 
 # Each mutant of the table must be planted, and each planted one must stand in it.
 check_names() {
-  diff <(grep -rhoE --exclude mutant.rs 'mutant!\("[a-z_]+"\)' src | cut -d'"' -f2 | sort -u) \
+  diff <(grep -rhoE --exclude mutant.rs '(mutant!\(|planted )"[a-z_]+"' src | cut -d'"' -f2 | sort -u) \
     <(awk 'NF {print $1}' <<<"$mutants" | sort -u) >"$log" || {
     echo "ci/mutants.sh: the table and the mutants in src/ differ:" >&2
     cat "$log" >&2

@@ -4,6 +4,7 @@
 #[macro_use]
 pub(crate) mod sync;
 pub(crate) mod unwind;
+pub(crate) mod half;
 pub(crate) mod error;
 pub(crate) mod counter_start;
 pub(crate) mod id;

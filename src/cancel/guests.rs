@@ -16,7 +16,7 @@ const KEPT: usize = 64;
 /// A place in the table, from admission to leaving. No other guest gets it meanwhile, so it needs
 /// no generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(usize);
+pub(super) struct GuestPlace(usize);
 
 /// One that is told of the end.
 pub(super) enum Guest {
@@ -27,14 +27,14 @@ pub(super) enum Guest {
     Claimed(Claimed),
 }
 
-enum Seat {
+enum GuestSeat {
     Taken(Guest),
     Free { next: usize },
 }
 
 /// The table. Free places form a list inside the table.
 pub(super) struct Guests {
-    seats: Vec<Seat>,
+    seats: Vec<GuestSeat>,
     free: usize,
     taken: usize,
 }
@@ -61,17 +61,17 @@ impl Guests {
     }
 
     /// The place that the next guest will get.
-    pub(super) fn next_place(&self) -> Place {
-        Place(if self.free == NONE { self.seats.len() } else { self.free })
+    pub(super) fn next_place(&self) -> GuestPlace {
+        GuestPlace(if self.free == NONE { self.seats.len() } else { self.free })
     }
 
-    pub(super) fn admit(&mut self, guest: Guest) -> Place {
+    pub(super) fn admit(&mut self, guest: Guest) -> GuestPlace {
         let place = self.next_place();
         self.taken += 1;
         match self.seats.get_mut(place.0) {
-            None => self.seats.push(Seat::Taken(guest)),
+            None => self.seats.push(GuestSeat::Taken(guest)),
             Some(seat) => {
-                if let Seat::Free { next } = std::mem::replace(seat, Seat::Taken(guest)) {
+                if let GuestSeat::Free { next } = std::mem::replace(seat, GuestSeat::Taken(guest)) {
                     self.free = next;
                 }
             }
@@ -81,18 +81,20 @@ impl Guests {
 
     /// Replaces the guest in a taken place. Returns the previous guest, to be dropped without the
     /// lock.
-    pub(super) fn replace(&mut self, place: Place, guest: Guest) -> Option<Guest> {
+    pub(super) fn replace(&mut self, place: GuestPlace, guest: Guest) -> Option<Guest> {
+        mutant!("cancel_first_waker" => return Some(guest));
         let seat = self.seats.get_mut(place.0)?;
-        match std::mem::replace(seat, Seat::Taken(guest)) {
-            Seat::Taken(before) => Some(before),
-            Seat::Free { .. } => None,
+        match std::mem::replace(seat, GuestSeat::Taken(guest)) {
+            GuestSeat::Taken(before) => Some(before),
+            GuestSeat::Free { .. } => None,
         }
     }
 
     /// Gives the place back. Returns its guest, to be dropped without the lock.
-    pub(super) fn dismiss(&mut self, place: Place) -> Option<Guest> {
+    pub(super) fn dismiss(&mut self, place: GuestPlace) -> Option<Guest> {
         let seat = self.seats.get_mut(place.0)?;
-        let Seat::Taken(guest) = std::mem::replace(seat, Seat::Free { next: self.free }) else {
+        let GuestSeat::Taken(guest) = std::mem::replace(seat, GuestSeat::Free { next: self.free })
+        else {
             debug_assert!(false, "a place is given back once");
             return None;
         };
@@ -100,9 +102,10 @@ impl Guests {
         self.taken -= 1;
         // Otherwise the memory for the largest number of guests would stay until the token is
         // dropped.
-        if self.taken == 0 && self.seats.capacity() > KEPT || mutant!("cancel_forgets_others") {
+        if self.taken == 0 && self.seats.capacity() > KEPT {
             *self = Self::new();
         }
+        mutant!("cancel_forgets_others" => *self = Self::new());
         Some(guest)
     }
 
@@ -110,11 +113,11 @@ impl Guests {
     /// place, so that nothing is allocated while the token is locked.
     pub(super) fn claim(&mut self) {
         for seat in &mut self.seats {
-            if let Seat::Taken(Guest::Listener(_)) = seat {
-                let guest = std::mem::replace(seat, Seat::Free { next: NONE });
-                if let Seat::Taken(Guest::Listener(listener)) = guest {
+            if let GuestSeat::Taken(Guest::Listener(_)) = seat {
+                let guest = std::mem::replace(seat, GuestSeat::Free { next: NONE });
+                if let GuestSeat::Taken(Guest::Listener(listener)) = guest {
                     if let Some(claimed) = listener.claim() {
-                        *seat = Seat::Taken(Guest::Claimed(claimed));
+                        *seat = GuestSeat::Taken(Guest::Claimed(claimed));
                     }
                 }
             }
@@ -124,7 +127,7 @@ impl Guests {
     /// Adds the children that are still alive.
     pub(super) fn children_into(&self, nodes: &mut Vec<Arc<Node>>) {
         nodes.extend(self.seats.iter().filter_map(|seat| match seat {
-            Seat::Taken(Guest::Child(child)) => child.upgrade(),
+            GuestSeat::Taken(Guest::Child(child)) => child.upgrade(),
             _ => None,
         }));
     }
@@ -133,7 +136,7 @@ impl Guests {
     pub(super) fn has_to_be_told(&self) -> bool {
         self.seats
             .iter()
-            .any(|seat| matches!(seat, Seat::Taken(Guest::Waker(_) | Guest::Claimed(_))))
+            .any(|seat| matches!(seat, GuestSeat::Taken(Guest::Waker(_) | Guest::Claimed(_))))
     }
 
     /// Wakes or finishes each guest, even if another one panics. Not under a lock.
@@ -144,8 +147,8 @@ impl Guests {
     /// The guests that have to be told.
     pub(super) fn into_told(self) -> impl Iterator<Item = Guest> {
         self.seats.into_iter().filter_map(|seat| match seat {
-            Seat::Taken(guest @ (Guest::Waker(_) | Guest::Claimed(_))) => Some(guest),
-            Seat::Taken(Guest::Child(_) | Guest::Listener(_)) | Seat::Free { .. } => None,
+            GuestSeat::Taken(guest @ (Guest::Waker(_) | Guest::Claimed(_))) => Some(guest),
+            GuestSeat::Taken(Guest::Child(_) | Guest::Listener(_)) | GuestSeat::Free { .. } => None,
         })
     }
 }
@@ -154,7 +157,7 @@ impl Guests {
 mod tests {
     use std::task::Waker;
 
-    use super::{Guest, Guests, KEPT, Place};
+    use super::{Guest, GuestPlace, Guests, KEPT};
 
     fn guest() -> Guest {
         Guest::Waker(Waker::noop().clone())
@@ -164,13 +167,13 @@ mod tests {
     fn places_are_used_again() {
         let mut guests = Guests::new();
         let places: Vec<_> = (0..5).map(|_| guests.admit(guest())).collect();
-        assert_eq!(places, [0, 1, 2, 3, 4].map(Place));
+        assert_eq!(places, [0, 1, 2, 3, 4].map(GuestPlace));
         for gone in [3, 1] {
-            assert!(guests.dismiss(Place(gone)).is_some());
+            assert!(guests.dismiss(GuestPlace(gone)).is_some());
         }
         for next in [1, 3, 5] {
-            assert_eq!(guests.next_place(), Place(next));
-            assert_eq!(guests.admit(guest()), Place(next));
+            assert_eq!(guests.next_place(), GuestPlace(next));
+            assert_eq!(guests.admit(guest()), GuestPlace(next));
         }
         assert_eq!((guests.taken, guests.seats.len()), (6, 6));
     }
@@ -183,6 +186,6 @@ mod tests {
             assert!(guests.dismiss(place).is_some());
         }
         assert_eq!((guests.taken, guests.seats.capacity()), (0, 0));
-        assert_eq!(guests.admit(guest()), Place(0));
+        assert_eq!(guests.admit(guest()), GuestPlace(0));
     }
 }

@@ -9,7 +9,7 @@
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-use super::guests::{Guest, Place};
+use super::guests::{Guest, GuestPlace};
 use super::node::Node;
 use super::reason::CancelReason;
 use super::token::CancelToken;
@@ -37,12 +37,12 @@ pub(super) struct Claimed {
 #[must_use = "dropping the registration takes the listener off"]
 pub(crate) struct Registration {
     node: Arc<Node>,
-    place: Place,
+    place: GuestPlace,
 }
 
 // SAFETY: the maker promises that `data` may be used from any thread (see `Listener::new`).
 unsafe impl Send for Listener {}
-// SAFETY: as above.
+// SAFETY: its `data` came from a `Listener`, whose maker promised that any thread may use it.
 unsafe impl Send for Claimed {}
 
 impl Listener {

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use super::guests::{Guest, Guests, Place};
+use super::guests::{Guest, GuestPlace, Guests};
 use super::reason::CancelReason;
 use crate::base::sync::{AtomicBool, Mutex, Ordering};
 use crate::parts::timer::Alarm;
@@ -25,11 +25,11 @@ pub(super) struct Node {
     /// Set together with the state, under its lock: a thread that sees it set finds the reason
     /// there.
     is_over: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<NodeState>,
     tie: Option<Tie>,
 }
 
-enum State {
+enum NodeState {
     Live(Live),
     Over(CancelReason),
 }
@@ -42,13 +42,13 @@ struct Live {
 /// A child's link to its parent, and its place in the parent's table.
 struct Tie {
     parent: Arc<Node>,
-    place: Place,
+    place: GuestPlace,
 }
 
 impl Node {
     fn new(tie: Option<Tie>) -> Self {
         let live = Live { guests: Guests::new(), alarm: None };
-        Self { is_over: AtomicBool::new(false), state: Mutex::new(State::Live(live)), tie }
+        Self { is_over: AtomicBool::new(false), state: Mutex::new(NodeState::Live(live)), tie }
     }
 
     pub(super) fn root() -> Arc<Self> {
@@ -59,19 +59,18 @@ impl Node {
     pub(super) fn child_of(parent: &Arc<Self>) -> Arc<Self> {
         let mut state = parent.state.lock();
         match &mut *state {
-            State::Live(live) => {
+            NodeState::Live(live) => {
                 // Made under the lock, because the child must know its place.
                 let place = live.guests.next_place();
                 let tie = Tie { parent: Arc::clone(parent), place };
                 let node = Arc::new(Self::new(Some(tie)));
-                if !mutant!("cancel_child_unlisted") {
-                    live.guests.admit(Guest::Child(Arc::downgrade(&node)));
-                }
+                mutant!("cancel_child_unlisted" => return node);
+                live.guests.admit(Guest::Child(Arc::downgrade(&node)));
                 node
             }
-            State::Over(reason) => Arc::new(Self {
+            NodeState::Over(reason) => Arc::new(Self {
                 is_over: AtomicBool::new(true),
-                state: Mutex::new(State::Over(reason.clone())),
+                state: Mutex::new(NodeState::Over(reason.clone())),
                 tie: None,
             }),
         }
@@ -89,18 +88,18 @@ impl Node {
             return None;
         }
         match &*self.state.lock() {
-            State::Live(_) => None,
-            State::Over(reason) => Some(reason.clone()),
+            NodeState::Live(_) => None,
+            NodeState::Over(reason) => Some(reason.clone()),
         }
     }
 
     /// # Errors
     /// The reason, if the node has ended.
-    pub(super) fn admit(&self, guest: Guest) -> Result<Place, CancelReason> {
+    pub(super) fn admit(&self, guest: Guest) -> Result<GuestPlace, CancelReason> {
         let mut state = self.state.lock();
         let reason = match &mut *state {
-            State::Live(live) => return Ok(live.guests.admit(guest)),
-            State::Over(reason) => reason.clone(),
+            NodeState::Live(live) => return Ok(live.guests.admit(guest)),
+            NodeState::Over(reason) => reason.clone(),
         };
         drop(state);
         guest.discard();
@@ -111,12 +110,11 @@ impl Node {
     ///
     /// # Errors
     /// The reason, if the node has ended.
-    pub(super) fn replace(&self, place: Place, guest: Guest) -> Result<(), CancelReason> {
+    pub(super) fn replace(&self, place: GuestPlace, guest: Guest) -> Result<(), CancelReason> {
         let mut state = self.state.lock();
         let (unneeded, result) = match &mut *state {
-            State::Live(_) if mutant!("cancel_first_waker") => (Some(guest), Ok(())),
-            State::Live(live) => (live.guests.replace(place, guest), Ok(())),
-            State::Over(reason) => (Some(guest), Err(reason.clone())),
+            NodeState::Live(live) => (live.guests.replace(place, guest), Ok(())),
+            NodeState::Over(reason) => (Some(guest), Err(reason.clone())),
         };
         drop(state);
         unneeded.into_iter().for_each(Guest::discard);
@@ -125,14 +123,12 @@ impl Node {
 
     /// Gives the place back. After this its guest is not told of an end, unless that has already
     /// begun.
-    pub(super) fn leave(&self, place: Place) {
-        if mutant!("cancel_never_leaves") {
-            return;
-        }
+    pub(super) fn leave(&self, place: GuestPlace) {
+        mutant!("cancel_never_leaves" => return);
         let mut state = self.state.lock();
         let guest = match &mut *state {
-            State::Live(live) => live.guests.dismiss(place),
-            State::Over(_) => None,
+            NodeState::Live(live) => live.guests.dismiss(place),
+            NodeState::Over(_) => None,
         };
         drop(state);
         guest.into_iter().for_each(Guest::discard);
@@ -142,8 +138,8 @@ impl Node {
     pub(super) fn keep(&self, alarm: Alarm) {
         let mut state = self.state.lock();
         let unneeded = match &mut *state {
-            State::Live(live) => live.alarm.replace(alarm),
-            State::Over(_) => Some(alarm),
+            NodeState::Live(live) => live.alarm.replace(alarm),
+            NodeState::Over(_) => Some(alarm),
         };
         drop(state);
         drop(unneeded);
@@ -171,7 +167,8 @@ impl Node {
             let Live { guests, alarm } = live;
             drop(alarm);
             guests.children_into(below);
-            if guests.has_to_be_told() && !mutant!("cancel_untold") {
+            mutant!("cancel_untold" => return);
+            if guests.has_to_be_told() {
                 to_tell.push(guests);
             }
         }
@@ -179,28 +176,20 @@ impl Node {
 
     /// Marks the node, and returns its guests and alarm if this is its first end.
     fn mark_locked(&self, reason: &CancelReason) -> Option<Live> {
-        let marks_early = mutant!("cancel_flag_early");
-        if marks_early {
-            // ORDERING: as below; this is a mutant.
-            self.is_over.store(true, Ordering::Relaxed);
-        }
+        // ORDERING: this store is only a planted bug.
+        mutant!("cancel_flag_early" => self.is_over.store(true, Ordering::Relaxed));
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Over(reason.clone())) {
-            State::Live(mut live) => {
-                if !marks_early {
-                    // ORDERING: relaxed; see `is_over`.
-                    self.is_over.store(true, Ordering::Relaxed);
-                }
-                if mutant!("cancel_claims_unlocked") {
-                    drop(state);
-                }
+        match std::mem::replace(&mut *state, NodeState::Over(reason.clone())) {
+            NodeState::Live(mut live) => {
+                // ORDERING: relaxed; see `is_over`.
+                self.is_over.store(true, Ordering::Relaxed);
+                mutant!("cancel_claims_unlocked" => drop(state));
                 live.guests.claim();
                 Some(live)
             }
-            State::Over(first) => {
-                if !mutant!("cancel_last_reason") {
-                    *state = State::Over(first);
-                }
+            NodeState::Over(first) => {
+                mutant!("cancel_last_reason" => return None);
+                *state = NodeState::Over(first);
                 None
             }
         }

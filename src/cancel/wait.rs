@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::guests::{Guest, Place};
+use super::guests::{Guest, GuestPlace};
 use super::node::Node;
 use super::reason::CancelReason;
 use super::token::CancelToken;
@@ -32,7 +32,7 @@ use crate::parts::parker;
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct UntilCancelled {
     node: Arc<Node>,
-    place: Option<Place>,
+    place: Option<GuestPlace>,
 }
 
 impl CancelToken {

@@ -109,7 +109,7 @@ mod system {
         // SAFETY: the set is initialized.
         let _filled = unsafe { libc::sigfillset(&raw mut all) };
         for fault in FAULTS {
-            // SAFETY: as above.
+            // SAFETY: the set is initialized.
             let _taken = unsafe { libc::sigdelset(&raw mut all, fault) };
         }
         set_blocked(&all);

@@ -138,7 +138,7 @@ mod page {
         }
         // SAFETY: the page is ours.
         if unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) } != 0 {
-            // SAFETY: as above, and no other thread has seen the page.
+            // SAFETY: the page is ours, and no other thread has seen it.
             unsafe { libc::munmap(page, SIZE) };
             return None;
         }

@@ -25,30 +25,30 @@ mod word;
 use crate::base::clock;
 use crate::base::sync::thread_local;
 #[cfg(any(not(target_os = "linux"), corepool_loom, corepool_shuttle))]
-use seat::Seat;
+use sleeper::Sleeper;
 #[cfg(all(target_os = "linux", not(any(corepool_loom, corepool_shuttle))))]
-use word::Seat;
+use word::Sleeper;
 
 /// A token that can be given once, and a thread that may sleep until it is given.
 #[derive(Debug)]
 pub(crate) struct Parker {
-    seat: Seat,
+    sleeper: Sleeper,
 }
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        Self { seat: Seat::new() }
+        Self { sleeper: Sleeper::new() }
     }
 
     /// Sleeps until the token is there, and takes it. Only the owning thread may call this.
     pub(crate) fn park(&self) {
-        let woken = self.seat.wait(None);
+        let woken = self.sleeper.wait(None);
         debug_assert!(woken, "a wait without an end came back without the token");
     }
 
     /// As [`park`](Self::park), but gives up at `end`. Returns whether it took the token.
     pub(crate) fn park_until(&self, end: Instant) -> bool {
-        self.seat.wait(Some(end))
+        self.sleeper.wait(Some(end))
     }
 
     /// As [`park_until`](Self::park_until), or as [`park`](Self::park) if there is no end. A worker
@@ -67,7 +67,7 @@ impl Parker {
 
     /// Gives the token, and wakes the owner if it sleeps. Tokens do not accumulate.
     pub(crate) fn unpark(&self) {
-        self.seat.notify();
+        self.sleeper.notify();
     }
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn with_current<R>(wait: impl FnOnce(&Parker, &Waker) -> R) -> R {
 }
 
 #[cfg(all(any(not(target_os = "linux"), corepool_loom), not(corepool_shuttle)))]
-mod seat {
+mod sleeper {
     use std::time::Instant;
 
     #[cfg(not(corepool_loom))]
@@ -176,13 +176,13 @@ mod seat {
     use loom::sync::{Condvar, Mutex};
 
     #[derive(Debug)]
-    pub(super) struct Seat {
+    pub(super) struct Sleeper {
         token: Mutex<bool>,
         given: Condvar,
     }
 
     #[cfg(not(corepool_loom))]
-    impl Seat {
+    impl Sleeper {
         pub(super) fn new() -> Self {
             Self { token: Mutex::new(false), given: Condvar::new() }
         }
@@ -209,7 +209,7 @@ mod seat {
     }
 
     #[cfg(corepool_loom)]
-    impl Seat {
+    impl Sleeper {
         pub(super) fn new() -> Self {
             Self { token: Mutex::new(false), given: Condvar::new() }
         }
@@ -232,7 +232,7 @@ mod seat {
 }
 
 #[cfg(corepool_shuttle)]
-mod seat {
+mod sleeper {
     use std::time::Instant;
 
     use crate::base::sync::real::Mutex;
@@ -241,15 +241,15 @@ mod seat {
     use crate::base::sync::schedule::gives_up;
     use crate::base::sync::{AtomicBool, Ordering};
 
-    /// Made of parts that may outlive a schedule, because the timer's seat is in a static.
+    /// Made of parts that may outlive a schedule, because the timer's sleeper is in a static.
     #[derive(Debug)]
-    pub(super) struct Seat {
+    pub(super) struct Sleeper {
         token: AtomicBool,
         /// A real lock: the scheduler does not switch threads while it is held.
         sleeper: Mutex<Option<Thread>>,
     }
 
-    impl Seat {
+    impl Sleeper {
         pub(super) fn new() -> Self {
             Self { token: AtomicBool::new(false), sleeper: Mutex::new(None) }
         }

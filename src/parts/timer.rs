@@ -44,7 +44,7 @@ use crate::parts::parker::Parker;
 use crate::base::sync::lock::{Mutex, MutexGuard};
 use crate::base::sync::thread;
 use crate::base::unwind::AbortOnPanic;
-use couriers::{Couriers, Watch};
+use couriers::{Couriers, Progress};
 
 pub(crate) use couriers::Errand;
 
@@ -101,7 +101,7 @@ struct Agenda {
     /// The thread ends at this time if there is nothing to time.
     rest_ends: Instant,
     /// When to check on the couriers, while they have something to do. Set by the thread itself.
-    watch: Option<Watch>,
+    watch: Option<Progress>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ enum Thread {
 /// What the thread does next.
 enum Step {
     Ring(Arc<dyn Bell>),
-    LookAfter(Watch),
+    LookAfter(Progress),
     SleepUntil(Instant),
     End,
 }
@@ -123,12 +123,13 @@ enum Step {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let Some(mut agenda) = self.timer.agenda_unless_forked() else { return };
-        let bell = if mutant!("alarm_stays") { None } else { agenda.alarms.remove(&self.key) };
+        mutant!("alarm_stays" => return);
+        let bell = agenda.alarms.remove(&self.key);
         // If no alarm is left, the thread should end soon, not when the time of this alarm comes.
         let is_last = bell.is_some() && agenda.alarms.is_empty();
-        let calls = is_last && agenda.wakes_from_beyond(clock::after(LINGER));
-        let calls = calls && !mutant!("alarm_gone_unsaid");
+        let calls = is_last && agenda.end_sleep_past(clock::after(LINGER));
         drop(agenda);
+        mutant!("alarm_gone_unsaid" => return drop(bell));
         if calls {
             self.timer.parker.unpark();
         }
@@ -159,16 +160,26 @@ impl Timer {
 
     fn set(&'static self, when: Instant, bell: Arc<dyn Bell>) -> Alarm {
         let mut agenda = self.agenda.lock();
-        let early = mutant!("alarm_asks_early").then(|| agenda.wakes_from_beyond(when));
-        if early.is_some() {
+        mutant!("alarm_asks_early" => {
+            let calls = agenda.end_sleep_past(when);
             drop(agenda);
-            agenda = self.agenda.lock();
-        }
+            return self.add(self.agenda.lock(), when, bell, |_| calls);
+        });
+        self.add(agenda, when, bell, |agenda| agenda.end_sleep_past(when))
+    }
+
+    fn add(
+        &'static self,
+        mut agenda: MutexGuard<'_, Agenda>,
+        when: Instant,
+        bell: Arc<dyn Bell>,
+        calls: impl FnOnce(&mut Agenda) -> bool,
+    ) -> Alarm {
         let key = agenda.add(when, bell);
         if agenda.thread == Thread::None && self.start() {
             agenda.thread = Thread::Awake;
         }
-        let calls = early.unwrap_or_else(|| agenda.wakes_from_beyond(when));
+        let calls = calls(&mut agenda);
         drop(agenda);
         if calls {
             self.parker.unpark();
@@ -209,7 +220,7 @@ impl Timer {
         }
     }
 
-    fn watch(&self, watch: Option<Watch>) {
+    fn watch(&self, watch: Option<Progress>) {
         if let Some(watch) = watch {
             // An earlier one stays, so that many alarms in a row do not postpone the check.
             self.agenda.lock().watch.get_or_insert(watch);
@@ -246,9 +257,9 @@ impl Agenda {
         key
     }
 
-    /// Returns whether the thread must be woken because it sleeps past that time. It returns true
-    /// only once.
-    fn wakes_from_beyond(&mut self, time: Instant) -> bool {
+    /// Ends the thread's sleep if it sleeps past that time. Returns whether the caller must wake
+    /// it.
+    fn end_sleep_past(&mut self, time: Instant) -> bool {
         let sleeps = matches!(self.thread, Thread::AsleepUntil(end) if end > time);
         if sleeps {
             self.thread = Thread::Awake;
@@ -283,9 +294,8 @@ impl Agenda {
 
     fn sleep_until(&mut self, end: Instant) -> Step {
         let end = self.watch.map_or(end, |watch| watch.when.min(end));
-        if !mutant!("timer_sleep_unsaid") {
-            self.thread = Thread::AsleepUntil(end);
-        }
+        mutant!("timer_sleep_unsaid" => return Step::SleepUntil(end));
+        self.thread = Thread::AsleepUntil(end);
         Step::SleepUntil(end)
     }
 }
@@ -372,11 +382,11 @@ mod tests {
     fn it_is_woken_only_from_a_sleep_that_is_too_long_and_once() {
         let (mut agenda, now) = agenda();
         add(&mut agenda, now + SECOND);
-        assert!(!agenda.wakes_from_beyond(now), "it does not sleep");
+        assert!(!agenda.end_sleep_past(now), "it does not sleep");
         expect_sleep(&mut agenda, now, now + SECOND);
-        assert!(!agenda.wakes_from_beyond(now + SECOND));
-        assert!(agenda.wakes_from_beyond(now));
-        assert!(!agenda.wakes_from_beyond(now));
+        assert!(!agenda.end_sleep_past(now + SECOND));
+        assert!(agenda.end_sleep_past(now));
+        assert!(!agenda.end_sleep_past(now));
     }
 
     /// Its errand sends its number.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::WorkerPool;
 use crate::base::id::PoolId;
 use crate::os::lineage;
-use crate::sched::hub::{ThreadRoster, Watcher};
+use crate::sched::hub::{EndWaiter, ThreadRoster};
 use crate::sched::worker;
 
 impl WorkerPool {
@@ -63,7 +63,7 @@ pub struct ShutdownAsync {
     /// None when there is nothing left to wait for.
     lives: Option<Arc<ThreadRoster>>,
     /// The registration of this future among those that wait, from the first wait on.
-    watcher: Option<Watcher>,
+    watcher: Option<EndWaiter>,
 }
 
 impl ShutdownAsync {
@@ -85,7 +85,7 @@ impl Future for ShutdownAsync {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let is_over = match &this.lives {
-            Some(lives) if !this.must_not_wait() => lives.have_ended(&mut this.watcher, cx.waker()),
+            Some(lives) if !this.must_not_wait() => lives.poll_end(&mut this.watcher, cx.waker()),
             _ => true,
         };
         if !is_over {

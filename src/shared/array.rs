@@ -49,7 +49,8 @@ pub struct SharedArray<A: Atomic> {
 // They live as long as any owner, on whatever thread that owner is, and dropping them does nothing
 // (`Zeroable`).
 unsafe impl<A: Atomic> Send for SharedArray<A> {}
-// SAFETY: as above; `&SharedArray` gives access only to `&A` and to clones.
+// SAFETY: `&SharedArray` gives access only to `&A`, which may be shared, and to clones, which are
+// `Send`.
 unsafe impl<A: Atomic> Sync for SharedArray<A> {}
 
 impl<A: Atomic> SharedArray<A> {

@@ -67,15 +67,13 @@ impl Address {
     /// must be quick and must not be user code.
     pub(super) fn stand(self, caller: Caller, still: impl FnOnce() -> bool) -> Option<Number> {
         let mut line = self.line().lock();
-        if !mutant!("line_second_look") && !still() {
+        mutant!("line_second_look" => return Some(line.join(self, caller)));
+        if !still() {
             drop(line);
             caller.discard();
             return None;
         }
-        let number = line.next;
-        line.next = Number(number.0 + 1);
-        line.waiting.push_back(Waiter { number, address: self, caller });
-        Some(number)
+        Some(line.join(self, caller))
     }
 
     /// Calls at most `most` waiters, the longest waiting first, and returns how many it called.
@@ -84,9 +82,7 @@ impl Address {
         let before = line.next;
         let called = line.take(self, most, before);
         drop(line);
-        if mutant!("line_call_for_one") {
-            return tell(called.into_iter().take(1).collect());
-        }
+        mutant!("line_call_for_one" => return tell(called.into_iter().take(1).collect()));
         tell(called)
     }
 
@@ -97,7 +93,8 @@ impl Address {
         let mut line = self.line().lock();
         let waiter = line.find(number).and_then(|at| line.waiting.remove(at));
         drop(line);
-        waiter.is_some() || mutant!("line_called_unheard")
+        mutant!("line_called_unheard" => return true);
+        waiter.is_some()
     }
 
     /// Returns whether a task was called; this is reported once. If it was not called, the waker
@@ -106,11 +103,7 @@ impl Address {
     pub(super) fn was_called(self, number: Number, waker: Waker) -> bool {
         let mut line = self.line().lock();
         let (called, unneeded) = match line.find(number) {
-            Some(_) if mutant!("line_first_waker") => (false, Caller::Task(waker)),
-            Some(at) => {
-                let caller = &mut line.waiting[at].caller;
-                (false, std::mem::replace(caller, Caller::Task(waker)))
-            }
+            Some(at) => (false, line.waiting[at].replace(Caller::Task(waker))),
             None => {
                 let known = line.called.remove(&number);
                 debug_assert!(known.is_some(), "a task that left the line was called");
@@ -132,18 +125,43 @@ impl Address {
             drop(line);
             waiter.into_iter().for_each(|waiter| waiter.caller.discard());
         } else if let Some(before) = line.called.remove(&number) {
-            let before = if mutant!("line_later_meant") { line.next } else { before };
-            let most = usize::from(!mutant!("line_call_kept"));
-            let called = line.take(self, most, before);
+            let called = line.pass_on(self, before);
             drop(line);
             tell(called);
         }
     }
 }
 
+impl Waiter {
+    fn is_at(&self, address: Address) -> bool {
+        mutant!("line_strangers" => return true);
+        self.address == address
+    }
+
+    /// Returns the caller that is no longer needed.
+    fn replace(&mut self, caller: Caller) -> Caller {
+        mutant!("line_first_waker" => return caller);
+        std::mem::replace(&mut self.caller, caller)
+    }
+}
+
 impl Line {
     const fn new() -> Self {
         Self { next: Number(0), waiting: VecDeque::new(), called: BTreeMap::new() }
+    }
+
+    fn join(&mut self, address: Address, caller: Caller) -> Number {
+        let number = self.next;
+        self.next = Number(number.0 + 1);
+        self.waiting.push_back(Waiter { number, address, caller });
+        number
+    }
+
+    /// Passes a call that was made when `before` was the next number to one other waiter.
+    fn pass_on(&mut self, address: Address, before: Number) -> Vec<Caller> {
+        mutant!("line_call_kept" => return Vec::new());
+        mutant!("line_later_meant" => return self.take(address, 1, self.next));
+        self.take(address, 1, before)
     }
 
     /// Takes up to `most` waiters out of the line that wait at this address and have numbers below
@@ -153,8 +171,7 @@ impl Line {
         let mut at = 0;
         while taken.len() < most {
             let mut rest = self.waiting.range(at..);
-            let is_meant = |waiter: &Waiter| waiter.address == address || mutant!("line_strangers");
-            let Some(steps) = rest.position(is_meant) else { break };
+            let Some(steps) = rest.position(|waiter| waiter.is_at(address)) else { break };
             at += steps;
             if self.waiting[at].number >= before {
                 break;

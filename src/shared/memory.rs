@@ -23,7 +23,7 @@ pub(super) struct Memory {
 // SAFETY: it only records what to free. It neither reads nor writes the memory, and the allocator
 // takes memory back from any thread.
 unsafe impl Send for Memory {}
-// SAFETY: as above; a shared reference cannot do anything with it.
+// SAFETY: a shared reference cannot do anything with it.
 unsafe impl Sync for Memory {}
 
 impl Memory {

@@ -10,14 +10,12 @@ use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::body::Body;
-use super::context::TaskContext;
 use super::extra::Extra;
-use super::held::HeldTask;
+use super::held::{self, HeldTask};
 use super::raw::{self, Header};
 use super::state::{NotPinned, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
 use crate::base::id::WorkerId;
-use crate::base::unwind;
 
 /// What happens to a link when the task before it is settled. Called on the thread that settled it.
 pub(crate) trait Turn {
@@ -203,19 +201,10 @@ impl Pinned {
         }
         // SAFETY: the link in front of it keeps its handle.
         started(unsafe { raw::extra(bottom) });
-        let context = TaskContext::new(bottom, worker);
         // SAFETY: we have just claimed it.
-        let ended = unsafe { raw::run(bottom, &context) };
-        if ended.outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and no other thread knows that yet.
-            unsafe { raw::with_panic(bottom, panicked) };
-        }
-        if header.state.settle_beside_owner(ended.outcome) {
-            // SAFETY: the slot was filled when we settled the task, so it is ours now.
-            let waker = unsafe { header.take_waiter() };
-            unwind::quietly(|| waker.wake());
-        }
-        Some(ended.outcome)
+        let outcome = unsafe { held::run_claimed(bottom, worker, panicked) };
+        header.settle_beside_owner(outcome);
+        Some(outcome)
     }
 
     /// Unpins the link that is nearest to the bottom. `None` once all links are unpinned.

@@ -133,7 +133,7 @@ impl TaskContext {
         if !self.is_cancelled() {
             return None;
         }
-        // SAFETY: as in `header`.
+        // SAFETY: the creator of this context holds a reference to the task until the run is over.
         let extra = unsafe { super::raw::extra(self.task) };
         let told = extra.and_then(|extra| extra.plan.as_ref()?.reason());
         let header = self.header();

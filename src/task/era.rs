@@ -73,10 +73,22 @@ struct Ended {
 }
 
 impl Ended {
+    fn announce(&mut self, pool: PoolId, era: u64) {
+        mutant!("era_unannounced" => return);
+        self.pending.push((pool, era));
+    }
+
     fn is_before(&self, born: u32, era: u64) -> bool {
         let age = self.eras.wrapping_sub(u64::from(born >> SHIFT)) & MASK;
-        self.eras - era < age + u64::from(mutant!("era_told_too_soon"))
+        mutant!("era_told_too_soon" => return self.eras - era <= age);
+        self.eras - era < age
     }
+}
+
+/// Whether a pool's end covers all that this era's end would.
+fn is_later(noted: u64, era: u64) -> bool {
+    mutant!("era_older_wins" => return false);
+    noted > era
 }
 
 impl Eras {
@@ -95,9 +107,7 @@ impl Eras {
         let mut ended = self.ended().write();
         ended.eras += 1;
         let era = ended.eras;
-        if !mutant!("era_unannounced") {
-            ended.pending.push((pool, era));
-        }
+        ended.announce(pool, era);
         // ORDERING: relaxed, as in `now`: a thread that sees the new era asks again under the lock.
         self.now.store((era as u32) << SHIFT, Ordering::Relaxed);
         era
@@ -108,7 +118,7 @@ impl Eras {
         ended.pending.retain(|pending| *pending != (pool, era));
         let before = ended.by.iter().position(|by| by.0 == pool);
         match before.map(|place| &mut ended.by[place]) {
-            Some(by) if by.1 > era && !mutant!("era_older_wins") => {}
+            Some(by) if is_later(by.1, era) => {}
             Some(by) => *by = (pool, era, reason),
             None => ended.by.push((pool, era, reason)),
         }
@@ -125,14 +135,16 @@ impl Eras {
     fn reason(&self, pool: PoolId, born: u32) -> Result<CancelReason, u32> {
         let ended = self.ended().read();
         let is_meant = |by: &&(PoolId, u64, CancelReason)| {
-            (by.0 == pool || mutant!("era_for_all")) && ended.is_before(born, by.1)
+            mutant!("era_for_all" => return ended.is_before(born, by.1));
+            by.0 == pool && ended.is_before(born, by.1)
         };
         let by = ended.by.iter().find(is_meant);
         let is_about_to_ask = ended.pending.iter().any(|pending| pending.0 == pool);
         let today = if is_about_to_ask { born } else { (ended.eras as u32) << SHIFT };
         let answer = by.map(|by| by.2.clone()).ok_or(today);
         drop(ended);
-        if mutant!("era_renewed_late") { answer.map_err(|_| self.now()) } else { answer }
+        mutant!("era_renewed_late" => return answer.map_err(|_| self.now()));
+        answer
     }
 }
 

@@ -126,7 +126,8 @@ impl<T> HeldTask<T> {
     /// thread will settle the task.
     #[inline]
     fn forget_waker(&mut self) {
-        if !mutant!("waker_left_behind") && self.state().has_waiter() {
+        mutant!("waker_left_behind" => return);
+        if self.state().has_waiter() {
             let _unsettled = self.clear_waker();
         }
     }
@@ -139,11 +140,7 @@ impl<T> HeldTask<T> {
         if let Some(extra) = self.extra() {
             extra.give_place_back();
         }
-        if self.state().settle_beside_owner(outcome) {
-            // SAFETY: the slot was filled when we settled the task, so it is ours now.
-            let waker = unsafe { self.header().take_waiter() };
-            unwind::quietly(|| waker.wake());
-        }
+        self.header().settle_beside_owner(outcome);
         Some(claimed_at)
     }
 
@@ -180,14 +177,8 @@ impl<T> HeldTask<T> {
         let task = self.task;
         started(self.extra());
         mem::forget(self);
-        let context = TaskContext::new(task, worker);
         // SAFETY: we have just claimed it.
-        let ended = unsafe { raw::run(task, &context) };
-        let outcome = ended.outcome;
-        if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and no other thread knows that yet.
-            unsafe { raw::with_panic(task, panicked) };
-        }
+        let outcome = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome, and no other thread knows of it yet.
         let result = unsafe { take_result(task, outcome) };
         // SAFETY: we still hold the handle's reference.
@@ -219,14 +210,8 @@ impl<T> HeldTask<T> {
         started(self.extra());
         mem::forget(self);
         mem::forget(queued);
-        let context = TaskContext::new(task, worker);
         // SAFETY: both references are ours, so the task is as good as claimed.
-        let ended = unsafe { raw::run(task, &context) };
-        let outcome = ended.outcome;
-        if outcome == Outcome::Panicked && !ended.passed_on {
-            // SAFETY: it panicked, and no other thread knows that yet.
-            unsafe { raw::with_panic(task, panicked) };
-        }
+        let outcome = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome.
         let result = unsafe { take_result(task, outcome) };
         // SAFETY: both references end here, and the result was taken.
@@ -361,20 +346,18 @@ impl<T, R: FnOnce(HeldTask<T>) -> RunHere<T>> Crossing<T, R> {
 pub(super) fn take_waker_and_release(task: NonNull<Header>) -> Waker {
     // SAFETY: the owner's reference is still ours.
     let header = unsafe { Header::of(task) };
-    if mutant!("waiter_after_release") {
+    let release = || {
         if header.state.release_owner() {
-            // SAFETY: as below.
+            // SAFETY: both references are gone. The handle took or dropped the result before it let
+            // go.
             unsafe { raw::free(task) };
         }
-        // SAFETY: none; a planted bug.
-        return unsafe { header.take_waiter() };
-    }
+    };
     // SAFETY: the slot was filled when we settled the task, so it is ours now.
-    let waker = unsafe { header.take_waiter() };
-    if header.state.release_owner() {
-        // SAFETY: both references are gone. The handle took or dropped the result before it let go.
-        unsafe { raw::free(task) };
-    }
+    let take = || unsafe { header.take_waiter() };
+    mutant!("waiter_after_release" => { release(); return take(); });
+    let waker = take();
+    release();
     waker
 }
 
@@ -385,6 +368,27 @@ pub(super) fn drop_orphan(task: NonNull<Header>, outcome: Outcome) {
     unsafe { raw::drop_result(task, outcome) };
     // SAFETY: both references are gone.
     unsafe { raw::free(task) };
+}
+
+/// Runs a claimed task in place. `panicked` is called if its own closure panicked, before another
+/// thread can know that. The result stays in the task.
+///
+/// # Safety
+/// - The caller has claimed the task, and holds a reference.
+#[inline]
+pub(super) unsafe fn run_claimed(
+    task: NonNull<Header>,
+    worker: Option<WorkerId>,
+    panicked: impl FnOnce(String, &str),
+) -> Outcome {
+    let context = TaskContext::new(task, worker);
+    // SAFETY: the caller promises that it has claimed the task.
+    let ended = unsafe { raw::run(task, &context) };
+    if ended.outcome == Outcome::Panicked && !ended.passed_on {
+        // SAFETY: it panicked, and no other thread knows that yet.
+        unsafe { raw::with_panic(task, panicked) };
+    }
+    ended.outcome
 }
 
 /// # Safety

@@ -7,7 +7,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use super::extra::Extra;
 use super::raw::{Header, Table};
 use super::state::State;
-use super::strip::{self, KINDS, Kind, Place};
+use super::strip::{self, KINDS, Kind, StripPlace};
 use crate::base::id::PoolId;
 
 /// Allocates a task of this table, with its header and its optional part, and without contents.
@@ -41,7 +41,7 @@ fn begin_extended(
     let task = begin_allocated(table, table.extended, pool, state);
     // SAFETY: it is laid out for the optional part, which lies at this offset.
     let place = unsafe { task.byte_add(table.extra_offset) }.cast();
-    // SAFETY: as above.
+    // SAFETY: the place is inside the fresh allocation, and nothing is there yet.
     unsafe { place.write(extra) };
     task
 }
@@ -54,7 +54,7 @@ fn begin_allocated(
 ) -> NonNull<Header> {
     let task = from_allocator(layout).cast();
     // SAFETY: fresh, and laid out for a task of this table, which begins with a header.
-    unsafe { task.write(Header::new(table, state, pool, Place::NONE)) };
+    unsafe { task.write(Header::new(table, state, pool, StripPlace::NONE)) };
     task
 }
 
@@ -84,8 +84,8 @@ pub(super) const fn free_of(kind: Option<Kind>) -> unsafe fn(NonNull<Header>) {
 /// - Both references are gone, the contents are empty, and no thread uses the task any more.
 unsafe fn free_piece<const KIND: u8>(task: NonNull<Header>) {
     // SAFETY: no other thread can reach the task any more.
-    let place = Place::from_bits(PoolId::unpack(unsafe { task.as_ref() }.tag).1);
-    if place == Place::NONE {
+    let place = StripPlace::from_bits(PoolId::unpack(unsafe { task.as_ref() }.tag).1);
+    if place == StripPlace::NONE {
         // SAFETY: the caller promises that no thread uses the task any more.
         return unsafe { free_allocated(task) };
     }

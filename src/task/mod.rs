@@ -224,12 +224,17 @@ impl ClaimedTask {
     /// instead if it [runs anyway](Body::runs_anyway). Returns the outcome.
     pub(crate) fn settle_unrun(self, outcome: Outcome) -> Outcome {
         let state = &self.header().state;
-        if state.runs_anyway() && !state.is_linked() && !mutant!("anyway_refused") {
+        if state.runs_anyway() && !state.is_linked() {
+            mutant!("anyway_refused" => return self.refuse(outcome));
             let ran = self.run(None);
             let outcome = ran.outcome();
             ran.settle();
             return outcome;
         }
+        self.refuse(outcome)
+    }
+
+    fn refuse(self, outcome: Outcome) -> Outcome {
         // SAFETY: this value is the claim, and it is consumed here.
         unsafe { raw::drop_closure(self.task) };
         if let Some(extra) = self.extra() {

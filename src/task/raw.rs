@@ -19,7 +19,7 @@ use super::extra::Extra;
 use super::memory::{begin, free_of};
 use super::running;
 use super::state::{Outcome, State};
-use super::strip::{Kind, Place};
+use super::strip::{Kind, StripPlace};
 use super::token;
 use crate::base::error::{TaskError, panic_message};
 use crate::base::id::PoolId;
@@ -196,7 +196,8 @@ where
     /// # Safety
     /// - As for [`run`](Self::run).
     unsafe fn run_errand(task: NonNull<Header>, context: &TaskContext) -> Ended {
-        // SAFETY: as in `run`.
+        // SAFETY: the caller promises that it has claimed the task, so the closure is its own, and
+        // it moves it out once.
         let errand = unsafe { take_contents::<F>(task) };
         if let Err(Stop::Threw(payload)) = errand.call(context) {
             std::panic::resume_unwind(payload);
@@ -259,7 +260,12 @@ pub(crate) fn ends_worker(payload: &Payload) -> bool {
 
 impl Header {
     #[inline]
-    pub(super) fn new(table: &'static Table, state: State, pool: PoolId, place: Place) -> Self {
+    pub(super) fn new(
+        table: &'static Table,
+        state: State,
+        pool: PoolId,
+        place: StripPlace,
+    ) -> Self {
         Self {
             link: Link::new(),
             table,
@@ -267,6 +273,15 @@ impl Header {
             tag: pool.pack(place.bits()),
             waiter: UnsafeCell::new(MaybeUninit::uninit()),
             contents: UnsafeCell::new(()),
+        }
+    }
+
+    /// Settles a task that a thread other than its owner has claimed, and wakes the waiter.
+    pub(super) fn settle_beside_owner(&self, outcome: Outcome) {
+        if self.state.settle_beside_owner(outcome) {
+            // SAFETY: the slot was filled when we settled the task, so it is ours now.
+            let waker = unsafe { self.take_waiter() };
+            unwind::quietly(|| waker.wake());
         }
     }
 

@@ -33,7 +33,7 @@ mod link;
 
 use super::era;
 use crate::base::error::{Refusal, TaskError};
-use crate::base::sync::{AtomicU32, Ordering, planted};
+use crate::base::sync::{AtomicU32, Ordering};
 pub(crate) use link::NotPinned;
 
 const PHASE: u32 = 0b111;
@@ -53,6 +53,34 @@ const REFUSAL_SHIFT: u32 = 12;
 const REFUSAL: u32 = 0b11 << REFUSAL_SHIFT;
 const ANYWAY: u32 = 1 << 14;
 const ERA: u32 = !0 << era::SHIFT;
+
+// ORDERING: acquire, partner of the release in the settling transitions: the result is visible.
+ordering!(SEE_PHASE = Acquire, planted "phase_relaxed": Relaxed);
+// ORDERING: acquire, so that nothing of the run moves before the claim. The closure itself came
+// through the queue or with the handle, and both synchronise on their own.
+const CLAIM: Ordering = Ordering::Acquire;
+// ORDERING: release, partner of `SEE_PHASE` and `SEE_RELEASED`: the result is visible to the
+// handle. Acquire, partner of the release in `LET_GO`: an orphan is the owner's.
+ordering!(SETTLE = AcqRel,
+    planted "settle_unreleased": Acquire, planted "settle_unacquired": Release);
+// ORDERING: release, partner of the acquire in `RELEASE_OWNER`: the owner may free the task next.
+// Acquire for the other direction.
+ordering!(SETTLE_IN_PLACE = AcqRel,
+    planted "settle_in_place_unreleased": Acquire, planted "settle_in_place_unacquired": Release);
+// ORDERING: release, partner of `SEE_RELEASED`: the handle may free the task next. Acquire for the
+// other direction, from `LET_GO` and `SETTLE_IN_PLACE`.
+ordering!(RELEASE_OWNER = AcqRel,
+    planted "release_owner_unreleased": Acquire, planted "release_owner_unacquired": Release);
+// ORDERING: as `RELEASE_OWNER`, with the other two references as partners.
+ordering!(RELEASE_TOKEN = AcqRel, planted "release_token_unreleased": Acquire);
+// ORDERING: acquire, partner of the owner's and the token's releases: if their references are gone,
+// the handle may free the task.
+ordering!(SEE_RELEASED = Acquire, planted "let_go_relaxed": Relaxed);
+// ORDERING: release, partner of the acquire in `SETTLE` and `RELEASE_OWNER`: all use by the handle
+// is over before the owner frees the task.
+ordering!(LET_GO = AcqRel, planted "let_go_unreleased": Acquire);
+// ORDERING: release, partner of the acquire in `SETTLE`: the settler sees the waiter in the slot.
+ordering!(SET_WAITER = AcqRel, planted "waiter_unreleased": Acquire);
 
 /// How a task was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,10 +201,7 @@ impl State {
 
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
-        // ORDERING: acquire, partner of the release in the settling transitions: the result is
-        // visible.
-        let order = planted(mutant!("phase_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        let word = self.0.load(order);
+        let word = self.0.load(SEE_PHASE);
         match Outcome::of(word) {
             Some(outcome) => Phase::Settled(outcome),
             None if word & PHASE == QUEUED => Phase::Queued,
@@ -211,18 +236,12 @@ impl State {
         // one, so a good first guess saves one.
         let mut word = QUEUED | OWNER | HANDLE | era::now();
         loop {
-            // ORDERING: acquire, so that nothing of the run moves before the claim. The closure
-            // itself came through the queue or with the handle, and both synchronise on their own.
             // ORDERING: relaxed on failure, because the loser touches nothing.
-            match self.0.compare_exchange(word, word | change, Ordering::Acquire, Ordering::Relaxed)
-            {
+            match self.0.compare_exchange(word, word | change, CLAIM, Ordering::Relaxed) {
                 Ok(_) if word & LINKED != 0 => return Some(ClaimedAt::Link),
                 Ok(_) => return Some(ClaimedAt::Queue),
-                Err(seen) if mutant!("claim_twice") && seen & PHASE == RUNNING => {
-                    return Some(ClaimedAt::Queue);
-                }
                 Err(seen) if seen & (PHASE | PINNED) == QUEUED => word = seen,
-                Err(_) => return None,
+                Err(seen) => return claimed_too_late(seen),
             }
         }
     }
@@ -234,13 +253,8 @@ impl State {
         let mut word = RUNNING | OWNER | HANDLE | era::now();
         let (mut next, mut todo) = (word & !(PHASE | OWNER) | outcome as u32, SettledBy::Done);
         loop {
-            // ORDERING: release, partner of the acquire in `phase` and `let_go`: the result is
-            // visible to the handle. Acquire, partner of the handle's release in `let_go`: an
-            // orphan is ours.
-            let order = planted(mutant!("settle_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-            let order = planted(mutant!("settle_unacquired"), order, Ordering::Release);
             // ORDERING: relaxed on failure, because the loop starts again.
-            match self.0.compare_exchange(word, next, order, Ordering::Relaxed) {
+            match self.0.compare_exchange(word, next, SETTLE, Ordering::Relaxed) {
                 Ok(_) => return todo,
                 Err(seen) => word = seen,
             }
@@ -266,42 +280,26 @@ impl State {
     /// and lets go. Returns `true` if the caller must free the allocation.
     pub(crate) fn settle_and_let_go(&self, outcome: Outcome) -> bool {
         // As above. HANDLE is set, so one subtraction clears it and moves the phase.
-        // ORDERING: release, partner of the owner's acquire in `release_owner`, which may free
-        // next; acquire for the other direction.
-        let order =
-            planted(mutant!("settle_in_place_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(mutant!("settle_in_place_unacquired"), order, Ordering::Release);
-        let before = self.0.fetch_sub(HANDLE.wrapping_sub(outcome as u32 - RUNNING), order);
-        before & (OWNER | TOKEN) == 0
+        let change = HANDLE.wrapping_sub(outcome as u32 - RUNNING);
+        self.0.fetch_sub(change, SETTLE_IN_PLACE) & (OWNER | TOKEN) == 0
     }
 
     /// The owner lets go of a task that is settled or that another thread has claimed. Returns
     /// `true` if the caller must free the allocation.
     pub(crate) fn release_owner(&self) -> bool {
-        // ORDERING: release, partner of the handle's acquire in `let_go`, which may free next;
-        // acquire for the other direction.
-        let order =
-            planted(mutant!("release_owner_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(mutant!("release_owner_unacquired"), order, Ordering::Release);
-        self.0.fetch_and(!OWNER, order) & (HANDLE | TOKEN) == 0
+        self.0.fetch_and(!OWNER, RELEASE_OWNER) & (HANDLE | TOKEN) == 0
     }
 
     /// The token that claimed and settled the task lets go of it. Returns `true` if the caller must
     /// free the allocation.
     pub(crate) fn release_token(&self) -> bool {
-        // ORDERING: as in `release_owner`, with the other two references as partners.
-        let order =
-            planted(mutant!("release_token_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        self.0.fetch_and(!TOKEN, order) & (OWNER | HANDLE) == 0
+        self.0.fetch_and(!TOKEN, RELEASE_TOKEN) & (OWNER | HANDLE) == 0
     }
 
     /// The handle lets go. `result_taken` means that it has taken or dropped the result of a
     /// settled task.
     pub(crate) fn let_go(&self, result_taken: bool) -> LetGo {
-        // ORDERING: acquire, partner of the owner's releases: if its reference is gone, we may
-        // free.
-        let seen = planted(mutant!("let_go_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        let mut word = self.0.load(seen);
+        let mut word = self.0.load(SEE_RELEASED);
         loop {
             if Outcome::of(word).is_some() && !result_taken {
                 return LetGo::TakeFirst;
@@ -309,10 +307,7 @@ impl State {
             if word & (OWNER | TOKEN) == 0 {
                 return LetGo::Free;
             }
-            // ORDERING: release, partner of the owner's acquire: all use by the handle is over
-            // before the owner frees the task. Acquire on failure, as for the load above.
-            let order = planted(mutant!("let_go_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-            match self.0.compare_exchange(word, word & !HANDLE, order, seen) {
+            match self.0.compare_exchange(word, word & !HANDLE, LET_GO, SEE_RELEASED) {
                 Ok(_) => return LetGo::Done,
                 Err(seen) => word = seen,
             }
@@ -389,17 +384,29 @@ impl State {
         // ORDERING: acquire, partner of the settler's release: a settled task's result is visible.
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            if Outcome::of(word).is_some() && !mutant!("waiter_after_settling") {
+            if refuses_waiter(word) {
                 return Registered::Settled;
             }
-            // ORDERING: release, partner of the settler's acquire: it sees the waiter in the slot.
-            let order = planted(mutant!("waiter_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-            match self.0.compare_exchange(word, change(word), order, Ordering::Acquire) {
+            // ORDERING: acquire on failure, as for the load above.
+            match self.0.compare_exchange(word, change(word), SET_WAITER, Ordering::Acquire) {
                 Ok(_) => return Registered::Waiting,
                 Err(seen) => word = seen,
             }
         }
     }
+}
+
+/// The result of a claim that found the task claimed, settled or pinned.
+#[inline]
+fn claimed_too_late(seen: u32) -> Option<ClaimedAt> {
+    mutant!("claim_twice" => return (seen & PHASE == RUNNING).then_some(ClaimedAt::Queue));
+    None
+}
+
+/// Whether a waiter comes too late, because the task is settled.
+fn refuses_waiter(word: u32) -> bool {
+    mutant!("waiter_after_settling" => return false);
+    Outcome::of(word).is_some()
 }
 
 /// In a model, the drop counts as a write, so loom reports any thread that still touches the task.

@@ -40,7 +40,7 @@ struct Head {
 
 /// The place of a piece in its strip, which is used to find the head again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(u8);
+pub(super) struct StripPlace(u8);
 
 impl Kind {
     /// The kind for a type. `None` if the type is too large or has a greater alignment than the
@@ -63,7 +63,7 @@ impl Kind {
     }
 }
 
-impl Place {
+impl StripPlace {
     /// For memory that came from the allocator directly.
     pub(super) const NONE: Self = Self(0);
 
@@ -107,7 +107,7 @@ crate::base::sync::thread_local! {
 
 /// Cuts a piece. `None` on a thread whose thread-locals are gone.
 #[inline]
-pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
+pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, StripPlace)> {
     MINE.try_with(|mine| {
         let row = &mine.rows[kind.0 as usize];
         let Row { mut strip, mut cut } = row.get();
@@ -126,7 +126,7 @@ pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
             Row { strip, cut }
         });
         // SAFETY: a pointer into an allocation is not null.
-        (unsafe { NonNull::new_unchecked(piece) }, Place(cut as u8))
+        (unsafe { NonNull::new_unchecked(piece) }, StripPlace(cut as u8))
     })
     .ok()
 }
@@ -136,7 +136,7 @@ pub(super) fn cut(kind: Kind) -> Option<(NonNull<u8>, Place)> {
 /// # Safety
 /// - `piece` came from [`cut`] with this kind and place, and is not used any more.
 #[inline]
-pub(super) unsafe fn give_back(piece: NonNull<u8>, kind: Kind, place: Place) {
+pub(super) unsafe fn give_back(piece: NonNull<u8>, kind: Kind, place: StripPlace) {
     let offset = HEAD + (place.0 as usize - 1) * kind.stride();
     // SAFETY: `cut` added this offset to the strip's start.
     let strip = unsafe { piece.as_ptr().byte_sub(offset) }.cast::<Head>();
@@ -206,7 +206,7 @@ impl Drop for Mine {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD, KINDS, Kind, NonNull, Place, STRIP, cut, give_back};
+    use super::{HEAD, KINDS, Kind, NonNull, STRIP, StripPlace, cut, give_back};
 
     #[test]
     fn pieces_of_every_kind_fit_and_do_not_overlap() {
@@ -243,7 +243,7 @@ mod tests {
     struct Aligned;
 
     /// A piece on its way to another thread.
-    struct Sent(NonNull<u8>, Place);
+    struct Sent(NonNull<u8>, StripPlace);
 
     // SAFETY: no other code knows of the piece.
     unsafe impl Send for Sent {}

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use super::HeldTask;
 use super::extra::Tie;
 use super::raw::{self, Header};
-use super::state::Outcome;
+use super::state::{Outcome, State};
 use super::unsettled::Unsettled;
 use crate::base::id::PoolId;
-use crate::base::unwind;
 use crate::cancel::{CancelReason, CancelToken, Listener};
 
 /// Counts what a token did to a pool's tasks.
@@ -119,18 +118,30 @@ unsafe fn claim(task: NonNull<()>) -> bool {
     // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive. This also
     // holds after a failed claim: dropping the tie waits for the token's lock, which is held here.
     let unsettled = unsafe { unsettled(task) };
-    if let Some(unsettled) = unsettled.filter(|_| !mutant!("unsettled_late")) {
-        unsettled.raise();
-    }
     // SAFETY: the caller promises that the tie is not dropped yet, so the task is alive.
-    let is_claimed = unsafe { Header::of(task) }.state.claim_for_token();
-    if let Some(unsettled) = unsettled {
-        if mutant!("unsettled_late") {
-            unsettled.raise();
-        }
-        if !is_claimed {
-            unsettled.lower();
-        }
+    let state = unsafe { &Header::of(task).state };
+    match unsettled {
+        None => state.claim_for_token(),
+        Some(unsettled) => claim_counted(state, unsettled),
+    }
+}
+
+/// The count is raised before the claim, and lowered if the claim failed.
+fn claim_counted(state: &State, unsettled: &Unsettled) -> bool {
+    mutant!("unsettled_late" => return claim_counted_late(state, unsettled));
+    unsettled.raise();
+    let is_claimed = state.claim_for_token();
+    if !is_claimed {
+        unsettled.lower();
+    }
+    is_claimed
+}
+
+/// A planted bug.
+fn claim_counted_late(state: &State, unsettled: &Unsettled) -> bool {
+    let is_claimed = state.claim_for_token();
+    if is_claimed {
+        unsettled.raise();
     }
     is_claimed
 }
@@ -185,23 +196,19 @@ unsafe fn finish_nothing(_task: NonNull<()>) {}
 unsafe fn finish<L: Ledger>(task: NonNull<Header>, outcome: Outcome) {
     // SAFETY: the token's reference keeps the task alive during the call.
     let unsettled = unsafe { unsettled(task) }.cloned();
-    let settling = unsettled.map(Unsettled::settle_here);
+    let mut settling = unsettled.map(Unsettled::settle_here);
     // SAFETY: it was claimed for this.
     unsafe { raw::drop_closure(task) };
     // SAFETY: the token's reference is still held.
     let header = unsafe { Header::of(task) };
-    let settling = settling.filter(|_| !mutant!("unsettled_early"));
+    mutant!("unsettled_early" => drop(settling.take()));
     // SAFETY: the token's reference is still held.
     if let Some(extra) = unsafe { raw::extra(task) } {
         extra.give_place_back();
         extra.untie();
     }
     L::note_settled_in_queue(header.pool(), outcome);
-    if header.state.settle_beside_owner(outcome) {
-        // SAFETY: the slot was filled when the task was settled, so it is ours now.
-        let waker = unsafe { header.take_waiter() };
-        unwind::quietly(|| waker.wake());
-    }
+    header.settle_beside_owner(outcome);
     // Dropped after the wake-up: if the pool's workers are gone, the wake-up has settled the
     // continuation behind the task.
     drop(settling);

@@ -52,9 +52,8 @@ impl Unsettled {
     pub(crate) fn raise(&self) {
         let mut count = self.count.lock();
         count.now += 1;
-        if !mutant!("settling_uncounted") {
-            count.begun += 1;
-        }
+        mutant!("settling_uncounted" => return);
+        count.begun += 1;
     }
 
     /// Called when the claim failed or the task is settled. Runs no user code.

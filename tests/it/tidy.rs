@@ -71,7 +71,10 @@ fn does_not_forbid(_: &str, lines: &[&str], at: usize) -> Option<String> {
 
 fn is_unexplained(path: &str, lines: &[&str], at: usize) -> Option<String> {
     let weak = ["::Relaxed", "::Acquire", "::Release", "::AcqRel"];
-    let is_weak = |line: &str| weak.iter().any(|order| line.contains(&format!("Ordering{order}")));
+    let is_weak = |line: &str| {
+        line.starts_with("ordering!(")
+            || weak.iter().any(|order| line.contains(&format!("Ordering{order}")))
+    };
     let is_test = path.contains("/models") || path.contains("tests") || is_in_tests(lines, at);
     let near = &lines[at.saturating_sub(EXPLAINED_WITHIN)..at];
     let is_explained = near.iter().any(|line| line.contains("// ORDERING:"));
@@ -198,6 +201,7 @@ fn the_rules_can_fail() {
     assert_eq!(told(does_not_forbid, "pub(crate) mod a;"), 0);
     assert_eq!(told(is_unexplained, "x.load(Ordering::Acquire);"), 1);
     assert_eq!(told(is_unexplained, "// ORDERING: why.\nx.load(Ordering::Acquire);"), 0);
+    assert_eq!(told(is_unexplained, "ordering!(A = AcqRel, planted \"a\": Acquire);"), 1);
     assert_eq!(told(is_unexplained, "mod tests {\nx.load(Ordering::Acquire);"), 0);
     assert_eq!(told(asks_for_the_time, "let now = Instant::now();"), 1);
     assert_eq!(told(asks_for_the_time, "// Instant::now"), 0);

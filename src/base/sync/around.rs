@@ -1,42 +1,77 @@
-//! The real atomics with a hook around each access; the build in use defines the hook.
+//! The atomics of a model, a schedule or a chaos build: each access has a hook around it, which the
+//! build defines, and takes the orderings that `ordering!` names.
 #![forbid(unsafe_code)]
 
+#[cfg(not(corepool_loom))]
 use core::sync::atomic as real;
 use core::sync::atomic::Ordering;
+#[cfg(corepool_loom)]
+use loom::sync::atomic as real;
 
 #[cfg(corepool_chaos)]
 use super::chaos::around;
+#[cfg(corepool_loom)]
+use super::model::around;
 #[cfg(corepool_shuttle)]
 use super::schedule::around;
 
 macro_rules! wrapped {
-    ($name:ident, $value:ty $(, $op:ident)*) => {
-        #[derive(Debug, Default)]
+    ($name:ident $(<$of:ident>)?, $value:ty $(, $op:ident)*) => {
+        #[derive(Debug)]
         #[repr(transparent)]
-        pub(crate) struct $name(real::$name);
+        pub(crate) struct $name $(<$of>)? (real::$name $(<$of>)?);
 
-        impl $name {
+        impl $(<$of>)? $name $(<$of>)? {
+            #[cfg(not(corepool_loom))]
             pub(crate) const fn new(value: $value) -> Self {
                 Self(real::$name::new(value))
             }
-            pub(crate) fn load(&self, order: Ordering) -> $value {
-                around(|| self.0.load(order))
+            #[cfg(corepool_loom)]
+            #[track_caller]
+            pub(crate) fn new(value: $value) -> Self {
+                Self(real::$name::new(value))
             }
-            pub(crate) fn store(&self, value: $value, order: Ordering) {
-                around(|| self.0.store(value, order));
+            #[cfg_attr(corepool_loom, track_caller)]
+            pub(crate) fn load(&self, order: impl Into<Ordering>) -> $value {
+                around(|| self.0.load(order.into()))
             }
+            #[cfg_attr(corepool_loom, track_caller)]
+            pub(crate) fn store(&self, value: $value, order: impl Into<Ordering>) {
+                around(|| self.0.store(value, order.into()));
+            }
+            #[cfg_attr(corepool_loom, track_caller)]
             pub(crate) fn compare_exchange(
                 &self,
                 current: $value,
                 new: $value,
-                success: Ordering,
-                failure: Ordering,
+                success: impl Into<Ordering>,
+                failure: impl Into<Ordering>,
             ) -> Result<$value, $value> {
-                around(|| self.0.compare_exchange(current, new, success, failure))
+                around(|| self.0.compare_exchange(current, new, success.into(), failure.into()))
             }
-            $(pub(crate) fn $op(&self, value: $value, order: Ordering) -> $value {
-                around(|| self.0.$op(value, order))
-            })*
+            $(
+                #[cfg_attr(corepool_loom, track_caller)]
+                pub(crate) fn $op(&self, value: $value, order: impl Into<Ordering>) -> $value {
+                    around(|| self.0.$op(value, order.into()))
+                }
+            )*
+        }
+
+        /// For the accesses that only a model makes.
+        #[cfg(corepool_loom)]
+        impl $(<$of>)? core::ops::DerefMut for $name $(<$of>)? {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                &mut self.0
+            }
+        }
+
+        #[cfg(corepool_loom)]
+        impl $(<$of>)? core::ops::Deref for $name $(<$of>)? {
+            type Target = real::$name $(<$of>)?;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
         }
     };
 }
@@ -45,36 +80,16 @@ wrapped!(AtomicBool, bool, swap);
 wrapped!(AtomicU8, u8);
 wrapped!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
 wrapped!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_max, fetch_min);
+wrapped!(AtomicPtr<T>, *mut T, swap);
 
-/// Written out for pointers, because the macro's names cannot carry the type parameter.
-#[derive(Debug)]
-#[repr(transparent)]
-pub(crate) struct AtomicPtr<T>(real::AtomicPtr<T>);
-
-impl<T> AtomicPtr<T> {
-    pub(crate) const fn new(value: *mut T) -> Self {
-        Self(real::AtomicPtr::new(value))
+impl Default for AtomicBool {
+    fn default() -> Self {
+        Self::new(false)
     }
+}
 
-    pub(crate) fn load(&self, order: Ordering) -> *mut T {
-        around(|| self.0.load(order))
-    }
-
-    pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-        around(|| self.0.store(value, order));
-    }
-
-    pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-        around(|| self.0.swap(value, order))
-    }
-
-    pub(crate) fn compare_exchange(
-        &self,
-        current: *mut T,
-        new: *mut T,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<*mut T, *mut T> {
-        around(|| self.0.compare_exchange(current, new, success, failure))
+impl Default for AtomicUsize {
+    fn default() -> Self {
+        Self::new(0)
     }
 }

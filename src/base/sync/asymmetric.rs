@@ -45,16 +45,14 @@ mod symmetric {
     /// The light side's fence, which is a full fence here.
     #[inline(always)]
     pub(crate) fn light_fence() {
-        if !mutant!("light_fence") {
-            fence(Ordering::SeqCst);
-        }
+        mutant!("light_fence" => return);
+        fence(Ordering::SeqCst);
     }
 
     /// The heavy side's fence.
     pub(crate) fn heavy_fence() {
-        if !mutant!("heavy_fence") {
-            fence(Ordering::SeqCst);
-        }
+        mutant!("heavy_fence" => return);
+        fence(Ordering::SeqCst);
     }
 
     /// Both sides already have full fences, so the light side does not have to add one.

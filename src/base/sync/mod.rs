@@ -16,7 +16,7 @@
 //! under shuttle, more has to go through this module than loom's models need: [`lock`], [`thread`]
 //! and thread-locals. In every other build these are the real ones.
 
-#[cfg(any(corepool_chaos, corepool_shuttle))]
+#[cfg(any(corepool_chaos, corepool_shuttle, corepool_loom))]
 mod around;
 #[cfg(corepool_chaos)]
 mod chaos;
@@ -42,15 +42,15 @@ pub(crate) use prefetch::prefetch_to_write;
 
 pub(crate) use asymmetric::{heavy_fence, is_asymmetric, light_fence};
 
-#[cfg(any(corepool_chaos, corepool_shuttle))]
+#[cfg(any(corepool_chaos, corepool_shuttle, corepool_loom))]
 pub(crate) use around::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(not(any(corepool_loom, corepool_chaos, corepool_shuttle, corepool_virtual)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(corepool_virtual)]
 pub(crate) use machine::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
-#[cfg(corepool_loom)]
-pub(crate) use model::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 
+#[cfg(corepool_loom)]
+pub(crate) use mutant::Planted;
 #[cfg(any(corepool_loom, corepool_shuttle))]
 pub(crate) use mutant::is_planted;
 
@@ -145,16 +145,10 @@ pub(crate) use loom::cell::UnsafeCell;
 #[inline(always)]
 pub(crate) fn handshake() {
     #[cfg(corepool_loom)]
-    if !mutant!("handshake") {
+    {
+        mutant!("handshake" => return);
         loom::sync::atomic::fence(Ordering::SeqCst);
     }
-}
-
-/// Returns an access's ordering, or the weaker one that it has when a bug is planted (see
-/// `ci/mutants.sh`).
-#[inline(always)]
-pub(crate) const fn planted(mutant: bool, order: Ordering, weaker: Ordering) -> Ordering {
-    if mutant { weaker } else { order }
 }
 
 /// Tells the processor that this is a spin loop. Models and schedules treat it as a yield.

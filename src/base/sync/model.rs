@@ -1,8 +1,13 @@
-//! Loom's atomics and locks under the names used by the rest of the crate, and how to run a model.
+//! Loom's locks under the names used by the rest of the crate, and how to run a model.
 #![forbid(unsafe_code)]
 
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 pub(crate) use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+/// Loom's own atomics are the steps of a model, so nothing is added around them.
+#[track_caller]
+pub(super) fn around<R>(access: impl FnOnce() -> R) -> R {
+    access()
+}
 
 /// Loom's mutex with the interface of `parking_lot`'s: no poisoning.
 #[derive(Debug)]

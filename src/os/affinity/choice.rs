@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use super::topology::{CoreKind, Place, Topology};
+use super::topology::{CoreKind, CorePlace, Topology};
 
 /// Which cores a pool takes if it has fewer workers than there are cores.
 ///
@@ -69,7 +69,7 @@ pub(super) fn choose(wish: Wish<'_>, leased: impl Fn(usize) -> usize) -> Vec<usi
 #[derive(Debug)]
 struct Candidate {
     core: usize,
-    place: Place,
+    place: CorePlace,
     leased: usize,
     others: usize,
     /// Its position among the candidates that are alike.
@@ -132,7 +132,7 @@ impl Crowd {
         crowd
     }
 
-    fn count(&mut self, place: Place, load: usize) {
+    fn count(&mut self, place: CorePlace, load: usize) {
         *self.physical.entry(place.physical).or_default() += load;
         *self.cache.entry(place.cache).or_default() += load;
         *self.node.entry(place.node).or_default() += load;

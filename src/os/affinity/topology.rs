@@ -45,7 +45,7 @@ pub enum CoreKind {
 
 /// The groups to which a core belongs. A group's number only tells whether two groups are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CorePlace {
     /// The hardware threads of one physical core.
     pub(super) physical: usize,
     /// The cores that share a last-level cache.
@@ -59,7 +59,7 @@ pub(super) struct Place {
 /// What is known about some cores.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
-    places: BTreeMap<usize, Place>,
+    places: BTreeMap<usize, CorePlace>,
 }
 
 impl Topology {
@@ -101,7 +101,7 @@ impl Topology {
                 .find_map(|name| files.text(&format!("{folder}/{name}")))
                 .unwrap_or_default();
             let node = nodes.iter().find(|(_, cores)| cores.has(core)).map(|(name, _)| &**name);
-            let place = Place {
+            let place = CorePlace {
                 physical: groups.number("core", &physical),
                 cache: groups.number("cache", &cache),
                 node: groups.number("node", node.unwrap_or_default()),
@@ -113,8 +113,8 @@ impl Topology {
     }
 
     /// A core about which nothing is known counts as a physical core of its own.
-    pub(super) fn place(&self, core: usize) -> Place {
-        let unknown = Place { physical: usize::MAX - core, cache: 0, node: 0, kind: None };
+    pub(super) fn place(&self, core: usize) -> CorePlace {
+        let unknown = CorePlace { physical: usize::MAX - core, cache: 0, node: 0, kind: None };
         self.places.get(&core).copied().unwrap_or(unknown)
     }
 

@@ -45,7 +45,7 @@ unsafe fn fold_halves<F: Fold>(
     let right = |has_moved| {
         let moved_to = if has_moved { fork_join::current_line() } else { Some(line) };
         let line = moved_to.expect("a thread that takes offers has a line");
-        // SAFETY: as above.
+        // SAFETY: the caller promises that no number is added twice; this is the other half.
         unsafe { fold_few(whole, line, middle, to) }
     };
     let (left, right) = fork_join::join(line, left, right);

@@ -114,14 +114,14 @@ where
     }
 
     unsafe fn block(&self, mut run: Run<R>, from: usize, to: usize) -> Run<R> {
-        // SAFETY: as in `empty`.
+        // SAFETY: there is a place for each number, and one past the last.
         let mut place = unsafe { self.places.add(from) };
         // SAFETY: each number comes once, and all are below the length that the fold was given.
         for item in unsafe { self.items.part(from, to) } {
             let result = (self.function)(item);
             // SAFETY: the place belongs to this item, which comes once.
             unsafe { place.write(result) };
-            // SAFETY: as in `empty`.
+            // SAFETY: there is a place for each number, and one past the last.
             place = unsafe { place.add(1) };
             run.len += 1;
         }
@@ -156,14 +156,14 @@ where
 
     unsafe fn block(&self, run: Result<Run<R>, E>, from: usize, to: usize) -> Result<Run<R>, E> {
         let mut run = run?;
-        // SAFETY: as in `empty`.
+        // SAFETY: there is a place for each number, and one past the last.
         let mut place = unsafe { self.fill.places.add(from) };
         // SAFETY: each number comes once, and all are below the length that the fold was given.
         for (number, item) in (from..to).zip(unsafe { self.fill.items.part(from, to) }) {
             let result = (self.fill.function)(item).inspect_err(|_| self.failed.note(number))?;
             // SAFETY: the place belongs to this item, which comes once.
             unsafe { place.write(result) };
-            // SAFETY: as in `empty`.
+            // SAFETY: there is a place for each number, and one past the last.
             place = unsafe { place.add(1) };
             run.len += 1;
         }

@@ -337,7 +337,7 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         if from >= to {
             return sum;
         }
-        // SAFETY: as in `run_row`.
+        // SAFETY: `next` only grows, and thieves take only what lies at or after `end`.
         unsafe { self.whole.fold.block(sum, from, to) }
     }
 

@@ -215,7 +215,7 @@ pub(super) struct Exclusive<'a, T> {
 
 // SAFETY: it hands out one `&mut T` per item, so an item may be modified on another thread.
 unsafe impl<T: Send> Send for Exclusive<'_, T> {}
-// SAFETY: as above; each item is handed out only once.
+// SAFETY: threads that share it get different items, because each item is handed out only once.
 unsafe impl<T: Send> Sync for Exclusive<'_, T> {}
 
 impl<'a, T> Exclusive<'a, T> {

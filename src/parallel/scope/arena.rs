@@ -17,7 +17,7 @@ use loom::alloc::{alloc, dealloc};
 #[cfg(not(corepool_loom))]
 use std::alloc::{alloc, dealloc};
 
-use crate::base::sync::{AtomicUsize, Ordering, UnsafeCell, planted, prefetch_to_write};
+use crate::base::sync::{AtomicUsize, Ordering, UnsafeCell, prefetch_to_write};
 
 /// The size of a chunk, and its alignment, so that a job's address yields its chunk.
 const CHUNK: usize = 32 << 10;
@@ -37,6 +37,11 @@ const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
     Ok(layout) => layout,
     Err(_) => unreachable!(),
 };
+
+// ORDERING: release what was done to the jobs; acquire, for the last thread, what the others did.
+ordering!(LEAVE = AcqRel, planted "chunk_unreleased": Acquire, planted "chunk_unacquired": Release);
+// ORDERING: acquire, partner of `LEAVE`: other threads are done with the jobs.
+ordering!(SEE_LEFT = Acquire, planted "chunk_empty_relaxed": Relaxed);
 
 /// The header of a chunk.
 #[repr(C, align(16))]
@@ -96,7 +101,7 @@ pub(super) unsafe fn free_at_home(job: NonNull<()>) {
     let is_empty = unsafe { chunk.as_ref() }.free_one();
     if is_empty && ARENA.try_with(|arena| arena.empty(chunk)).is_err() {
         // The arena is gone, and has let go of the chunk except for this job.
-        // SAFETY: as above, and this was the job.
+        // SAFETY: the caller promises that the job was cut from this chunk and is no longer used.
         unsafe { Chunk::release(chunk, 1) };
     }
 }
@@ -181,11 +186,7 @@ impl Chunk {
         // SAFETY: a chunk exists as long as one of its jobs does.
         let head = unsafe { chunk.as_ref() };
         head.memory.with(|_| ());
-        // ORDERING: release what was done to the job; acquire, for the last thread, what the others
-        // did.
-        let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
-        if head.freed.fetch_add(jobs, order) == 0_usize.wrapping_sub(jobs) {
+        if head.freed.fetch_add(jobs, LEAVE) == 0_usize.wrapping_sub(jobs) {
             // SAFETY: the chunk's thread has let go of it, and this was the last job.
             unsafe { Self::delete(chunk) };
         }
@@ -199,10 +200,7 @@ impl Chunk {
         // SAFETY: the chunk exists until its thread has let go of it.
         let head = unsafe { chunk.as_ref() };
         let cut = head.cut.get();
-        // ORDERING: as in `release`.
-        let order = planted(mutant!("chunk_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(mutant!("chunk_unacquired"), order, Ordering::Release);
-        if head.freed.fetch_sub(cut, order) == cut {
+        if head.freed.fetch_sub(cut, LEAVE) == cut {
             // SAFETY: all jobs are freed, and the chunk's thread does not come back to it.
             unsafe { Self::delete(chunk) };
         }
@@ -218,11 +216,14 @@ impl Chunk {
         unsafe { dealloc(chunk.as_ptr().cast(), LAYOUT) };
     }
 
+    fn is_empty(&self) -> bool {
+        mutant!("chunk_away_unasked" => return true);
+        self.freed.load(SEE_LEFT) == self.cut.get()
+    }
+
     /// Returns `true` if none of its jobs is left. Then it starts from the beginning.
     fn reset_if_empty(&self) -> bool {
-        // ORDERING: acquire, partner of `release`: other threads are done with its jobs.
-        let order = planted(mutant!("chunk_empty_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        let is_empty = self.freed.load(order) == self.cut.get() || mutant!("chunk_away_unasked");
+        let is_empty = self.is_empty();
         if is_empty {
             self.memory.with_mut(|_| ());
             self.cut.set(0);
@@ -276,7 +277,7 @@ impl Arena {
             Some(chunk) if unsafe { chunk.as_ref() }.next.get() + size <= CHUNK => chunk,
             _ => self.turn_over(),
         };
-        // SAFETY: as above.
+        // SAFETY: the arena keeps its current chunk.
         let head = unsafe { chunk.as_ref() };
         let at = head.next.get();
         head.next.set(at + size);
@@ -338,7 +339,7 @@ impl Arena {
             head.place.set(last);
         }
         if let Some(moved) = full.get(place) {
-            // SAFETY: as above.
+            // SAFETY: the arena keeps its full chunks.
             unsafe { moved.as_ref() }.place.set(place);
         }
         if is_empty {

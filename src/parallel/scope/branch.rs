@@ -104,7 +104,8 @@ impl Core {
         if line.asks_for_a_call() {
             // ORDERING: as above.
             let hub = NonNull::new(self.hub.load(Ordering::Relaxed)).expect("a scope has a pool");
-            // SAFETY: as above; this is the pool of that line.
+            // SAFETY: the thread that keeps that line is inside this pool's call, which keeps the
+            // pool.
             unsafe { hub.as_ref() }.answer_call(line);
         }
     }

@@ -150,7 +150,9 @@ impl<T> Deque<T> {
             let _asked = line.attend();
         }
         // ORDERING: no thief is here, or only one that sees the new bottom.
-        if self.top.load(Ordering::Relaxed) > newest && !mutant!("deque_end_unseen") {
+        let is_taken = self.top.load(Ordering::Relaxed) > newest;
+        mutant!("deque_end_unseen" => return Some(self.get(newest)));
+        if is_taken {
             // ORDERING: as in `push`.
             self.bottom.store(bottom, Ordering::Release);
             return None;

@@ -4,9 +4,11 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::job::{ASLEEP, CLAIMED, DONE, HELD, Head, LISTED, change, free, head, take_result};
-use crate::base::sync::{Ordering, planted};
 use crate::base::unwind::Payload;
 use crate::parts::offer::Line;
+
+// ORDERING: acquire, partner of the exchange in `change` that sets the bit.
+ordering!(SEE_DONE = Acquire, planted "job_done_relaxed": Relaxed);
 
 /// The handle's half of a job, the other half being the list's.
 pub(super) struct HeldJob<R> {
@@ -49,17 +51,16 @@ impl<R> HeldJob<R> {
         // SAFETY: the caller of `lies_on` promised that the line exists as long as the handle.
         let line = unsafe { line.as_ref() };
         line.announce(self.job.cast());
-        // SAFETY: as above; no thief takes the job before `conclude`.
+        // SAFETY: the handle's half is one of the holders, and no thief takes the job before
+        // `conclude`.
         let before = unsafe { change(self.job, change_to) };
         line.conclude();
         before
     }
 
     pub(super) fn is_done(&self) -> bool {
-        // ORDERING: acquire, partner of the exchange that sets the bit.
-        let order = planted(mutant!("job_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
         // SAFETY: the handle's half keeps the job.
-        unsafe { head(self.job) }.state.load(order) & DONE != 0
+        unsafe { head(self.job) }.state.load(SEE_DONE) & DONE != 0
     }
 
     /// Takes the result if it is there. Runs the closure if no thread has claimed it.

@@ -17,7 +17,6 @@
 //! The holder that clears the last of `HELD` and `LISTED` frees the job.
 
 use core::alloc::Layout;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::alloc::handle_alloc_error;
 
@@ -28,7 +27,8 @@ use std::alloc::{alloc, dealloc};
 
 use super::arena;
 use super::held::HeldJob;
-use crate::base::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell, planted};
+use crate::base::half::{self, Half};
+use crate::base::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crate::base::unwind::{self, Payload};
 
 pub(super) const CLAIMED: u32 = 1;
@@ -36,6 +36,15 @@ pub(super) const DONE: u32 = 2;
 pub(super) const HELD: u32 = 4;
 pub(super) const LISTED: u32 = 8;
 pub(super) const ASLEEP: u32 = 16;
+
+// ORDERING: acquire, partner of the exchange by which a handle lets go (`CHANGE`): after that only
+// the list's side is left. A job that is not away is used by only one thread.
+ordering!(SEE_ALONE = Acquire, planted "job_alone_relaxed": Relaxed);
+// ORDERING: acquire, as `SEE_ALONE`: the handle has let go, and no thread can get one again.
+ordering!(SEE_UNHELD = Acquire, planted "job_unheld_relaxed": Relaxed);
+// ORDERING: acquire and release: a thread that finds a bit sees what was done before the bit was
+// set, which is the closure's captures, the result, or where a thread sleeps.
+ordering!(CHANGE = AcqRel, planted "job_unreleased": Acquire, planted "job_unacquired": Release);
 
 /// The header of every job.
 pub(super) struct Head {
@@ -68,14 +77,7 @@ pub(super) struct Table {
 #[repr(C)]
 struct Job<F, R> {
     head: Head,
-    half: core::cell::UnsafeCell<Half<F, R>>,
-}
-
-#[repr(C)]
-union Half<F, R> {
-    closure: ManuallyDrop<F>,
-    /// Never named: it only reserves the space that the result needs.
-    _result: ManuallyDrop<Result<R, Payload>>,
+    half: Half<F, R>,
 }
 
 /// Makes a job: one half for a list, one for a handle.
@@ -98,9 +100,8 @@ where
         is_cut,
         table: const { &Job::<F, R>::TABLE },
     };
-    let half = core::cell::UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
     // SAFETY: the memory is fresh, and has this layout.
-    unsafe { job.write(Job { head, half }) };
+    unsafe { job.write(Job { head, half: Half::new(closure) }) };
     let job = job.cast();
     (ListedJob { job }, HeldJob::new(job))
 }
@@ -119,28 +120,20 @@ where
 
     /// # Safety
     /// - `job` heads a `Job<F, R>`.
-    unsafe fn half(job: NonNull<Head>) -> *mut Half<F, R> {
+    unsafe fn half(job: NonNull<Head>) -> *const Half<F, R> {
         // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
-        let half = unsafe { &raw const (*job.cast::<Self>().as_ptr()).half };
-        core::cell::UnsafeCell::raw_get(half)
-    }
-
-    /// # Safety
-    /// - `job` heads a `Job<F, R>` that the caller has claimed, and its closure is taken once.
-    unsafe fn take_closure(job: NonNull<Head>) -> F {
-        // SAFETY: the caller promises that `job` heads a `Job<F, R>`, which it has claimed.
-        unsafe { touch(job) };
-        // SAFETY: as above.
-        let half = unsafe { Self::half(job) };
-        // SAFETY: as above, and the caller promises that the closure is taken once.
-        unsafe { half.cast::<F>().read() }
+        unsafe { &raw const (*job.cast::<Self>().as_ptr()).half }
     }
 
     /// # Safety
     /// - As for `run`, and no other thread reaches the job.
     unsafe fn run_alone(job: NonNull<Head>) -> Option<Payload> {
-        // SAFETY: the caller promises that it has claimed the job, and runs it once.
-        let closure = unsafe { Self::take_closure(job) };
+        // SAFETY: the caller promises that it has claimed the job, so the job is there.
+        unsafe { touch(job) };
+        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
+        let half = unsafe { Self::half(job) };
+        // SAFETY: the caller promises that it runs the job once, so the closure is still there.
+        let closure = unsafe { Half::take_closure(half) };
         match unwind::catch(closure) {
             Ok(value) => {
                 if core::mem::needs_drop::<R>() {
@@ -155,16 +148,14 @@ where
     /// # Safety
     /// - `job` heads a `Job<F, R>` that the caller has claimed, and it runs once.
     unsafe fn run(job: NonNull<Head>) -> bool {
-        // SAFETY: the caller promises that it has claimed the job, and runs it once.
-        let closure = unsafe { Self::take_closure(job) };
-        let result = unwind::catch(closure);
-        let panicked = result.is_err();
-        // SAFETY: as above.
+        // SAFETY: the caller promises that it has claimed the job, so the job is there.
         unsafe { touch(job) };
-        // SAFETY: as above.
+        // SAFETY: the caller promises that `job` heads a `Job<F, R>`.
         let half = unsafe { Self::half(job) };
-        // SAFETY: the place belongs to the claimant, and the closure has been moved out of it.
-        unsafe { half.cast::<Result<R, Payload>>().write(result) };
+        // SAFETY: the caller promises that it runs the job once, so the closure is still there.
+        let panicked = unsafe { Half::run(half, |closure| closure()) };
+        // SAFETY: the claimant's half keeps the job.
+        unsafe { touch(job) };
         panicked
     }
 
@@ -195,12 +186,12 @@ fn allocate(layout: Layout) -> NonNull<()> {
 pub(super) unsafe fn take_result<R>(job: NonNull<Head>) -> Result<R, Payload> {
     // SAFETY: the job is there.
     unsafe { touch(job) };
-    // SAFETY: as above.
+    // SAFETY: the caller promises that the result is there, so the job is.
     let offset = unsafe { job.as_ref() }.table.half_offset;
     // SAFETY: the half lies there, whatever the closure's type.
-    let half = unsafe { job.byte_add(offset) }.cast::<Result<R, Payload>>();
+    let half = unsafe { job.byte_add(offset) };
     // SAFETY: the caller promises that the result is an `R`, is there, and belongs to the caller.
-    unsafe { half.read() }
+    unsafe { half::take_result(half.as_ptr().cast_const().cast()) }
 }
 
 impl Head {
@@ -243,28 +234,26 @@ pub(super) unsafe fn change(job: NonNull<Head>, change: impl Fn(u32) -> u32) -> 
     // SAFETY: the job exists as long as the caller is one of its holders.
     let head = unsafe { head(job) };
     head.memory.with(|_| ());
-    // ORDERING: acquire, partner of the exchange by which a handle lets go: after that only the
-    // list's side is left. A job that is not away is used by only one thread.
-    let order = planted(mutant!("job_alone_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-    let mut before = head.state.load(order);
-    let is_alone = before & HELD == 0 || mutant!("job_plain_while_held");
-    if !head.is_away() || is_alone {
+    let mut before = head.state.load(SEE_ALONE);
+    if !head.is_away() || is_alone(before) {
         // ORDERING: no other thread looks.
         head.state.store(change(before), Ordering::Relaxed);
         return before;
     }
-    // ORDERING: acquire and release: a thread that finds a bit sees what was done before the bit
-    // was set, which is the closure's captures, the result, or where a thread sleeps.
-    let order = planted(mutant!("job_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-    let order = planted(mutant!("job_unacquired"), order, Ordering::Release);
     loop {
         // ORDERING: a failed exchange only tells what to try next.
-        let changed = head.state.compare_exchange(before, change(before), order, Ordering::Relaxed);
-        match changed {
+        match head.state.compare_exchange(before, change(before), CHANGE, Ordering::Relaxed) {
             Ok(_) => return before,
             Err(now) => before = now,
         }
     }
+}
+
+/// Whether the handle has let go, so that only the list's side is left.
+#[inline]
+fn is_alone(state: u32) -> bool {
+    mutant!("job_plain_while_held" => return true);
+    state & HELD == 0
 }
 
 /// Claims the job. Returns `true` if the caller must run it.
@@ -283,7 +272,7 @@ unsafe fn claim(job: NonNull<Head>) -> bool {
 pub(super) unsafe fn free(job: NonNull<Head>) {
     // SAFETY: the job is still there.
     unsafe { touch(job) };
-    // SAFETY: as above.
+    // SAFETY: the caller promises that only it reaches the job, which is freed below.
     let head = unsafe { head(job) };
     head.memory.with_mut(|_| ());
     match (head.is_cut, head.is_away()) {
@@ -369,10 +358,7 @@ impl ListedJob {
         let job = self.job;
         // SAFETY: the list's half keeps the job.
         let here = unsafe { head(job) };
-        // ORDERING: acquire, as in `change`: the handle has let go, and no thread can get one
-        // again.
-        let order = planted(mutant!("job_unheld_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        if here.state.load(order) & (HELD | CLAIMED) == 0 {
+        if here.state.load(SEE_UNHELD) & (HELD | CLAIMED) == 0 {
             // SAFETY: the handle has let go of the unclaimed job, so only the list's half reaches
             // it.
             let payload = unsafe { (here.table.run_alone)(job) };
@@ -385,7 +371,7 @@ impl ListedJob {
         }
         // SAFETY: the list's half is one of the holders.
         if !unsafe { claim(job) } {
-            // SAFETY: as above, until here.
+            // SAFETY: the list's half keeps the job until here.
             unsafe { leave(job) };
             return Left::Quietly;
         }

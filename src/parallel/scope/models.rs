@@ -248,8 +248,10 @@ struct Taken {
 
 impl Source for Listed {
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>> {
-        let is_free =
-            |job: NonNull<Head>| mutant!("busy_unseen") || !self.line.is_busy_with(job.cast());
+        let is_free = |job: NonNull<Head>| {
+            mutant!("busy_unseen" => return true);
+            !self.line.is_busy_with(job.cast())
+        };
         // SAFETY: the caller promises that the line is frozen and its lock is held (see
         // [`Source::give`]).
         let jobs = unsafe { self.jobs.take_older(is_free) };

@@ -2,7 +2,10 @@
 
 use core::ptr::NonNull;
 
-use crate::base::sync::{AtomicUsize, Ordering, planted};
+use crate::base::sync::{AtomicUsize, Ordering};
+
+// ORDERING: release what the caller's closures did; acquire, for the last, what the others' did.
+ordering!(LEAVE = AcqRel, planted "roll_unreleased": Acquire, planted "roll_unacquired": Release);
 
 /// The number of threads that run a scope's closures or have been offered some. The scope's own
 /// thread is one of them.
@@ -48,12 +51,8 @@ impl Roll {
     /// - The roll exists until the last thread has left. The caller was counted, and does not use
     ///   the roll again unless it is the last.
     pub(super) unsafe fn leave(roll: NonNull<Self>) -> bool {
-        // ORDERING: release what the caller's closures did; acquire, for the last, what the others'
-        // did.
-        let order = planted(mutant!("roll_unreleased"), Ordering::AcqRel, Ordering::Acquire);
-        let order = planted(mutant!("roll_unacquired"), order, Ordering::Release);
         // SAFETY: the caller promises that it was counted, so the roll still exists.
-        unsafe { roll.as_ref() }.present.fetch_sub(1, order) == 1
+        unsafe { roll.as_ref() }.present.fetch_sub(1, LEAVE) == 1
     }
 
     /// Starts a new round on the scope's own thread, after all have left.

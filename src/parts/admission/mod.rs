@@ -147,9 +147,7 @@ impl Admission {
             }
             // ORDERING: acquire and release, so that a thread that gives a place back sees the
             // line's state.
-            if mutant!("line_unmarked") {
-                break;
-            }
+            mutant!("line_unmarked" => break);
             let marked =
                 self.word.compare_exchange(word, word | LINE, Ordering::AcqRel, Ordering::Relaxed);
             if marked.is_ok() {
@@ -168,7 +166,8 @@ impl Admission {
     /// Sends all waiters away, including later ones.
     pub(crate) fn close(&self) {
         let mut line = self.line.lock();
-        line.closed = !mutant!("close_unmarked");
+        line.closed = true;
+        mutant!("close_unmarked" => line.closed = false);
         let waiting = std::mem::take(&mut line.waiting);
         self.clear_line_bit();
         drop(line);
@@ -197,15 +196,14 @@ impl Admission {
 
     /// Gives a place to the first waiter in line, or back to the count.
     fn give_back(&self) {
-        if mutant!("given_counted_early") {
+        mutant!("given_counted_early" => {
             self.count_given_back();
-        }
+            return self.let_go_of_place();
+        });
         self.let_go_of_place();
         // Counted only now: a thread that reads the number before this and then finds no place must
         // see it change.
-        if !mutant!("given_counted_early") {
-            self.count_given_back();
-        }
+        self.count_given_back();
     }
 
     fn count_given_back(&self) {
@@ -219,7 +217,9 @@ impl Admission {
             // ORDERING: as in `enter`.
             let word = self.word.load(Ordering::Relaxed);
             if word & LINE != 0 {
-                if self.hand_to_first() && !mutant!("place_given_twice") {
+                let is_taken = self.hand_to_first();
+                mutant!("place_given_twice" => continue);
+                if is_taken {
                     return;
                 }
                 continue;
@@ -244,7 +244,7 @@ impl Admission {
             self.clear_line_bit();
             return false;
         };
-        if line.waiting.is_empty() || mutant!("line_cleared_early") {
+        if line.is_to_be_unmarked() {
             self.clear_line_bit();
         }
         // Decided while the line is locked, so that a waiter that leaves finds itself either in the
@@ -265,9 +265,8 @@ impl Admission {
         handshake();
         // After the look that found no room, and before `Full` was reported, room may have become
         // free. No other thread reports that.
-        if !mutant!("drained_untold") {
-            self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
-        }
+        mutant!("drained_untold" => return);
+        self.tell_drained(self.word.load(Ordering::SeqCst) / ONE);
     }
 
     fn tell_drained(&self, free: usize) {
@@ -289,6 +288,14 @@ impl Admission {
             (self.observer)(edge);
         }
         drop(telling);
+    }
+}
+
+impl Line {
+    /// Whether the word must no longer say that there is a line.
+    fn is_to_be_unmarked(&self) -> bool {
+        mutant!("line_cleared_early" => return true);
+        self.waiting.is_empty()
     }
 }
 
@@ -318,11 +325,8 @@ impl InLine {
         let waker = waker.clone();
         let mut state = self.ticket.state.lock();
         match &mut *state {
-            TicketState::Waiting(_) if mutant!("place_first_waker") => {
-                drop(state);
-                Entry::Wait(self)
-            }
             TicketState::Waiting(old) => {
+                mutant!("place_first_waker" => { drop(state); return Entry::Wait(self); });
                 let old = std::mem::replace(old, waker);
                 drop(state);
                 crate::base::unwind::quietly(|| drop(old));
@@ -332,9 +336,8 @@ impl InLine {
             TicketState::Granted => {
                 // The place now belongs to the permit, so dropping `self` must not give it back a
                 // second time.
-                if !mutant!("grant_taken_twice") {
-                    *state = TicketState::Closed;
-                }
+                *state = TicketState::Closed;
+                mutant!("grant_taken_twice" => *state = TicketState::Granted);
                 drop(state);
                 Entry::Permit(Permit { admission: Arc::clone(&self.admission) })
             }
@@ -353,13 +356,16 @@ impl Drop for InLine {
         let state = std::mem::replace(&mut *self.ticket.state.lock(), TicketState::Closed);
         match state {
             // A place was granted while the waiter was leaving. It goes to the next waiter.
-            TicketState::Granted if mutant!("grant_lost") => {}
-            TicketState::Granted => self.admission.give_back(),
+            TicketState::Granted => {
+                mutant!("grant_lost" => return);
+                self.admission.give_back();
+            }
             TicketState::Waiting(waker) => {
                 crate::base::unwind::quietly(|| drop(waker));
             }
-            TicketState::Closed if mutant!("closed_gives_back") => self.admission.give_back(),
-            TicketState::Closed => {}
+            TicketState::Closed => {
+                mutant!("closed_gives_back" => self.admission.give_back());
+            }
         }
     }
 }

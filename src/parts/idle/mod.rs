@@ -11,10 +11,14 @@ mod word;
 
 use crossbeam_utils::CachePadded;
 
-use crate::base::sync::{AtomicU32, Mutex, Ordering, handshake, planted};
+use crate::base::sync::{AtomicU32, Mutex, Ordering, handshake};
 use crate::parts::spin::Retry;
 
 pub(crate) use word::{MAX_WORKERS, Word};
+
+// ORDERING: SeqCst, the sleeper's half of the handshake, before the last look. Its partner is the
+// load in `IdleList::look`.
+ordering!(ENTER = SeqCst, planted "idle_relaxed": Relaxed);
 
 /// The workers of one pool that have nothing to do.
 #[derive(Debug)]
@@ -56,10 +60,14 @@ impl IdleList {
     /// Loads the counts, as the submitter's half of the handshake. Call it after a push.
     #[inline]
     pub(crate) fn look(&self) -> Word {
-        if !mutant!("submitter_handshake") {
-            handshake();
-        }
+        self.handshake_of_submitter();
         Word::from_bits(self.word.load(Ordering::SeqCst))
+    }
+
+    #[inline]
+    fn handshake_of_submitter(&self) {
+        mutant!("submitter_handshake" => return);
+        handshake();
     }
 
     /// Takes one free worker off the list if one should be woken; the caller unparks it.
@@ -70,10 +78,8 @@ impl IdleList {
     /// fits.
     #[must_use = "the worker taken counts on being unparked"]
     pub(crate) fn take_one(&self, fits: impl Fn(usize) -> bool) -> Option<usize> {
-        let is_wanted = |word: Word| {
-            word.wants_a_searcher() || mutant!("searchers_at_a_time") && word.has_free()
-        };
-        self.reserve(is_wanted)?;
+        mutant!("searchers_at_a_time" => return self.take_some(fits));
+        self.reserve(Word::wants_a_searcher)?;
         self.remove_fitting(fits)
     }
 
@@ -145,12 +151,9 @@ impl IdleList {
             // them is not enough: another worker may enter before they get the lock, and they would
             // take that one. So one of them comes too late, and its reservation counts for this
             // worker.
-            if mutant!("take_left_to_others") {
-                return false;
-            }
-            if !mutant!("take_promised") {
-                free.forestalled += 1;
-            }
+            mutant!("take_left_to_others" => return false);
+            mutant!("take_promised" => return true);
+            free.forestalled += 1;
         }
         true
     }
@@ -162,17 +165,13 @@ impl IdleList {
         // exactly the workers counted as free and those promised to takers that wait for the lock.
         let mut free = self.free.lock();
         free.workers.push(worker);
-        // SeqCst: the sleeper's half of the handshake, before the last look.
-        // ORDERING: relaxed only as a planted bug.
-        let order = planted(mutant!("idle_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
         match searching {
-            Searching::Yes => self.word.fetch_add(Word::SEARCHER_TO_FREE, order),
-            Searching::No => self.word.fetch_add(Word::ONE_FREE, order),
+            Searching::Yes => self.word.fetch_add(Word::SEARCHER_TO_FREE, ENTER),
+            Searching::No => self.word.fetch_add(Word::ONE_FREE, ENTER),
         };
         drop(free);
-        if !mutant!("idle_relaxed") {
-            handshake();
-        }
+        mutant!("idle_relaxed" => return);
+        handshake();
     }
 
     /// As [`enter`](Self::enter), for a worker that should be taken only when no other is free.
@@ -187,18 +186,15 @@ impl IdleList {
 
     /// Takes the worker off the list, because its last look found work.
     pub(crate) fn retract(&self, worker: usize) -> Retract {
-        if mutant!("retract_stays") || self.take(worker) {
-            Retract::Done
-        } else {
-            Retract::WakeIsComing
-        }
+        mutant!("retract_stays" => return Retract::Done);
+        if self.take(worker) { Retract::Done } else { Retract::WakeIsComing }
     }
 
     /// Starts a search if fewer than `most` workers are searching.
     pub(crate) fn start_search(&self, most: u32) -> Searching {
         let now = self.look();
         let next = now.with_searcher();
-        if now.searching() >= most && !mutant!("search_started_twice") || now.is_closed() {
+        if now.searching() >= at_most(most) || now.is_closed() {
             return Searching::No;
         }
         // ORDERING: a failed exchange may be relaxed. The count takes part in the handshake only
@@ -219,10 +215,10 @@ impl IdleList {
     #[must_use]
     pub(crate) fn end_search(&self) -> Word {
         let before = Word::from_bits(self.word.fetch_sub(Word::ONE_SEARCHING, Ordering::SeqCst));
-        if !mutant!("end_search_handshake") {
-            handshake();
-        }
-        before.without_searcher()
+        let after = before.without_searcher();
+        mutant!("end_search_handshake" => return after);
+        handshake();
+        after
     }
 
     /// Marks the pool closed. Returns whether this call did it.
@@ -232,22 +228,23 @@ impl IdleList {
         !before.is_closed()
     }
 
+    #[inline]
+    fn change(&self, now: Word, next: Word) -> Result<u32, u32> {
+        let (now, next) = (now.bits(), next.bits());
+        mutant!("reserve_torn" => {
+            self.word.store(next, Ordering::SeqCst);
+            return Ok(now);
+        });
+        self.word.compare_exchange(now, next, Ordering::SeqCst, Ordering::SeqCst)
+    }
+
     /// Turns one free worker into a searching one in the counts, if `wanted` says so.
     fn reserve(&self, wanted: impl Fn(Word) -> bool) -> Option<()> {
         let mut now = self.look();
         let mut retry = Retry::default();
         while wanted(now) {
             let next = now.free_to_searcher();
-            if mutant!("reserve_torn") {
-                self.word.store(next.bits(), Ordering::SeqCst);
-                return Some(());
-            }
-            match self.word.compare_exchange(
-                now.bits(),
-                next.bits(),
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            ) {
+            match self.change(now, next) {
                 Ok(_) => return Some(()),
                 Err(_) => {
                     retry.pause();
@@ -257,6 +254,12 @@ impl IdleList {
         }
         None
     }
+}
+
+/// How many workers may search before another one does not start.
+fn at_most(most: u32) -> u32 {
+    mutant!("search_started_twice" => return u32::MAX);
+    most
 }
 
 impl Free {

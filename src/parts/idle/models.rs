@@ -39,6 +39,11 @@ struct Slot {
     parker: Parker,
 }
 
+fn handshake_of_end() {
+    mutant!("wind_up_handshake" => return);
+    handshake();
+}
+
 impl Pool {
     fn new(workers: usize) -> Arc<Self> {
         let slot =
@@ -131,22 +136,27 @@ impl Pool {
     fn rest(&self, index: usize, searching: Searching) {
         let slot = &self.slots[index];
         slot.asleep.store(true, Ordering::SeqCst);
-        let early = mutant!("look_before_enter").then(|| self.has_work(index));
-        self.idle.enter(index, searching);
-        let has_work = early.unwrap_or_else(|| self.has_work(index));
-        let stay_up = has_work || self.idle.look().is_closed();
+        let stay_up = self.enter_and_look(index, searching) || self.idle.look().is_closed();
         if !(stay_up && self.idle.retract(index) == Retract::Done) {
             slot.parker.park();
         }
         slot.asleep.store(false, Ordering::SeqCst);
     }
 
+    fn enter_and_look(&self, index: usize, searching: Searching) -> bool {
+        mutant!("look_before_enter" => {
+            let early = self.has_work(index);
+            self.idle.enter(index, searching);
+            return early;
+        });
+        self.idle.enter(index, searching);
+        self.has_work(index)
+    }
+
     fn wind_up(&self, index: usize, searching: Searching) -> Option<u32> {
         // "Closed" was read with `SeqCst`, and the queues are read with it now: a submitter that
         // saw the gate open has pushed before. Loom needs a fence to know that.
-        if !mutant!("wind_up_handshake") {
-            handshake();
-        }
+        handshake_of_end();
         let left = loop {
             match self.find(index) {
                 Some(number) => break Some(number),

@@ -249,7 +249,7 @@ impl Line {
     pub(super) fn note_bare(&self, innermost: NonNull<Stretch>) {
         // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the caller holds the line's lock.
         let is_only = unsafe { stretch.is_alone() };
         let bare = if is_only { stretch.base.get().as_ptr() } else { ptr::null_mut() };
         // ORDERING: relaxed, a hint.

@@ -94,7 +94,7 @@ impl Job {
     pub(super) unsafe fn below(&self) -> NonNull<Self> {
         // SAFETY: `lies_on` wrote it with the lock held, and it is never written again.
         let below = unsafe { *self.below.get() };
-        // SAFETY: as above.
+        // SAFETY: `lies_on` has written it: the caller promises that this entry was taken.
         unsafe { below.assume_init() }
     }
 
@@ -227,7 +227,7 @@ pub(super) unsafe fn give_of(job: NonNull<Job>, maker: &Maker<'_>) -> Given {
             let source = unsafe { job.cast::<SourceJob>().as_ref() }.source;
             // SAFETY: the source outlives its entry, and the line is frozen.
             let source = unsafe { source.as_ref() };
-            // SAFETY: as above.
+            // SAFETY: the caller promises that the line is frozen and its lock is held.
             let given = unsafe { source.give(maker) };
             given.map_or(Given::Nothing, Given::Offer)
         }

@@ -106,7 +106,7 @@ pub(crate) struct Line {
 
 // SAFETY: `first` is a stretch like any other; the rest is shared through atomics and the lock.
 unsafe impl Sync for Line {}
-// SAFETY: as above; a line is attached to its thread only once it is in its final place.
+// SAFETY: it moves only before it is attached to its thread, when nothing points into it.
 unsafe impl Send for Line {}
 
 impl Line {
@@ -233,15 +233,11 @@ impl Line {
 
     /// Ends a freeze, once no thief is at the line. Only for the owner.
     fn thaw(&self) {
-        if mutant!("thief_not_waited_for") {
-            return;
-        }
+        mutant!("thief_not_waited_for" => return);
         let guarded = self.guarded.lock();
         // ORDERING: relaxed, because thieves freeze the line with the lock held.
         self.owned.asked.fetch_and(!FROZEN, Ordering::Relaxed);
-        if mutant!("thawed_for_good") {
-            return;
-        }
+        mutant!("thawed_for_good" => return);
         guarded.is_frozen.set(false);
         drop(guarded);
     }
@@ -264,13 +260,13 @@ impl Line {
         let wish = NonNull::new(self.wish.load(Ordering::Relaxed)).expect("a thief waits");
         // SAFETY: the bit was cleared here, so the thief waits for the answer.
         let wished = unsafe { wish.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the bit was cleared here, and there is no answer yet.
         let (guarded, part_of) = unsafe { wished.about() };
         // ORDERING: relaxed, because only the owner writes it.
         let top = NonNull::new(self.owned.top.load(Ordering::Relaxed));
         // SAFETY: the thief holds the lock for the owner, and the owner pops nothing meanwhile.
         let given = unsafe { give_oldest(guarded, top, part_of) };
-        // SAFETY: as above.
+        // SAFETY: the bit was cleared here, and this is the only answer.
         unsafe { Wish::answer(wish, given) };
     }
 
@@ -322,11 +318,12 @@ impl Line {
     /// Moves the base below a popped job that a thief took: thieves must not begin their walk
     /// there.
     pub(crate) fn retreat(&self, job: NonNull<Job>) {
+        mutant!("no_retreat" => return drop(self.lock_as_owner()));
         let guarded = self.lock_as_owner();
         let innermost = guarded.innermost.expect("the line is attached");
         // SAFETY: a stretch exists while the line names it, and the lock is held.
         let stretch = unsafe { innermost.as_ref() };
-        if stretch.base.get() == job && !mutant!("no_retreat") {
+        if stretch.base.get() == job {
             // SAFETY: the owner is in the frame of this job.
             let entry = unsafe { job.as_ref() };
             // SAFETY: the job was taken, as every job that becomes a base.
@@ -424,7 +421,8 @@ impl Line {
         }
         // ORDERING: acquire, because the owner may have begun.
         let is_withdrawn = self.owned.asked.fetch_and(!WISH, Ordering::AcqRel) & WISH != 0;
-        if is_withdrawn || mutant!("wish_granted_twice") { None } else { Some(wish.wait()) }
+        mutant!("wish_granted_twice" => return None);
+        if is_withdrawn { None } else { Some(wish.wait()) }
     }
 
     /// Freezes the line. From here on the owner makes at most one change to the line before it

@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::base::sync::{AtomicU32, Ordering, planted};
+use crate::base::sync::{AtomicU32, Ordering};
 use crate::parts::parker::Parker;
 
 pub(crate) use glance::{OuterSource, Plenty};
@@ -33,6 +33,11 @@ const RUNNING: u32 = 0;
 const ASLEEP: u32 = 1;
 /// Its run has ended.
 const DONE: u32 = 2;
+
+// ORDERING: acquire, partner of `FINISH`: the effects of the work are visible.
+ordering!(SEE_DONE = Acquire, planted "offer_done_relaxed": Relaxed);
+// ORDERING: release, partner of `SEE_DONE`.
+ordering!(FINISH = AcqRel, planted "offer_finish_relaxed": Relaxed);
 
 /// What an offer is about: a piece of a thread's work, in that thread's memory.
 pub(crate) struct Work {
@@ -84,9 +89,7 @@ impl Offer {
 
     /// Whether the work was run. If so, its effects are visible.
     pub(crate) fn is_done(&self) -> bool {
-        // ORDERING: acquire, partner of the exchange in `finish`.
-        let order = planted(mutant!("offer_done_relaxed"), Ordering::Acquire, Ordering::Relaxed);
-        self.state.load(order) == DONE
+        self.state.load(SEE_DONE) == DONE
     }
 
     /// Prepares the owner's sleep. Returns whether it may sleep; it may not if the work is done.
@@ -112,9 +115,7 @@ impl Offer {
     }
 
     fn change(&self, from: u32, to: u32) -> bool {
-        if mutant!("end_overwritten") {
-            return self.state.swap(to, Ordering::SeqCst) == from;
-        }
+        mutant!("end_overwritten" => return self.state.swap(to, Ordering::SeqCst) == from);
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
@@ -128,10 +129,11 @@ impl Offer {
 
     /// Marks the work as done, and tells the owner.
     pub(crate) fn finish(&self) {
-        // ORDERING: release, partner of `is_done`. The owner's frame may go away right after, so
-        // nothing in it is touched from here on; the parker belongs to this offer as well.
-        let order = planted(mutant!("offer_finish_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
-        if self.state.swap(DONE, order) == ASLEEP && !mutant!("offer_no_wake") {
+        // The owner's frame may go away right after this exchange, so nothing in it is touched
+        // from here on. The parker belongs to this offer as well.
+        let before = self.state.swap(DONE, FINISH);
+        mutant!("offer_no_wake" => return);
+        if before == ASLEEP {
             self.owner.unpark();
         }
     }

@@ -114,12 +114,19 @@ pub(super) unsafe fn give_oldest(
     }
     let mut oldest_first = outer.into_iter().rev().chain([(innermost, top)]);
     oldest_first.find_map(|(stretch, top)| {
-        // SAFETY: as above.
+        // SAFETY: a stretch exists while the line names it.
         let stretch = unsafe { stretch.as_ref() };
         // SAFETY: the caller promises that the line is frozen or its own, and that the lock is
         // held.
         unsafe { give(stretch, top, owner) }
     })
+}
+
+/// Whether a thief keeps away from a base that the owner has popped.
+#[inline]
+fn is_heeded(is_popped: bool) -> bool {
+    mutant!("base_popped" => return false);
+    is_popped
 }
 
 /// Takes the oldest piece of a stretch.
@@ -134,7 +141,7 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
     let base = unsafe { at.as_ref() };
     // SAFETY: a base that is not the root was taken.
     let is_popped = at != stretch.root() && unsafe { base.below() } == top;
-    if is_popped && !mutant!("base_popped") {
+    if is_heeded(is_popped) {
         // The owner has popped the base, but has not called `retreat` yet. Everything below is
         // gone.
         return None;
@@ -148,7 +155,8 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
         // SAFETY: there is an entry above.
         let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
         let next = newer.expect("an entry below the top has one above");
-        // SAFETY: as above, or it is the top itself.
+        // SAFETY: the entry lies below the top or is the top, and the owner pops nothing while the
+        // line is frozen.
         let given = unsafe { give_of(next, &maker) };
         match given {
             Given::Offer(offer) => return Some(offer),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::Offer;
 use super::line::Guarded;
 use crate::base::clock;
-use crate::base::sync::{AtomicPtr, Ordering, heavy_fence, plain, planted, spin_loop};
+use crate::base::sync::{AtomicPtr, Ordering, heavy_fence, plain, spin_loop};
 #[cfg(not(corepool_loom))]
 use crate::parts::spin::Gap;
 
@@ -26,6 +26,10 @@ const LOOKS: u32 = if cfg!(corepool_loom) { 1 } else { 8 };
 
 /// Its address is the answer that there was nothing to give.
 static NOTHING: u8 = 0;
+
+// ORDERING: release, partner of the acquire in `Wish::look`: the thief sees what was done on its
+// behalf.
+ordering!(ANSWER = Release, planted "wish_answer_relaxed": Relaxed);
 
 /// A wish, in the frame of the thief, which holds the line's lock.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Wish {
     pub(super) unsafe fn about(&self) -> (&Guarded, Option<&Arc<Offer>>) {
         // SAFETY: both exist, and the thief leaves them alone, until the answer comes.
         let guarded = unsafe { self.guarded.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the thief leaves it alone until the answer comes.
         (guarded, self.part_of.map(|part_of| unsafe { part_of.as_ref() }))
     }
 
@@ -64,10 +68,8 @@ impl Wish {
         let answer = given.map_or(nothing(), |offer| Arc::into_raw(offer).cast_mut());
         // SAFETY: the caller promises that there is no answer yet, so the wish still exists.
         let place = unsafe { &raw const (*wish.as_ptr()).answer };
-        // ORDERING: release, partner of `look`: the thief sees what was done on its behalf.
-        let order = planted(mutant!("wish_answer_relaxed"), Ordering::Release, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { (*place).store(answer, order) };
+        // SAFETY: the wish exists until this store.
+        unsafe { (*place).store(answer, ANSWER) };
     }
 
     /// The answer, if there is one.

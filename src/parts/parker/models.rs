@@ -1,4 +1,4 @@
-//! Models of the seat on a word: a token is never lost, wakes the sleeper, and publishes what its
+//! Models of the sleeper on a word: a token is never lost, wakes the sleeper, and publishes what its
 //! giver did.
 //!
 //! The futex itself is the model's (`word::kernel`), which guarantees exactly what the kernel's
@@ -10,35 +10,35 @@ use std::time::Instant;
 
 use loom::thread;
 
-use super::word::Seat;
+use super::word::Sleeper;
 use crate::base::clock;
 use crate::base::sync::{UnsafeCell, explore};
 
-struct Place {
-    seat: Seat,
+struct Told {
+    sleeper: Sleeper,
     /// What the giver of a token did before.
-    told: UnsafeCell<()>,
+    written: UnsafeCell<()>,
 }
 
-impl Place {
+impl Told {
     fn new() -> Arc<Self> {
-        Arc::new(Self { seat: Seat::new(), told: UnsafeCell::new(()) })
+        Arc::new(Self { sleeper: Sleeper::new(), written: UnsafeCell::new(()) })
     }
 
     /// Gives the token, on a thread of its own.
     fn call(self: &Arc<Self>) -> thread::JoinHandle<()> {
-        let place = Arc::clone(self);
+        let told = Arc::clone(self);
         thread::spawn(move || {
-            place.told.with_mut(|_| ());
-            place.seat.notify();
+            told.written.with_mut(|_| ());
+            told.sleeper.notify();
         })
     }
 
     /// Waits, and reads what the giver wrote if the token ended the wait.
     fn wait(&self, end: Option<Instant>) -> bool {
-        let woken = self.seat.wait(end);
+        let woken = self.sleeper.wait(end);
         if woken {
-            self.told.with_mut(|_| ());
+            self.written.with_mut(|_| ());
         }
         woken
     }
@@ -47,11 +47,11 @@ impl Place {
 #[test]
 fn a_token_is_given_while_its_owner_lies_down() {
     explore(|| {
-        let place = Place::new();
-        let caller = place.call();
-        assert!(place.wait(None));
+        let told = Told::new();
+        let caller = told.call();
+        assert!(told.wait(None));
         caller.join().unwrap();
-        assert!(!place.wait(Some(clock::now())), "there was one token, and it is taken");
+        assert!(!told.wait(Some(clock::now())), "there was one token, and it is taken");
     });
 }
 
@@ -59,11 +59,11 @@ fn a_token_is_given_while_its_owner_lies_down() {
 #[test]
 fn a_token_is_given_when_the_time_is_up() {
     explore(|| {
-        let place = Place::new();
-        let caller = place.call();
-        let in_time = place.wait(Some(clock::now()));
+        let told = Told::new();
+        let caller = told.call();
+        let in_time = told.wait(Some(clock::now()));
         caller.join().unwrap();
-        assert_ne!(place.wait(Some(clock::now())), in_time, "the token is there once");
+        assert_ne!(told.wait(Some(clock::now())), in_time, "the token is there once");
     });
 }
 
@@ -71,14 +71,14 @@ fn a_token_is_given_when_the_time_is_up() {
 #[test]
 fn a_second_token_wakes_the_second_sleep() {
     explore(|| {
-        let place = Place::new();
-        let first = place.call();
-        assert!(place.wait(None));
-        let second = place.call();
-        assert!(place.wait(None));
+        let told = Told::new();
+        let first = told.call();
+        assert!(told.wait(None));
+        let second = told.call();
+        assert!(told.wait(None));
         first.join().unwrap();
         second.join().unwrap();
-        assert!(!place.wait(Some(clock::now())));
+        assert!(!told.wait(Some(clock::now())));
     });
 }
 
@@ -86,14 +86,14 @@ fn a_second_token_wakes_the_second_sleep() {
 #[test]
 fn two_tokens_at_once_wake_one_sleep_or_two() {
     explore(|| {
-        let seat = Arc::new(Seat::new());
+        let sleeper = Arc::new(Sleeper::new());
         let callers = [(); 2].map(|()| {
-            let seat = Arc::clone(&seat);
-            thread::spawn(move || seat.notify())
+            let sleeper = Arc::clone(&sleeper);
+            thread::spawn(move || sleeper.notify())
         });
-        assert!(seat.wait(None));
+        assert!(sleeper.wait(None));
         callers.into_iter().for_each(|caller| caller.join().unwrap());
-        let _second = seat.wait(Some(clock::now()));
-        assert!(!seat.wait(Some(clock::now())), "there were two at most");
+        let _second = sleeper.wait(Some(clock::now()));
+        assert!(!sleeper.wait(Some(clock::now())), "there were two at most");
     });
 }

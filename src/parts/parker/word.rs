@@ -1,4 +1,4 @@
-//! A parker's seat on one word, which says whether the token is there and whether the owner sleeps;
+//! A parker's sleeper on one word, which says whether the token is there and whether the owner sleeps;
 //! the kernel keeps the sleeper.
 //!
 //! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::futex::Line;
 #[cfg(any(corepool_loom, corepool_virtual))]
 use crate::base::sync::AtomicU32;
-use crate::base::sync::{Ordering, planted};
+use crate::base::sync::Ordering;
 #[cfg(any(corepool_loom, corepool_virtual))]
 use kernel::Line;
 
@@ -28,13 +28,20 @@ const EMPTY: u32 = 0;
 const TOKEN: u32 = 1;
 const ASLEEP: u32 = 2;
 
+// ORDERING: release, partner of `TAKE` and `GIVE_UP`: the woken thread sees what the waker did.
+ordering!(GIVE = Release, planted "token_unreleased": Relaxed);
+// ORDERING: acquire, partner of `GIVE`.
+ordering!(TAKE = Acquire, planted "token_unacquired": Relaxed);
+// ORDERING: acquire, partner of `GIVE`, for the case that the token is there.
+ordering!(GIVE_UP = Acquire, planted "give_up_unacquired": Relaxed);
+
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Sleeper {
     state: AtomicU32,
     line: Line,
 }
 
-impl Seat {
+impl Sleeper {
     pub(super) fn new() -> Self {
         Self { state: AtomicU32::new(EMPTY), line: Line::new() }
     }
@@ -60,21 +67,15 @@ impl Seat {
     }
 
     pub(super) fn notify(&self) {
-        // ORDERING: release, partner of the acquire in `take`: the woken thread sees what the waker
-        // did.
-        let order = planted(mutant!("token_unreleased"), Ordering::Release, Ordering::Relaxed);
-        if self.state.swap(TOKEN, order) == ASLEEP {
+        if self.state.swap(TOKEN, GIVE) == ASLEEP {
             self.line.wake_one(&self.state);
         }
     }
 
     /// Returns whether the owner may sleep. It may not if the token is there.
     fn lie_down(&self) -> bool {
-        if mutant!("lie_down_blind") {
-            // ORDERING: relaxed as below, but this is a planted bug.
-            self.state.store(ASLEEP, Ordering::Relaxed);
-            return true;
-        }
+        // ORDERING: this store is only a planted bug.
+        mutant!("lie_down_blind" => { self.state.store(ASLEEP, Ordering::Relaxed); return true; });
         // ORDERING: only the state word itself matters; the token is taken with acquire in `take`.
         self.state.compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -86,18 +87,16 @@ impl Seat {
     }
 
     fn take(&self) -> bool {
-        // ORDERING: acquire, partner of the release in `notify`.
-        let order = planted(mutant!("token_unacquired"), Ordering::Acquire, Ordering::Relaxed);
-        self.state.compare_exchange(TOKEN, EMPTY, order, Ordering::Relaxed).is_ok()
+        // ORDERING: relaxed on failure, because there is no token.
+        self.state.compare_exchange(TOKEN, EMPTY, TAKE, Ordering::Relaxed).is_ok()
     }
 
     /// Called when the time is up. It takes a token that came at that moment, because the token
     /// must not end the next sleep.
     fn give_up(&self) -> bool {
-        // ORDERING: acquire, partner of the release in `notify`, for the case that the token is
-        // there.
-        let order = planted(mutant!("give_up_unacquired"), Ordering::Acquire, Ordering::Relaxed);
-        self.state.swap(EMPTY, order) == TOKEN && !mutant!("give_up_blind")
+        let had_token = self.state.swap(EMPTY, GIVE_UP) == TOKEN;
+        mutant!("give_up_blind" => return false);
+        had_token
     }
 }
 

@@ -9,12 +9,17 @@
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use crate::base::sync::{AtomicBool, Ordering, UnsafeCell, planted, spin_loop, thread};
+use crate::base::sync::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread};
 use crate::parts::spin::Retry;
 
 const SPINS: u32 = 10;
 const YIELDS: u32 = 100;
 const SLEEP: Duration = Duration::from_micros(50);
+
+// ORDERING: acquire, partner of `UNLOCK`.
+ordering!(LOCK = Acquire, planted "front_lock_unacquired": Relaxed);
+// ORDERING: release, partner of the next thread's `LOCK`.
+ordering!(UNLOCK = Release, planted "front_lock_unreleased": Relaxed);
 
 pub(super) struct FrontLock<T> {
     taken: AtomicBool,
@@ -39,9 +44,8 @@ impl<T> FrontLock<T> {
 
     #[inline]
     fn try_take(&self) -> bool {
-        // ORDERING: acquire, partner of the release in the guard's drop.
-        let order = planted(mutant!("front_lock_unacquired"), Ordering::Acquire, Ordering::Relaxed);
-        self.taken.compare_exchange(false, true, order, Ordering::Relaxed).is_ok()
+        // ORDERING: relaxed on failure, because the loser touches nothing.
+        self.taken.compare_exchange(false, true, LOCK, Ordering::Relaxed).is_ok()
     }
 
     #[cold]
@@ -91,8 +95,6 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // ORDERING: release, partner of the next taker's acquire.
-        let order = planted(mutant!("front_lock_unreleased"), Ordering::Release, Ordering::Relaxed);
-        self.lock.taken.store(false, order);
+        self.lock.taken.store(false, UNLOCK);
     }
 }

@@ -2,7 +2,13 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::base::sync::{AtomicPtr, Ordering, planted};
+use crate::base::sync::{AtomicPtr, Ordering};
+
+// ORDERING: SeqCst, the look of a worker that goes idle: one half of the handshake in `idle`. The
+// partner is `PUBLISH`.
+ordering!(NEXT = SeqCst, planted "next_relaxed": Relaxed);
+// ORDERING: SeqCst, the pusher's half of that handshake. The pusher looks for sleepers after this.
+ordering!(PUBLISH = SeqCst, planted "publish_relaxed": Relaxed);
 
 /// An item's place in a list: a pointer to its successor.
 #[derive(Debug)]
@@ -18,10 +24,7 @@ impl Link {
     /// The successor, if its pusher has linked it.
     #[inline]
     pub(super) fn next(&self) -> *mut Link {
-        // SeqCst: this is the look of a worker that goes idle, one half of the handshake in `idle`.
-        // ORDERING: the weaker one is a planted bug.
-        let order = planted(mutant!("next_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
-        self.next.load(order)
+        self.next.load(NEXT)
     }
 
     /// Prepares a link that no other thread can reach.
@@ -34,11 +37,7 @@ impl Link {
     /// Makes a successor visible. At this moment the push has happened.
     #[inline]
     pub(super) fn publish(&self, next: *mut Link) {
-        // SeqCst: this is the pusher's half of the handshake with a worker that goes idle. The
-        // pusher looks for sleepers after this.
-        // ORDERING: the weaker one is a planted bug.
-        let order = planted(mutant!("publish_relaxed"), Ordering::SeqCst, Ordering::Relaxed);
-        self.next.store(next, order);
+        self.next.store(next, PUBLISH);
     }
 }
 

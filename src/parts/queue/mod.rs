@@ -19,11 +19,21 @@ use core::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use crate::base::counter_start;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, planted};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use front::FrontLock;
 
 pub(crate) use link::{Link, Linked};
 pub(crate) use sweep::Cursor;
+
+// ORDERING: SeqCst, because `looks_empty` may be the last look of a sleeper, so this takes part in
+// that handshake. It also makes the previous pusher's item visible as memory to write to.
+ordering!(APPEND = SeqCst,
+    planted "append_unreleased": Acquire, planted "append_unacquired": Release);
+// ORDERING: SeqCst, as every change of `last`. Release and acquire would be enough in the language:
+// the next thread that exchanges `last` sees the stub's empty link. But until its issue 5104 was
+// fixed in June 2026, Miri let a look see this change even though a pusher's SeqCst change had come
+// after it.
+ordering!(PUT_STUB = SeqCst, planted "put_stub_unreleased": Acquire);
 
 /// What a pop found.
 #[derive(Debug)]
@@ -34,6 +44,15 @@ pub(crate) enum Pop<T> {
     Empty,
     /// A pusher is between its two exchanges. It will link its item, and then look for a sleeper.
     Gap,
+}
+
+impl<T> Pop<T> {
+    fn item(self) -> Option<T> {
+        match self {
+            Self::Item(item) => Some(item),
+            Self::Empty | Self::Gap => None,
+        }
+    }
 }
 
 /// Many threads push. The thread that holds the front's lock pops.
@@ -115,13 +134,11 @@ impl<T: Linked> Queue<T> {
     pub(crate) fn pop_if(&self, wanted: NonNull<Link>) -> Option<T> {
         let mut front = self.front.lock();
         self.skip_stub(&mut front);
-        if front.first != wanted && !mutant!("pop_if_other") {
+        mutant!("pop_if_other" => return self.take(&mut front).item());
+        if front.first != wanted {
             return None;
         }
-        match self.take(&mut front) {
-            Pop::Item(item) => Some(item),
-            Pop::Empty | Pop::Gap => None,
-        }
+        self.take(&mut front).item()
     }
 
     /// Takes the oldest item for the caller, and moves up to `limit - 1` of those behind it to
@@ -177,6 +194,12 @@ impl<T: Linked> Queue<T> {
         (Pop::Item(unsafe { T::from_link(tail) }), count)
     }
 
+    /// Whether a chain must not begin here.
+    fn is_stub(&self, head: NonNull<Link>) -> bool {
+        mutant!("stub_in_chain" => return false);
+        head == self.stub
+    }
+
     /// Whether no pushed item is left and no pusher is in the gap.
     pub(crate) fn is_empty(&self) -> bool {
         if !self.looks_empty() {
@@ -205,8 +228,8 @@ impl<T: Linked> Queue<T> {
         if !link_at(front.first).next().is_null() {
             return true;
         }
-        let is_stub = front.first == self.stub || mutant!("has_item_but_the_last");
-        !is_stub && self.back.last.load(Ordering::SeqCst) == front.first.as_ptr()
+        mutant!("has_item_but_the_last" => return false);
+        front.first != self.stub && self.back.last.load(Ordering::SeqCst) == front.first.as_ptr()
     }
 
     /// Asks a question about the oldest item, which stays.
@@ -224,14 +247,8 @@ impl<T: Linked> Queue<T> {
         if front.first == self.stub || !self.ask(front.first, question) {
             return None;
         }
-        if mutant!("pop_when_unlocked") {
-            drop(front);
-            front = self.front.lock();
-        }
-        match self.take(&mut front) {
-            Pop::Item(item) => Some(item),
-            Pop::Empty | Pop::Gap => None,
-        }
+        mutant!("pop_when_unlocked" => { drop(front); front = self.front.lock(); });
+        self.take(&mut front).item()
     }
 
     /// How many items wait. Exact if no thread pushes or pops at the moment.
@@ -279,12 +296,7 @@ impl<T: Linked> Queue<T> {
     #[inline]
     fn append(&self, head: NonNull<Link>, tail: NonNull<Link>) {
         link_at(tail).set_next(ptr::null_mut());
-        // SeqCst: `looks_empty` may be the last look of a sleeper, so this takes part in that
-        // handshake. It also makes the previous pusher's item visible as memory to write to.
-        // ORDERING: the weaker ones are planted bugs.
-        let order = planted(mutant!("append_unreleased"), Ordering::SeqCst, Ordering::Acquire);
-        let order = planted(mutant!("append_unacquired"), order, Ordering::Release);
-        let before = self.back.last.swap(tail.as_ptr(), order);
+        let before = self.back.last.swap(tail.as_ptr(), APPEND);
         // `before` cannot have been freed: an item leaves the queue only when it has a successor or
         // is still the last one, and neither is true until the next line.
         let before = NonNull::new(before).expect("the list is never without a last link");
@@ -354,17 +366,11 @@ impl<T: Linked> Queue<T> {
     /// Puts the stub in the place of the last item. Fails when a pusher came in between.
     fn put_stub_behind(&self, last: NonNull<Link>) -> bool {
         link_at(self.stub).set_next(ptr::null_mut());
-        // SeqCst, as every change of `last`. Release and acquire would be enough in the language:
-        // the next thread that exchanges `last` sees the stub's empty link. But until its issue
-        // 5104 was fixed in June 2026, Miri let a look see this change even though a pusher's
-        // SeqCst change had come after it.
-        // ORDERING: the weaker one is a planted bug.
-        let order = planted(mutant!("put_stub_unreleased"), Ordering::SeqCst, Ordering::Acquire);
         // ORDERING: relaxed on failure, because the caller then loads the link, with its own
         // ordering.
         self.back
             .last
-            .compare_exchange(last.as_ptr(), self.stub.as_ptr(), order, Ordering::Relaxed)
+            .compare_exchange(last.as_ptr(), self.stub.as_ptr(), PUT_STUB, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -381,7 +387,7 @@ impl<T: Linked> Queue<T> {
         let head = front.first;
         // Checked once: from here on a pusher may link behind the stub at any moment, and then the
         // walk below would take the stub for an item.
-        if !mutant!("stub_in_chain") && head == self.stub {
+        if self.is_stub(head) {
             return None;
         }
         let (mut tail, mut count) = (None, 0);
@@ -401,9 +407,7 @@ impl<T: Linked> Drop for Queue<T> {
     fn drop(&mut self) {
         while let Pop::Item(item) = self.pop() {
             drop(item);
-            if mutant!("queue_drops_one") {
-                break;
-            }
+            mutant!("queue_drops_one" => break);
         }
         // SAFETY: the stub came from a box in `new`, and no pusher can be under way, because the
         // drop owns the queue.

@@ -46,10 +46,15 @@ impl Cursor {
     /// that item may be gone.
     fn place(&self, front: &Front, stub: NonNull<Link>) -> Option<(NonNull<Link>, usize)> {
         let popped = front.taken.wrapping_sub(self.taken);
-        let is_there = popped < self.ahead || mutant!("sweep_cursor_kept");
         let is_mine = self.stub == stub && self.sweeps == front.sweeps;
-        let before = self.before.filter(|_| is_mine && is_there)?;
+        let before = self.before.filter(|_| is_mine && self.is_ahead_of(popped))?;
         Some((before, self.ahead.wrapping_sub(popped)))
+    }
+
+    /// Whether the item to continue behind is still there after so many pops.
+    fn is_ahead_of(&self, popped: usize) -> bool {
+        mutant!("sweep_cursor_kept" => return true);
+        popped < self.ahead
     }
 }
 
@@ -105,6 +110,7 @@ impl<T: Linked> Queue<T> {
         self.skip_stub(front);
         // Checked once, as in `take_chain`: the stub is not an item, even if an item is behind it
         // by now.
-        (mutant!("stub_in_sweep") || front.first != self.stub).then_some(front.first)
+        mutant!("stub_in_sweep" => return Some(front.first));
+        (front.first != self.stub).then_some(front.first)
     }
 }

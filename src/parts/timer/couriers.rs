@@ -30,13 +30,13 @@ const LONG: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 pub(super) struct Couriers {
-    state: Mutex<State>,
+    state: Mutex<CourierState>,
     /// Notified when an errand has arrived.
     called: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct CourierState {
     errands: VecDeque<Errand>,
     /// How many couriers exist, and how many of them have nothing to do.
     threads: usize,
@@ -49,7 +49,7 @@ struct State {
 
 /// When to check whether the couriers make progress, and how far they had come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watch {
+pub(super) struct Progress {
     pub(super) when: Instant,
     begun: u64,
 }
@@ -61,7 +61,7 @@ impl Couriers {
         &'static self,
         errands: impl IntoIterator<Item = Errand>,
         now: Instant,
-    ) -> Option<Watch> {
+    ) -> Option<Progress> {
         let mut state = self.state.lock();
         let before = state.errands.len();
         state.errands.extend(errands);
@@ -73,26 +73,26 @@ impl Couriers {
         } else if state.idle > 0 {
             self.called.notify_one();
         }
-        Some(state.watch(now))
+        Some(state.progress(now))
     }
 
     /// Starts another courier if errands wait and all couriers are stuck. Returns when to check
     /// again, if that is needed.
-    pub(super) fn look_after(&'static self, watch: Watch, now: Instant) -> Option<Watch> {
+    pub(super) fn look_after(&'static self, progress: Progress, now: Instant) -> Option<Progress> {
         let mut state = self.state.lock();
         if state.errands.is_empty() {
             return None;
         }
-        if state.begun == watch.begun {
+        if state.begun == progress.begun {
             self.start(&mut state);
         } else {
             state.is_full = false;
         }
-        Some(state.watch(now))
+        Some(state.progress(now))
     }
 
     /// If the system refuses the thread, the next check tries again.
-    fn start(&'static self, state: &mut State) {
+    fn start(&'static self, state: &mut CourierState) {
         let thread = || thread::Builder::new().name("corepool-errand".to_owned());
         state.is_full = state.threads >= MOST || thread().spawn(|| self.run()).is_err();
         if !state.is_full {
@@ -126,7 +126,7 @@ impl Couriers {
 
     /// Returns whether to keep waiting. One idle courier is enough; the others were only needed
     /// because it had been stuck.
-    fn wait(&self, state: &mut MutexGuard<'_, State>, end: Instant) -> bool {
+    fn wait(&self, state: &mut MutexGuard<'_, CourierState>, end: Instant) -> bool {
         if state.idle > 0 {
             return false;
         }
@@ -137,9 +137,9 @@ impl Couriers {
     }
 }
 
-impl State {
-    fn watch(&self, now: Instant) -> Watch {
+impl CourierState {
+    fn progress(&self, now: Instant) -> Progress {
         let wait = if self.is_full { LONG } else { MOMENT };
-        Watch { when: clock::later(now, wait), begun: self.begun }
+        Progress { when: clock::later(now, wait), begun: self.begun }
     }
 }

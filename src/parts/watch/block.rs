@@ -15,7 +15,10 @@ use loom::alloc::{alloc, dealloc};
 use std::alloc::{alloc, dealloc};
 
 use super::{END, List};
-use crate::base::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell, planted};
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+
+// ORDERING: release what this owner did; acquire, for the last owner, what the others did.
+ordering!(LEAVE = AcqRel, planted "watch_unreleased": Relaxed);
 
 /// The start of the memory. The slots follow it.
 struct Head {
@@ -23,14 +26,14 @@ struct Head {
     slots: u32,
     /// The number of the first slot.
     start: u32,
-    list: Place,
+    list: ListAt,
     /// Every owner that uses the memory reads this, and the last owner writes it before it frees
     /// the memory. It exists only so that models detect a use after free.
     used: UnsafeCell<()>,
 }
 
 /// Where the list is.
-enum Place {
+enum ListAt {
     Here(List),
     There(Block),
 }
@@ -52,7 +55,7 @@ pub(super) struct Block {
 // SAFETY: all shared parts are atomic or under a lock, and the memory lives until its last owner is
 // dropped.
 unsafe impl Send for Block {}
-// SAFETY: as above.
+// SAFETY: all shared parts are atomic or under a lock.
 unsafe impl Sync for Block {}
 
 /// The layout of the whole block, and the offset of the slots.
@@ -65,15 +68,15 @@ fn layout(slots: u32) -> (Layout, usize) {
 impl Block {
     /// The first block, which contains the list.
     pub(super) fn first(slots: u32) -> Self {
-        Self::new(0, slots, Place::Here(List::new()))
+        Self::new(0, slots, ListAt::Here(List::new()))
     }
 
     /// A further block, whose numbers begin at `start`.
     pub(super) fn after(first: &Self, start: u32, slots: u32) -> Self {
-        Self::new(start, slots, Place::There(first.clone()))
+        Self::new(start, slots, ListAt::There(first.clone()))
     }
 
-    fn new(start: u32, slots: u32, list: Place) -> Self {
+    fn new(start: u32, slots: u32, list: ListAt) -> Self {
         let (layout, offset) = layout(slots);
         // SAFETY: the layout has a size greater than zero, because the head does.
         let memory = unsafe { alloc(layout) };
@@ -88,7 +91,7 @@ impl Block {
             // SAFETY: there are `slots` slots, and the index is less than that.
             let slot = unsafe { slots.add(index as usize) };
             let older = AtomicU32::new(END);
-            // SAFETY: as above.
+            // SAFETY: the slot lies inside the fresh memory.
             unsafe { slot.write(Slot { index, older, listed: AtomicBool::new(false) }) };
         }
         Self { head: memory.cast() }
@@ -107,8 +110,8 @@ impl Block {
         let head = self.head();
         head.used.with(|_| ());
         match &head.list {
-            Place::Here(list) => list,
-            Place::There(first) => first.list(),
+            ListAt::Here(list) => list,
+            ListAt::There(first) => first.list(),
         }
     }
 
@@ -150,9 +153,7 @@ impl Clone for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // ORDERING: release what this owner did; acquire, for the last owner, what the others did.
-        let order = planted(mutant!("watch_unreleased"), Ordering::AcqRel, Ordering::Relaxed);
-        if self.head().owners.fetch_sub(1, order) > 1 {
+        if self.head().owners.fetch_sub(1, LEAVE) > 1 {
             return;
         }
         let head = self.head();
@@ -178,7 +179,7 @@ unsafe fn block_of(slot: NonNull<Slot>) -> ManuallyDrop<Block> {
     let index = unsafe { slot.as_ref() }.index;
     // SAFETY: the slots are contiguous, and this one has `index` slots before it.
     let slots = unsafe { slot.sub(index as usize) };
-    // SAFETY: as above; the head lies at this offset before the slots.
+    // SAFETY: the head lies in the same memory, at this offset before the slots.
     let head = unsafe { slots.byte_sub(layout(0).1) }.cast();
     ManuallyDrop::new(Block { head })
 }
@@ -196,7 +197,7 @@ unsafe fn clone(slot: *const ()) -> RawWaker {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; that waker is an owner.
+    // SAFETY: the caller promises that the waker counts as an owner, and it outlives this call.
     let block = unsafe { block_of(pointer) };
     let _owner = ManuallyDrop::new(Block::clone(&block));
     RawWaker::new(slot, &TABLE)
@@ -219,7 +220,7 @@ unsafe fn wake_by_ref(slot: *const ()) {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; that waker is an owner.
+    // SAFETY: the caller promises that the waker counts as an owner, and it outlives this call.
     let block = unsafe { block_of(pointer) };
     // SAFETY: the waker is an owner, so the slot is allocated.
     let slot = unsafe { pointer.as_ref() };
@@ -232,7 +233,7 @@ unsafe fn drop_waker(slot: *const ()) {
     // SAFETY: the caller promises that a `Waker` with this table calls, so the pointer is that of a
     // slot.
     let pointer = unsafe { pointer_of(slot) };
-    // SAFETY: as above; the waker is an owner until this drop.
+    // SAFETY: the caller promises that the waker counts as an owner; it is one until this drop.
     let block = unsafe { block_of(pointer) };
     drop(ManuallyDrop::into_inner(block));
 }

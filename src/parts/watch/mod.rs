@@ -24,7 +24,7 @@ mod models;
 
 use core::task::Waker;
 
-use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake, planted};
+use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake};
 use crate::base::unwind;
 use crate::parts::spin::{Gap, Spin};
 use block::{Block, Slot};
@@ -33,6 +33,13 @@ use block::{Block, Slot};
 const END: u32 = u32::MAX;
 /// The link of a slot whose pusher has not written it yet.
 const PENDING: u32 = u32::MAX - 1;
+
+// ORDERING: release what the task did, for the taker whose exchange comes next, even if another
+// waker pushes the slot; acquire, partner of `TAKE_OFF`: the link may be written again.
+ordering!(PUT_ON = AcqRel, planted "watch_listed_relaxed": Relaxed);
+// ORDERING: acquire what the tasks did whose wakers found the slot listed; release the link, which
+// the next waker writes.
+ordering!(TAKE_OFF = AcqRel, planted "watch_taken_unacquired": Release);
 
 /// Watches a number of tasks.
 pub(crate) struct Watch {
@@ -111,9 +118,7 @@ impl Watch {
         let waker = waker.clone();
         let old = list.waiter.lock().replace(waker);
         drop(old);
-        if !mutant!("watch_waits_unsaid") {
-            list.waits.store(true, Ordering::SeqCst);
-        }
+        list.say_waits();
         handshake();
         list.newest.load(Ordering::SeqCst) != END
     }
@@ -172,6 +177,12 @@ impl List {
         }
     }
 
+    /// Says that the waiter waits, before its last look.
+    fn say_waits(&self) {
+        mutant!("watch_waits_unsaid" => return);
+        self.waits.store(true, Ordering::SeqCst);
+    }
+
     /// Called when the task of this slot has settled.
     fn wake(&self, slot: &Slot, number: u32) {
         if !slot.put_on() {
@@ -187,13 +198,7 @@ impl List {
     /// One exchange, without a retry: when 64 tasks settle at the same time, most of them would
     /// have to retry many times.
     fn push(&self, slot: &Slot, number: u32) {
-        if mutant!("watch_link_not_pending") {
-            let older = self.newest.swap(number, Ordering::SeqCst);
-            // ORDERING: as below.
-            return slot.older.store(older, Ordering::Relaxed);
-        }
-        // ORDERING: published by the exchange.
-        slot.older.store(PENDING, Ordering::Relaxed);
+        slot.mark_pending();
         // SeqCst, to pair with `wait`, which stores that it waits and then checks the list.
         let older = self.newest.swap(number, Ordering::SeqCst);
         // ORDERING: only the number matters. What the older tasks did was released by their
@@ -232,19 +237,21 @@ impl Slot {
         }
     }
 
+    /// Called before the push, so that a taker waits for the link.
+    fn mark_pending(&self) {
+        mutant!("watch_link_not_pending" => return);
+        // ORDERING: published by the exchange in `List::push`.
+        self.older.store(PENDING, Ordering::Relaxed);
+    }
+
     /// Marks the slot as listed. Returns whether it was not on the list before.
     fn put_on(&self) -> bool {
-        // ORDERING: release what the task did, for the taker whose exchange comes next, even if
-        // another waker pushes the slot; acquire, partner of `take_off`: the link may be written
-        // again.
-        let order = planted(mutant!("watch_listed_relaxed"), Ordering::AcqRel, Ordering::Relaxed);
-        !self.listed.swap(true, order) || mutant!("watch_listed_twice")
+        let was_listed = self.listed.swap(true, PUT_ON);
+        mutant!("watch_listed_twice" => return true);
+        !was_listed
     }
 
     fn take_off(&self) {
-        // ORDERING: acquire what the tasks did whose wakers found the slot listed; release the
-        // link, which the next waker writes.
-        let order = planted(mutant!("watch_taken_unacquired"), Ordering::AcqRel, Ordering::Release);
-        self.listed.swap(false, order);
+        self.listed.swap(false, TAKE_OFF);
     }
 }

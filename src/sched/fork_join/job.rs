@@ -1,11 +1,10 @@
 //! A join: one half runs here, while the other lies on the line, in reach of idle workers.
 
-use core::cell::UnsafeCell;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::panic;
 
 use super::stack::{self, with_current};
+use crate::base::half::{self, Half};
 use crate::base::unwind::{self, Payload};
 use crate::parts::offer::{Job, JobTable, Line};
 
@@ -17,15 +16,7 @@ where
     B: FnOnce(bool) -> RB,
 {
     job: Job,
-    half: UnsafeCell<Half<B, RB>>,
-}
-
-/// Both variants lie at its beginning, so a pointer to it is a pointer to either.
-#[repr(C)]
-union Half<B, RB> {
-    closure: ManuallyDrop<B>,
-    /// Never named: it only reserves the space that the result needs.
-    _result: ManuallyDrop<Result<RB, Payload>>,
+    half: Half<B, RB>,
 }
 
 impl<B, RB> Frame<B, RB>
@@ -38,8 +29,7 @@ where
     #[inline(always)]
     fn new(closure: B) -> Self {
         let job = Job::new(const { &Self::TABLE });
-        let half = UnsafeCell::new(Half { closure: ManuallyDrop::new(closure) });
-        Self { job, half }
+        Self { job, half: Half::new(closure) }
     }
 
     /// # Safety
@@ -47,28 +37,23 @@ where
     unsafe fn run(frame: NonNull<()>) {
         // SAFETY: the caller promises that `frame` is a `Frame<B, RB>`. Only the half is touched:
         // the job belongs to the frame's thread.
-        let half = unsafe { &raw mut (*frame.cast::<Self>().as_ptr()).half };
-        // SAFETY: the frame is there.
-        let half = UnsafeCell::raw_get(half);
-        // SAFETY: the closure belongs to the caller, and is moved out once.
-        let closure = unsafe { half.cast::<B>().read() };
-        let result = unwind::catch(|| closure(true));
-        // SAFETY: the place belongs to the caller, and the closure has been moved out of it.
-        unsafe { half.cast::<Result<RB, Payload>>().write(result) };
+        let half = unsafe { &raw const (*frame.cast::<Self>().as_ptr()).half };
+        // SAFETY: the caller promises that the closure is there and belongs to it.
+        let _panicked = unsafe { Half::run(half, |closure| closure(true)) };
     }
 
     /// # Safety
     /// - The closure is there, and belongs to the caller.
     unsafe fn take_closure(&self) -> B {
         // SAFETY: the caller promises that the closure is there and belongs to it.
-        unsafe { self.half.get().cast::<B>().read() }
+        unsafe { Half::take_closure(&raw const self.half) }
     }
 
     /// # Safety
     /// - The frame's offer is done, and the result was not taken.
     unsafe fn take_result(&self) -> Result<RB, Payload> {
         // SAFETY: the caller promises that the offer is done and the result was not taken.
-        unsafe { self.half.get().cast::<Result<RB, Payload>>().read() }
+        unsafe { half::take_result((&raw const self.half).cast()) }
     }
 }
 

@@ -89,7 +89,7 @@ impl<'h> Stack<'h> {
     pub(crate) fn with_source<R>(&self, source: &dyn Source, body: impl FnOnce() -> R) -> R {
         // SAFETY: the entry is popped before this frame ends, also if it unwinds.
         let entry = unsafe { SourceJob::new(source) };
-        // SAFETY: as above; everything pushed above it is popped before it.
+        // SAFETY: the entry lies in this frame, and everything pushed above it is popped before it.
         let below = unsafe { self.line.push(entry.job()) };
         let outer = self.line.note_source(entry.job(), below);
         let open = OpenSource { line: self.line, below, outer };
@@ -229,8 +229,8 @@ pub(crate) fn current_line<'a>() -> Option<&'a Line> {
 /// reference count: all threads would write it on each call.
 #[inline(always)]
 pub(crate) fn current_hub<'a>() -> Option<&'a Arc<Hub>> {
-    // SAFETY: as in `with_current`. The frames that hold the stack hold the pool, and the caller
-    // does not keep it for longer than the call that it is in.
+    // SAFETY: `Entered` set it, and resets it before the stack's frame ends. The frames that hold
+    // the stack hold the pool, and the caller does not keep it for longer than its own call.
     STACK.get().map(|stack| unsafe { stack.as_ref() }.hub)
 }
 
@@ -268,7 +268,7 @@ where
 #[inline(always)]
 pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     match STACK.get() {
-        // SAFETY: as in `with_current`.
+        // SAFETY: `Entered` set it, and resets it before the stack's frame ends.
         Some(stack) if HUB.get() == Arc::as_ptr(hub) => body(unsafe { stack.as_ref() }),
         _ => enter_as_guest(hub, body),
     }
@@ -280,7 +280,8 @@ pub(crate) fn with_stack_of<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> 
 fn enter_as_guest<R>(hub: &Arc<Hub>, body: impl FnOnce(&Stack<'_>) -> R) -> R {
     let mut next = STACK.get();
     while let Some(stack) = next {
-        // SAFETY: as in `with_current`; outer stacks lie in frames further out.
+        // SAFETY: `Entered` set it, and resets it before the stack's frame ends; outer stacks lie
+        // in frames further out.
         let stack = unsafe { stack.as_ref() };
         if Arc::ptr_eq(stack.hub, hub) {
             return enter_line(hub, stack.line, stack.kind, body);

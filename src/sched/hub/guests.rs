@@ -7,11 +7,11 @@ use crate::base::sync::Mutex;
 /// The guests and what they run, from before a task is claimed until it is settled.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
-    state: Mutex<State>,
+    state: Mutex<Visits>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Visits {
     /// How many guests there have ever been. Also the number of the next one.
     visits: u64,
     /// The names of the tasks that they run.
@@ -23,10 +23,9 @@ impl Guests {
     pub(crate) fn come(&self, runs: String) -> u64 {
         let mut state = self.state.lock();
         let number = state.visits;
-        if !mutant!("visit_uncounted") {
-            state.visits += 1;
-        }
         state.here.push((number, runs));
+        mutant!("visit_uncounted" => return number);
+        state.visits += 1;
         number
     }
 

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::base::sync::lock::{Mutex, MutexGuard};
 
+use super::duties::{Duty, Spare, SpareState};
+use super::free_entry::FreeEntry;
 use super::{Hub, Slot, registry};
 use crate::base::id::WorkerId;
 use crate::base::sync::{Ordering, handshake};
@@ -23,34 +25,7 @@ pub(crate) type StartSpare = fn(&Arc<Hub>, usize) -> io::Result<()>;
 #[derive(Debug)]
 pub(crate) struct Spares {
     start: StartSpare,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// What each spare worker does. Their slots are behind those of the workers.
-    duties: Vec<Duty>,
-    /// Whether it was given a searching count that it has not taken yet.
-    counted: Vec<bool>,
-    /// For each worker, how many requests to lend its core are in effect.
-    lends: Vec<u32>,
-    /// How often a spare worker was hired. Used by threads that drain: see `quiet.rs`.
-    hires: u64,
-}
-
-/// What a spare worker does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Duty {
-    /// It has no thread.
-    Off,
-    /// Its thread sleeps, and is on no list.
-    Resting,
-    /// It works on the core of this worker.
-    For(usize),
-    /// It worked for this worker, and must rest as soon as its current task has run.
-    Relieved(usize),
-    /// Its thread is about to end. Until then its place is not free.
-    Leaving,
+    state: Mutex<SpareState>,
 }
 
 /// What a spare worker must do after a rest.
@@ -69,12 +44,7 @@ pub(crate) enum Order {
 
 impl Spares {
     pub(super) fn new(workers: usize, spares: usize, start: StartSpare) -> Self {
-        let state = State {
-            duties: vec![Duty::Off; spares],
-            counted: vec![false; spares],
-            lends: vec![0; workers + spares],
-            hires: 0,
-        };
+        let state = SpareState::new(workers, spares);
         Self { start, state: Mutex::new(state) }
     }
 }
@@ -106,8 +76,23 @@ impl Hub {
     }
 
     /// The number of a worker's core on the free list.
-    fn lent(&self, index: usize) -> usize {
-        self.slots.len() + index
+    fn lent(&self, lender: usize) -> usize {
+        FreeEntry::LentCore(lender).number(self.slots.len())
+    }
+
+    /// What the number of an entry of the free list stands for.
+    pub(super) fn free_entry(&self, number: usize) -> FreeEntry {
+        FreeEntry::of(number, self.slots.len())
+    }
+
+    /// The index of a spare worker's slot, behind those of the workers.
+    fn slot_of(&self, spare: Spare) -> usize {
+        self.config.workers + spare.0
+    }
+
+    /// The spare worker that has this slot.
+    fn spare_at(&self, slot: usize) -> Spare {
+        Spare(slot - self.config.workers)
     }
 
     /// Lends a worker's core to any spare worker, until [`take_core_back`](Self::take_core_back).
@@ -131,16 +116,16 @@ impl Hub {
         self.slots[index].lends.store(true, Ordering::SeqCst);
         // A spare worker that waits itself would not help, and two could end up serving for each
         // other.
-        let still_works = |&spare: &usize| {
-            state.duties[spare] == Duty::Relieved(index)
-                && state.lends[self.config.workers + spare] == 0
+        let still_works = |spare: Spare, duty: Duty| {
+            duty == Duty::Relieved(index)
+                && state.lends[self.slot_of(spare)] == 0
                 // It may have been sent here and still be on its way.
-                && self.home_of(self.config.workers + spare) == self.home_of(index)
+                && self.home_of(self.slot_of(spare)) == self.home_of(index)
         };
-        if let Some(spare) = (0..state.duties.len()).find(still_works) {
+        if let Some(spare) = state.find(still_works) {
             // It still has the core, and keeps it.
-            state.duties[spare] = Duty::For(index);
-            self.slots[self.config.workers + spare].relieved.store(false, Ordering::SeqCst);
+            state.duties[spare.0] = Duty::For(index);
+            self.slots[self.slot_of(spare)].relieved.store(false, Ordering::SeqCst);
         } else {
             self.idle.enter_last(self.lent(index));
         }
@@ -155,9 +140,7 @@ impl Hub {
 
     /// Looks for work after the lent core is on the list, like a worker that is about to sleep.
     fn last_look(&self, index: usize) {
-        if mutant!("lend_without_a_look") {
-            return;
-        }
+        mutant!("lend_without_a_look" => return);
         if self.has_own_tasks(index) {
             self.wake_deputy(index);
         } else if self.has_tasks() {
@@ -176,7 +159,7 @@ impl Hub {
     /// Lists the cores again that are lent but neither served nor on the list, because a spare
     /// worker is available again. Lists all of them, because only a look tells which has work that
     /// is waiting.
-    fn offer_again(&self, state: MutexGuard<'_, State>) {
+    fn offer_again(&self, state: MutexGuard<'_, SpareState>) {
         let unserved = self.list_unserved(&state);
         drop(state);
         for index in unserved {
@@ -185,10 +168,10 @@ impl Hub {
     }
 
     /// Puts those cores on the list, and returns the indices of their lenders.
-    fn list_unserved(&self, state: &State) -> Vec<usize> {
+    fn list_unserved(&self, state: &SpareState) -> Vec<usize> {
         let is_unserved = |&index: &usize| {
             state.lends[index] > 0
-                && !state.duties.contains(&Duty::For(index))
+                && state.deputy_of(index).is_none()
                 && !self.idle.lists(self.lent(index))
         };
         let unserved: Vec<_> = (0..state.lends.len()).filter(is_unserved).collect();
@@ -214,13 +197,13 @@ impl Hub {
         let mut still_works = None;
         // Even if the core was listed: an entry that was promised during the previous lending may
         // have been used for this one.
-        if let Some(spare) = state.duties.iter().position(|duty| *duty == Duty::For(index)) {
-            state.duties[spare] = Duty::Relieved(index);
-            let slot = self.config.workers + spare;
+        if let Some(spare) = state.deputy_of(index) {
+            state.duties[spare.0] = Duty::Relieved(index);
+            let slot = self.slot_of(spare);
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
             // It may be asleep on the list. If it is awake it sees by itself that it is relieved.
-            if !mutant!("relieved_asleep") && self.idle.take(slot) {
+            if self.takes_relieved(slot) {
                 self.unpark_worker(slot);
             } else {
                 still_works = Some(slot);
@@ -235,16 +218,21 @@ impl Hub {
         }
     }
 
+    fn takes_relieved(&self, slot: usize) -> bool {
+        mutant!("relieved_asleep" => return false);
+        self.idle.take(slot)
+    }
+
     /// Wakes the spare worker that serves for a worker that lends its core, because the lender has
     /// got a task of its own.
     pub(super) fn wake_deputy(&self, index: usize) {
         let state = self.spares.state.lock();
-        let spare = state.duties.iter().position(|duty| *duty == Duty::For(index));
+        let deputy = state.deputy_of(index);
         drop(state);
         // A spare worker that serves already comes first. The core may be on the list as well,
         // because it was promised twice, and a thread that took it from there would find that no
         // spare worker is needed.
-        match spare.map(|spare| self.config.workers + spare) {
+        match deputy.map(|spare| self.slot_of(spare)) {
             Some(slot) if self.idle.take(slot) => self.unpark_worker(slot),
             // The spare worker waits itself.
             Some(slot) if self.slots[slot].lends.load(Ordering::SeqCst) => self.wake_deputy(slot),
@@ -256,34 +244,40 @@ impl Hub {
 
     /// Sends a spare worker that sleeps for another lender to this one, if this one has tasks of
     /// its own. Called when all spare workers are taken.
-    fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
-        if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
+    fn recall(&self, state: MutexGuard<'_, SpareState>, index: usize) {
+        mutant!("recall_nobody" => return);
+        if !self.is_in_need(&state, index) {
             return;
         }
-        let sleeps = |&spare: &usize| {
-            matches!(state.duties[spare], Duty::For(_))
-                && self.idle.take(self.config.workers + spare)
-        };
-        if let Some(spare) = (0..state.duties.len()).find(sleeps) {
+        if let Some(spare) = self.take_one_asleep(&state) {
             self.send_to(state, spare, index);
-            self.unpark_worker(self.config.workers + spare);
+            self.unpark_worker(self.slot_of(spare));
         }
+    }
+
+    /// Takes a spare worker that sleeps while it serves off the free list, if there is one.
+    fn take_one_asleep(&self, state: &SpareState) -> Option<Spare> {
+        for (spare, duty) in state.all() {
+            if matches!(duty, Duty::For(_)) && self.idle.take(self.slot_of(spare)) {
+                return Some(spare);
+            }
+        }
+        None
     }
 
     /// Whether no spare worker serves for this lender, and it has tasks of its own, which no other
     /// worker may run.
-    fn is_in_need(&self, state: &State, index: usize) -> bool {
-        state.lends[index] > 0
-            && !state.duties.contains(&Duty::For(index))
-            && self.has_own_tasks(index)
+    fn is_in_need(&self, state: &SpareState, index: usize) -> bool {
+        state.lends[index] > 0 && state.deputy_of(index).is_none() && self.has_own_tasks(index)
     }
 
     /// Sends a spare worker that is about to sleep to a lender in need, if there is one. Returns
     /// whether it did. `slot` is the spare worker's own.
     pub(crate) fn send_to_lender_in_need(&self, slot: usize) -> bool {
+        mutant!("need_unasked" => return false);
         let state = self.spares.state.lock();
-        let spare = slot - self.config.workers;
-        if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
+        let spare = self.spare_at(slot);
+        if !matches!(state.duties[spare.0], Duty::For(_)) {
             return false;
         }
         let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
@@ -294,14 +288,17 @@ impl Hub {
     }
 
     /// Moves the spare worker from the lender that it serves to another one.
-    fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
-        state.duties[spare] = Duty::For(index);
+    fn send_to(&self, mut state: MutexGuard<'_, SpareState>, spare: Spare, index: usize) {
+        state.duties[spare.0] = Duty::For(index);
         // It leaves its loop as if to rest, and `next_order` tells it to serve instead.
-        if !mutant!("sent_unrelieved") {
-            self.slots[self.config.workers + spare].relieved.store(true, Ordering::SeqCst);
-        }
+        self.relieve(self.slot_of(spare));
         // This includes the lender that it leaves.
         self.offer_again(state);
+    }
+
+    fn relieve(&self, slot: usize) {
+        mutant!("sent_unrelieved" => return);
+        self.slots[slot].relieved.store(true, Ordering::SeqCst);
     }
 
     /// Finds a spare worker for a lent core that the caller has taken from the free list. The entry
@@ -320,21 +317,18 @@ impl Hub {
     fn hire(&self, index: usize) -> bool {
         let mut state = self.spares.state.lock();
         let has_work = !self.is_closed() || self.has_tasks() || self.has_own_tasks(index);
-        let is_served = state.duties.contains(&Duty::For(index));
+        let is_served = state.deputy_of(index).is_some();
         let is_wanted = state.lends[index] > 0 && !is_served && has_work && !self.is_copy();
         let found = is_wanted
-            .then(|| {
-                let resting = state.duties.iter().position(|duty| *duty == Duty::Resting);
-                resting.or_else(|| state.duties.iter().position(|duty| *duty == Duty::Off))
-            })
+            .then(|| state.first(Duty::Resting).or_else(|| state.first(Duty::Off)))
             .flatten();
         let Some(spare) = found else {
             self.recall(state, index);
             return false;
         };
-        let slot = self.config.workers + spare;
-        let before = std::mem::replace(&mut state.duties[spare], Duty::For(index));
-        state.counted[spare] = true;
+        let slot = self.slot_of(spare);
+        let before = std::mem::replace(&mut state.duties[spare.0], Duty::For(index));
+        state.counted[spare.0] = true;
         state.hires += 1;
         self.slots[slot].relieved.store(false, Ordering::SeqCst);
         self.slots_used.fetch_max(slot + 1, Ordering::SeqCst);
@@ -349,10 +343,10 @@ impl Hub {
     }
 
     /// Called when the system refused the thread of a spare worker that was hired.
-    fn note_refused_start(&self, spare: usize) {
+    fn note_refused_start(&self, spare: Spare) {
         let mut state = self.spares.state.lock();
-        state.duties[spare] = Duty::Off;
-        state.counted[spare] = false;
+        state.duties[spare.0] = Duty::Off;
+        state.counted[spare.0] = false;
         drop(state);
         // A thread that pushed meanwhile relied on this search, so a sleeping worker is woken in
         // its place. Not for the other lent cores: the threads of their spare workers would be
@@ -394,20 +388,22 @@ impl Hub {
         if !word.wants_a_searcher() || !(self.has_tasks() || self.needs_a_look()) {
             return None;
         }
-        let index = self.idle.take_one(|index| index < self.slots.len())?;
-        let lender = index.checked_sub(self.slots.len());
-        if lender.is_none() {
-            self.unpark_worker(index);
+        let is_worker = |number| matches!(self.free_entry(number), FreeEntry::Worker(_));
+        match self.free_entry(self.idle.take_one(is_worker)?) {
+            FreeEntry::Worker(index) => {
+                self.unpark_worker(index);
+                None
+            }
+            FreeEntry::LentCore(lender) => Some(lender),
         }
-        lender
     }
 
     /// What a spare worker must do after it has rested or was relieved. `slot` is its own.
     pub(crate) fn next_order(&self, slot: usize, is_patient: bool) -> Order {
         let mut state = self.spares.state.lock();
-        let spare = slot - self.config.workers;
-        let counted = std::mem::take(&mut state.counted[spare]);
-        let (duty, order) = match state.duties[spare] {
+        let spare = self.spare_at(slot);
+        let counted = std::mem::take(&mut state.counted[spare.0]);
+        let (duty, order) = match state.duties[spare.0] {
             Duty::For(home) => {
                 // It may have been sent here from another lender.
                 self.slots[slot].relieved.store(false, Ordering::SeqCst);
@@ -416,21 +412,30 @@ impl Hub {
             _ if is_patient && !self.is_closed() => (Duty::Resting, Order::Rest),
             _ => (Duty::Leaving, Order::Leave),
         };
-        state.duties[spare] = duty;
-        if order == Order::Rest && !mutant!("rest_without_an_offer") {
-            self.offer_again(state);
+        state.duties[spare.0] = duty;
+        if order == Order::Rest {
+            self.offer_at_rest(state);
         } else {
             drop(state);
         }
-        let serves = matches!(order, Order::Serve { .. });
-        if !serves {
+        if !matches!(order, Order::Serve { .. }) {
             self.call_drainers();
-        }
-        if counted && !serves && !mutant!("count_kept") {
-            // It was hired and relieved before it was awake.
-            self.stop_search();
+            self.give_count_back(counted);
         }
         order
+    }
+
+    fn offer_at_rest(&self, state: MutexGuard<'_, SpareState>) {
+        mutant!("rest_without_an_offer" => return);
+        self.offer_again(state);
+    }
+
+    /// A spare worker that was hired and relieved before it was awake does not search.
+    fn give_count_back(&self, counted: bool) {
+        mutant!("count_kept" => return);
+        if counted {
+            self.stop_search();
+        }
     }
 
     /// How often a spare worker was hired. `None` while any spare worker serves, or is still at a
@@ -444,7 +449,7 @@ impl Hub {
     /// Called when a spare worker's thread ends, whatever it was doing.
     pub(crate) fn spare_ends(&self, slot: usize) {
         let mut state = self.spares.state.lock();
-        state.duties[slot - self.config.workers] = Duty::Off;
+        state.duties[self.spare_at(slot).0] = Duty::Off;
         self.offer_again(state);
         self.call_drainers();
     }
@@ -452,10 +457,8 @@ impl Hub {
     /// Wakes the resting spare workers so that they see that the pool is closed.
     pub(super) fn wake_resting_spares(&self) {
         let state = self.spares.state.lock();
-        for (spare, duty) in state.duties.iter().enumerate() {
-            if *duty == Duty::Resting {
-                self.slots[self.config.workers + spare].parker.unpark();
-            }
+        for (spare, _) in state.all().filter(|(_, duty)| *duty == Duty::Resting) {
+            self.slots[self.slot_of(spare)].parker.unpark();
         }
     }
 }

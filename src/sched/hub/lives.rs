@@ -11,7 +11,7 @@ use crate::base::sync::thread::{self, JoinHandle, ThreadId};
 use crate::os::affinity;
 use crate::task::Unsettled;
 
-use super::watchers::{Watcher, Watchers, discard, wake_each};
+use super::end_waiters::{EndWaiter, EndWaiters, discard, wake_each};
 
 /// How many ended threads are kept for `shutdown` to join.
 const SPENT_THREADS: usize = 32;
@@ -19,14 +19,14 @@ const SPENT_THREADS: usize = 32;
 /// Counts the workers that will still look at the queues, and keeps their threads' join handles.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadRoster {
-    state: Mutex<State>,
+    state: Mutex<RosterState>,
     changed: Condvar,
     /// Tasks that threads other than workers are about to settle.
     pub(crate) unsettled: Arc<Unsettled>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RosterState {
     /// Workers that will look at the queues again, including those whose thread is being replaced.
     serving: usize,
     /// How often a worker began to serve.
@@ -42,7 +42,7 @@ struct State {
     /// Whether a thread was started to wait for what other threads settle.
     has_settler: bool,
     /// Wakers that wait for the end of all threads without blocking.
-    watchers: Watchers,
+    end_waiters: EndWaiters,
 }
 
 impl ThreadRoster {
@@ -184,7 +184,7 @@ impl ThreadRoster {
     }
 
     /// Joins all threads except this one, and changes the state when that is done.
-    fn join_threads_but(&self, me: ThreadId, at_end: impl FnOnce(&mut State)) {
+    fn join_threads_but(&self, me: ThreadId, at_end: impl FnOnce(&mut RosterState)) {
         let mut state = self.state.lock();
         let mut threads = std::mem::take(&mut state.threads);
         threads.retain(|thread| thread.thread().id() != me);
@@ -204,16 +204,16 @@ impl ThreadRoster {
     }
 
     /// Wakes all waiters, blocked or not.
-    fn tell_all(&self, mut state: MutexGuard<'_, State>) {
-        let watchers = state.watchers.take_all();
+    fn tell_all(&self, mut state: MutexGuard<'_, RosterState>) {
+        let end_waiters = state.end_waiters.take_all();
         drop(state);
         self.changed.notify_all();
-        wake_each(watchers);
+        wake_each(end_waiters);
     }
 
     /// Returns whether all threads have ended. If not, the waker is woken when it is time to ask
     /// again. Does not block: a separate thread waits for the threads' destructors.
-    pub(crate) fn have_ended(self: &Arc<Self>, place: &mut Option<Watcher>, waker: &Waker) -> bool {
+    pub(crate) fn poll_end(self: &Arc<Self>, place: &mut Option<EndWaiter>, waker: &Waker) -> bool {
         let waker = waker.clone();
         let me = thread::current().id();
         let mut state = self.state.lock();
@@ -224,7 +224,7 @@ impl ThreadRoster {
             discard(Some(waker));
             return true;
         }
-        let unneeded = state.watchers.stand(place, waker);
+        let unneeded = state.end_waiters.stand(place, waker);
         state.has_joiner |= wants_joiner;
         let wants_settler = are_gone && !std::mem::replace(&mut state.has_settler, are_gone);
         drop(state);
@@ -243,9 +243,9 @@ impl ThreadRoster {
         false
     }
 
-    /// Removes the waker that [`have_ended`](Self::have_ended) has kept.
-    pub(crate) fn stop_waiting(&self, watcher: Watcher) {
-        let unneeded = self.state.lock().watchers.step_out(watcher);
+    /// Removes the waker that [`poll_end`](Self::poll_end) has kept.
+    pub(crate) fn stop_waiting(&self, waiter: EndWaiter) {
+        let unneeded = self.state.lock().end_waiters.step_out(waiter);
         discard(unneeded);
     }
 }
@@ -266,7 +266,7 @@ fn wait_beside(wait: impl FnOnce() + Clone + Send + 'static) {
     }
 }
 
-impl State {
+impl RosterState {
     /// Whether a thread has to join the others, and this thread must not.
     fn wants_joiner(&self, me: ThreadId) -> bool {
         let is_left = |thread: &JoinHandle<()>| thread.thread().id() != me;

@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+mod duties;
+mod end_waiters;
 mod errand;
+mod free_entry;
 mod guests;
 mod lanes;
 mod late;
@@ -22,7 +25,6 @@ mod sweeper;
 mod tests;
 mod wake;
 mod watchdog;
-mod watchers;
 
 use std::sync::Arc;
 
@@ -43,8 +45,10 @@ use crate::sched::config::{Config, Dispatch, WhenFull};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use counting::ById;
+pub(crate) use end_waiters::EndWaiter;
 pub(crate) use errand::Backlog;
 use errand::Backlogs;
+use free_entry::FreeEntry;
 use guests::Guests;
 pub(crate) use lanes::Target;
 use lanes::{Lanes, Used};
@@ -61,7 +65,6 @@ pub(crate) use slot::{Life, Slot, ThreadFacts};
 use stop::PoolToken;
 use sweeper::Sweeper;
 use watchdog::Watchdog;
-pub(crate) use watchers::Watcher;
 
 /// One pool's shared state. It knows tasks and queues. What a worker does is a layer above.
 #[derive(Debug)]
@@ -282,7 +285,7 @@ impl Hub {
         let here = self.core_here();
         let fits = |index: usize| match (here, prefer) {
             // A lent core is the last resort.
-            _ if index >= self.slots.len() => false,
+            _ if matches!(self.free_entry(index), FreeEntry::LentCore(_)) => false,
             (None, _) => true,
             (Some(_), Prefer::Far) => self.config.cores.get(index) != here.as_ref(),
             (Some(_), Prefer::Near) => self.config.cores.get(index) == here.as_ref(),
@@ -330,10 +333,10 @@ impl Hub {
 
     /// Wakes a worker taken from the free list. If the entry was a lent core, finds a worker for
     /// it.
-    fn unpark(&self, index: usize) {
-        match index.checked_sub(self.slots.len()) {
-            None => self.unpark_worker(index),
-            Some(lender) => self.employ(lender),
+    fn unpark(&self, number: usize) {
+        match self.free_entry(number) {
+            FreeEntry::Worker(index) => self.unpark_worker(index),
+            FreeEntry::LentCore(lender) => self.employ(lender),
         }
     }
 

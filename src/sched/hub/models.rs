@@ -13,7 +13,7 @@ use loom::thread;
 
 use crate::base::sync::{explore, explore_shallow};
 use crate::parts::queue::models::Item;
-use pool::{Place, Pool};
+use pool::{Pool, Post};
 
 #[test]
 fn a_task_pushed_while_a_core_is_lent_is_run_there() {
@@ -76,7 +76,7 @@ fn a_task_that_comes_while_the_core_is_given_back_is_run() {
                 pool.close();
             }
         });
-        if pool.next(Place { slot: 0, home: 0 }).is_some() {
+        if pool.next(Post { slot: 0, home: 0 }).is_some() {
             pool.waits[0].unpark();
         }
         watcher.join().unwrap();

@@ -5,7 +5,13 @@
 #[cfg(all(test, corepool_loom))]
 mod models;
 
-use crate::base::sync::{AtomicUsize, Ordering, planted};
+use crate::base::sync::{AtomicUsize, Ordering};
+
+// ORDERING: release, partner of `SEE_END`: a thread that sees the end of the move sees the tasks in
+// the second queue.
+ordering!(END = Release, planted "move_unreleased": Relaxed);
+// ORDERING: acquire, partner of `END`.
+ordering!(SEE_END = Acquire, planted "move_unacquired": Relaxed);
 
 /// Counts the moves that one worker has begun and ended, so the count is odd during a move. Only
 /// that worker's thread writes it.
@@ -20,25 +26,25 @@ impl Moves {
     /// Takes tasks out of one queue, under its lock, and puts some of them into another.
     #[inline]
     pub(crate) fn during<R>(&self, moves: impl FnOnce() -> R) -> R {
-        // ORDERING: one writer. A thread that finds the first queue without these tasks has taken
-        // its lock later, and so sees this.
+        // ORDERING: one writer.
         let before = self.0.load(Ordering::Relaxed);
-        if !mutant!("move_unsaid") {
-            self.0.store(before.wrapping_add(1), Ordering::Relaxed);
-        }
+        self.begin(before);
         let moved = moves();
-        // ORDERING: release, partner of the acquire in `over`: a thread that sees the end of the
-        // move sees the tasks in the second queue.
-        let order = planted(mutant!("move_unreleased"), Ordering::Release, Ordering::Relaxed);
-        self.0.store(before.wrapping_add(2), order);
+        self.0.store(before.wrapping_add(2), END);
         moved
+    }
+
+    #[inline]
+    fn begin(&self, before: usize) {
+        mutant!("move_unsaid" => return);
+        // ORDERING: a thread that finds the first queue without these tasks has taken its lock
+        // later, and so sees this.
+        self.0.store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// How many moves are over. `None` during a move.
     fn over(&self) -> Option<usize> {
-        // ORDERING: acquire, partner of the release above.
-        let order = planted(mutant!("move_unacquired"), Ordering::Acquire, Ordering::Relaxed);
-        let count = self.0.load(order);
+        let count = self.0.load(SEE_END);
         (count % 2 == 0).then_some(count / 2)
     }
 
@@ -55,6 +61,7 @@ impl Moves {
         A: IntoIterator<Item = &'m Self>,
     {
         let Some(before) = Self::all_over(all()) else { return false };
-        look() && (mutant!("moves_asked_once") || Self::all_over(all()) == Some(before))
+        mutant!("moves_asked_once" => return look());
+        look() && Self::all_over(all()) == Some(before)
     }
 }

@@ -80,8 +80,7 @@ impl Rests {
     #[inline]
     fn change(&self) {
         // ORDERING: only this thread writes, so nothing is lost between the load and the store.
-        let before = self.0.load(Ordering::Relaxed);
-        let after = if mutant!("rest_unnumbered") { 1 - before } else { before.wrapping_add(1) };
+        let after = following(self.0.load(Ordering::Relaxed));
         // Part of two handshakes: with a thread that deals tasks (see `parts/idle/README.md`), and
         // with a thread that drains. Also a release: a thread that sees a rest sees what was done
         // before it.
@@ -100,6 +99,13 @@ impl Rests {
     }
 }
 
+/// The number of the state after this one.
+#[inline]
+fn following(number: usize) -> usize {
+    mutant!("rest_unnumbered" => return 1 - number);
+    number.wrapping_add(1)
+}
+
 /// Whether all threads rested throughout a look that found nothing. `resting` returns a number that
 /// differs if any thread has worked meanwhile.
 fn rested_throughout(
@@ -107,7 +113,8 @@ fn rested_throughout(
     finds_nothing: impl FnOnce() -> bool,
 ) -> bool {
     let Some(before) = resting() else { return false };
-    finds_nothing() && (mutant!("quiet_asked_once") || resting() == Some(before))
+    mutant!("quiet_asked_once" => return finds_nothing());
+    finds_nothing() && resting() == Some(before)
 }
 
 /// The current rests of these workers as one number. `None` unless all rest.
@@ -133,9 +140,8 @@ struct Standing<'a>(&'a Drainers);
 impl Drainers {
     fn stand(&self) -> Standing<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        if !mutant!("drain_blind") {
-            handshake();
-        }
+        mutant!("drain_blind" => return Standing(self));
+        handshake();
         Standing(self)
     }
 

@@ -8,7 +8,7 @@ use super::lanes::Lanes;
 use super::late::{Arrival, Looseness};
 use super::moves::Moves;
 use super::quiet::Rests;
-use super::watchdog::Watched;
+use super::watchdog::TimedRun;
 use crate::base::id::WorkerId;
 use crate::base::sync::lock::Mutex;
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
@@ -45,7 +45,7 @@ pub(crate) struct Slot {
     pub(crate) counters: WorkerCounters,
     pub(crate) running: RunningName,
     /// How long it has been at its task, if a watchdog watches it.
-    pub(super) watched: Watched,
+    pub(super) timed_run: TimedRun,
     /// Whether the worker runs a part of another thread's fork-join call.
     pub(crate) helping: AtomicBool,
     /// Set by a task that ran in place of a wait and wants the thread to end. The thread ends after
@@ -101,7 +101,7 @@ impl Slot {
             arrival: Arrival::default(),
             counters: WorkerCounters::default(),
             running: RunningName::new(),
-            watched: Watched::default(),
+            timed_run: TimedRun::default(),
             helping: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             home: AtomicUsize::new(index),

@@ -19,11 +19,11 @@ const STEP: usize = 512;
 /// What the thread that does the next step must know.
 #[derive(Debug, Default)]
 pub(super) struct Sweeper {
-    state: Mutex<State>,
+    state: Mutex<SweepState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SweepState {
     /// The number of the queue that is swept, and the position in it. `None` between two passes.
     at: Option<(usize, Option<Cursor>)>,
     /// How many checks for whether a pass is due are skipped. A check looks at each queue, and
@@ -43,7 +43,7 @@ impl Hub {
     fn sweep_some(&self) {
         // One step at a time: a thread that arrives during another thread's step skips its own.
         let Some(mut state) = self.sweeper.state.try_lock() else { return };
-        if state.at.is_none() && self.is_time_for_a_pass(&mut state) {
+        if state.at.is_none() && self.count_down_to_pass(&mut state) {
             state.at = Some((0, None));
         }
         let dead = self.step(&mut state);
@@ -54,7 +54,8 @@ impl Hub {
         }
     }
 
-    fn is_time_for_a_pass(&self, state: &mut State) -> bool {
+    /// Counts one rest step down. Returns whether a pass begins now.
+    fn count_down_to_pass(&self, state: &mut SweepState) -> bool {
         if state.rest > 0 {
             state.rest -= 1;
             return false;
@@ -66,7 +67,7 @@ impl Hub {
     }
 
     /// Does the next step of a pass, if one is under way.
-    fn step(&self, state: &mut State) -> Vec<QueuedTask> {
+    fn step(&self, state: &mut SweepState) -> Vec<QueuedTask> {
         let mut dead = Vec::new();
         let Some((number, mut cursor)) = state.at.take() else { return dead };
         let mut left = STEP;

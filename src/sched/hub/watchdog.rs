@@ -29,7 +29,7 @@ pub(crate) struct Watchdog {
 
 /// What is watched of one worker.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
+pub(crate) struct TimedRun {
     state: Mutex<Run>,
 }
 
@@ -64,10 +64,10 @@ impl Watchdog {
 
 impl Hub {
     /// Notes that a worker begins a task.
-    pub(crate) fn watch(&self, index: usize) {
+    pub(crate) fn begin_timed_run(&self, index: usize) {
         let Some(watchdog) = &self.watchdog else { return };
         let now = clock::now();
-        *self.slots[index].watched.state.lock() = Run { began: Some(now), ..Run::default() };
+        *self.slots[index].timed_run.state.lock() = Run { began: Some(now), ..Run::default() };
         handshake();
         if !watchdog.on_duty.load(Ordering::SeqCst)
             && !watchdog.on_duty.swap(true, Ordering::SeqCst)
@@ -77,9 +77,9 @@ impl Hub {
     }
 
     /// Notes that the worker has ended its task.
-    pub(crate) fn watch_no_more(&self, index: usize) {
+    pub(crate) fn end_timed_run(&self, index: usize) {
         if self.watchdog.is_some() {
-            let run = std::mem::take(&mut *self.slots[index].watched.state.lock());
+            let run = std::mem::take(&mut *self.slots[index].timed_run.state.lock());
             if run.is_replaced {
                 self.take_core_back(index);
             }
@@ -130,7 +130,7 @@ impl Hub {
         slot: &Slot,
         now: Instant,
     ) -> Option<Instant> {
-        let mut run = slot.watched.state.lock();
+        let mut run = slot.timed_run.state.lock();
         let began = run.began.filter(|_| !run.is_told)?;
         let running_for = now.saturating_duration_since(began);
         if running_for < watchdog.bound {

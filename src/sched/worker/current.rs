@@ -13,21 +13,21 @@ use crate::task::Settling;
 
 crate::base::sync::thread_local! {
     /// What a spawn must know, small enough to copy.
-    static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
+    static PLACE: Cell<Option<WorkerPlace>> = const { Cell::new(None) };
     /// What only the free functions and waiting need.
     static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
 }
 
 /// A worker's place: its pool and its index.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct WorkerPlace {
     pub(crate) pool: PoolId,
     pub(crate) index: usize,
 }
 
 /// The calling thread's place, if it is a worker of any pool.
 #[inline]
-pub(crate) fn place() -> Option<Place> {
+pub(crate) fn place() -> Option<WorkerPlace> {
     // A thread whose thread-locals are gone is no longer a worker.
     PLACE.try_with(Cell::get).unwrap_or(None)
 }
@@ -69,7 +69,7 @@ pub(crate) fn runs_in_place() -> bool {
 
 /// Makes the calling thread a worker until the guard is dropped.
 pub(super) fn enter(hub: &Arc<Hub>, index: usize) -> Entered {
-    PLACE.set(Some(Place { pool: hub.id, index }));
+    PLACE.set(Some(WorkerPlace { pool: hub.id, index }));
     HUB.replace(Some(Arc::clone(hub)));
     parker::lend_by(Some(LENDING));
     Entered(())

@@ -32,7 +32,7 @@ const LONG_CALL: Duration = Duration::from_micros(250);
 const QUIET_NAPS: u32 = 10;
 
 /// What the lookout saw last.
-struct Watch {
+struct Sight {
     calls: usize,
     /// Since when nothing has changed.
     since: Instant,
@@ -82,7 +82,7 @@ impl Worker {
     /// nothing left to watch.
     fn watch(&mut self) -> Option<Found> {
         let now = clock::now();
-        let mut watch = Watch {
+        let mut sight = Sight {
             calls: self.hub.count_calls(),
             since: now,
             nap: SHORT_NAP,
@@ -90,7 +90,7 @@ impl Worker {
             guests_ran: Duration::ZERO,
         };
         loop {
-            if self.slot().parker.park_until(clock::after(watch.nap)) {
+            if self.slot().parker.park_until(clock::after(sight.nap)) {
                 // Keep the token for `sleep`.
                 self.slot().parker.unpark();
                 self.hub.end_lookout(self.index);
@@ -100,40 +100,40 @@ impl Worker {
                 // Another worker was called in its place. This one stays on the list.
                 return None;
             }
-            if let Some(found) = self.look_out(&mut watch) {
+            if let Some(found) = self.look_out(&mut sight) {
                 if self.hub.idle.retract(self.index) == Retract::WakeIsComing {
                     self.slot().parker.park();
                 }
                 self.hub.end_lookout(self.index);
                 return Some(found);
             }
-            if watch.quiet > QUIET_NAPS {
+            if sight.quiet > QUIET_NAPS {
                 self.hub.lookout.end(self.index);
                 if !self.begin_lookout() {
                     return None;
                 }
-                watch.quiet = 0;
+                sight.quiet = 0;
             }
         }
     }
 
-    fn look_out(&mut self, watch: &mut Watch) -> Option<Found> {
+    fn look_out(&mut self, sight: &mut Sight) -> Option<Found> {
         let now = clock::now();
         let calls = self.hub.count_calls();
         let has_calls = self.hub.has_calls();
-        if calls != watch.calls {
-            *watch = Watch { calls, since: now, nap: SHORT_NAP, quiet: 0, ..*watch };
+        if calls != sight.calls {
+            *sight = Sight { calls, since: now, nap: SHORT_NAP, quiet: 0, ..*sight };
         } else {
-            if now.saturating_duration_since(watch.since) > LONG_CALL {
+            if now.saturating_duration_since(sight.since) > LONG_CALL {
                 self.hub.look_after_late(Looker::Waits);
             }
             if !has_calls {
-                watch.quiet += 1;
+                sight.quiet += 1;
                 return None;
             }
         }
         if has_calls {
-            if self.is_in_the_way(watch, now) {
+            if self.stand_back_if_in_the_way(sight, now) {
                 // No line asks for a call: the naps are short enough, and each call would only
                 // bring this worker back here.
                 return None;
@@ -144,12 +144,12 @@ impl Worker {
             if found.is_some() {
                 return found;
             }
-            let quiet = now.saturating_duration_since(watch.since);
-            watch.nap = SHORT_NAP.max(quiet / NAP_SHARE);
+            let quiet = now.saturating_duration_since(sight.since);
+            sight.nap = SHORT_NAP.max(quiet / NAP_SHARE);
         }
-        if watch.nap > 2 * SHORT_NAP && self.hub.ask_for_calls() {
+        if sight.nap > 2 * SHORT_NAP && self.hub.ask_for_calls() {
             // What was added before the lines were asked called no worker.
-            watch.nap = SHORT_NAP;
+            sight.nap = SHORT_NAP;
         }
         None
     }
@@ -159,19 +159,19 @@ impl Worker {
         if self.sees_young_call { self.wait_for_part() } else { None }
     }
 
-    /// Whether there are as many guests as free workers, and they compute. Then this worker has no
-    /// core, and stands back for a while.
-    fn is_in_the_way(&self, watch: &mut Watch, now: Instant) -> bool {
+    /// Stands back for a while if there are as many guests as free workers and they compute,
+    /// because this worker then has no core. Returns whether it stands back.
+    fn stand_back_if_in_the_way(&self, sight: &mut Sight, now: Instant) -> bool {
         if !self.is_one_too_many() {
             self.hub.lookout.stand_back(None);
             return false;
         }
         let ran = self.hub.time_of_guests();
-        let before = std::mem::replace(&mut watch.guests_ran, ran);
-        let computes = ran.saturating_sub(before) * 2 > watch.nap;
+        let before = std::mem::replace(&mut sight.guests_ran, ran);
+        let computes = ran.saturating_sub(before) * 2 > sight.nap;
         let is_patient = computes && self.hub.lookout.stand_back(Some(now)) < LONGEST_STAND_BACK;
         if is_patient {
-            watch.nap = (watch.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
+            sight.nap = (sight.nap * 2).min(LONGEST_NAP_IN_THE_WAY);
         } else {
             self.hub.lookout.stand_back(None);
         }

@@ -344,11 +344,7 @@ impl Worker {
     fn rest(&mut self, searching: Searching) -> Next {
         self.slot().arrival.expect_wake();
         self.slot().rests.begin();
-        let early = mutant!("look_before_enter") && self.sees_work();
-        self.hub.idle.enter(self.index, searching);
-        // In this order, so that a spare worker that was relieved and hired again in between sees
-        // what was pushed before that.
-        let sees_work = if mutant!("look_before_enter") { early } else { self.sees_work() };
+        let sees_work = self.enter_and_look(searching);
         let stay_up = self.is_relieved()
             || sees_work
             || self.hub.is_closed()
@@ -364,6 +360,18 @@ impl Worker {
                 Next::Run(found)
             }
         }
+    }
+
+    /// In this order, so that a spare worker that was relieved and hired again in between sees what
+    /// was pushed before that.
+    fn enter_and_look(&self, searching: Searching) -> bool {
+        mutant!("look_before_enter" => {
+            let early = self.sees_work();
+            self.hub.idle.enter(self.index, searching);
+            return early;
+        });
+        self.hub.idle.enter(self.index, searching);
+        self.sees_work()
     }
 
     /// As [`sleep`](Self::sleep), and notes whether the sleep was long.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::{Worker, current, deep, link};
 use crate::base::clock;
 use crate::base::error::TaskError;
-use crate::base::id::PoolId;
+use crate::base::id::{PoolId, WorkerId};
 use crate::base::sync::Ordering;
 use crate::base::unwind;
 use crate::parts::offer::Taken;
@@ -70,13 +70,13 @@ impl Worker {
     fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
         let slot = self.slot();
         slot.running.set(&claimed);
-        self.hub.watch(self.index);
+        self.hub.begin_timed_run(self.index);
         let started = claimed.extra().and_then(|extra| self.hub.note_start(extra));
         let ran = claimed.run(Some(self.home_id));
         slot.running.clear(ran.claimed());
         let outcome = ran.outcome();
         count(&self.hub, slot, outcome, ran.is_passed_on());
-        self.hub.watch_no_more(self.index);
+        self.hub.end_timed_run(self.index);
         self.hub.note_end(started);
         if let Some(extra) = ran.claimed().extra() {
             // Before the handle knows, so that a thread that joins and spawns again finds room.
@@ -208,13 +208,7 @@ fn run_where_it_stands<T>(
 fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     let worker = index.map(|index| hub.worker_at(index));
     let mut started = None;
-    let on_start = |extra: Option<&Extra>| {
-        if let Some(extra) = extra {
-            started = hub.note_start(extra);
-            extra.give_place_back();
-        }
-    };
-    let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
+    let (on_start, on_panic) = (note_start(hub, &mut started), tell_panic(hub, worker));
     let home = index.map(|index| hub.home_of(index));
     if let Some(outcome) = chain.run_bottom(worker, home, on_start, on_panic) {
         hub.note_claimed_in_queue();
@@ -291,16 +285,9 @@ fn run_beside_queue<T>(
     // out leaves nothing behind in the queue.
     let link = task.link();
     let queued = index.and_then(|index| hub.queue_of(index).pop_if(link));
-    let mut started = None;
-    let on_start = |extra: Option<&Extra>| {
-        if let Some(extra) = extra {
-            started = hub.note_start(extra);
-            // The task that waits holds this worker's own place.
-            extra.give_place_back();
-        }
-    };
     let worker = index.map(|index| hub.worker_at(index));
-    let on_panic = |task, message: &str| hub.tell_panic(worker, task, message);
+    let mut started = None;
+    let (on_start, on_panic) = (note_start(hub, &mut started), tell_panic(hub, worker));
     let ran = match queued {
         // A token can reach the task as well, so it must be claimed.
         Some(queued) if task.may_be_tied() => {
@@ -323,6 +310,25 @@ fn run_beside_queue<T>(
     let Ran { outcome, result } = ran;
     note_run(hub, index, outcome);
     Ok(result)
+}
+
+/// What a task that starts in place tells the pool.
+fn note_start<'a>(
+    hub: &'a Hub,
+    started: &'a mut Option<Instant>,
+) -> impl FnOnce(Option<&Extra>) + 'a {
+    move |extra| {
+        if let Some(extra) = extra {
+            *started = hub.note_start(extra);
+            // The task that waits holds this worker's own place.
+            extra.give_place_back();
+        }
+    }
+}
+
+/// What a task that panics in place tells the pool.
+fn tell_panic(hub: &Hub, worker: Option<WorkerId>) -> impl FnOnce(String, &str) {
+    move |task, message| hub.tell_panic(worker, task, message)
 }
 
 /// Counts a task that ran in place, on the worker of this index or on another thread.

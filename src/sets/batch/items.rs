@@ -11,7 +11,7 @@ use std::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use super::block::{self, Block, NOWHERE};
-use super::slot::{Claimed, Place, Slot, State};
+use super::slot::{Claimed, ItemPlace, ItemState, Slot};
 use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering, handshake};
 use crate::base::unwind;
 use crate::parts::spin::{Gap, Retry};
@@ -35,7 +35,7 @@ const RANGES_EACH: u32 = if cfg!(corepool_loom) { 1 } else { 4 };
 
 pub(super) struct Items<F, T> {
     /// Closures and results.
-    places: Vec<Place<F, T>>,
+    places: Vec<ItemPlace<F, T>>,
     /// The states. A block has as many items as a range.
     blocks: Box<[Block]>,
     /// The base-2 logarithm of a range's length.
@@ -54,13 +54,13 @@ pub(super) struct Items<F, T> {
 }
 
 /// The closures of a batch that has not begun. Dropping it drops them.
-pub(super) struct Closures<F, T>(Vec<Place<F, T>>);
+pub(super) struct Closures<F, T>(Vec<ItemPlace<F, T>>);
 
 impl<F, T> FromIterator<F> for Closures<F, T> {
     fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> Self {
         // If the iterator panics, the closures that came before are dropped.
         let mut all = Self(Vec::new());
-        all.0.extend(closures.into_iter().map(Place::new));
+        all.0.extend(closures.into_iter().map(ItemPlace::new));
         all
     }
 }
@@ -74,7 +74,7 @@ impl<F, T> Closures<F, T> {
 impl<F, T> Drop for Closures<F, T> {
     fn drop(&mut self) {
         for place in &self.0 {
-            Slot::new(&State::new(), place).clear();
+            Slot::new(&ItemState::new(), place).clear();
         }
     }
 }
@@ -134,15 +134,18 @@ impl<F, T> Items<F, T> {
         1 << self.range_bits
     }
 
+    fn announce_taking(&self, lane: usize) {
+        mutant!("batch_lane_late" => return);
+        self.lanes[lane].store(TAKES, Ordering::SeqCst);
+    }
+
     /// Takes the next range for a runner that has been through its last one.
     pub(super) fn next_range(&self, lane: usize) -> Option<Range<u32>> {
         // ORDERING: relaxed; the check only keeps latecomers from moving the cursor on and on.
         if self.cursor.load(Ordering::Relaxed) < self.len() {
             // Announced before the cursor moves: a thread that finds nothing at the cursor waits
             // until the lane says which range was taken.
-            if !mutant!("batch_lane_late") {
-                self.lanes[lane].store(TAKES, Ordering::SeqCst);
-            }
+            self.announce_taking(lane);
             let start = self.cursor.fetch_add(self.range(), Ordering::SeqCst);
             if start < self.len() {
                 self.lanes[lane].store(start, Ordering::SeqCst);
@@ -332,9 +335,8 @@ impl<F, T> Items<F, T> {
     pub(super) fn detach(&self) {
         self.forget_waiter();
         self.attention.fetch_or(DETACHED, Ordering::SeqCst);
-        if !mutant!("batch_detach_handshake") {
-            handshake();
-        }
+        mutant!("batch_detach_handshake" => return self.drop_finished());
+        handshake();
         self.drop_finished();
     }
 
@@ -374,9 +376,8 @@ impl<F, T> Items<F, T> {
         let waker = waker.clone();
         let old = self.waiter.lock().replace(waker);
         unwind::quietly(|| drop(old));
-        if !mutant!("batch_waits_unsaid") {
-            self.attention.fetch_or(WAITS, Ordering::SeqCst);
-        }
+        mutant!("batch_waits_unsaid" => return handshake());
+        self.attention.fetch_or(WAITS, Ordering::SeqCst);
         handshake();
     }
 

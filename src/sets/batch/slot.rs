@@ -7,7 +7,7 @@ use core::any::type_name;
 use core::mem::ManuallyDrop;
 
 use crate::base::error::{PanicPayload, Refusal, TaskError, TaskName};
-use crate::base::sync::{AtomicU8, Ordering, UnsafeCell, planted};
+use crate::base::sync::{AtomicU8, Ordering, UnsafeCell};
 use crate::base::unwind;
 use crate::task::{self, Outcome};
 
@@ -23,18 +23,23 @@ const LOST: u8 = 6;
 /// Settled, and the result was taken.
 const TAKEN: u8 = 7;
 
+// ORDERING: acquire, partner of `SETTLE`: makes the contents visible.
+ordering!(TAKE = Acquire, planted "batch_take_unacquired": Relaxed);
+// ORDERING: release, partner of `TAKE`: publishes the contents with the state.
+ordering!(SETTLE = Release, planted "batch_settle_relaxed": Relaxed);
+
 /// The contents of one item: its closure, later its result. It never drops them itself; the code
 /// that has the item's state does.
-pub(super) struct Place<F, T>(UnsafeCell<Contents<F, T>>);
+pub(super) struct ItemPlace<F, T>(UnsafeCell<Contents<F, T>>);
 
 /// The state of one item.
 #[derive(Debug)]
-pub(super) struct State(AtomicU8);
+pub(super) struct ItemState(AtomicU8);
 
 /// One item.
 pub(super) struct Slot<'a, F, T> {
-    state: &'a State,
-    place: &'a Place<F, T>,
+    state: &'a ItemState,
+    place: &'a ItemPlace<F, T>,
 }
 
 /// The contents of a slot. The state says which field is there; while the item runs there is none.
@@ -47,7 +52,7 @@ union Contents<F, T> {
 
 // SAFETY: closure, value and payload are moved to other threads and never shared. The state gives
 // the contents to one thread at a time.
-unsafe impl<F: Send, T: Send> Sync for Place<F, T> {}
+unsafe impl<F: Send, T: Send> Sync for ItemPlace<F, T> {}
 
 /// An item whose closure belongs to the holder, to be run or dropped. If it were forgotten, the
 /// item would never settle.
@@ -56,13 +61,13 @@ pub(super) struct Claimed<'a, F, T> {
     slot: Slot<'a, F, T>,
 }
 
-impl<F, T> Place<F, T> {
+impl<F, T> ItemPlace<F, T> {
     pub(super) fn new(closure: F) -> Self {
         Self(UnsafeCell::new(Contents { closure: ManuallyDrop::new(closure) }))
     }
 }
 
-impl State {
+impl ItemState {
     /// The state of an unclaimed item.
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(WAITING))
@@ -70,7 +75,7 @@ impl State {
 }
 
 impl<'a, F, T> Slot<'a, F, T> {
-    pub(super) fn new(state: &'a State, place: &'a Place<F, T>) -> Self {
+    pub(super) fn new(state: &'a ItemState, place: &'a ItemPlace<F, T>) -> Self {
         Self { state, place }
     }
 
@@ -83,8 +88,7 @@ impl<'a, F, T> Slot<'a, F, T> {
         // ORDERING: relaxed on failure, because the loser touches nothing.
         let claim =
             self.state.0.compare_exchange(WAITING, RUNNING, Ordering::SeqCst, Ordering::Relaxed);
-        let is_ours = claim.is_ok() || mutant!("batch_claim_twice") && claim == Err(RUNNING);
-        is_ours.then_some(Claimed { slot: self })
+        is_ours(claim).then_some(Claimed { slot: self })
     }
 
     /// A quick check that avoids an exchange that would fail.
@@ -108,10 +112,7 @@ impl<'a, F, T> Slot<'a, F, T> {
     /// one, no other thread takes results, so no exchange is needed.
     #[inline]
     pub(super) fn take(&self) -> Option<Result<T, TaskError>> {
-        // ORDERING: acquire, partner of the release in `Claimed::settle`: makes the contents
-        // visible.
-        let order = planted(mutant!("batch_take_unacquired"), Ordering::Acquire, Ordering::Relaxed);
-        let state = self.state.0.load(order);
+        let state = self.state.0.load(TAKE);
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
         }
@@ -128,11 +129,10 @@ impl<'a, F, T> Slot<'a, F, T> {
         if matches!(state, WAITING | RUNNING | TAKEN) {
             return None;
         }
-        // ORDERING: acquire, as in `take`. Relaxed on failure, because the loser touches nothing.
-        let order = (Ordering::Acquire, Ordering::Relaxed);
-        let taken = self.state.0.compare_exchange(state, TAKEN, order.0, order.1);
-        let is_ours = taken.is_ok() || mutant!("batch_dropped_twice");
-        is_ours.then(|| self.move_out(state))
+        // ORDERING: relaxed on failure, because the loser touches nothing.
+        let taken = self.state.0.compare_exchange(state, TAKEN, TAKE, Ordering::Relaxed);
+        mutant!("batch_dropped_twice" => return Some(self.move_out(state)));
+        taken.is_ok().then(|| self.move_out(state))
     }
 
     /// Moves the result out. Only for the thread that moved the item from this state to [`TAKEN`].
@@ -219,7 +219,7 @@ impl<F, T> Claimed<'_, F, T> {
         self.slot.place.0.with_mut(|contents| {
             // SAFETY: the claimant owns the contents.
             let contents = unsafe { &mut *contents };
-            // SAFETY: as in `run`. Here the closure is dropped in place, once.
+            // SAFETY: the claimant owns the closure, which nobody has moved out, and drops it once.
             unwind::quietly(|| unsafe { drop_closure(contents) });
         });
         note();
@@ -236,11 +236,15 @@ impl<F, T> Claimed<'_, F, T> {
     }
 
     fn settle_empty(self, state: u8) {
-        // ORDERING: release, partner of the acquire in `take`: publishes the contents with the
-        // state.
-        let order = planted(mutant!("batch_settle_relaxed"), Ordering::Release, Ordering::Relaxed);
-        self.slot.state.0.store(state, order);
+        self.slot.state.0.store(state, SETTLE);
     }
+}
+
+/// Whether the exchange that claims an item succeeded.
+#[inline]
+fn is_ours(claim: Result<u8, u8>) -> bool {
+    mutant!("batch_claim_twice" => return claim.is_ok() || claim == Err(RUNNING));
+    claim.is_ok()
 }
 
 /// # Safety

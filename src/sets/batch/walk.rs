@@ -99,6 +99,12 @@ impl Walk {
         Outcome::Value
     }
 
+    /// The item behind the last one of this block.
+    fn end_of<F, T>(items: &Items<F, T>, block: u32) -> u32 {
+        mutant!("batch_blocks_missed" => return u32::MAX);
+        items.items_of(block).end
+    }
+
     /// As [`run_range`](Self::run_range), up to the end of the first block. A range lies in two
     /// blocks if [`claim_one`](Items::claim_one) has moved the cursor before.
     fn run_block<F, T>(&mut self, items: &Items<F, T>, books: &impl Books) -> Outcome
@@ -106,7 +112,7 @@ impl Walk {
         F: FnOnce() -> T,
     {
         let block = items.block_of(self.rest.start);
-        let end = if mutant!("batch_blocks_missed") { u32::MAX } else { items.items_of(block).end };
+        let end = Self::end_of(items, block);
         let mut has_news = false;
         while self.rest.start < self.rest.end.min(end) {
             let item = self.rest.start;

@@ -33,12 +33,14 @@ impl Lanes {
 
     /// Part of the last look, which does not trust the hint.
     pub(super) fn has_item(&self) -> bool {
-        let has_common = !mutant!("lane_last_look") && self.common.has_item();
-        has_common || !mutant!("lane_own_last_look") && self.own.has_item()
+        mutant!("lane_last_look" => return self.own.has_item());
+        mutant!("lane_own_last_look" => return self.common.has_item());
+        self.common.has_item() || self.own.has_item()
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        mutant!("lane_left_behind") || self.common.is_empty() && self.own.is_empty()
+        mutant!("lane_left_behind" => return true);
+        self.common.is_empty() && self.own.is_empty()
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Pool {
     workers: usize,
     shared: Queue<Box<Item>>,
     idle: IdleList,
-    spares: Mutex<State>,
+    spares: Mutex<SpareState>,
     /// The workers, followed by the spare workers.
     pub(super) slots: Vec<Slot>,
     /// Where each worker waits for its task to be run.
@@ -33,7 +33,7 @@ pub(super) struct Slot {
     parker: Parker,
 }
 
-struct State {
+struct SpareState {
     duties: Vec<Duty>,
     counted: Vec<bool>,
     lends: Vec<u32>,
@@ -55,7 +55,7 @@ enum Order {
 
 /// The place of a thread that runs a loop: its own slot, and the worker whose own tasks it takes.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Post {
     pub(super) slot: usize,
     pub(super) home: usize,
 }
@@ -69,7 +69,7 @@ impl Pool {
             relieved: AtomicBool::new(false),
             parker: Parker::new(),
         };
-        let state = State {
+        let state = SpareState {
             duties: vec![Duty::Resting; spares],
             counted: vec![false; spares],
             lends: vec![0; workers],
@@ -148,12 +148,11 @@ impl Pool {
             self.idle.enter_last(self.lent(index));
         }
         drop(state);
-        if !mutant!("lend_without_a_look") {
-            self.last_look(index);
-        }
+        self.last_look(index);
     }
 
     fn last_look(&self, index: usize) {
+        mutant!("lend_without_a_look" => return);
         if self.slots[index].own.has_item() {
             self.wake_deputy(index);
         } else if self.shared.has_item() {
@@ -171,7 +170,7 @@ impl Pool {
             let slot = self.workers + spare;
             self.slots[slot].relieved.store(true, Ordering::SeqCst);
             handshake();
-            if !mutant!("relieved_asleep") && self.idle.take(slot) {
+            if self.takes_relieved(slot) {
                 self.slots[slot].parker.unpark();
             }
         }
@@ -179,6 +178,11 @@ impl Pool {
         if was_listed {
             self.stop_search();
         }
+    }
+
+    fn takes_relieved(&self, slot: usize) -> bool {
+        mutant!("relieved_asleep" => return false);
+        self.idle.take(slot)
     }
 
     fn wake_deputy(&self, index: usize) {
@@ -193,8 +197,9 @@ impl Pool {
         }
     }
 
-    fn recall(&self, state: MutexGuard<'_, State>, index: usize) {
-        if mutant!("recall_nobody") || !self.is_in_need(&state, index) {
+    fn recall(&self, state: MutexGuard<'_, SpareState>, index: usize) {
+        mutant!("recall_nobody" => return);
+        if !self.is_in_need(&state, index) {
             return;
         }
         let sleeps = |&spare: &usize| {
@@ -206,16 +211,17 @@ impl Pool {
         }
     }
 
-    fn is_in_need(&self, state: &State, index: usize) -> bool {
+    fn is_in_need(&self, state: &SpareState, index: usize) -> bool {
         state.lends[index] > 0
             && !state.duties.contains(&Duty::For(index))
             && self.slots[index].own.has_item()
     }
 
     fn send_to_lender_in_need(&self, slot: usize) -> bool {
+        mutant!("need_unasked" => return false);
         let state = self.spares.lock();
         let spare = slot - self.workers;
-        if mutant!("need_unasked") || !matches!(state.duties[spare], Duty::For(_)) {
+        if !matches!(state.duties[spare], Duty::For(_)) {
             return false;
         }
         let in_need = (0..state.lends.len()).find(|&index| self.is_in_need(&state, index));
@@ -225,12 +231,15 @@ impl Pool {
         in_need.is_some()
     }
 
-    fn send_to(&self, mut state: MutexGuard<'_, State>, spare: usize, index: usize) {
+    fn send_to(&self, mut state: MutexGuard<'_, SpareState>, spare: usize, index: usize) {
         state.duties[spare] = Duty::For(index);
-        if !mutant!("sent_unrelieved") {
-            self.slots[self.workers + spare].relieved.store(true, Ordering::SeqCst);
-        }
+        self.relieve(self.workers + spare);
         self.offer_again(state);
+    }
+
+    fn relieve(&self, slot: usize) {
+        mutant!("sent_unrelieved" => return);
+        self.slots[slot].relieved.store(true, Ordering::SeqCst);
     }
 
     fn employ(&self, index: usize) {
@@ -253,7 +262,7 @@ impl Pool {
         self.slots[slot].parker.unpark();
     }
 
-    fn offer_again(&self, state: MutexGuard<'_, State>) {
+    fn offer_again(&self, state: MutexGuard<'_, SpareState>) {
         let is_unserved = |&index: &usize| {
             state.lends[index] > 0
                 && !state.duties.contains(&Duty::For(index))
@@ -288,16 +297,27 @@ impl Pool {
             _ => (Duty::Leaving, Order::Leave),
         };
         state.duties[spare] = duty;
-        let serves = matches!(order, Order::Serve { .. });
-        if matches!(order, Order::Rest) && !mutant!("rest_without_an_offer") {
-            self.offer_again(state);
+        if matches!(order, Order::Rest) {
+            self.offer_at_rest(state);
         } else {
             drop(state);
         }
-        if counted && !serves && !mutant!("count_kept") {
-            self.stop_search();
+        if !matches!(order, Order::Serve { .. }) {
+            self.give_count_back(counted);
         }
         order
+    }
+
+    fn offer_at_rest(&self, state: MutexGuard<'_, SpareState>) {
+        mutant!("rest_without_an_offer" => return);
+        self.offer_again(state);
+    }
+
+    fn give_count_back(&self, counted: bool) {
+        mutant!("count_kept" => return);
+        if counted {
+            self.stop_search();
+        }
     }
 
     /// `spare::live`, starting from a rest.
@@ -305,7 +325,7 @@ impl Pool {
         self.slots[slot].parker.park();
         loop {
             match self.next_order(slot) {
-                Order::Serve { home, counted } => self.serve(Place { slot, home }, counted),
+                Order::Serve { home, counted } => self.serve(Post { slot, home }, counted),
                 Order::Rest => self.slots[slot].parker.park(),
                 Order::Leave => return,
             }
@@ -314,7 +334,7 @@ impl Pool {
 
     /// `Worker::stand_in` and `Worker::work`, until it is relieved, or the pool is closed and
     /// drained.
-    fn serve(&self, place: Place, counted: bool) {
+    fn serve(&self, place: Post, counted: bool) {
         let mut found =
             if counted { self.search_on(place, Searching::Yes) } else { self.next(place) };
         while let Some(task) = found {
@@ -326,11 +346,11 @@ impl Pool {
         }
     }
 
-    pub(super) fn next(&self, place: Place) -> Option<u32> {
+    pub(super) fn next(&self, place: Post) -> Option<u32> {
         self.find(place.home).or_else(|| self.search_on(place, self.idle.start_search(1)))
     }
 
-    fn search_on(&self, place: Place, mut searching: Searching) -> Option<u32> {
+    fn search_on(&self, place: Post, mut searching: Searching) -> Option<u32> {
         loop {
             if self.is_relieved(place.slot) {
                 if searching == Searching::Yes {
@@ -355,7 +375,7 @@ impl Pool {
         }
     }
 
-    fn rest(&self, place: Place, searching: Searching) {
+    fn rest(&self, place: Post, searching: Searching) {
         let slot = &self.slots[place.slot];
         slot.asleep.store(true, Ordering::SeqCst);
         self.idle.enter(place.slot, searching);
