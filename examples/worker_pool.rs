@@ -78,7 +78,7 @@ fn step(number: u32, title: &str, in_node: &str) {
     println!("\n{number}. {title}\n   in Node: {in_node}");
 }
 
-fn named(workers: usize) -> corepool::Builder {
+fn named(workers: usize) -> corepool::PoolBuilder {
     WorkerPool::builder().workers(workers).thread_name(|id| format!("{NAME}{id}"))
 }
 

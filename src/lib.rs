@@ -48,7 +48,7 @@
 //!   [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool,
 //!   [`shutdown_async`](WorkerPool::shutdown_async) to await its end.
-//! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
+//! - **A bound:** [`PoolBuilder::queue_capacity`] with a [`WhenFull`].
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled),
 //!   [`any`](promise::any) and [`race`](promise::race).
 //! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and
@@ -63,7 +63,7 @@
 //! - **A thread or a child process started inside a task:** [`unpinned`](fn@unpinned); otherwise it
 //!   inherits the worker's single core.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`],
-//!   [`Builder::watchdog`].
+//!   [`PoolBuilder::watchdog`].
 //!
 //! Three pages in the repository go further: `docs/guide.md` has this list with the calls written
 //! out, `docs/with_tokio.md` tells which work belongs in the runtime and which in the pool, and
@@ -81,7 +81,7 @@
 //!
 //! **Waiting.** A task that waits for another task's handle makes progress, even on a pool of one
 //! worker: if nobody has started the other task, the waiter runs it in place. Otherwise the waiter
-//! sleeps and runs no unrelated task; meanwhile a [spare worker](Builder::spare_workers) runs
+//! sleeps and runs no unrelated task; meanwhile a [spare worker](PoolBuilder::spare_workers) runs
 //! queued tasks on its core. Tasks that wait for each other in a circle wait forever.
 //!
 //! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) may wait for a
@@ -110,9 +110,9 @@
 //!
 //! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is paid for only
 //! when a worker sleeps and no worker is looking for work. No clock is read for a task unless
-//! [`Builder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less than
-//! a few microseconds is better done in a batch, or by fork-join: a `join` costs a few nanoseconds,
-//! and a loop costs as much as the plain one until a worker takes a part of it.
+//! [`PoolBuilder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less
+//! than a few microseconds is better done in a batch, or by fork-join: a `join` costs a few
+//! nanoseconds, and a loop costs as much as the plain one until a worker takes a part of it.
 //!
 //! Tasks own their data (`'static`); fork-join borrows. Linux on x86-64 is first class, other
 //! processors and Windows are tested under emulation, and macOS and the BSDs are only compiled. The
@@ -166,7 +166,7 @@ pub use parallel::scope::{Scope, ScopedClosure, ScopedHandle, scope};
 pub use parts::event::{ExitReason, PoolEvent};
 pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::blocking::blocking;
-pub use pool::builder::Builder;
+pub use pool::builder::PoolBuilder;
 pub use pool::global::spawn;
 pub use pool::handle::TaskHandle;
 pub use pool::promise;

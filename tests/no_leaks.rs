@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{Builder, CancelToken, Dispatch, TaskContext, WorkerPool};
+use corepool::{CancelToken, Dispatch, PoolBuilder, TaskContext, WorkerPool};
 
 /// How many threads and file descriptors this process has.
 fn holdings() -> (usize, usize) {
@@ -39,7 +39,7 @@ fn resident() -> usize {
 
 /// The life of one pool, with a bit of everything.
 fn live(workers: usize) {
-    let describe: Builder = WorkerPool::builder()
+    let describe: PoolBuilder = WorkerPool::builder()
         .workers(workers)
         .queue_capacity(8)
         .record_timing(true)

@@ -47,14 +47,14 @@ impl<'pool> TaskBuilder<'pool> {
     ///
     /// **It may run on another thread.** While the worker's own task waits, in
     /// [`blocking`](fn@crate::pool::blocking) or for another task, a [spare
-    /// worker](crate::Builder::spare_workers) stands in for the worker, and runs its tasks on the
-    /// same core. The [context](TaskContext::worker) names the same worker, but thread-locals
+    /// worker](crate::PoolBuilder::spare_workers) stands in for the worker, and runs its tasks on
+    /// the same core. The [context](TaskContext::worker) names the same worker, but thread-locals
     /// differ, and the waiting task has not ended. If that matters, for example for a C library
     /// that keeps state in its thread, build the pool with `spare_workers(0)`.
     ///
     /// A task that waits for the placed task does not run it in place, unless it is on that worker.
     /// Tasks that wait in a circle for tasks placed on one another's workers need a [spare
-    /// worker](crate::Builder::spare_workers) each. Without one they wait for ever.
+    /// worker](crate::PoolBuilder::spare_workers) each. Without one they wait for ever.
     ///
     /// # Panics
     /// If the pool has no such worker.

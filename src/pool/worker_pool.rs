@@ -228,8 +228,8 @@ impl WorkerPool {
         self.hub.workers()
     }
 
-    /// Describes each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
-    /// numbers follow those of the workers.
+    /// Describes each [spare worker](crate::PoolBuilder::spare_workers) that has a thread now.
+    /// Their numbers follow those of the workers.
     #[must_use]
     pub fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.hub.spare_workers()

@@ -127,7 +127,7 @@ impl TaskContext {
     }
 
     /// Returns the worker that runs the task, or the worker that a [spare
-    /// worker](crate::Builder::spare_workers) stands in for.
+    /// worker](crate::PoolBuilder::spare_workers) stands in for.
     ///
     /// Returns `None` on a thread that is not a worker.
     /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run the task on such a thread.

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use crate::held::{Held, hold_all};
 use crate::support::{PATIENCE, until, within};
 
-fn unpinned(workers: usize) -> corepool::Builder {
+fn unpinned(workers: usize) -> corepool::PoolBuilder {
     WorkerPool::builder().workers(workers).pinning(Pinning::None)
 }
 

@@ -76,7 +76,7 @@ pub struct Metrics {
     pub events_dropped: u64,
     /// The counts of each worker.
     pub workers: Vec<WorkerMetrics>,
-    /// The counts of the [spare workers](crate::Builder::spare_workers) that have a thread now.
+    /// The counts of the [spare workers](crate::PoolBuilder::spare_workers) that have a thread now.
     pub spare_workers: Vec<WorkerMetrics>,
     /// The time from acceptance to start; `None` unless the pool records times.
     pub wait_time: Option<Histogram>,

@@ -15,11 +15,12 @@ use std::sync::atomic::AtomicU32;
 use corepool::promise::{All, AllSettled, Any, Promise, Race};
 use corepool::shared::{WaitAsync, WaitResult};
 use corepool::{
-    AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
+    AbandonedTask, BuildError, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
     Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, PanicPayload, Pinning,
-    PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync, ShutdownReport,
-    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, TimedOut, UntilCancelled,
-    WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
+    PoolBuilder, PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync,
+    ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, TimedOut,
+    UntilCancelled, WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics,
+    WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -57,7 +58,7 @@ type OnlySync = MutexGuard<'static, u8>;
 
 const _: () = {
     free::<WorkerPool>();
-    free::<Builder>();
+    free::<PoolBuilder>();
     free::<TaskBuilder<'static>>();
     free::<Dispatch>();
     free::<Pinning>();
