@@ -282,7 +282,7 @@ fn a_bounded_queue() -> Outcome {
     for task in waiting {
         task.join()?;
     }
-    println!("   `spawn` would have blocked instead, and `spawn_async` waits without blocking");
+    println!("   `spawn` would have blocked instead, and `reserve` waits without blocking");
     Ok(())
 }
 

@@ -23,9 +23,8 @@
 //!   everything else, [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only
 //!   one.
 //! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle.
-//!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
-//!   [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
 //!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`];
+//!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
 //!   [`task`](WorkerPool::task) gives it a name, a [`Priority`], a worker, a time to start or
 //!   finish by, a time to run, or a [`CancelToken`].
 //! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type,
@@ -49,6 +48,8 @@
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool,
 //!   [`shutdown_async`](WorkerPool::shutdown_async) to await its end.
 //! - **A bound:** [`PoolBuilder::queue_capacity`] with a [`WhenFull`].
+//!   [`try_reserve`](WorkerPool::try_reserve) asks for room, and
+//!   [`reserve`](WorkerPool::reserve) awaits it; the [`Permit`] then spawns the task.
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled),
 //!   [`any`](promise::any) and [`race`](promise::race).
 //! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and
@@ -172,13 +173,21 @@ pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;
 pub use pool::worker_local::WorkerLocal;
-pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
+pub use pool::{AbandonedTask, Permit, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
 pub use sched::config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
 pub use sets::task_set::{NextAsync, TaskSet};
 pub use sets::windowed::{MapOrdered, MapUnordered, TryMapOrdered};
 #[doc(inline)]
 pub use shared::SharedArray;
 pub use task::TaskContext;
+
+/// The errors of all operations, one type for each.
+pub mod errors {
+    pub use crate::base::error::{
+        BuildError, Cancelled, Closed, PanicPayload, Refusal, ReserveError, SpawnError, TaskError,
+        TimedOut,
+    };
+}
 
 #[cfg(doctest)]
 mod borrows;

@@ -54,8 +54,9 @@ fn live(workers: usize) {
         })
         .collect();
     let _early_enough = tasks[3].cancel();
-    let value = pollster::block_on(pool.spawn_async(|| 1)).unwrap();
-    assert_eq!(value.join().unwrap(), 1);
+    let permit = pollster::block_on(pool.reserve()).unwrap();
+    assert_eq!(permit.spawn(|| 1).join().unwrap(), 1);
+    drop(pool.try_reserve());
     drop(pool);
     drop(tasks);
     assert_eq!(Arc::strong_count(&shared), 1);

@@ -65,13 +65,14 @@ impl Runner for Pooled {
     }
 
     fn run(&self, job: Job) -> Running {
-        let token = self.everything.child_with_timeout(self.deadline);
-        let task = self.pool.task().name(job.name()).cancel_token(&token);
-        let task = match task.try_spawn_with(move |cx| job.run(|| cx.check())) {
-            Ok(task) => task.cancel_on_drop(),
+        let permit = match self.pool.try_reserve() {
+            Ok(permit) => permit,
             Err(full) if full.is_full() => return refused(Refusal::Full),
             Err(_) => return refused(Refusal::Ending),
         };
+        let token = self.everything.child_with_timeout(self.deadline);
+        let task = permit.task().name(job.name()).cancel_token(&token);
+        let task = task.spawn_with(move |cx| job.run(|| cx.check())).cancel_on_drop();
         Box::pin(async move { answer(task.await, &token) })
     }
 

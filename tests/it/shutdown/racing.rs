@@ -76,7 +76,7 @@ fn spawn_until_closed(pool: &WorkerPool, ran: &Arc<AtomicUsize>) -> Tally {
                 Err(SpawnError::Full(_) | SpawnError::Closed(_)) => {}
                 Err(other) => panic!("{other}"),
             },
-            _ => handles.extend(pollster::block_on(pool.spawn_async(task)).ok()),
+            _ => handles.extend(pollster::block_on(pool.reserve()).ok().map(|p| p.spawn(task))),
         }
         if closed {
             break;
