@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Cancelled, PoolEvent, TaskContext, TaskError, TaskHandle, WorkerId, WorkerPool};
+use corepool::cancel::Cancelled;
+use corepool::{PoolEvent, TaskContext, TaskError, TaskHandle, WorkerId, WorkerPool};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 type Outcome = Result<(), Box<dyn Error>>;

@@ -122,9 +122,8 @@
 //!
 //! # Features
 //!
-//! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams
-//!   (`futures_core::Stream`). Without it, threads iterate over them, and async code awaits a set
-//!   by [`TaskSet::next_async`].
+//! - `stream`: the types of [`sets`] are streams (`futures_core::Stream`). Without it, threads
+//!   iterate over them, and async code awaits a set by [`TaskSet::next_async`].
 //! - `tracing`: a task, a continuation and each closure of a batch run inside the span of their
 //!   submitter.
 //!
@@ -141,53 +140,131 @@
 mod base;
 mod os;
 mod parts;
-mod cancel;
+pub mod cancel;
 pub mod shared;
 mod task;
 mod sched;
 mod pool;
-mod parallel;
-mod sets;
+pub mod parallel;
+pub mod sets;
 
 #[cfg(all(test, corepool_shuttle))]
 mod schedules;
 
-pub use base::error::{
-    BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut,
-};
-pub use base::id::{TaskId, WorkerId};
-pub use cancel::{CancelReason, CancelToken, UntilCancelled};
-pub use os::affinity::{CoreKind, Placement};
-pub use parallel::join::{JoinContext, join, join_context};
-pub use parallel::loops::{
-    Chunks, ChunksMut, Indexed, Items, chunks, chunks_mut, fold, for_each, for_each_mut,
-    for_each_mut_indexed, indexed, map, map_reduce, try_for_each, try_map,
-};
-pub use parallel::scope::{Scope, ScopedClosure, ScopedHandle, scope};
-pub use parts::event::{ExitReason, PoolEvent};
-pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
-pub use pool::blocking::blocking;
-pub use pool::builder::PoolBuilder;
-pub use pool::global::spawn;
-pub use pool::handle::TaskHandle;
-pub use pool::promise;
-pub use pool::unpinned::unpinned;
-pub use pool::worker_local::WorkerLocal;
-pub use pool::{AbandonedTask, Permit, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
-pub use sched::config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
-pub use sets::task_set::{NextAsync, TaskSet};
-pub use sets::windowed::{MapOrdered, MapUnordered, TryMapOrdered};
-#[doc(inline)]
-pub use shared::SharedArray;
-pub use task::TaskContext;
+/// Building a pool: the builder and its choices.
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::builder::{Dispatch, Pinning};
+/// let builder = WorkerPool::builder().workers(2).pinning(Pinning::None);
+/// let pool = builder.dispatch(Dispatch::RoundRobin).build()?;
+/// assert_eq!(pool.worker_count(), 2);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod builder {
+    pub use crate::os::affinity::Placement;
+    pub use crate::pool::builder::PoolBuilder;
+    pub use crate::sched::config::{Dispatch, Pinning, WhenFull, WhenStuck};
+}
 
-/// The errors of all operations, one type for each.
+/// What can go wrong: one error type for each operation.
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::errors::{Refusal, TaskError};
+/// let pool = WorkerPool::with_workers(1)?;
+/// pool.close();
+/// let refused = pool.spawn(|| 1).join();
+/// assert!(matches!(refused, Err(TaskError::Rejected(Refusal::Closed))));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 pub mod errors {
     pub use crate::base::error::{
         BuildError, Cancelled, Closed, PanicPayload, Refusal, ReserveError, SpawnError, TaskError,
         TimedOut,
     };
 }
+
+/// What happens in a pool, as it happens. See [`WorkerPool::events`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::events::PoolEvent;
+/// let pool = WorkerPool::with_workers(1)?;
+/// let events = pool.events();
+/// drop(pool);
+/// assert!(events.into_iter().any(|event| event == PoolEvent::Closed));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod events {
+    pub use crate::parts::event::{ExitReason, PoolEvent};
+}
+
+/// What a pool and its workers have done, and what they are doing. See [`WorkerPool::metrics`] and
+/// [`WorkerPool::workers`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::metrics::{Metrics, WorkerInfo};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let (metrics, workers): (Metrics, Vec<WorkerInfo>) = (pool.metrics(), pool.workers());
+/// assert_eq!((metrics.spawned, workers.len()), (0, 2));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod metrics {
+    pub use crate::base::id::WorkerId;
+    pub use crate::os::affinity::CoreKind;
+    pub use crate::parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
+}
+
+/// The end of a pool: awaiting it, and what was left. See [`WorkerPool::shutdown_timeout`] and
+/// [`WorkerPool::shutdown_async`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::shutdown::ShutdownReport;
+/// let pool = WorkerPool::with_workers(1)?;
+/// let report: ShutdownReport = pool.shutdown_timeout(std::time::Duration::from_secs(60));
+/// assert!(report.abandoned.is_empty());
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod shutdown {
+    pub use crate::pool::{AbandonedTask, ShutdownAsync, ShutdownReport};
+}
+
+#[doc(inline)]
+pub use builder::{Dispatch, Pinning, PoolBuilder, WhenFull};
+#[doc(inline)]
+pub use cancel::CancelToken;
+#[doc(inline)]
+pub use errors::{BuildError, SpawnError, TaskError};
+#[doc(inline)]
+pub use events::PoolEvent;
+#[doc(inline)]
+pub use metrics::{Metrics, WorkerId, WorkerInfo};
+#[doc(inline)]
+pub use parallel::Scope;
+pub use parallel::join::{join, join_context};
+pub use parallel::loops::{
+    chunks, chunks_mut, fold, for_each, for_each_mut, for_each_mut_indexed, indexed, map,
+    map_reduce, try_for_each, try_map,
+};
+pub use parallel::scope::scope;
+pub use pool::blocking::blocking;
+pub use pool::global::spawn;
+pub use pool::handle::TaskHandle;
+pub use pool::promise;
+pub use pool::unpinned::unpinned;
+pub use pool::worker_local::WorkerLocal;
+pub use pool::{Permit, TaskBuilder, WorkerPool};
+pub use sched::config::Priority;
+#[doc(inline)]
+pub use sets::TaskSet;
+#[doc(inline)]
+pub use shared::SharedArray;
+#[doc(inline)]
+pub use shutdown::ShutdownReport;
+pub use task::TaskContext;
 
 #[cfg(doctest)]
 mod borrows;

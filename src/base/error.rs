@@ -102,7 +102,8 @@ impl TaskError {
 /// Why a task was refused: the content of [`TaskError::Rejected`].
 ///
 /// ```
-/// use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
+/// use corepool::errors::Refusal;
+/// use corepool::{TaskError, WhenFull, WorkerPool};
 /// let pool = WorkerPool::builder().workers(1).queue_capacity(1);
 /// let pool = pool.when_full(WhenFull::DropOldest).build()?;
 /// let (go, wait) = std::sync::mpsc::channel::<()>();
@@ -227,7 +228,7 @@ impl From<TaskError> for io::Error {
 /// A running task was asked to stop. Returned by [`TaskContext::check`](crate::TaskContext::check).
 ///
 /// ```
-/// use corepool::{CancelToken, Cancelled};
+/// use corepool::cancel::{CancelToken, Cancelled};
 /// let token = CancelToken::new();
 /// token.cancel();
 /// match token.check() {

@@ -105,7 +105,7 @@ impl PoolBuilder {
     /// Sets where workers run. Default: [`Pinning::PerCore`].
     ///
     /// Threads and child processes that a task starts on a pinned worker inherit its single core,
-    /// unless they are started inside [`unpinned`](fn@crate::pool::unpinned).
+    /// unless they are started inside [`unpinned`](fn@crate::unpinned).
     pub fn pinning(mut self, pinning: Pinning) -> Self {
         self.pinning = pinning;
         self
@@ -137,8 +137,8 @@ impl PoolBuilder {
 
     /// Sets the stack size of the workers in bytes. Default: that of the standard library, 2 MiB.
     ///
-    /// The recursion of a task must fit, including that of [`join`](fn@crate::parallel::join) and
-    /// [`scope`](fn@crate::parallel::scope) inside it. A chain of tasks that spawn and join one
+    /// The recursion of a task must fit, including that of [`join`](fn@crate::join) and
+    /// [`scope`](fn@crate::scope) inside it. A chain of tasks that spawn and join one
     /// another need not fit: see [`TaskHandle`](crate::TaskHandle).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
@@ -179,7 +179,7 @@ impl PoolBuilder {
     /// Limits the number of spare workers. Default: the number of workers, but at least 4 and at
     /// most 64.
     ///
-    /// A worker whose task waits, in [`blocking`](fn@crate::pool::blocking) or for another task,
+    /// A worker whose task waits, in [`blocking`](fn@crate::blocking) or for another task,
     /// lends its core: if there is work, a spare worker runs it on that core in the meantime. The
     /// numbers of spare workers follow those of the workers. Spare workers run the same hooks, and
     /// they exit after being unused for some seconds.
@@ -231,7 +231,7 @@ impl PoolBuilder {
     /// Runs a hook on each worker's thread before its first task. This includes replacement
     /// threads.
     ///
-    /// The hook runs [without the worker's pin](fn@crate::pool::unpinned), so threads that it
+    /// The hook runs [without the worker's pin](fn@crate::unpinned), so threads that it
     /// starts may use all cores. The pin is restored afterwards, even if the hook has set the
     /// thread's mask. A pool whose hooks pin its workers should use [`Pinning::None`].
     ///

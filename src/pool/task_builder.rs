@@ -54,7 +54,7 @@ impl<'pool> TaskBuilder<'pool> {
     /// immediately.
     ///
     /// **It may run on another thread.** While the worker's own task waits, in
-    /// [`blocking`](fn@crate::pool::blocking) or for another task, a [spare
+    /// [`blocking`](fn@crate::blocking) or for another task, a [spare
     /// worker](crate::PoolBuilder::spare_workers) stands in for the worker, and runs its tasks on
     /// the same core. The [context](TaskContext::worker) names the same worker, but thread-locals
     /// differ, and the waiting task has not ended. If that matters, for example for a C library
@@ -107,12 +107,12 @@ impl<'pool> TaskBuilder<'pool> {
     /// If it is already running, asks it to stop.
     ///
     /// The task learns of it through [`TaskContext::is_cancelled`], for the reason
-    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed). A task that does not check goes on,
-    /// and its handle settles when it ends. So spawn it with [`spawn_with`](Self::spawn_with), and
-    /// check.
+    /// [`DeadlinePassed`](crate::cancel::CancelReason::DeadlinePassed). A task that does not check
+    /// goes on, and its handle settles when it ends. So spawn it with
+    /// [`spawn_with`](Self::spawn_with), and check.
     ///
     /// ```
-    /// use corepool::CancelReason;
+    /// use corepool::cancel::CancelReason;
     /// use std::time::{Duration, Instant};
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let (running, started) = std::sync::mpsc::channel();
@@ -142,7 +142,7 @@ impl<'pool> TaskBuilder<'pool> {
     /// and check.
     ///
     /// ```
-    /// use corepool::CancelReason;
+    /// use corepool::cancel::CancelReason;
     /// use std::time::Duration;
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let task = pool.task().run_for(Duration::from_millis(1)).spawn_with(|cx| {

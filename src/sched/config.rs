@@ -26,11 +26,11 @@ pub enum Pinning {
     /// **Everything that a task starts inherits the pin.** A thread stays on that one core, and so
     /// does another library's pool that is created on first use. A child process has one core, and
     /// [`available_parallelism`](std::thread::available_parallelism) is 1. Start such things inside
-    /// [`unpinned`](fn@crate::pool::unpinned).
+    /// [`unpinned`](fn@crate::unpinned).
     ///
     /// The pools of one process spread over the cores before they share any, and
-    /// [`Placement`](crate::Placement) says which cores they take first. Where a cgroup quota
-    /// allows fewer cores than the process sees, or where pinning is impossible, workers run
+    /// [`Placement`](crate::builder::Placement) says which cores they take first. Where a cgroup
+    /// quota allows fewer cores than the process sees, or where pinning is impossible, workers run
     /// unpinned.
     #[default]
     PerCore,

@@ -38,7 +38,7 @@ pub enum WaitResult {
 /// It works on any atomic of this process, whether or not it is in a
 /// [`SharedArray`](super::SharedArray). Different processes do not wake one another. In async code
 /// use [`wait_async`](super::wait_async). A worker that waits here lends its core to a spare
-/// worker, as in [`blocking`](fn@crate::pool::blocking), because the task that will notify may be
+/// worker, as in [`blocking`](fn@crate::blocking), because the task that will notify may be
 /// waiting for this worker.
 ///
 /// ```

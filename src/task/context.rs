@@ -92,7 +92,8 @@ impl TaskContext {
     /// [`Cancelled`] if [`is_cancelled`](Self::is_cancelled).
     ///
     /// ```
-    /// use corepool::{Cancelled, TaskContext};
+    /// use corepool::cancel::Cancelled;
+    /// use corepool::TaskContext;
     /// fn search(cx: &TaskContext) -> Result<u64, Cancelled> {
     ///     for number in 0..1_000 {
     ///         cx.check()?;

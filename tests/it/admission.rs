@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
-use corepool::{PoolEvent, Refusal, SpawnError, TaskError, WhenFull, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{PoolEvent, SpawnError, TaskError, WhenFull, WorkerPool};
 
 use crate::support::{PATIENCE, occupy, within};
 

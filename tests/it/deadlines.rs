@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use corepool::{CancelReason, CancelToken, TaskError, WhenFull, WorkerPool};
+use corepool::cancel::CancelReason;
+use corepool::{CancelToken, TaskError, WhenFull, WorkerPool};
 
 use crate::support::{Drops, PATIENCE, occupy, within};
 

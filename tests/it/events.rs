@@ -4,7 +4,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{ExitReason, Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
+use corepool::events::ExitReason;
+use corepool::{Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
 use crossbeam_channel::Receiver;
 
 use crate::held::{Held, hold_all};

@@ -6,9 +6,8 @@ use std::fmt::Debug;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use corepool::{
-    CancelToken, PanicPayload, SpawnError, TaskError, TaskSet, WorkerLocal, WorkerPool, promise,
-};
+use corepool::errors::PanicPayload;
+use corepool::{CancelToken, SpawnError, TaskError, TaskSet, WorkerLocal, WorkerPool, promise};
 
 use crate::support::{PATIENCE, occupy, within};
 

@@ -14,7 +14,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use corepool::errors::{Closed, Refusal};
-use corepool::{TaskError, WhenFull, WorkerPool, WorkerState};
+use corepool::metrics::WorkerState;
+use corepool::{TaskError, WhenFull, WorkerPool};
 
 use crate::held::hold_all;
 use crate::support::{PATIENCE, until, within};

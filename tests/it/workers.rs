@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, ThreadId};
 
+use corepool::metrics::WorkerState;
 use corepool::{
     BuildError, Dispatch, Pinning, PoolBuilder, TaskContext, WorkerId, WorkerInfo, WorkerPool,
-    WorkerState,
 };
 
 use crate::held::{hold_all, hold_named};

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use corepool::{BuildError, CancelReason, CancelToken, Cancelled, Metrics, TaskError, WorkerPool};
+use corepool::cancel::{CancelReason, Cancelled};
+use corepool::{BuildError, CancelToken, Metrics, TaskError, WorkerPool};
 use rustix::process::{getpriority_process, setpriority_process};
 
 use super::job::Job;
