@@ -157,7 +157,7 @@ fn leave_line(busy: &Busy, many: usize) -> Duration {
     let mut context = Context::from_waker(Waker::noop());
     let mut line: Vec<_> = (0..many)
         .map(|_| {
-            let mut waits = Box::pin(busy.pool.spawn_async(|| ()));
+            let mut waits = Box::pin(busy.pool.reserve());
             assert!(waits.as_mut().poll(&mut context).is_pending(), "there is no room");
             waits
         })

@@ -151,9 +151,12 @@ async fn serve(listener: TcpListener, pool: Option<Arc<WorkerPool>>, limit: Dura
 /// for a place in the queue, or cancels the task if the task has not started.
 async fn hash(pool: Option<&WorkerPool>, password: String) -> String {
     let Some(pool) = pool else { return stretch(&password) };
-    match pool.spawn_async(move || stretch(&password)).await {
-        Ok(task) => task.cancel_on_drop().await.unwrap_or_else(|why| why.to_string()),
-        Err(refused) => refused.to_string(),
+    match pool.reserve().await {
+        Ok(permit) => {
+            let task = permit.spawn(move || stretch(&password)).cancel_on_drop();
+            task.await.unwrap_or_else(|why| why.to_string())
+        }
+        Err(closed) => closed.to_string(),
     }
 }
 

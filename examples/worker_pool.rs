@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Cancelled, PoolEvent, TaskContext, TaskError, TaskHandle, WorkerId, WorkerPool};
+use corepool::cancel::Cancelled;
+use corepool::{PoolEvent, TaskContext, TaskError, TaskHandle, WorkerId, WorkerPool};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -78,7 +79,7 @@ fn step(number: u32, title: &str, in_node: &str) {
     println!("\n{number}. {title}\n   in Node: {in_node}");
 }
 
-fn named(workers: usize) -> corepool::Builder {
+fn named(workers: usize) -> corepool::PoolBuilder {
     WorkerPool::builder().workers(workers).thread_name(|id| format!("{NAME}{id}"))
 }
 
@@ -282,7 +283,7 @@ fn a_bounded_queue() -> Outcome {
     for task in waiting {
         task.join()?;
     }
-    println!("   `spawn` would have blocked instead, and `spawn_async` waits without blocking");
+    println!("   `spawn` would have blocked instead, and `reserve` waits without blocking");
     Ok(())
 }
 

@@ -13,12 +13,13 @@
 //! ```
 //! ```compile_fail,E0373
 //! let word = String::from("local");
-//! let future = corepool::WorkerPool::global().spawn_async(|| word.len());
+//! let permit = corepool::WorkerPool::global().try_reserve().unwrap();
+//! permit.spawn(|| word.len());
 //! ```
 //! ```
 //! let word = String::from("local");
-//! let future = corepool::WorkerPool::global().spawn_async(move || word.len());
-//! assert_eq!(pollster::block_on(future).unwrap().join().unwrap(), 5);
+//! let permit = corepool::WorkerPool::global().try_reserve().unwrap();
+//! assert_eq!(permit.spawn(move || word.len()).join().unwrap(), 5);
 //! ```
 //! ```compile_fail,E0597
 //! let word = String::from("local");

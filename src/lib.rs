@@ -23,9 +23,8 @@
 //!   everything else, [`WorkerPool::global`] and [`spawn`](fn@spawn) for a program that needs only
 //!   one.
 //! - **A task:** [`spawn`](WorkerPool::spawn) always gives a handle.
-//!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
-//!   [`spawn_async`](WorkerPool::spawn_async) waits for room in async code;
 //!   [`spawn_with`](WorkerPool::spawn_with) hands the closure a [`TaskContext`];
+//!   [`try_spawn`](WorkerPool::try_spawn) never blocks and gives a refused closure back;
 //!   [`task`](WorkerPool::task) gives it a name, a [`Priority`], a worker, a time to start or
 //!   finish by, a time to run, or a [`CancelToken`].
 //! - **Many tasks:** [`spawn_batch`](WorkerPool::spawn_batch) for closures of one type,
@@ -48,7 +47,9 @@
 //!   [`close`](WorkerPool::close), [`shutdown`](WorkerPool::shutdown) and
 //!   [`shutdown_timeout`](WorkerPool::shutdown_timeout) for the pool,
 //!   [`shutdown_async`](WorkerPool::shutdown_async) to await its end.
-//! - **A bound:** [`Builder::queue_capacity`] with a [`WhenFull`].
+//! - **A bound:** [`PoolBuilder::queue_capacity`] with a [`WhenFull`].
+//!   [`try_reserve`](WorkerPool::try_reserve) asks for room, and
+//!   [`reserve`](WorkerPool::reserve) awaits it; the [`Permit`] then spawns the task.
 //! - **Several handles as one:** [`promise::all`], [`all_settled`](promise::all_settled),
 //!   [`any`](promise::any) and [`race`](promise::race).
 //! - **Results as they finish:** [`TaskSet`]; [`map_ordered`](WorkerPool::map_ordered) and
@@ -63,7 +64,7 @@
 //! - **A thread or a child process started inside a task:** [`unpinned`](fn@unpinned); otherwise it
 //!   inherits the worker's single core.
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`],
-//!   [`Builder::watchdog`].
+//!   [`PoolBuilder::watchdog`].
 //!
 //! Three pages in the repository go further: `docs/guide.md` has this list with the calls written
 //! out, `docs/with_tokio.md` tells which work belongs in the runtime and which in the pool, and
@@ -81,7 +82,7 @@
 //!
 //! **Waiting.** A task that waits for another task's handle makes progress, even on a pool of one
 //! worker: if nobody has started the other task, the waiter runs it in place. Otherwise the waiter
-//! sleeps and runs no unrelated task; meanwhile a [spare worker](Builder::spare_workers) runs
+//! sleeps and runs no unrelated task; meanwhile a [spare worker](PoolBuilder::spare_workers) runs
 //! queued tasks on its core. Tasks that wait for each other in a circle wait forever.
 //!
 //! A thread in a fork-join call ([`join`](fn@join), [`scope`](fn@scope), the loops) may wait for a
@@ -110,9 +111,9 @@
 //!
 //! A task is one piece of memory. A push is two atomic exchanges, and a wake-up is paid for only
 //! when a worker sleeps and no worker is looking for work. No clock is read for a task unless
-//! [`Builder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less than
-//! a few microseconds is better done in a batch, or by fork-join: a `join` costs a few nanoseconds,
-//! and a loop costs as much as the plain one until a worker takes a part of it.
+//! [`PoolBuilder::record_timing`] asks for it. An idle pool sleeps without timers. A task of less
+//! than a few microseconds is better done in a batch, or by fork-join: a `join` costs a few
+//! nanoseconds, and a loop costs as much as the plain one until a worker takes a part of it.
 //!
 //! Tasks own their data (`'static`); fork-join borrows. Linux on x86-64 is first class, other
 //! processors and Windows are tested under emulation, and macOS and the BSDs are only compiled. The
@@ -121,9 +122,8 @@
 //!
 //! # Features
 //!
-//! - `stream`: [`TaskSet`], [`MapOrdered`], [`TryMapOrdered`] and [`MapUnordered`] are streams
-//!   (`futures_core::Stream`). Without it, threads iterate over them, and async code awaits a set
-//!   by [`TaskSet::next_async`].
+//! - `stream`: the types of [`sets`] are streams (`futures_core::Stream`). Without it, threads
+//!   iterate over them, and async code awaits a set by [`TaskSet::next_async`].
 //! - `tracing`: a task, a continuation and each closure of a batch run inside the span of their
 //!   submitter.
 //!
@@ -140,44 +140,130 @@
 mod base;
 mod os;
 mod parts;
-mod cancel;
+pub mod cancel;
 pub mod shared;
 mod task;
 mod sched;
 mod pool;
-mod parallel;
-mod sets;
+pub mod parallel;
+pub mod sets;
 
 #[cfg(all(test, corepool_shuttle))]
 mod schedules;
 
-pub use base::error::{
-    BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut,
-};
-pub use base::id::{TaskId, WorkerId};
-pub use cancel::{CancelReason, CancelToken, UntilCancelled};
-pub use os::affinity::{CoreKind, Placement};
-pub use parallel::join::{JoinContext, join, join_context};
+/// Building a pool: the builder and its choices.
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::builder::{Dispatch, Pinning};
+/// let builder = WorkerPool::builder().workers(2).pinning(Pinning::None);
+/// let pool = builder.dispatch(Dispatch::RoundRobin).build()?;
+/// assert_eq!(pool.worker_count(), 2);
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod builder {
+    pub use crate::os::affinity::Placement;
+    pub use crate::pool::builder::PoolBuilder;
+    pub use crate::sched::config::{Dispatch, Pinning, WhenFull, WhenStuck};
+}
+
+/// What can go wrong: one error type for each operation.
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::errors::{Refusal, TaskError};
+/// let pool = WorkerPool::with_workers(1)?;
+/// pool.close();
+/// let refused = pool.spawn(|| 1).join();
+/// assert!(matches!(refused, Err(TaskError::Rejected(Refusal::Closed))));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod errors {
+    pub use crate::base::error::{
+        BuildError, Cancelled, Closed, PanicPayload, Refusal, ReserveError, SpawnError, TaskError,
+        TimedOut,
+    };
+}
+
+/// What happens in a pool, as it happens. See [`WorkerPool::events`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::events::PoolEvent;
+/// let pool = WorkerPool::with_workers(1)?;
+/// let events = pool.events();
+/// drop(pool);
+/// assert!(events.into_iter().any(|event| event == PoolEvent::Closed));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod events {
+    pub use crate::parts::event::{ExitReason, PoolEvent};
+}
+
+/// What a pool and its workers have done, and what they are doing. See [`WorkerPool::metrics`] and
+/// [`WorkerPool::workers`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::metrics::{Metrics, WorkerInfo};
+/// let pool = WorkerPool::with_workers(2)?;
+/// let (metrics, workers): (Metrics, Vec<WorkerInfo>) = (pool.metrics(), pool.workers());
+/// assert_eq!((metrics.spawned, workers.len()), (0, 2));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod metrics {
+    pub use crate::base::id::WorkerId;
+    pub use crate::os::affinity::CoreKind;
+    pub use crate::parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
+}
+
+/// The end of a pool: awaiting it, and what was left. See [`WorkerPool::shutdown_timeout`] and
+/// [`WorkerPool::shutdown_async`].
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::shutdown::ShutdownReport;
+/// let pool = WorkerPool::with_workers(1)?;
+/// let report: ShutdownReport = pool.shutdown_timeout(std::time::Duration::from_secs(60));
+/// assert!(report.abandoned.is_empty());
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+pub mod shutdown {
+    pub use crate::pool::{AbandonedTask, ShutdownAsync, ShutdownReport};
+}
+
+#[doc(inline)]
+pub use builder::{Dispatch, Pinning, PoolBuilder, WhenFull};
+#[doc(inline)]
+pub use cancel::CancelToken;
+#[doc(inline)]
+pub use errors::{BuildError, SpawnError, TaskError};
+#[doc(inline)]
+pub use events::PoolEvent;
+#[doc(inline)]
+pub use metrics::{Metrics, WorkerId, WorkerInfo};
+#[doc(inline)]
+pub use parallel::Scope;
+pub use parallel::join::{join, join_context};
 pub use parallel::loops::{
-    Chunks, ChunksMut, Indexed, Items, chunks, chunks_mut, fold, for_each, for_each_mut,
-    for_each_mut_indexed, indexed, map, map_reduce, try_for_each, try_map,
+    chunks, chunks_mut, fold, for_each, for_each_mut, for_each_mut_indexed, indexed, map,
+    map_reduce, try_for_each, try_map,
 };
-pub use parallel::scope::{Scope, ScopedClosure, ScopedHandle, scope};
-pub use parts::event::{ExitReason, PoolEvent};
-pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
+pub use parallel::scope::scope;
 pub use pool::blocking::blocking;
-pub use pool::builder::Builder;
 pub use pool::global::spawn;
 pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;
 pub use pool::worker_local::WorkerLocal;
-pub use pool::{AbandonedTask, ShutdownAsync, ShutdownReport, TaskBuilder, WorkerPool};
-pub use sched::config::{Dispatch, Pinning, Priority, WhenFull, WhenStuck};
-pub use sets::task_set::{NextAsync, TaskSet};
-pub use sets::windowed::{MapOrdered, MapUnordered, TryMapOrdered};
+pub use pool::{Permit, TaskBuilder, WorkerPool};
+pub use sched::config::Priority;
+#[doc(inline)]
+pub use sets::TaskSet;
 #[doc(inline)]
 pub use shared::SharedArray;
+#[doc(inline)]
+pub use shutdown::ShutdownReport;
 pub use task::TaskContext;
 
 #[cfg(doctest)]

@@ -18,12 +18,12 @@ use std::sync::Arc;
 use shuttle::thread;
 
 use crate::pool::WorkerPool;
-use crate::pool::builder::Builder;
+use crate::pool::builder::PoolBuilder;
 use crate::sched::config::Pinning;
 
 /// A pool whose workers are shuttle's threads. They must not be pinned, because all of them share
 /// one real thread.
-fn pool_of(builder: Builder) -> Arc<WorkerPool> {
+fn pool_of(builder: PoolBuilder) -> Arc<WorkerPool> {
     Arc::new(builder.pinning(Pinning::None).build().expect("two or three workers can be had"))
 }
 

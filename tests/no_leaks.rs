@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{Builder, CancelToken, Dispatch, TaskContext, WorkerPool};
+use corepool::{CancelToken, Dispatch, PoolBuilder, TaskContext, WorkerPool};
 
 /// How many threads and file descriptors this process has.
 fn holdings() -> (usize, usize) {
@@ -39,7 +39,7 @@ fn resident() -> usize {
 
 /// The life of one pool, with a bit of everything.
 fn live(workers: usize) {
-    let describe: Builder = WorkerPool::builder()
+    let describe: PoolBuilder = WorkerPool::builder()
         .workers(workers)
         .queue_capacity(8)
         .record_timing(true)
@@ -54,8 +54,9 @@ fn live(workers: usize) {
         })
         .collect();
     let _early_enough = tasks[3].cancel();
-    let value = pollster::block_on(pool.spawn_async(|| 1)).unwrap();
-    assert_eq!(value.join().unwrap(), 1);
+    let permit = pollster::block_on(pool.reserve()).unwrap();
+    assert_eq!(permit.spawn(|| 1).join().unwrap(), 1);
+    drop(pool.try_reserve());
     drop(pool);
     drop(tasks);
     assert_eq!(Arc::strong_count(&shared), 1);

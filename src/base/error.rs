@@ -137,7 +137,8 @@ impl TaskError {
 /// Why a task was refused: the content of [`TaskError::Rejected`].
 ///
 /// ```
-/// use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
+/// use corepool::errors::Refusal;
+/// use corepool::{TaskError, WhenFull, WorkerPool};
 /// let pool = WorkerPool::builder().workers(1).queue_capacity(1);
 /// let pool = pool.when_full(WhenFull::DropOldest).build()?;
 /// let (go, wait) = std::sync::mpsc::channel::<()>();
@@ -262,7 +263,7 @@ impl From<TaskError> for io::Error {
 /// A running task was asked to stop. Returned by [`TaskContext::check`](crate::TaskContext::check).
 ///
 /// ```
-/// use corepool::{CancelToken, Cancelled};
+/// use corepool::cancel::{CancelToken, Cancelled};
 /// let token = CancelToken::new();
 /// token.cancel();
 /// match token.check() {
@@ -370,6 +371,79 @@ impl<F> fmt::Display for SpawnError<F> {
 }
 
 impl<F> Error for SpawnError<F> {}
+
+/// Why [`try_reserve`](crate::WorkerPool::try_reserve) gave no permit.
+///
+/// ```
+/// use corepool::WorkerPool;
+/// use corepool::errors::ReserveError;
+/// let pool = WorkerPool::builder().workers(1).queue_capacity(0).build()?;
+/// let permit = pool.try_reserve()?;
+/// assert_eq!(pool.try_reserve().unwrap_err(), ReserveError::Full);
+/// pool.close();
+/// assert_eq!(pool.try_reserve().unwrap_err(), ReserveError::Closed);
+/// # drop(permit);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// There is room for no more tasks. There may be later.
+    Full,
+    /// The pool no longer accepts tasks.
+    Closed,
+}
+
+impl ReserveError {
+    /// Returns `true` if there was no room. There may be room later.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+
+    /// Returns `true` if the pool is closed. This does not change.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the pool's queue is full"),
+            Self::Closed => Closed::new().fmt(f),
+        }
+    }
+}
+
+impl Error for ReserveError {}
+
+/// The pool no longer accepts tasks, so [`reserve`](crate::WorkerPool::reserve) gave no permit.
+///
+/// ```
+/// let pool = corepool::WorkerPool::with_workers(1)?;
+/// pool.close();
+/// let refused = pollster::block_on(pool.reserve()).unwrap_err();
+/// assert_eq!(refused.to_string(), "the pool is closed");
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+impl Closed {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is closed")
+    }
+}
+
+impl Error for Closed {}
 
 /// Why a pool could not be built. Nothing is left behind: threads that had started are joined.
 ///

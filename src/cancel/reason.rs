@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Why a [`CancelToken`](super::CancelToken) was cancelled. The first reason stays.
 ///
 /// ```
-/// use corepool::{CancelReason, CancelToken};
+/// use corepool::cancel::{CancelReason, CancelToken};
 /// let token = CancelToken::new();
 /// token.cancel_because("the client has gone");
 /// token.cancel();

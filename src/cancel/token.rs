@@ -32,7 +32,7 @@ use crate::base::error::Cancelled;
 /// fire in the child; those of tokens that the child makes do.
 ///
 /// ```
-/// use corepool::{CancelToken, Cancelled};
+/// use corepool::cancel::{CancelToken, Cancelled};
 ///
 /// fn search(token: &CancelToken) -> Result<u64, Cancelled> {
 ///     let mut number = 0;
@@ -88,7 +88,7 @@ impl CancelToken {
     /// Like [`with_deadline`](Self::with_deadline), with the deadline `timeout` from now.
     ///
     /// ```
-    /// use corepool::{CancelReason, CancelToken};
+    /// use corepool::cancel::{CancelReason, CancelToken};
     /// use std::time::Duration;
     /// let token = CancelToken::with_timeout(Duration::from_millis(1));
     /// assert_eq!(token.wait(), CancelReason::DeadlinePassed);
@@ -157,7 +157,7 @@ impl CancelToken {
     /// any thread.
     ///
     /// ```
-    /// use corepool::{CancelReason, CancelToken};
+    /// use corepool::cancel::{CancelReason, CancelToken};
     /// let token = CancelToken::new();
     /// token.cancel();
     /// assert_eq!(token.reason(), Some(CancelReason::Asked));
@@ -205,7 +205,7 @@ impl CancelToken {
     /// [`Cancelled`] if the token is cancelled.
     ///
     /// ```
-    /// use corepool::{CancelToken, Cancelled};
+    /// use corepool::cancel::{CancelToken, Cancelled};
     /// fn sum(numbers: &[u64], token: &CancelToken) -> Result<u64, Cancelled> {
     ///     numbers.iter().map(|number| token.check().map(|()| number)).sum()
     /// }
@@ -222,7 +222,7 @@ impl CancelToken {
     /// Returns why the token was cancelled, or `None` if it is not cancelled.
     ///
     /// ```
-    /// use corepool::{CancelReason, CancelToken};
+    /// use corepool::cancel::{CancelReason, CancelToken};
     /// let token = CancelToken::new();
     /// assert_eq!(token.reason(), None);
     /// token.cancel();

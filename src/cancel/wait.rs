@@ -23,7 +23,7 @@ use crate::parts::parker;
 /// after it was ready, and is then ready again.
 ///
 /// ```
-/// use corepool::{CancelReason, CancelToken, UntilCancelled};
+/// use corepool::cancel::{CancelReason, CancelToken, UntilCancelled};
 /// let token = CancelToken::new();
 /// let cancelled: UntilCancelled = token.cancelled();
 /// token.cancel();
@@ -41,7 +41,7 @@ impl CancelToken {
     /// Use it next to the work in the runtime's `select!`. It never blocks.
     ///
     /// ```
-    /// use corepool::{CancelReason, CancelToken};
+    /// use corepool::cancel::{CancelReason, CancelToken};
     /// use std::time::Duration;
     /// let token = CancelToken::with_timeout(Duration::from_millis(1));
     /// let reason = pollster::block_on(async { token.cancelled().await });

@@ -47,8 +47,9 @@ impl JoinContext {
 /// worker takes part as a guest: it does the work itself, and workers take pieces from it. In a
 /// pool of one worker, a guest does all the work alone, because it counts as that worker. There, an
 /// `a` that waits for something that `b` does waits forever. Inside
-/// [`install`](WorkerPool::install), on the worker, a [spare worker](crate::Builder::spare_workers)
-/// takes `b` if `a` declares its wait with [`blocking`](crate::blocking()).
+/// [`install`](WorkerPool::install), on the worker, a [spare
+/// worker](crate::PoolBuilder::spare_workers) takes `b` if `a` declares its wait with
+/// [`blocking`](crate::blocking()).
 ///
 /// While this call waits for `b`, it runs nothing except parts of `b`. So it is safe to hold a lock
 /// across the call, as long as neither closure takes it.

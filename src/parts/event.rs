@@ -111,8 +111,8 @@ pub enum PoolEvent {
         /// The message of the panic.
         message: String,
     },
-    /// A task has run for longer than the [watchdog's](crate::Builder::watchdog) limit. Reported
-    /// once for each task.
+    /// A task has run for longer than the [watchdog's](crate::PoolBuilder::watchdog) limit.
+    /// Reported once for each task.
     TaskStuck {
         /// The worker that runs it.
         worker: WorkerId,

@@ -7,8 +7,8 @@ use crate::sched::worker;
 /// worker's core meanwhile.
 ///
 /// If the pool has work, a spare worker takes over the core for that time. Their number is limited,
-/// see [`Builder::spare_workers`](crate::Builder::spare_workers). When the closure returns, the
-/// task goes on immediately, and the spare worker rests as soon as it has finished its current
+/// see [`PoolBuilder::spare_workers`](crate::PoolBuilder::spare_workers). When the closure returns,
+/// the task goes on immediately, and the spare worker rests as soon as it has finished its current
 /// task.
 ///
 /// All waits in this crate lend the core without this call: handles of tasks and scopes, promises,

@@ -40,7 +40,7 @@ const MOST_STACK: usize = usize::MAX >> 16;
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
 #[must_use = "nothing is made until `build` is called"]
-pub struct Builder {
+pub struct PoolBuilder {
     workers: Workers,
     pinning: Pinning,
     placement: Placement,
@@ -65,7 +65,7 @@ enum Workers {
     Exactly(usize),
 }
 
-impl Builder {
+impl PoolBuilder {
     fn new() -> Self {
         Self {
             workers: Workers::PerUsableCore,
@@ -347,9 +347,9 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for PoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("PoolBuilder")
             .field("workers", &self.workers)
             .field("pinning", &self.pinning)
             .field("placement", &self.placement)
@@ -375,7 +375,7 @@ impl WorkerPool {
     /// Creates a pool with `count` workers.
     ///
     /// With one worker, tasks do not exclude one another: while one waits, a [spare
-    /// worker](Builder::spare_workers) may run the next. With `spare_workers(0)` they do.
+    /// worker](PoolBuilder::spare_workers) may run the next. With `spare_workers(0)` they do.
     ///
     /// # Errors
     /// If `count` is zero or too large, or if the system refuses to start a thread.
@@ -383,9 +383,9 @@ impl WorkerPool {
         Self::builder().workers(count).build()
     }
 
-    /// Returns a [`Builder`], which configures a pool before it is created.
-    pub fn builder() -> Builder {
-        Builder::new()
+    /// Returns a [`PoolBuilder`], which configures a pool before it is created.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
     }
 }
 

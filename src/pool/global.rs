@@ -59,10 +59,10 @@ where
     T: Send + 'static,
 {
     if let Some(hub) = fork_join::current_hub() {
-        pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure())
+        pool::spawn::<F, _, T>(hub, move |_: &TaskContext| closure())
     } else if worker::place().is_some() {
         // A worker that runs no task: in a hook.
-        worker::with_hub(|hub| pool::spawn_plain::<F, _, T>(hub, move |_: &TaskContext| closure()))
+        worker::with_hub(|hub| pool::spawn::<F, _, T>(hub, move |_: &TaskContext| closure()))
     } else {
         WorkerPool::global().spawn(closure)
     }

@@ -1,6 +1,8 @@
 //! The pool as its users see it: making it, submitting, handles and promises, ending it.
 
 mod submit;
+mod room;
+mod permit;
 mod worker_pool;
 pub(crate) mod handle;
 pub mod promise;
@@ -15,8 +17,9 @@ pub(crate) mod install;
 pub(crate) mod unpinned;
 pub(crate) mod worker_local;
 
+pub use permit::Permit;
 pub use shutdown::{AbandonedTask, ShutdownReport};
 pub use shutdown_async::ShutdownAsync;
-pub(crate) use submit::{Options, spawn_on, spawn_plain, spawn_without_place};
+pub(crate) use submit::{Options, spawn, spawn_with_options, spawn_without_place};
 pub use task_builder::TaskBuilder;
 pub use worker_pool::WorkerPool;

@@ -219,7 +219,7 @@ impl WorkerPool {
     /// }
     /// let report = pool.shutdown_stopping(Duration::from_millis(20), Duration::from_secs(60));
     /// assert_eq!((report.completed, report.stopped), (0, 1));
-    /// assert_eq!(task.join().unwrap(), Some(corepool::CancelReason::ShuttingDown));
+    /// assert_eq!(task.join().unwrap(), Some(corepool::cancel::CancelReason::ShuttingDown));
     /// # Ok::<(), corepool::BuildError>(())
     /// ```
     pub fn shutdown_stopping(&self, stop_after: Duration, timeout: Duration) -> ShutdownReport {
@@ -319,7 +319,7 @@ impl WorkerPool {
     /// their [`TaskContext`](crate::TaskContext).
     ///
     /// ```
-    /// use corepool::CancelReason;
+    /// use corepool::cancel::CancelReason;
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let token = pool.cancel_token();
     /// pool.cancel_all();

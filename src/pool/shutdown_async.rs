@@ -51,7 +51,7 @@ impl WorkerPool {
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
-/// let ending: corepool::ShutdownAsync = pool.shutdown_async();
+/// let ending: corepool::shutdown::ShutdownAsync = pool.shutdown_async();
 /// assert!(pool.is_closed());
 /// pollster::block_on(ending);
 /// # Ok::<(), corepool::BuildError>(())

@@ -1,20 +1,23 @@
-//! How a task enters the pool: admission, allocation, push.
+//! The way of a task into the pool, in reading order.
+//!
+//! - [`spawn`] is the whole way of most tasks: those without options, in a pool without a bound.
+//!   It makes the task and pushes it.
+//! - [`spawn_with_options`] is the way of all others. `room` decides what happens to the task, and
+//!   [`submit`] makes it and does that.
+//!
+//! Both push by [`Hub::push`], which wakes a worker if necessary.
 #![forbid(unsafe_code)]
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::room;
 use crate::base::clock;
 use crate::base::error::SpawnError;
 use crate::base::spans::Caller;
-use crate::cancel::{CancelToken, UntilCancelled};
-use crate::parts::admission::{Admission, Entry, InLine, Permit};
-use crate::parts::parker;
+use crate::cancel::CancelToken;
+use crate::parts::admission;
 use crate::pool::handle::TaskHandle;
-use crate::sched::config::WhenFull;
 use crate::sched::hub::{ById, Gate, Hub, Target};
 use crate::sched::worker;
 use crate::task::{self, Extra, HeldTask, Meaning, Outcome, Plan, QueuedTask, TaskContext};
@@ -49,7 +52,7 @@ impl Options {
     }
 
     /// The token that ends the wait for room, if anything does.
-    fn patience(&self) -> Option<CancelToken> {
+    pub(super) fn patience(&self) -> Option<CancelToken> {
         match (&self.token, self.latest_start()) {
             (None, None) => None,
             (Some(token), None) => Some(token.clone()),
@@ -59,7 +62,7 @@ impl Options {
     }
 
     /// The outcome of a task that is already too late to start, if it is.
-    fn too_late(&self) -> Option<Outcome> {
+    pub(super) fn too_late(&self) -> Option<Outcome> {
         if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Some(Outcome::Cancelled);
         }
@@ -69,31 +72,24 @@ impl Options {
 }
 
 /// What happens to a spawned task.
-enum Way {
+pub(super) enum Way {
     /// It is queued. A bounded pool gave it a place.
-    Queue(Option<Permit>),
+    Queue(Option<admission::Place>),
     /// Its spawner runs it immediately.
     RunHere,
     /// It is settled with this outcome and never runs.
     Refuse(Outcome),
 }
 
-/// How a wait for room ended.
-enum Room {
-    Place(Permit),
-    Closed,
-    TooLate,
-}
-
-/// Like [`spawn_on`], for a task without options, by far the most common kind.
+/// Spawns a task without options. A refusal is a settled handle.
 #[inline]
-pub(crate) fn spawn_plain<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+pub(crate) fn spawn<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
 where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
     if !hub.has_plain_tasks || hub.is_closed() {
-        return spawn_on::<NameSource, F, T>(hub, Options::default(), closure);
+        return spawn_with_options::<NameSource, F, T>(hub, Options::default(), closure);
     }
     let (queued, held) = task::make::<NameSource, _, T>(hub.id, None, inside_caller(closure));
     if hub.push(queued, worker::index_in(hub.id)) == Gate::Closed {
@@ -102,8 +98,8 @@ where
     TaskHandle::new(held)
 }
 
-/// Spawns according to the pool's policy. A refusal is a settled handle.
-pub(crate) fn spawn_on<NameSource, F, T>(
+/// Spawns a task as the pool's policy says. A refusal is a settled handle.
+pub(crate) fn spawn_with_options<NameSource, F, T>(
     hub: &Arc<Hub>,
     options: Options,
     closure: F,
@@ -112,64 +108,13 @@ where
     F: FnOnce(&TaskContext) -> T + Send + 'static,
     T: Send + 'static,
 {
-    let way = way_for(hub, &options);
-    make_and_send::<NameSource, F, T>(hub, way, options, closure)
+    let way = room::by_policy(hub, &options);
+    submit::<NameSource, F, T>(hub, way, options, closure)
 }
 
-/// Spawns without a place in a bounded pool, and so without waiting for one. For callers that limit
-/// the number of their tasks themselves.
-pub(crate) fn spawn_without_place<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
-where
-    F: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    if hub.has_plain_tasks {
-        return spawn_plain::<NameSource, F, T>(hub, closure);
-    }
-    let way = if hub.is_closed() { Way::Refuse(Outcome::Closed) } else { Way::Queue(None) };
-    make_and_send::<NameSource, F, T>(hub, way, Options::default(), closure)
-}
-
-/// Spawns if there is room now. A refused closure is returned unchanged, so `shape` adapts it only
-/// once it is accepted.
-pub(super) fn try_spawn_on<F, G, T>(
-    hub: &Arc<Hub>,
-    options: Options,
-    closure: F,
-    shape: impl FnOnce(F) -> G,
-) -> Result<TaskHandle<T>, SpawnError<F>>
-where
-    F: 'static,
-    G: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    match way_at_once(hub, &options) {
-        Ok(way) => Ok(make_and_send::<F, G, T>(hub, way, options, shape(closure))),
-        Err(reason) => Err(refused(hub, reason, closure)),
-    }
-}
-
-/// Waits for room without blocking. `shape` adapts the closure as in [`try_spawn_on`].
-pub(super) async fn spawn_async_on<F, G, T>(
-    hub: &Arc<Hub>,
-    options: Options,
-    closure: F,
-    shape: impl FnOnce(F) -> G,
-) -> Result<TaskHandle<T>, SpawnError<F>>
-where
-    F: 'static,
-    G: FnOnce(&TaskContext) -> T + Send + 'static,
-    T: Send + 'static,
-{
-    match way_awaited(hub, &options).await {
-        Ok(way) => Ok(make_and_send::<F, G, T>(hub, way, options, shape(closure))),
-        Err(reason) => Err(refused(hub, reason, closure)),
-    }
-}
-
-/// Creates the task and sends it on its way. Everything that does not depend on the closure's type
-/// is in other functions, so that it is not compiled again for each closure.
-fn make_and_send<NameSource, F, T>(
+/// Makes the task and sends it on its way. What does not depend on the closure's type is in other
+/// functions, so that it is not compiled again for each closure.
+pub(super) fn submit<NameSource, F, T>(
     hub: &Arc<Hub>,
     mut way: Way,
     mut options: Options,
@@ -185,15 +130,55 @@ where
     }
     let extra = extra_for(hub, &mut way, &mut options, is_plain);
     let (queued, held) = task::make::<NameSource, _, T>(hub.id, extra, inside_caller(closure));
-    // By far the most tasks take this path, so it is not left to `send`.
-    if let (Way::Queue(_), true) = (&way, is_plain) {
-        if hub.push_to(options.target, queued, worker::index_in(hub.id)) == Gate::Closed {
-            take_back(hub, held.as_unvalued());
+    match way {
+        Way::Queue(_) => {
+            let gate = hub.push_to(options.target, queued, worker::index_in(hub.id));
+            if !is_plain {
+                tie(hub, &options, held.as_unvalued());
+            }
+            if gate == Gate::Closed {
+                take_back(hub, held.as_unvalued());
+            }
         }
-    } else {
-        send(hub, &way, &options, queued, held.as_unvalued());
+        Way::RunHere => run_here(hub, &options, queued, held.as_unvalued()),
+        Way::Refuse(outcome) => refuse(hub, outcome, queued),
     }
     TaskHandle::new(held)
+}
+
+/// Spawns without a place in a bounded pool, and so without waiting for one. For callers that limit
+/// the number of their tasks themselves.
+pub(crate) fn spawn_without_place<NameSource, F, T>(hub: &Arc<Hub>, closure: F) -> TaskHandle<T>
+where
+    F: FnOnce(&TaskContext) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if hub.has_plain_tasks {
+        return spawn::<NameSource, F, T>(hub, closure);
+    }
+    let way = if hub.is_closed() { Way::Refuse(Outcome::Closed) } else { Way::Queue(None) };
+    submit::<NameSource, F, T>(hub, way, Options::default(), closure)
+}
+
+/// Spawns if this way was found, and otherwise returns the closure with the reason.
+pub(super) fn try_submit<F, T>(
+    hub: &Arc<Hub>,
+    way: Result<Way, Outcome>,
+    options: Options,
+    closure: F,
+) -> Result<TaskHandle<T>, SpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match way {
+        Ok(way) => Ok(submit::<F, _, T>(hub, way, options, move |_: &TaskContext| closure())),
+        Err(reason) => {
+            count_refusal(hub, reason);
+            let is_full = reason == Outcome::Full;
+            Err(if is_full { SpawnError::Full(closure) } else { SpawnError::Closed(closure) })
+        }
+    }
 }
 
 /// Wraps the closure so that it runs inside its submitter's span.
@@ -222,13 +207,13 @@ fn extra_for(
     is_plain: bool,
 ) -> Option<Extra> {
     let is_bare = is_plain && options.name.is_none();
-    let permit = match way {
+    let place = match way {
         // In a bounded pool even a task without a place has an age, because it is queued among
         // tasks that have one.
         Way::Queue(_) if is_bare && hub.admission.is_none() && !hub.measures_tasks() => {
             return None;
         }
-        Way::Queue(permit) => permit.take(),
+        Way::Queue(place) => place.take(),
         Way::RunHere if is_bare => return None,
         Way::RunHere => None,
         Way::Refuse(_) => return None,
@@ -237,7 +222,7 @@ fn extra_for(
     let accepted = hub.times.as_ref().map(|_| clock::now());
     let name = options.name.take();
     let extra = Extra { accepted, age: hub.next_age(), name, plan, ..Extra::default() };
-    Some(extra.with_permit(permit))
+    Some(extra.with_place(place))
 }
 
 #[cold]
@@ -249,34 +234,21 @@ fn plan_for(hub: &Hub, options: &Options) -> Box<Plan> {
     Box::new(Plan { worker, start_by, run_for, unsettled, ..Plan::default() })
 }
 
-/// Sends a new task on its way.
-fn send(hub: &Arc<Hub>, way: &Way, options: &Options, queued: QueuedTask, held: &HeldTask<()>) {
-    match *way {
-        Way::Queue(_) => {
-            let gate = hub.push_to(options.target, queued, worker::index_in(hub.id));
-            tie(hub, options, held);
-            if gate == Gate::Closed {
-                take_back(hub, held);
-            }
-        }
-        Way::RunHere => {
-            // Claimed first: a token that ends now must find a running task, not a queued one.
-            let claimed = queued.claim().expect("nobody else has seen the task");
-            if !options.are_plain() {
-                tie(hub, options, held);
-            }
-            worker::run_in_caller(hub, claimed);
-        }
-        Way::Refuse(outcome) => refuse(hub, outcome, queued),
+/// Runs a new task in the thread that spawns it.
+fn run_here(hub: &Hub, options: &Options, queued: QueuedTask, held: &HeldTask<()>) {
+    // Claimed first: a token that ends now must find a running task, not a queued one.
+    let claimed = queued.claim().expect("nobody else has seen the task");
+    if !options.are_plain() {
+        tie(hub, options, held);
     }
+    worker::run_in_caller(hub, claimed);
 }
 
 /// Dropping the closure runs user code, whose panic must not reach the caller.
 #[cold]
 fn refuse(hub: &Hub, outcome: Outcome, queued: QueuedTask) {
     let _settled = queued.settle_unrun(outcome);
-    hub.count_unqueued();
-    hub.count_unrun(outcome);
+    count_refusal(hub, outcome);
 }
 
 /// Ties the task to everything that may end it. If one of these has already ended, the task ends
@@ -315,146 +287,9 @@ fn take_back(hub: &Hub, held: &HeldTask<()>) {
     }
 }
 
-/// A refusal that returns the closure.
+/// Counts a task, or a reservation, that was refused before there was a task.
 #[cold]
-fn refused<F>(hub: &Hub, reason: Outcome, closure: F) -> SpawnError<F> {
+pub(super) fn count_refusal(hub: &Hub, reason: Outcome) {
     hub.count_unqueued();
     hub.count_unrun(reason);
-    if reason == Outcome::Full { SpawnError::Full(closure) } else { SpawnError::Closed(closure) }
-}
-
-/// The admission from which a task needs room. A task that only one worker may run needs none: its
-/// spawner cannot run it, and cannot wait for room at that one worker.
-fn room_for<'a>(hub: &'a Hub, options: &Options) -> Option<&'a Arc<Admission>> {
-    hub.admission.as_ref().filter(|_| options.target.worker.is_none())
-}
-
-/// Decides what happens to a task by the pool's policy. Blocks for room if that is the policy.
-fn way_for(hub: &Hub, options: &Options) -> Way {
-    if hub.is_closed() {
-        return Way::Refuse(Outcome::Closed);
-    }
-    let Some(admission) = room_for(hub, options) else { return Way::Queue(None) };
-    match options.too_late() {
-        // It takes up no place.
-        Some(outcome) => Way::Refuse(outcome),
-        None => admit(hub, admission, options),
-    }
-}
-
-/// Decides what happens to a task that does not wait for room, or why it is refused.
-fn way_at_once(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
-    if hub.is_closed() {
-        return Err(Outcome::Closed);
-    }
-    let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
-    // As in `way_for`. If the caller were told that the pool is full, it would try again.
-    if let Some(outcome) = options.too_late() {
-        return Ok(Way::Refuse(outcome));
-    }
-    let permit = admission.try_enter().ok_or(Outcome::Full)?;
-    Ok(Way::Queue(Some(permit)))
-}
-
-/// Decides what happens to a task that awaits room, or why it is refused.
-async fn way_awaited(hub: &Hub, options: &Options) -> Result<Way, Outcome> {
-    if hub.is_closed() {
-        return Err(Outcome::Closed);
-    }
-    let Some(admission) = room_for(hub, options) else { return Ok(Way::Queue(None)) };
-    if let Some(permit) = admission.try_enter() {
-        return Ok(Way::Queue(Some(permit)));
-    }
-    // A worker that waited for its own pool might wait for itself.
-    if worker::is_inside(hub.id) {
-        return Ok(run_here_or_queue());
-    }
-    match wait_for_room(admission, options.patience()).await {
-        Room::Place(permit) => Ok(Way::Queue(Some(permit))),
-        Room::Closed => Err(Outcome::Closed),
-        Room::TooLate => Ok(Way::Refuse(options.too_late().unwrap_or(Outcome::Cancelled))),
-    }
-}
-
-/// A bounded pool's decision, by its policy.
-fn admit(hub: &Hub, admission: &Arc<Admission>, options: &Options) -> Way {
-    loop {
-        let given_back = admission.given_back();
-        if let Some(permit) = admission.try_enter() {
-            return Way::Queue(Some(permit));
-        }
-        return match hub.config.when_full {
-            WhenFull::Reject => Way::Refuse(Outcome::Full),
-            WhenFull::CallerRuns => run_here_or_queue(),
-            WhenFull::Block if worker::is_inside(hub.id) => run_here_or_queue(),
-            WhenFull::Block if hub.is_copy() => Way::Refuse(Outcome::Full),
-            WhenFull::Block => match block_for_room(admission, options.patience()) {
-                Room::Place(permit) => Way::Queue(Some(permit)),
-                Room::Closed => Way::Refuse(Outcome::Closed),
-                Room::TooLate => Way::Refuse(options.too_late().unwrap_or(Outcome::Cancelled)),
-            },
-            WhenFull::DropOldest if hub.drop_oldest() => continue,
-            // The tasks that waited a moment ago were taken by workers that had finished others.
-            WhenFull::DropOldest if admission.given_back() != given_back => continue,
-            WhenFull::DropOldest => Way::Refuse(Outcome::Full),
-        };
-    }
-}
-
-/// A caller that must not wait runs the task itself. Deep in a chain of such tasks, the task is
-/// queued over capacity instead.
-fn run_here_or_queue() -> Way {
-    if worker::may_run_in_caller() { Way::RunHere } else { Way::Queue(None) }
-}
-
-/// Blocks until there is room or the token ends.
-fn block_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Room {
-    let mut wait = WaitForRoom::new(admission, token);
-    parker::with_current(|parker, waker| {
-        loop {
-            if let Poll::Ready(room) = wait.poll(waker) {
-                return room;
-            }
-            // A worker of another pool lends its core, because the task that makes room may wait
-            // for it.
-            parker.park_lending(None);
-        }
-    })
-}
-
-async fn wait_for_room(admission: &Arc<Admission>, token: Option<CancelToken>) -> Room {
-    let mut wait = WaitForRoom::new(admission, token);
-    poll_fn(move |cx| wait.poll(cx.waker())).await
-}
-
-/// A place in the queue of submitters that wait for room. The submitter may give it up early.
-struct WaitForRoom<'a> {
-    admission: &'a Arc<Admission>,
-    standing: Option<InLine>,
-    ended: Option<UntilCancelled>,
-}
-
-impl<'a> WaitForRoom<'a> {
-    fn new(admission: &'a Arc<Admission>, token: Option<CancelToken>) -> Self {
-        let ended = token.map(|token| token.cancelled());
-        Self { admission, standing: None, ended }
-    }
-
-    fn poll(&mut self, waker: &Waker) -> Poll<Room> {
-        let entry = match self.standing.take() {
-            None => self.admission.enter(waker),
-            Some(in_line) => in_line.check(waker),
-        };
-        match entry {
-            Entry::Permit(permit) => return Poll::Ready(Room::Place(permit)),
-            Entry::Closed => return Poll::Ready(Room::Closed),
-            Entry::Wait(in_line) => self.standing = Some(in_line),
-        }
-        let mut context = Context::from_waker(waker);
-        let ended = self.ended.as_mut().map(|ended| Pin::new(ended).poll(&mut context));
-        match ended {
-            Some(Poll::Ready(_)) => Poll::Ready(Room::TooLate),
-            Some(Poll::Pending) | None => Poll::Pending,
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::submit::{self, Options};
+use super::submit::{self, Options, Way};
+use super::{Permit, room};
 use crate::base::clock;
 use crate::base::error::SpawnError;
 use crate::base::id::WorkerId;
@@ -15,18 +16,24 @@ use crate::sched::config::Priority;
 use crate::sched::hub::Hub;
 use crate::task::TaskContext;
 
-/// Configures one task. Created by [`WorkerPool::task`](crate::WorkerPool::task).
+/// Configures one task. Created by [`WorkerPool::task`](crate::WorkerPool::task), or by
+/// [`Permit::task`] for a task that has its room already.
 ///
 /// A task that is configured here takes some bytes more than a plain one.
 #[must_use = "nothing is spawned until `spawn` is called"]
 pub struct TaskBuilder<'pool> {
     hub: &'pool Arc<Hub>,
     options: Options,
+    permit: Option<Permit<'pool>>,
 }
 
 impl<'pool> TaskBuilder<'pool> {
     pub(super) fn new(hub: &'pool Arc<Hub>) -> Self {
-        Self { hub, options: Options::default() }
+        Self { hub, options: Options::default(), permit: None }
+    }
+
+    pub(super) fn with_permit(hub: &'pool Arc<Hub>, permit: Permit<'pool>) -> Self {
+        Self { permit: Some(permit), ..Self::new(hub) }
     }
 
     /// Names the task, for events and reports. Without a name they show the type of the closure,
@@ -43,18 +50,19 @@ impl<'pool> TaskBuilder<'pool> {
     }
 
     /// Makes the task run on this worker and on no other. It waits until that worker is free, and
-    /// it needs no room in a bounded queue.
+    /// it needs no room in a bounded queue. If the task has a [`Permit`], its place is given back
+    /// immediately.
     ///
     /// **It may run on another thread.** While the worker's own task waits, in
     /// [`blocking`](fn@crate::blocking) or for another task, a [spare
-    /// worker](crate::Builder::spare_workers) stands in for the worker, and runs its tasks on the
-    /// same core. The [context](TaskContext::worker) names the same worker, but thread-locals
+    /// worker](crate::PoolBuilder::spare_workers) stands in for the worker, and runs its tasks on
+    /// the same core. The [context](TaskContext::worker) names the same worker, but thread-locals
     /// differ, and the waiting task has not ended. If that matters, for example for a C library
     /// that keeps state in its thread, build the pool with `spare_workers(0)`.
     ///
     /// A task that waits for the placed task does not run it in place, unless it is on that worker.
     /// Tasks that wait in a circle for tasks placed on one another's workers need a [spare
-    /// worker](crate::Builder::spare_workers) each. Without one they wait for ever.
+    /// worker](crate::PoolBuilder::spare_workers) each. Without one they wait for ever.
     ///
     /// # Panics
     /// If the pool has no such worker.
@@ -71,6 +79,7 @@ impl<'pool> TaskBuilder<'pool> {
         let (index, workers) = (worker.into().index(), self.hub.config.workers);
         assert!(index < workers, "no worker {index}: this pool has {workers}, numbered from 0");
         self.options.target.worker = Some(index);
+        self.permit = None;
         self
     }
 
@@ -98,12 +107,12 @@ impl<'pool> TaskBuilder<'pool> {
     /// If it is already running, asks it to stop.
     ///
     /// The task learns of it through [`TaskContext::is_cancelled`], for the reason
-    /// [`DeadlinePassed`](crate::CancelReason::DeadlinePassed). A task that does not check goes on,
-    /// and its handle settles when it ends. So spawn it with [`spawn_with`](Self::spawn_with), and
-    /// check.
+    /// [`DeadlinePassed`](crate::cancel::CancelReason::DeadlinePassed). A task that does not check
+    /// goes on, and its handle settles when it ends. So spawn it with
+    /// [`spawn_with`](Self::spawn_with), and check.
     ///
     /// ```
-    /// use corepool::CancelReason;
+    /// use corepool::cancel::CancelReason;
     /// use std::time::{Duration, Instant};
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let (running, started) = std::sync::mpsc::channel();
@@ -133,7 +142,7 @@ impl<'pool> TaskBuilder<'pool> {
     /// and check.
     ///
     /// ```
-    /// use corepool::CancelReason;
+    /// use corepool::cancel::CancelReason;
     /// use std::time::Duration;
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let task = pool.task().run_for(Duration::from_millis(1)).spawn_with(|cx| {
@@ -177,74 +186,51 @@ impl<'pool> TaskBuilder<'pool> {
         self
     }
 
-    /// Spawns the task, as [`WorkerPool::spawn`](crate::WorkerPool::spawn) does.
-    pub fn spawn<F, T>(self, closure: F) -> TaskHandle<T>
+    /// Spawns the task, as [`WorkerPool::spawn`](crate::WorkerPool::spawn) does, or with the room
+    /// of its [`Permit`].
+    pub fn spawn<F, T>(mut self, closure: F) -> TaskHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::spawn_on::<F, _, T>(self.hub, self.options, move |_: &TaskContext| closure())
+        let way = self.way();
+        submit::submit::<F, _, T>(self.hub, way, self.options, move |_: &TaskContext| closure())
     }
 
-    /// Spawns the task, as [`WorkerPool::spawn_with`](crate::WorkerPool::spawn_with) does.
-    pub fn spawn_with<F, T>(self, closure: F) -> TaskHandle<T>
+    /// Spawns the task, as [`WorkerPool::spawn_with`](crate::WorkerPool::spawn_with) does, or with
+    /// the room of its [`Permit`].
+    pub fn spawn_with<F, T>(mut self, closure: F) -> TaskHandle<T>
     where
         F: FnOnce(&TaskContext) -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::spawn_on::<F, F, T>(self.hub, self.options, closure)
+        let way = self.way();
+        submit::submit::<F, F, T>(self.hub, way, self.options, closure)
     }
 
-    /// Spawns the task, as [`WorkerPool::try_spawn`](crate::WorkerPool::try_spawn) does.
+    /// Spawns the task, as [`WorkerPool::try_spawn`](crate::WorkerPool::try_spawn) does. For a
+    /// closure that takes its task's context, get a [`Permit`] first.
     ///
     /// # Errors
     /// The closure itself, if the pool is full or closed.
-    pub fn try_spawn<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
+    pub fn try_spawn<F, T>(mut self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::try_spawn_on(self.hub, self.options, closure, |closure| {
-            move |_: &TaskContext| closure()
-        })
+        let way = match self.permit.take() {
+            Some(permit) => permit.way_if_open(),
+            None => room::at_once(self.hub, &self.options),
+        };
+        submit::try_submit(self.hub, way, self.options, closure)
     }
 
-    /// Spawns the task, as [`WorkerPool::try_spawn_with`](crate::WorkerPool::try_spawn_with) does.
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is full or closed.
-    pub fn try_spawn_with<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce(&TaskContext) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        submit::try_spawn_on(self.hub, self.options, closure, |closure| closure)
-    }
-
-    /// Spawns the task, as [`WorkerPool::spawn_async`](crate::WorkerPool::spawn_async) does.
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is closed before there is room.
-    pub async fn spawn_async<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let shape = |closure: F| move |_: &TaskContext| closure();
-        submit::spawn_async_on(self.hub, self.options, closure, shape).await
-    }
-
-    /// Spawns the task, as [`WorkerPool::spawn_async_with`](crate::WorkerPool::spawn_async_with)
-    /// does.
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is closed before there is room.
-    pub async fn spawn_async_with<F, T>(self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce(&TaskContext) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        submit::spawn_async_on(self.hub, self.options, closure, |closure| closure).await
+    /// What happens to the task. May block for room if there is no permit.
+    fn way(&mut self) -> Way {
+        match self.permit.take() {
+            Some(permit) => permit.way(),
+            None => room::by_policy(self.hub, &self.options),
+        }
     }
 }
 
@@ -253,6 +239,7 @@ impl fmt::Debug for TaskBuilder<'_> {
         f.debug_struct("TaskBuilder")
             .field("pool", &self.hub.id)
             .field("options", &self.options)
+            .field("has_permit", &self.permit.is_some())
             .finish()
     }
 }

@@ -14,8 +14,8 @@ use crate::os::affinity;
 /// if it panics.
 ///
 /// Outside a pinned worker the closure is just called. Where the system refuses to change masks,
-/// the closure runs with the pin. [Hooks](crate::Builder::on_worker_start) and everything that the
-/// crate starts run unpinned anyway. The call costs four system calls, so start threads and
+/// the closure runs with the pin. [Hooks](crate::PoolBuilder::on_worker_start) and everything that
+/// the crate starts run unpinned anyway. The call costs four system calls, so start threads and
 /// processes inside it, and compute outside.
 ///
 /// ```

@@ -15,8 +15,9 @@ use crate::sched::hub::Hub;
 use crate::sched::worker;
 use crate::task::TaskContext;
 
-use super::TaskBuilder;
-use super::submit::{self, Options, spawn_plain};
+use super::submit::{self, Options};
+use super::{TaskBuilder, room};
+
 /// A fixed set of worker threads for CPU-bound tasks.
 ///
 /// Share it by reference or in an [`Arc`]: every method takes `&self`. Inside a task, free
@@ -70,7 +71,7 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_plain::<F, _, T>(&self.hub, move |_: &TaskContext| closure())
+        submit::spawn::<F, _, T>(&self.hub, move |_: &TaskContext| closure())
     }
 
     /// Like [`spawn`](Self::spawn), for a closure that takes its task's context: whether the task
@@ -88,7 +89,7 @@ impl WorkerPool {
         F: FnOnce(&TaskContext) -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_plain::<F, F, T>(&self.hub, closure)
+        submit::spawn::<F, F, T>(&self.hub, closure)
     }
 
     /// Runs a closure on a worker if there is room now. Never blocks, regardless of
@@ -96,6 +97,10 @@ impl WorkerPool {
     ///
     /// If another thread closes the pool during this call, the closure may be lost anyway. Then the
     /// call succeeds, and the handle says `Rejected`.
+    ///
+    /// To ask for room before there is a closure, or for a closure that takes its task's context,
+    /// use [`try_reserve`](Self::try_reserve). To wait for room in async code, use
+    /// [`reserve`](Self::reserve).
     ///
     /// # Errors
     /// The closure itself, if the pool is full or closed.
@@ -117,85 +122,8 @@ impl WorkerPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| {
-            move |_: &TaskContext| closure()
-        })
-    }
-
-    /// Like [`try_spawn`](Self::try_spawn), for a closure that takes its task's context, as with
-    /// [`spawn_with`](Self::spawn_with).
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is full or closed.
-    ///
-    /// ```
-    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
-    /// let task = pool.try_spawn_with(|cx| cx.is_cancelled()).expect("there is room");
-    /// assert_eq!(task.join()?, false);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_spawn_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce(&TaskContext) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        submit::try_spawn_on(&self.hub, Options::default(), closure, |closure| closure)
-    }
-
-    /// Waits for room without blocking the thread, then runs a closure on a worker.
-    ///
-    /// Threads and futures that wait for room are served in order. Dropping the future gives up
-    /// its place in the line. It needs no runtime. It waits for room regardless of
-    /// [`WhenFull`](crate::WhenFull).
-    ///
-    /// If the task's token or its `start_by` ends during the wait, the wait ends too, and the
-    /// handle is already settled, as `Cancelled` or `Expired`.
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is closed before there is room.
-    ///
-    /// ```
-    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
-    /// let sum = pollster::block_on(async {
-    ///     let mut sum = 0;
-    ///     for n in 0..10 {
-    ///         sum += pool.spawn_async(move || n).await.unwrap().await.unwrap();
-    ///     }
-    ///     sum
-    /// });
-    /// assert_eq!(sum, 45);
-    /// # Ok::<(), corepool::BuildError>(())
-    /// ```
-    pub async fn spawn_async<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let shape = |closure: F| move |_: &TaskContext| closure();
-        submit::spawn_async_on(&self.hub, Options::default(), closure, shape).await
-    }
-
-    /// Like [`spawn_async`](Self::spawn_async), for a closure that takes its task's context, as
-    /// with [`spawn_with`](Self::spawn_with).
-    ///
-    /// # Errors
-    /// The closure itself, if the pool is closed before there is room.
-    ///
-    /// ```
-    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(1).build()?;
-    /// let is_cancelled = pollster::block_on(async {
-    ///     let task = pool.spawn_async_with(|cx| cx.is_cancelled()).await;
-    ///     task.expect("the pool is open").await
-    /// });
-    /// assert_eq!(is_cancelled?, false);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn spawn_async_with<F, T>(&self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce(&TaskContext) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        submit::spawn_async_on(&self.hub, Options::default(), closure, |closure| closure).await
+        let options = Options::default();
+        submit::try_submit(&self.hub, room::at_once(&self.hub, &options), options, closure)
     }
 
     /// Returns a builder for a task, for example to give it a name.
@@ -228,8 +156,8 @@ impl WorkerPool {
         self.hub.workers()
     }
 
-    /// Describes each [spare worker](crate::Builder::spare_workers) that has a thread now. Their
-    /// numbers follow those of the workers.
+    /// Describes each [spare worker](crate::PoolBuilder::spare_workers) that has a thread now.
+    /// Their numbers follow those of the workers.
     #[must_use]
     pub fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.hub.spare_workers()

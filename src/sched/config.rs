@@ -36,8 +36,8 @@ pub enum Pinning {
     /// [`unpinned`](fn@crate::unpinned).
     ///
     /// The pools of one process spread over the cores before they share any, and
-    /// [`Placement`](crate::Placement) says which cores they take first. Where a cgroup quota
-    /// allows fewer cores than the process sees, or where pinning is impossible, workers run
+    /// [`Placement`](crate::builder::Placement) says which cores they take first. Where a cgroup
+    /// quota allows fewer cores than the process sees, or where pinning is impossible, workers run
     /// unpinned.
     #[default]
     PerCore,
@@ -52,7 +52,7 @@ pub enum Pinning {
     Cores(Vec<usize>),
 }
 
-/// What happens to a new task when [`queue_capacity`](crate::Builder::queue_capacity) tasks already
+/// What happens to a new task when [`queue_capacity`](crate::PoolBuilder::queue_capacity) tasks already
 /// wait.
 ///
 /// ```
@@ -92,7 +92,7 @@ pub enum WhenFull {
     DropOldest,
 }
 
-/// What happens when a task runs for longer than [`watchdog`](crate::Builder::watchdog) allows.
+/// What happens when a task runs for longer than [`watchdog`](crate::PoolBuilder::watchdog) allows.
 ///
 /// ```
 /// use corepool::{PoolEvent, WhenStuck, WorkerPool};
@@ -113,8 +113,8 @@ pub enum WhenStuck {
     /// An event reports it. This is the default.
     #[default]
     Report,
-    /// An event reports it, and a [spare worker](crate::Builder::spare_workers) takes the worker's
-    /// place until the task ends. Both share that worker's core.
+    /// An event reports it, and a [spare worker](crate::PoolBuilder::spare_workers) takes the
+    /// worker's place until the task ends. Both share that worker's core.
     Replace,
 }
 
@@ -158,8 +158,8 @@ pub enum Dispatch {
 ///   three exceptions: a task that another task waits for runs at that moment, a
 ///   [continuation](crate::TaskHandle::then) runs directly after its predecessor (up to 16 in a
 ///   row), and a large [batch](crate::WorkerPool::spawn_batch) lets other tasks run between its
-///   items. A [spare worker](crate::Builder::spare_workers) that stands in for the worker keeps the
-///   order too.
+///   items. A [spare worker](crate::PoolBuilder::spare_workers) that stands in for the worker keeps
+///   the order too.
 /// - With several workers, exactly for high and low tasks, except for
 ///   [placed](crate::TaskBuilder::on_worker) ones.
 /// - With several workers, approximately for normal tasks. A worker takes up to 32 tasks at once,

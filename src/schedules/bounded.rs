@@ -44,7 +44,7 @@ fn who_steps_out_of_the_line_leaves_the_room_to_the_next() {
                 return;
             }
             // Polled once or a few times and then dropped, perhaps just after it was given a place.
-            let spawned = pool.spawn_async(move || owned);
+            let spawned = async { pool.reserve().await.map(|permit| permit.spawn(move || owned)) };
             let step_out = async {
                 for _ in 0..thread_rng().gen_range(0..8) {
                     shuttle::future::yield_now().await;

@@ -92,7 +92,8 @@ impl TaskContext {
     /// [`Cancelled`] if [`is_cancelled`](Self::is_cancelled).
     ///
     /// ```
-    /// use corepool::{Cancelled, TaskContext};
+    /// use corepool::cancel::Cancelled;
+    /// use corepool::TaskContext;
     /// fn search(cx: &TaskContext) -> Result<u64, Cancelled> {
     ///     for number in 0..1_000 {
     ///         cx.check()?;
@@ -142,7 +143,7 @@ impl TaskContext {
     }
 
     /// Returns the worker that runs the task, or the worker that a [spare
-    /// worker](crate::Builder::spare_workers) stands in for.
+    /// worker](crate::PoolBuilder::spare_workers) stands in for.
     ///
     /// Returns `None` on a thread that is not a worker.
     /// [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns) may run the task on such a thread.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Unsettled;
 use crate::base::sync::Mutex;
 use crate::cancel::{CancelReason, CancelToken, Registration};
-use crate::parts::admission::Permit;
+use crate::parts::admission::Place;
 
 /// Lies behind the task in the same allocation, so plain tasks do not pay for it.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct Extra {
     /// Parts that are rarer still.
     pub(crate) plan: Option<Box<Plan>>,
     /// The task's place in a bounded pool, until it is given back.
-    pub(crate) permit: Mutex<Option<Permit>>,
+    pub(crate) place: Mutex<Option<Place>>,
 }
 
 /// What was requested for a task beyond its closure and its name.
@@ -51,15 +51,15 @@ pub(crate) struct Tie {
 }
 
 impl Extra {
-    pub(crate) fn with_permit(mut self, permit: Option<Permit>) -> Self {
-        self.permit = Mutex::new(permit);
+    pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
+        self.place = Mutex::new(place);
         self
     }
 
     /// Gives the task's place back, if that has not happened yet.
     pub(crate) fn give_place_back(&self) {
-        let permit = self.permit.lock().take();
-        drop(permit);
+        let place = self.place.lock().take();
+        drop(place);
     }
 
     /// Unties the task from its tokens, because it is over.

@@ -19,7 +19,7 @@ use super::{Extra, HeldTask, Outcome, QueuedTask, make};
 use crate::base::error::TaskError;
 use crate::base::id::PoolId;
 use crate::base::sync::{UnsafeCell, explore};
-use crate::parts::admission::Permit;
+use crate::parts::admission::Place;
 use crate::parts::parker::Parker;
 use crate::parts::queue::{Pop, Queue};
 
@@ -85,9 +85,9 @@ impl Seen {
         self.task_with(None, true)
     }
 
-    fn task_with(&self, permit: Option<Permit>, panics: bool) -> (QueuedTask, HeldTask<Token>) {
+    fn task_with(&self, place: Option<Place>, panics: bool) -> (QueuedTask, HeldTask<Token>) {
         let name = Some(Arc::clone(&self.name));
-        let extra = Extra { name, ..Extra::default() }.with_permit(permit);
+        let extra = Extra { name, ..Extra::default() }.with_place(place);
         let captured = Token::new(&self.closures_dropped);
         let seen = self.clone();
         make::<(), _, _>(PoolId::next(), Some(extra), move |_cx: &super::TaskContext| {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
-use corepool::{PoolEvent, Refusal, SpawnError, TaskError, WhenFull, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{PoolEvent, SpawnError, TaskError, WhenFull, WorkerPool};
 
 use crate::support::{PATIENCE, occupy, within};
 
@@ -89,28 +90,6 @@ fn try_spawn_gives_the_closure_back_whatever_the_policy_and_it_still_works() {
     }
 }
 
-#[test]
-fn try_spawn_with_gives_the_closure_back_or_tells_it_about_its_task() {
-    for_each_size(|workers, capacity| {
-        let pool = bounded(workers, capacity, WhenFull::Block);
-        let busy = occupy(&pool, workers);
-        let waiting: Vec<_> =
-            (0..capacity).map(|_| pool.try_spawn_with(|cx| cx.worker()).unwrap()).collect();
-        let text = String::from("captured");
-        let refused = pool.task().name("one too many").try_spawn_with(move |cx| {
-            assert!(!cx.is_cancelled());
-            text
-        });
-        let refused = refused.expect_err("there is no room");
-        assert!(refused.is_full());
-        busy.release();
-        for task in waiting {
-            assert!(task.join().unwrap().is_some(), "it ran on a worker");
-        }
-        assert_eq!(pool.spawn_with(refused.into_inner()).join().unwrap(), "captured");
-    });
-}
-
 /// Case 50.
 #[test]
 fn caller_runs_runs_the_task_in_the_thread_that_spawns_it() {
@@ -176,8 +155,9 @@ fn a_worker_that_submits_to_its_own_full_pool_runs_the_task_in_place() {
                 let task = inside.spawn_with(|cx| (thread::current().id(), cx.worker()));
                 assert!(task.is_finished(), "it ran in `spawn`");
                 assert_eq!(task.join().unwrap(), here);
-                let awaited = pollster::block_on(inside.spawn_async(|| thread::current().id()));
-                assert_eq!(awaited.unwrap().join().unwrap(), here.0);
+                let awaited = pollster::block_on(inside.reserve()).unwrap();
+                let awaited = awaited.spawn(|| thread::current().id());
+                assert_eq!(awaited.join().unwrap(), here.0);
             }
             waiting.into_iter().map(|task| task.join().unwrap()).sum::<usize>()
         });

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use corepool::{Dispatch, ExitReason, PoolEvent, TaskError, WorkerId, WorkerPool, blocking};
+use corepool::events::ExitReason;
+use corepool::{Dispatch, PoolEvent, TaskError, WorkerId, WorkerPool, blocking};
 
 use crate::support::{Gate, PATIENCE, until, within};
 

@@ -4,17 +4,17 @@ use std::error::Error;
 use std::hint::black_box;
 use std::thread;
 
-use corepool::{BuildError, Builder, Dispatch, Pinning, WhenFull, WorkerPool};
+use corepool::{BuildError, Dispatch, Pinning, PoolBuilder, WhenFull, WorkerPool};
 
 use crate::support::{PATIENCE, within};
 
-fn builder() -> Builder {
+fn builder() -> PoolBuilder {
     WorkerPool::builder().pinning(Pinning::None)
 }
 
 /// Returns the error of a builder that cannot build, after checking that its text is well formed.
 #[track_caller]
-fn refused(builder: Builder) -> BuildError {
+fn refused(builder: PoolBuilder) -> BuildError {
     let error = builder.build().expect_err("this cannot be had");
     let text = error.to_string();
     assert!(!text.ends_with('.') && !text.starts_with(char::is_uppercase), "{text}");

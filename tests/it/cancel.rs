@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use corepool::{Cancelled, TaskError, WorkerPool};
+use corepool::cancel::Cancelled;
+use corepool::{TaskError, WorkerPool};
 
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use corepool::{CancelReason, CancelToken, Cancelled, UntilCancelled};
+use corepool::CancelToken;
+use corepool::cancel::{CancelReason, Cancelled, UntilCancelled};
 
 use crate::support::{PATIENCE, within};
 

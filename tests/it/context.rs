@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use corepool::{CancelReason, TaskContext, WorkerId, WorkerPool};
+use corepool::cancel::CancelReason;
+use corepool::{TaskContext, WorkerId, WorkerPool};
 
 use crate::support::{PATIENCE, until, within};
 

@@ -4,13 +4,14 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{ExitReason, Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
+use corepool::events::ExitReason;
+use corepool::{Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
 use crossbeam_channel::Receiver;
 
 use crate::held::{Held, hold_all};
 use crate::support::{PATIENCE, until, within};
 
-fn unpinned(workers: usize) -> corepool::Builder {
+fn unpinned(workers: usize) -> corepool::PoolBuilder {
     WorkerPool::builder().workers(workers).pinning(Pinning::None)
 }
 

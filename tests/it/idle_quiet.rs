@@ -7,7 +7,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{Dispatch, Pinning, WorkerPool, WorkerState};
+use corepool::metrics::WorkerState;
+use corepool::{Dispatch, Pinning, WorkerPool};
 
 use crate::support::{PATIENCE, thread_number, until, until_asleep, within};
 

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{WorkerPool, WorkerState};
+use corepool::WorkerPool;
+use corepool::metrics::WorkerState;
 
 use crate::support::{PATIENCE, until, within};
 

@@ -27,6 +27,7 @@ mod model;
 mod nothing_hides;
 mod order;
 mod panics;
+mod permits;
 mod placement;
 mod printed;
 mod priorities;

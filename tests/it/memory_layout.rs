@@ -5,9 +5,9 @@ use std::mem::{align_of, size_of};
 
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-use corepool::{
-    CancelToken, Cancelled, PanicPayload, Refusal, SharedArray, TaskError, TaskHandle, WorkerId,
-};
+use corepool::cancel::Cancelled;
+use corepool::errors::{PanicPayload, Refusal};
+use corepool::{CancelToken, SharedArray, TaskError, TaskHandle, WorkerId};
 
 const POINTER: usize = size_of::<usize>();
 

@@ -81,8 +81,9 @@ fn refusals_of_a_full_pool_are_counted() {
         let queued = pool.spawn(|| 1);
         pool.spawn(|| 2).join().unwrap_err();
         assert!(pool.try_spawn(|| 3).unwrap_err().is_full());
+        assert!(pool.try_reserve().unwrap_err().is_full());
         let metrics = pool.metrics();
-        assert_eq!((metrics.spawned, metrics.rejected, metrics.queue_depth), (4, 2, 1));
+        assert_eq!((metrics.spawned, metrics.rejected, metrics.queue_depth), (5, 3, 1));
         held.into_iter().for_each(Held::release);
         queued.join().unwrap();
         assert_adds_up(&pool.metrics());
@@ -96,9 +97,10 @@ fn refusals_of_a_closed_pool_are_counted_whichever_way_they_came() {
         pool.shutdown();
         pool.spawn(|| 1).join().unwrap_err();
         pool.try_spawn(|| 2).unwrap_err();
-        pollster::block_on(pool.spawn_async(|| 3)).unwrap_err();
+        pool.try_reserve().unwrap_err();
+        pollster::block_on(pool.reserve()).unwrap_err();
         let metrics = pool.metrics();
-        assert_eq!((metrics.spawned, metrics.rejected), (3, 3), "{metrics}");
+        assert_eq!((metrics.spawned, metrics.rejected), (4, 4), "{metrics}");
     });
 }
 

@@ -6,9 +6,8 @@ use std::fmt::Debug;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use corepool::{
-    CancelToken, PanicPayload, SpawnError, TaskError, TaskSet, WorkerLocal, WorkerPool, promise,
-};
+use corepool::errors::PanicPayload;
+use corepool::{CancelToken, SpawnError, TaskError, TaskSet, WorkerLocal, WorkerPool, promise};
 
 use crate::support::{PATIENCE, occupy, within};
 
@@ -134,9 +133,23 @@ fn a_refusal_says_why_and_gives_the_closure_back() {
             said("the pool's queue is full", "Full(..)")
         );
         assert_eq!(full.into_inner()(), 1);
+        let full = pool.try_reserve().unwrap_err();
+        assert!(full.is_full() && !full.is_closed());
+        assert_eq!(
+            (full.to_string(), format!("{full:?}")),
+            said("the pool's queue is full", "Full")
+        );
         busy.release();
         pool.close();
-        let closed = pool.try_spawn_with(|_| 2).unwrap_err();
+        let closed = pool.try_reserve().unwrap_err();
+        assert!(closed.is_closed() && !closed.is_full());
+        let also_closed = pollster::block_on(pool.reserve()).unwrap_err();
+        assert_eq!(closed.to_string(), also_closed.to_string());
+        assert_eq!(
+            (also_closed.to_string(), format!("{also_closed:?}")),
+            said("the pool is closed", "Closed")
+        );
+        let closed = pool.try_spawn(|| 2).unwrap_err();
         assert!(closed.is_closed() && !closed.is_full());
         assert_eq!(
             (closed.to_string(), format!("{closed:?}")),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use corepool::{Refusal, TaskError, TaskHandle, WorkerPool, promise};
+use corepool::errors::Refusal;
+use corepool::{TaskError, TaskHandle, WorkerPool, promise};
 
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 

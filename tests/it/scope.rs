@@ -15,7 +15,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{Scope, ScopedHandle, WorkerPool};
+use corepool::parallel::ScopedHandle;
+use corepool::{Scope, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, occupy, until, within};
 
@@ -117,23 +118,6 @@ fn closures_have_run_when_the_scope_returns() {
                 }
             });
             assert_eq!((lengths, letters.into_inner()), (vec![1, 3, 5], 9));
-        });
-    });
-}
-
-#[test]
-fn a_closure_may_have_an_argument_that_it_ignores() {
-    within(PATIENCE, || {
-        everywhere(|pool| {
-            let count = AtomicUsize::new(0);
-            let sum = pool.scope(|s| {
-                s.spawn(|_| count.fetch_add(1, Ordering::Relaxed));
-                s.spawn(|_: &Scope<'_, '_>| {
-                    s.spawn(|_| count.fetch_add(1, Ordering::Relaxed));
-                });
-                s.spawn(|_| 5).join().unwrap() + s.spawn(|| 6).join().unwrap()
-            });
-            assert_eq!((sum, count.into_inner()), (11, 2));
         });
     });
 }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use corepool::{Refusal, SpawnError, TaskError, WhenFull, WorkerPool, WorkerState};
+use corepool::errors::{Closed, Refusal};
+use corepool::metrics::WorkerState;
+use corepool::{TaskError, WhenFull, WorkerPool};
 
 use crate::held::hold_all;
 use crate::support::{PATIENCE, until, within};
@@ -58,8 +60,8 @@ fn a_closed_pool_runs_the_old_and_refuses_the_new() {
         let refused = pool.try_spawn(|| 3).unwrap_err();
         assert!(refused.is_closed() && !refused.is_full());
         assert_eq!(refused.into_inner()(), 3);
-        let refused = pollster::block_on(pool.spawn_async(|| 4)).unwrap_err();
-        assert_eq!(refused.into_inner()(), 4);
+        assert!(pool.try_reserve().unwrap_err().is_closed());
+        pollster::block_on(pool.reserve()).unwrap_err();
         assert!(!before.is_finished());
         held.into_iter().for_each(crate::held::Held::release);
         assert_eq!(before.join().unwrap(), 1);
@@ -150,9 +152,8 @@ fn closing_sends_away_who_waits_for_room() {
         let held = hold_all(&pool);
         thread::scope(|scope| {
             let blocked: Vec<_> = (0..3).map(|_| scope.spawn(|| pool.spawn(|| 1).join())).collect();
-            let waiting: Vec<_> = (0..3)
-                .map(|_| scope.spawn(|| pollster::block_on(pool.spawn_async(|| 2))))
-                .collect();
+            let waiting: Vec<_> =
+                (0..3).map(|_| scope.spawn(|| pollster::block_on(pool.reserve()))).collect();
             until(|| pool.metrics().waiting_for_room == 6);
             pool.close();
             for thread in blocked {
@@ -162,10 +163,7 @@ fn closing_sends_away_who_waits_for_room() {
                 ));
             }
             for thread in waiting {
-                match thread.join().unwrap() {
-                    Err(SpawnError::Closed(closure)) => assert_eq!(closure(), 2),
-                    other => panic!("{other:?}"),
-                }
+                assert_eq!(thread.join().unwrap().unwrap_err(), Closed);
             }
         });
         assert_eq!(pool.metrics().waiting_for_room, 0);

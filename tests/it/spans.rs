@@ -44,11 +44,10 @@ fn each_way_to_submit_a_task_takes_the_span_along() {
     within(PATIENCE, || {
         let pool = pool();
         let (spawned, tried, awaited, described) = info_span!("of_a_way").in_scope(|| {
-            let waits = pool.spawn_async(here);
             (
                 [pool.spawn(here), pool.spawn_with(|_| here())],
                 pool.try_spawn(here).unwrap(),
-                pollster::block_on(waits).unwrap(),
+                pollster::block_on(pool.reserve()).unwrap().spawn(here),
                 pool.task().name("named").on_worker(1).spawn(here),
             )
         });

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use corepool::{Dispatch, Refusal, TaskError, TaskHandle, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{Dispatch, TaskError, TaskHandle, WorkerPool};
 
 use crate::support::{Drops, Gate, PATIENCE, occupy, within};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use corepool::{PoolEvent, WhenStuck, WorkerId, WorkerPool};
+use corepool::builder::WhenStuck;
+use corepool::{PoolEvent, WorkerId, WorkerPool};
 
 use crate::support::{Gate, PATIENCE, within};
 

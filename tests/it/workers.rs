@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, ThreadId};
 
+use corepool::metrics::WorkerState;
 use corepool::{
-    BuildError, Builder, Dispatch, Pinning, TaskContext, WorkerId, WorkerInfo, WorkerPool,
-    WorkerState,
+    BuildError, Dispatch, Pinning, PoolBuilder, TaskContext, WorkerId, WorkerInfo, WorkerPool,
 };
 
 use crate::held::{hold_all, hold_named};
@@ -208,7 +208,7 @@ fn more_workers_than_cores_all_work() {
 /// What the hooks of a pool saw, and on which thread.
 type Seen = Arc<Mutex<Vec<(&'static str, WorkerId, u64, ThreadId)>>>;
 
-fn hooked(workers: usize) -> (Builder, Seen) {
+fn hooked(workers: usize) -> (PoolBuilder, Seen) {
     let seen = Seen::default();
     let note = |what: &'static str| {
         let seen = Arc::clone(&seen);

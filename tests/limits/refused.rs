@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use corepool::{WorkerPool, WorkerState, blocking};
+use corepool::metrics::WorkerState;
+use corepool::{WorkerPool, blocking};
 
 use crate::child;
 use crate::support::{PATIENCE, until, within};

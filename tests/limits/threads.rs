@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use corepool::cancel::CancelReason;
 use corepool::{
-    BuildError, CancelReason, CancelToken, Pinning, PoolEvent, TaskContext, TaskError, TaskHandle,
-    WorkerPool,
+    BuildError, CancelToken, Pinning, PoolEvent, TaskContext, TaskError, TaskHandle, WorkerPool,
 };
 
 use crate::child::{self, Ended};

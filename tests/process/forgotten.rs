@@ -163,7 +163,7 @@ fn whatever_is_forgotten_the_pool_goes_on_and_ends() {
 }
 
 /// Case 61. Waiters behind a forgotten future wait like those behind a future that is not polled.
-/// The pool ends anyway, and gives them their closures back.
+/// The pool ends anyway, and tells them.
 #[test]
 fn a_forgotten_place_in_line_does_not_keep_the_pool_from_its_end() {
     if child::is_child() {
@@ -179,10 +179,10 @@ fn a_forgotten_place_in_line_does_not_keep_the_pool_from_its_end() {
         begun.recv().unwrap();
         let queued = pool.spawn(|| 1);
         for _ in 0..3 {
-            let stands_in_line = half_polled(pool.spawn_async(|| 2));
+            let stands_in_line = half_polled(pool.reserve());
             assert!(stands_in_line.is_none(), "there is no room");
         }
-        let mut last = pin!(pool.spawn_async(|| 3));
+        let mut last = pin!(pool.reserve());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(last.as_mut().poll(&mut cx).is_pending());
         drop(opens);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use corepool::{CancelReason, CancelToken, TaskError, TaskHandle, WorkerPool};
+use corepool::cancel::CancelReason;
+use corepool::{CancelToken, TaskError, TaskHandle, WorkerPool};
 
 use crate::child;
 
@@ -37,7 +38,8 @@ fn in_fork(body: impl FnOnce() -> i32) -> Option<i32> {
 fn quiet_pool() -> WorkerPool {
     let pool = WorkerPool::with_workers(2).unwrap();
     pool.spawn(|| 1).join().unwrap();
-    while pool.workers().iter().any(|worker| worker.state != corepool::WorkerState::Parked) {
+    while pool.workers().iter().any(|worker| worker.state != corepool::metrics::WorkerState::Parked)
+    {
         std::thread::yield_now();
     }
     pool

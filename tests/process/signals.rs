@@ -9,7 +9,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{CancelReason, CancelToken, WorkerPool};
+use corepool::cancel::CancelReason;
+use corepool::{CancelToken, WorkerPool};
 
 use crate::child;
 
@@ -97,7 +98,7 @@ fn a_signal_without_a_task_does_not_start_one() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let threads = worker_threads(&pool);
         let parks = || pool.metrics().parks;
-        let parked = || pool.workers()[0].state == corepool::WorkerState::Parked;
+        let parked = || pool.workers()[0].state == corepool::metrics::WorkerState::Parked;
         while !parked() {
             thread::yield_now();
         }

@@ -102,12 +102,12 @@ fn spawn_somehow(storm: &Storm, random: &mut Rng) -> Option<Open> {
     let pool = &*storm.pool;
     let handle = match random.u8(..6) {
         0 => pool.try_spawn(move || deed.run(ticket, None)).ok()?,
-        1 => pool.try_spawn_with(move |cx| deed.run(ticket, Some(cx))).ok()?,
-        2 => pollster::block_on(pool.spawn_async(move || deed.run(ticket, None))).ok()?,
+        1 => pool.try_reserve().ok()?.spawn_with(move |cx| deed.run(ticket, Some(cx))),
+        2 => pollster::block_on(pool.reserve()).ok()?.spawn(move || deed.run(ticket, None)),
         3 => {
-            let mut future = pin!(pool.spawn_async(move || deed.run(ticket, None)));
+            let mut future = pin!(pool.reserve());
             match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(result) => result.ok()?,
+                Poll::Ready(permit) => permit.ok()?.spawn(move || deed.run(ticket, None)),
                 Poll::Pending => {
                     storm.book.take_back();
                     return None;

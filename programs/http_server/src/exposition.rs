@@ -3,7 +3,8 @@
 
 use std::fmt::{Display, Write};
 
-use corepool::{Histogram, Metrics};
+use corepool::Metrics;
+use corepool::metrics::Histogram;
 
 use crate::traffic::Traffic;
 

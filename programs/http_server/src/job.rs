@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use axum::body::Bytes;
-use corepool::Cancelled;
+use corepool::cancel::Cancelled;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};

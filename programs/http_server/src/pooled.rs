@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use corepool::{BuildError, CancelReason, CancelToken, Cancelled, Metrics, TaskError, WorkerPool};
+use corepool::cancel::{CancelReason, Cancelled};
+use corepool::{BuildError, CancelToken, Metrics, TaskError, WorkerPool};
 use rustix::process::{getpriority_process, setpriority_process};
 
 use crate::job::Job;
@@ -67,13 +68,14 @@ impl Runner for Pooled {
     }
 
     fn run(&self, job: Job) -> Running {
-        let token = self.everything.child_with_timeout(self.deadline);
-        let task = self.pool.task().name(job.name()).cancel_token(&token);
-        let task = match task.try_spawn_with(move |cx| job.run(|| cx.check())) {
-            Ok(task) => task.cancel_on_drop(),
+        let permit = match self.pool.try_reserve() {
+            Ok(permit) => permit,
             Err(full) if full.is_full() => return refused(Refusal::Full),
             Err(_) => return refused(Refusal::Ending),
         };
+        let token = self.everything.child_with_timeout(self.deadline);
+        let task = permit.task().name(job.name()).cancel_token(&token);
+        let task = task.spawn_with(move |cx| job.run(|| cx.check())).cancel_on_drop();
         Box::pin(async move { answer(task.await, &token) })
     }
 

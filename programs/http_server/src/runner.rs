@@ -7,7 +7,8 @@ use std::pin::Pin;
 use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use corepool::{Cancelled, Metrics};
+use corepool::Metrics;
+use corepool::cancel::Cancelled;
 use tokio::task::spawn_blocking;
 
 use crate::job::Job;

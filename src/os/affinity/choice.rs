@@ -17,7 +17,8 @@ use super::topology::{CoreKind, CorePlace, Topology};
 /// [performance cores](CoreKind::Performance) come first.
 ///
 /// ```
-/// use corepool::{Placement, WorkerPool};
+/// use corepool::builder::Placement;
+/// use corepool::WorkerPool;
 /// let pool = WorkerPool::builder().workers(2).placement(Placement::Compact).build()?;
 /// assert_eq!(pool.workers().len(), 2);
 /// # Ok::<(), corepool::BuildError>(())

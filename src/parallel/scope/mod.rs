@@ -2,7 +2,6 @@
 
 mod arena;
 mod branch;
-mod closure;
 mod deque;
 mod handle;
 mod held;
@@ -17,7 +16,6 @@ use std::panic;
 use std::sync::Arc;
 
 use branch::{Branch, Core};
-pub use closure::ScopedClosure;
 pub use handle::ScopedHandle;
 
 use crate::base::unwind;
@@ -139,8 +137,8 @@ where
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Spawns a closure that ends before the scope does.
     ///
-    /// The closure takes no argument; to spawn more, it captures the scope. (`|_| ..`, as used with
-    /// other crates' scopes, works as well.)
+    /// The closure takes no argument, unlike in other crates' scopes; to spawn more, it captures
+    /// the scope.
     ///
     /// `spawn` never runs the closure itself, and never blocks: it is safe to hold a lock that the
     /// closure takes. The handle can be dropped, or [joined](ScopedHandle::join) before the scope
@@ -158,12 +156,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// });
     /// assert_eq!((answer, count.into_inner()), (42, 2));
     /// ```
-    pub fn spawn<F, M, R>(&'scope self, closure: F) -> ScopedHandle<'scope, R>
+    pub fn spawn<F, R>(&'scope self, closure: F) -> ScopedHandle<'scope, R>
     where
-        F: ScopedClosure<'scope, 'env, M, Output = R> + Send + 'scope,
+        F: FnOnce() -> R + Send + 'scope,
         R: Send + 'scope,
     {
-        let (listed, mut held) = job::make(move || closure.call(self));
+        let (listed, mut held) = job::make(closure);
         let line = self.core.push(listed);
         // SAFETY: the thread is inside the scope or inside one of its closures, and keeps its line
         // until that ends. The handle neither leaves the thread nor outlives the scope.

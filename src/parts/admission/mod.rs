@@ -69,7 +69,7 @@ enum TicketState {
 }
 
 /// A place. Dropping it gives it back.
-pub(crate) struct Permit {
+pub(crate) struct Place {
     admission: Arc<Admission>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct InLine {
 /// The answer to a request for a place.
 #[derive(Debug)]
 pub(crate) enum Entry {
-    Permit(Permit),
+    Place(Place),
     Closed,
     Wait(InLine),
 }
@@ -120,9 +120,9 @@ impl Admission {
     }
 
     /// Takes a place if one is free.
-    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Place> {
         if self.try_take_place() {
-            return Some(Permit { admission: Arc::clone(self) });
+            return Some(Place { admission: Arc::clone(self) });
         }
         self.tell_full();
         None
@@ -137,7 +137,7 @@ impl Admission {
         }
         loop {
             if self.try_take_place() {
-                return Entry::Permit(Permit { admission: Arc::clone(self) });
+                return Entry::Place(Place { admission: Arc::clone(self) });
             }
             // ORDERING: the word is only a count. The effects of tasks are ordered by their own
             // states.
@@ -334,12 +334,12 @@ impl InLine {
             }
             TicketState::Closed => Entry::Closed,
             TicketState::Granted => {
-                // The place now belongs to the permit, so dropping `self` must not give it back a
+                // The place is the caller's now, so dropping `self` must not give it back a
                 // second time.
                 *state = TicketState::Closed;
                 mutant!("grant_taken_twice" => *state = TicketState::Granted);
                 drop(state);
-                Entry::Permit(Permit { admission: Arc::clone(&self.admission) })
+                Entry::Place(Place { admission: Arc::clone(&self.admission) })
             }
         }
     }
@@ -370,7 +370,7 @@ impl Drop for InLine {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Place {
     fn drop(&mut self) {
         self.admission.give_back();
     }
@@ -382,9 +382,9 @@ impl fmt::Debug for Admission {
     }
 }
 
-impl fmt::Debug for Permit {
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
+        f.write_str("Place")
     }
 }
 

@@ -24,6 +24,10 @@ pub use worker_info::{WorkerInfo, WorkerState};
 /// Once nothing is queued or running, every spawned task is counted in exactly one of `completed`,
 /// `panicked`, `cancelled`, `expired`, `rejected` and `lost`.
 ///
+/// A refused reservation ([`try_reserve`](crate::WorkerPool::try_reserve),
+/// [`reserve`](crate::WorkerPool::reserve)) stands for a task that was refused, so it is counted in
+/// `spawned` and `rejected`. A permit is counted only when it spawns its task.
+///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
 /// pool.spawn(|| 1).join()?;
@@ -35,7 +39,7 @@ pub use worker_info::{WorkerInfo, WorkerState};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks handed to the pool, including those that it refused.
+    /// Tasks handed to the pool, including those that it refused, and refused reservations.
     pub spawned: u64,
     /// Tasks that returned a value.
     pub completed: u64,
@@ -45,7 +49,8 @@ pub struct Metrics {
     pub cancelled: u64,
     /// Tasks whose deadline passed before they started.
     pub expired: u64,
-    /// Tasks refused because the pool was full or closed, or displaced by a newer task.
+    /// Tasks and reservations refused because the pool was full or closed, and tasks displaced by a
+    /// newer one.
     pub rejected: u64,
     /// Tasks whose worker thread ended while they ran.
     pub lost: u64,
@@ -76,7 +81,7 @@ pub struct Metrics {
     pub events_dropped: u64,
     /// The counts of each worker.
     pub workers: Vec<WorkerMetrics>,
-    /// The counts of the [spare workers](crate::Builder::spare_workers) that have a thread now.
+    /// The counts of the [spare workers](crate::PoolBuilder::spare_workers) that have a thread now.
     pub spare_workers: Vec<WorkerMetrics>,
     /// The time from acceptance to start; `None` unless the pool records times.
     pub wait_time: Option<Histogram>,

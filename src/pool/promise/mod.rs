@@ -114,8 +114,8 @@ pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T
 /// had settled before this call count first, in the order of the handles.
 ///
 /// The other tasks continue, as with [`any`]. With no handles, the result is
-/// [`TaskError::Rejected`] with [`Refusal::Empty`](crate::Refusal::Empty), because nothing will
-/// settle.
+/// [`TaskError::Rejected`] with [`Refusal::Empty`](crate::errors::Refusal::Empty), because nothing
+/// will settle.
 ///
 /// # Panics
 /// If one of the handles has already returned its result as a future.

@@ -6,6 +6,7 @@ use crate::base::error::{Refusal, TaskError};
 
 /// Decides when a [`Promise`](super::Promise) has its output, and what the output is. The trait is
 /// sealed: only this crate has rules.
+#[doc(hidden)]
 pub trait Rule: sealed::Sealed + Sized {
     /// The value of a task.
     type Value;
@@ -41,6 +42,7 @@ mod sealed {
 }
 
 /// The rule of [`all`](super::all).
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct All<T> {
     values: InOrder<T>,
@@ -112,6 +114,7 @@ impl<X> InOrder<X> {
 }
 
 /// The rule of [`all_settled`](super::all_settled).
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct AllSettled<T> {
     results: InOrder<Settled<T>>,
@@ -138,6 +141,7 @@ impl<T> Rule for AllSettled<T> {
 }
 
 /// The rule of [`any`](super::any).
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Any<T> {
     value: Option<T>,
@@ -169,6 +173,7 @@ impl<T> Rule for Any<T> {
 }
 
 /// The rule of [`race`](super::race).
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Race<T> {
     first: Option<Settled<T>>,

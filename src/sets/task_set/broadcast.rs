@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::TaskSet;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::parts::metrics::WorkerInfo;
-use crate::pool::{Options, WorkerPool, spawn_on};
+use crate::pool::{Options, WorkerPool, spawn_with_options};
 use crate::sched::hub::{Hub, Target};
 use crate::sched::worker;
 use crate::task::TaskContext;
@@ -51,7 +51,7 @@ impl WorkerPool {
             let target = Target { worker: Some(index), is_quiet: true, ..Target::default() };
             let options = Options { name: Some(Arc::clone(&name)), target, ..Options::default() };
             let broadcast = Arc::clone(&broadcast);
-            spawn_on::<F, _, T>(self.hub(), options, move |_: &TaskContext| {
+            spawn_with_options::<F, _, T>(self.hub(), options, move |_: &TaskContext| {
                 worker::with_hub(|hub| broadcast.wake(hub, SHARE));
                 let info = worker::with_hub(|hub| hub.slots[index].info());
                 (broadcast.closure)(&info)

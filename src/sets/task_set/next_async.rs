@@ -15,7 +15,7 @@ use crate::base::error::TaskError;
 /// ready, it waits for another result.
 ///
 /// ```
-/// use corepool::{NextAsync, TaskSet};
+/// use corepool::sets::{NextAsync, TaskSet};
 /// let mut set = TaskSet::<u32>::new();
 /// let next: NextAsync<'_, u32> = set.next_async();
 /// assert!(pollster::block_on(next).is_none());

@@ -30,10 +30,17 @@ fn mischief(pool: &WorkerPool, kind: u32, drops: &Drops) {
             }
         }
         7 => {
-            let mut future = pin!(pool.spawn_async(|| ()));
+            let mut future = pin!(pool.reserve());
             let _ready = future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         }
-        8 => drop(pollster::block_on(pool.spawn_async(|| ()))),
+        8 => drop(pollster::block_on(pool.reserve()).map(|permit| permit.spawn(|| ()))),
+        12 => drop(pool.try_reserve()),
+        13 => drop(pool.try_reserve().map(|permit| permit.task().name("named"))),
+        14 => {
+            if let Ok(permit) = pool.try_reserve() {
+                permit.task().on_worker(0).spawn(|| ()).detach();
+            }
+        }
         9 => {
             let _lost = pool.spawn(|| corepool::spawn(|| corepool::spawn(|| 5).join()).join());
         }
@@ -51,7 +58,7 @@ fn storm(pool: &Arc<WorkerPool>, seed: u64) {
                 let mut random = fastrand::Rng::with_seed(seed * 4 + lane);
                 let drops = Drops::default();
                 for _ in 0..300 {
-                    let kind = random.u32(..12);
+                    let kind = random.u32(..16);
                     let refused = std::panic::AssertUnwindSafe(|| mischief(&pool, kind, &drops));
                     // A closure that `try_spawn` gives back is dropped here, so its panic surfaces
                     // here.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 
-use corepool::{Refusal, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::errors::{Closed, Refusal};
+use corepool::{TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, room};
 use crate::support::{Drops, PATIENCE, occupy, until, within};
@@ -28,38 +29,19 @@ fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-type Spawning<'a, F, T> = Pin<Box<dyn Future<Output = Result<TaskHandle<T>, SpawnError<F>>> + 'a>>;
+type Spawning<'a, T> = Pin<Box<dyn Future<Output = Result<TaskHandle<T>, Closed>> + 'a>>;
 
 /// Returns a future that waits in line.
-fn wait_in_line<'a, T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
-    pool: &'a WorkerPool,
-    closure: F,
-) -> Spawning<'a, F, T> {
+fn wait_in_line<T: Send + 'static>(
+    pool: &WorkerPool,
+    closure: impl FnOnce() -> T + Send + 'static,
+) -> Spawning<'_, T> {
     let before = pool.metrics().waiting_for_room;
-    let mut future: Spawning<'a, F, T> = Box::pin(pool.spawn_async(closure));
+    let spawns = async { Ok(pool.reserve().await?.spawn(closure)) };
+    let mut future: Spawning<'_, T> = Box::pin(spawns);
     assert!(poll(&mut future).is_pending());
     assert_eq!(pool.metrics().waiting_for_room, before + 1);
     future
-}
-
-#[test]
-fn who_waits_for_room_with_a_context_gets_both() {
-    within(PATIENCE, || {
-        let pool = bounded(1, 0, WhenFull::Block);
-        let busy = occupy(&pool, 1);
-        let named = pool.task().name("waits").spawn_async_with(|cx| (cx.worker(), cx.check()));
-        let mut named = Box::pin(named);
-        assert!(poll(&mut named).is_pending());
-        assert_eq!(pool.metrics().waiting_for_room, 1);
-        busy.release();
-        let (worker, check) = pollster::block_on(named).unwrap().join().unwrap();
-        assert!(worker.is_some() && check.is_ok());
-        let plain = pool.spawn_async_with(|cx| cx.is_cancelled());
-        assert!(!pollster::block_on(plain).unwrap().join().unwrap());
-        pool.close();
-        let refused = pollster::block_on(pool.spawn_async_with(|_| 7)).unwrap_err();
-        assert!(refused.is_closed());
-    });
 }
 
 /// With one worker and no queue, a task runs once it is admitted and its predecessor is done. So
@@ -185,26 +167,21 @@ fn a_cancelled_queued_task_frees_its_room_at_once() {
 
 /// Case 55.
 #[test]
-fn close_sends_those_in_line_away_with_their_closures() {
+fn close_sends_those_in_line_away() {
     within(PATIENCE, || {
         for capacity in [0, 1, 3] {
             let pool = Arc::new(bounded(1, capacity, WhenFull::Block));
             let busy = occupy(&pool, 1);
             let accepted: Vec<_> = (0..capacity).map(|n| pool.spawn(move || n)).collect();
-            let text = String::from("captured");
-            let mut future = wait_in_line(&pool, move || text);
+            let mut future = wait_in_line(&pool, || unreachable!("it has no room"));
             let threads: Vec<_> = (0..3).map(|n| stand_in_line(&pool, move || n)).collect();
             pool.close();
-            let Poll::Ready(Err(SpawnError::Closed(closure))) = poll(&mut future) else {
-                panic!("a closed pool has no room")
-            };
-            assert_eq!(closure(), "captured");
+            assert!(matches!(poll(&mut future), Poll::Ready(Err::<TaskHandle<()>, _>(Closed))));
             for thread in threads {
                 let refused = thread.join().unwrap().join();
                 assert!(matches!(refused, Err(TaskError::Rejected(Refusal::Closed))));
             }
-            let late = pollster::block_on(pool.spawn_async(|| 5));
-            assert!(late.is_err_and(|refused| refused.is_closed() && refused.into_inner()() == 5));
+            assert_eq!(pollster::block_on(pool.reserve()).unwrap_err(), Closed);
             busy.release();
             for (n, task) in accepted.into_iter().enumerate() {
                 assert_eq!(task.join().unwrap(), n, "what was accepted runs");
@@ -260,7 +237,7 @@ fn close_spawn_and_receive_at_once_settle_every_handle() {
 }
 
 #[test]
-fn spawn_async_pushes_many_tasks_through_a_narrow_pool() {
+fn many_tasks_go_through_a_narrow_pool() {
     within(PATIENCE, || {
         for capacity in [0, 1, 3] {
             let pool = Arc::new(bounded(2, capacity, WhenFull::Block));
@@ -271,7 +248,7 @@ fn spawn_async_pushes_many_tasks_through_a_narrow_pool() {
                         pollster::block_on(async {
                             let mut sum = 0;
                             for n in 0..200 {
-                                let task = pool.spawn_async(move || lane * n).await.unwrap();
+                                let task = pool.reserve().await.unwrap().spawn(move || lane * n);
                                 if n % 3 == 0 {
                                     sum += task.await.unwrap();
                                 }

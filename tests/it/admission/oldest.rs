@@ -5,7 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use corepool::{Dispatch, Refusal, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{Dispatch, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use super::{bounded, for_each_size};
 use crate::support::{Gate, PATIENCE, occupy, within};

@@ -3,7 +3,8 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use corepool::{CancelReason, CancelToken};
+use corepool::CancelToken;
+use corepool::cancel::CancelReason;
 
 use super::{Bell, because, poll};
 use crate::support::{PATIENCE, until, within};

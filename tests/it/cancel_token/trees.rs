@@ -5,7 +5,8 @@ use std::sync::{Arc, Barrier};
 use std::task::Poll;
 use std::thread;
 
-use corepool::{CancelReason, CancelToken};
+use corepool::CancelToken;
+use corepool::cancel::CancelReason;
 
 use super::{Bell, because, poll};
 use crate::support::{PATIENCE, within};

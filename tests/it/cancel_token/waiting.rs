@@ -6,7 +6,8 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{CancelReason, CancelToken};
+use corepool::CancelToken;
+use corepool::cancel::CancelReason;
 
 use super::{Bell, because, poll};
 use crate::support::{PATIENCE, within};

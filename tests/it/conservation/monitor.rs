@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::{WorkerPool, WorkerState};
+use corepool::WorkerPool;
+use corepool::metrics::WorkerState;
 
 /// How long work may wait while a worker sleeps.
 const BOUND: Duration = Duration::from_millis(50);
@@ -90,11 +91,12 @@ fn sample(pool: &WorkerPool, control: &mpsc::Sender<mpsc::Sender<()>>) -> Sample
     let wake = start.elapsed();
     let metrics = pool.metrics();
     let states = pool.workers();
-    let worker = |(state, counts): (&corepool::WorkerInfo, &corepool::WorkerMetrics)| Worker {
-        sleeps: state.state == WorkerState::Parked,
-        parks: counts.parks,
-        tasks_run: counts.tasks_run,
-    };
+    let worker =
+        |(state, counts): (&corepool::WorkerInfo, &corepool::metrics::WorkerMetrics)| Worker {
+            sleeps: state.state == WorkerState::Parked,
+            parks: counts.parks,
+            tasks_run: counts.tasks_run,
+        };
     let workers = states.iter().zip(&metrics.workers).map(worker).collect();
     Sample { at: Instant::now(), wake, waiting: metrics.queue_depth, workers }
 }

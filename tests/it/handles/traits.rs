@@ -12,14 +12,20 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicU32;
 
+use corepool::builder::WhenStuck;
+use corepool::cancel::{CancelReason, Cancelled, UntilCancelled};
+use corepool::errors::{PanicPayload, TimedOut};
+use corepool::events::ExitReason;
+use corepool::metrics::{Histogram, WorkerMetrics, WorkerState};
+use corepool::parallel::{JoinContext, ScopedHandle};
 use corepool::promise::{All, AllSettled, Any, Promise, Race};
+use corepool::sets::{MapOrdered, MapUnordered, NextAsync};
 use corepool::shared::{WaitAsync, WaitResult};
+use corepool::shutdown::{AbandonedTask, ShutdownAsync};
 use corepool::{
-    AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
-    Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, PanicPayload, Pinning,
-    PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync, ShutdownReport,
-    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, TimedOut, UntilCancelled,
-    WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
+    BuildError, CancelToken, Dispatch, Metrics, Pinning, PoolBuilder, PoolEvent, Priority, Scope,
+    SharedArray, ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle,
+    TaskSet, WhenFull, WorkerId, WorkerInfo, WorkerLocal, WorkerPool,
 };
 
 /// Fails to compile if the type has the trait.
@@ -57,7 +63,7 @@ type OnlySync = MutexGuard<'static, u8>;
 
 const _: () = {
     free::<WorkerPool>();
-    free::<Builder>();
+    free::<PoolBuilder>();
     free::<TaskBuilder<'static>>();
     free::<Dispatch>();
     free::<Pinning>();
@@ -69,8 +75,8 @@ const _: () = {
     free::<ExitReason>();
     free::<PoolEvent>();
     free::<WorkerId>();
-    free::<corepool::TaskId>();
-    free::<corepool::Refusal>();
+    free::<corepool::sets::TaskId>();
+    free::<corepool::errors::Refusal>();
     free::<Histogram>();
     free::<Metrics>();
     free::<WorkerInfo>();
@@ -95,7 +101,7 @@ const _: () = {
     error::<Cancelled>();
     error::<TaskError>();
     error::<PanicPayload>();
-    error::<corepool::Refusal>();
+    error::<corepool::errors::Refusal>();
     error::<SpawnError<fn()>>();
 };
 

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use corepool::{WorkerPool, WorkerState};
+use corepool::WorkerPool;
+use corepool::metrics::WorkerState;
 
 use super::{LONG, expected, fibonacci, fibonacci_on, quiet, until_free, work};
 use crate::support::{Gate, PATIENCE, until, within};

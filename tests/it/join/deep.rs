@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use corepool::{Builder, WorkerPool};
+use corepool::{PoolBuilder, WorkerPool};
 
 use super::until_free;
 use crate::support::{PATIENCE, until, within};
@@ -138,7 +138,7 @@ fn joins_nested_a_thousand_deep_need_no_large_stack() {
     within(PATIENCE, || {
         for workers in [1, 2] {
             let builder = WorkerPool::builder().workers(workers);
-            let larger = |builder: Builder| builder.stack_size(16 << 20);
+            let larger = |builder: PoolBuilder| builder.stack_size(16 << 20);
             let builder = if cfg!(debug_assertions) { larger(builder) } else { builder };
             let pool = builder.build().unwrap();
             for nest in [left as Nest, right] {

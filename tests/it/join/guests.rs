@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use corepool::{JoinContext, WorkerPool};
+use corepool::WorkerPool;
+use corepool::parallel::JoinContext;
 
 use super::{LONG, expected, fibonacci_on, quiet, until_free, work};
 use crate::held::hold;

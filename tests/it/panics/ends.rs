@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use corepool::{ExitReason, PoolEvent, TaskError, WorkerId, WorkerPool};
+use corepool::events::ExitReason;
+use corepool::{PoolEvent, TaskError, WorkerId, WorkerPool};
 use crossbeam_channel::Receiver;
 
 use crate::support::{Drops, PATIENCE, occupy, until, within};

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use corepool::{ScopedHandle, WorkerPool};
+use corepool::WorkerPool;
+use corepool::parallel::ScopedHandle;
 
 use super::{everywhere, start_elsewhere};
 use crate::support::{Dropping, Drops, Gate, PATIENCE, occupy, until, within};

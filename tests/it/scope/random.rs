@@ -5,7 +5,8 @@ use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use corepool::{Scope, ScopedHandle, WorkerPool};
+use corepool::parallel::ScopedHandle;
+use corepool::{Scope, WorkerPool};
 use fastrand::Rng;
 
 use super::{SOME_TIME, WORKERS, work};

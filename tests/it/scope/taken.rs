@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 
-use corepool::{Scope, ScopedHandle, WorkerPool};
+use corepool::parallel::ScopedHandle;
+use corepool::{Scope, WorkerPool};
 
 use crate::support::{Busy, Gate, PATIENCE, occupy, until, within};
 

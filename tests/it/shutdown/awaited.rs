@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use corepool::{ShutdownAsync, TaskContext, TaskError, WorkerPool, WorkerState};
+use corepool::metrics::WorkerState;
+use corepool::shutdown::ShutdownAsync;
+use corepool::{TaskContext, TaskError, WorkerPool};
 
 use super::counted;
 use crate::held::{Held, hold, hold_all};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Builder, Dispatch, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
+use corepool::{Dispatch, PoolBuilder, SpawnError, TaskError, TaskHandle, WhenFull, WorkerPool};
 
 use crate::random::setting;
 use crate::support::{PATIENCE, within};
@@ -40,7 +40,7 @@ fn rounds() -> u64 {
 }
 
 /// Spawns from four threads until the pool is closed, and ends the pool meanwhile.
-fn race(describe: impl Fn(Builder) -> Builder, end: impl Fn(&WorkerPool)) {
+fn race(describe: impl Fn(PoolBuilder) -> PoolBuilder, end: impl Fn(&WorkerPool)) {
     for _ in 0..rounds() {
         let pool = describe(WorkerPool::builder().workers(2)).build().unwrap();
         let ran = Arc::new(AtomicUsize::new(0));
@@ -76,7 +76,7 @@ fn spawn_until_closed(pool: &WorkerPool, ran: &Arc<AtomicUsize>) -> Tally {
                 Err(SpawnError::Full(_) | SpawnError::Closed(_)) => {}
                 Err(other) => panic!("{other}"),
             },
-            _ => handles.extend(pollster::block_on(pool.spawn_async(task)).ok()),
+            _ => handles.extend(pollster::block_on(pool.reserve()).ok().map(|p| p.spawn(task))),
         }
         if closed {
             break;
@@ -133,7 +133,7 @@ fn spawners_of_a_small_queue_against_shutdown() {
 
 #[test]
 fn spawners_that_displace_one_another_against_shutdown() {
-    let describe = |builder: Builder| builder.queue_capacity(2).when_full(WhenFull::DropOldest);
+    let describe = |builder: PoolBuilder| builder.queue_capacity(2).when_full(WhenFull::DropOldest);
     within(PATIENCE, move || race(describe, WorkerPool::shutdown));
 }
 

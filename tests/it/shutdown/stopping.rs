@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use corepool::{CancelReason, TaskContext, WhenFull, WorkerPool};
+use corepool::cancel::CancelReason;
+use corepool::{TaskContext, WhenFull, WorkerPool};
 
 use crate::held::{hold, hold_named};
 use crate::support::{Gate, PATIENCE, until, within};

@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{TaskError, WorkerId, WorkerPool, WorkerState};
+use corepool::metrics::WorkerState;
+use corepool::{TaskError, WorkerId, WorkerPool};
 
 use crate::held::{Held, hold, hold_all, hold_named};
 use crate::support::{PATIENCE, until, within};

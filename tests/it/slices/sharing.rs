@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use corepool::{WorkerPool, WorkerState};
+use corepool::WorkerPool;
+use corepool::metrics::WorkerState;
 
 use super::work;
 use crate::support::{PATIENCE, occupy, until, within};

@@ -4,7 +4,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use corepool::{Refusal, TaskError, WhenFull, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{TaskError, WhenFull, WorkerPool};
 
 use super::{each_pool, ended};
 use crate::support::{Drops, Gate, PATIENCE, occupy, until, within};

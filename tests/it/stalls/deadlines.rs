@@ -97,7 +97,7 @@ fn a_spare_worker_whose_name_waits_holds_up_no_deadline() {
             .workers(1)
             .spare_workers(1)
             .watchdog(SOON)
-            .when_stuck(corepool::WhenStuck::Replace)
+            .when_stuck(corepool::builder::WhenStuck::Replace)
             .thread_name(move |id| {
                 if id.index() > 0 {
                     asked.send(()).unwrap();

@@ -31,8 +31,8 @@ fn chain(pool: &Arc<WorkerPool>, left: usize, done: mpsc::Sender<()>) {
 fn awaited_chain(pool: &Arc<WorkerPool>, left: usize, done: mpsc::Sender<()>) {
     if left > 0 {
         let own = Arc::clone(pool);
-        let spawned = pool.spawn_async(move || awaited_chain(&own, left - 1, done));
-        pollster::block_on(spawned).unwrap().detach();
+        let permit = pollster::block_on(pool.reserve()).unwrap();
+        permit.spawn(move || awaited_chain(&own, left - 1, done)).detach();
     } else {
         done.send(()).unwrap();
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use corepool::{Refusal, TaskContext, TaskError, TaskHandle, WorkerPool};
+use corepool::errors::Refusal;
+use corepool::{TaskContext, TaskError, TaskHandle, WorkerPool};
 
 use super::{failing, pool};
 use crate::support::{Gate, PATIENCE, occupy, until, within};

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use corepool::{Priority, SpawnError, TaskHandle, TaskSet, WhenFull};
+use corepool::errors::Closed;
+use corepool::{Priority, TaskHandle, TaskSet, WhenFull};
 
 use super::body::{Body, Value};
 use super::book::{At, Fates, Kind};
@@ -14,14 +15,14 @@ use super::ends::How;
 use super::program::Program;
 use super::sets::Set;
 
-/// What `try_spawn` and `spawn_async` return.
-type Tried<F> = Result<TaskHandle<Value>, SpawnError<F>>;
+/// A task, or whether it was refused because the pool is closed, and not because it is full.
+type Tried = Result<TaskHandle<Value>, bool>;
 
 impl Program {
     pub(crate) fn spawn(&mut self) {
         match self.random.u8(..6) {
             0 => self.try_spawn(),
-            1 => self.spawn_async(),
+            1 => self.reserve(),
             2 | 3 => self.spawn_described(),
             _ if !self.may_spawn(1) => {}
             other => {
@@ -109,34 +110,46 @@ impl Program {
 
     fn try_spawn(&mut self) {
         let (id, body) = self.body();
-        let tried = self.pool.try_spawn(move || body.run(None));
+        let tried = if self.random.bool() {
+            self.pool.try_spawn(move || body.run(None)).map_err(|refused| refused.is_full())
+        } else {
+            let permit = self.pool.try_reserve().map_err(|refused| refused.is_full());
+            permit.map(|permit| permit.spawn_with(move |cx| body.run(Some(cx))))
+        };
         if self.is_surely_full() && !self.is_closed {
-            assert!(matches!(tried, Err(SpawnError::Full(_))), "{tried:?}");
+            assert!(matches!(tried, Err(true)), "{tried:?}");
         }
-        self.note_tried(id, tried);
+        self.note_tried(id, tried.map_err(|is_full| !is_full));
     }
 
     /// Polls the future once, or to the end where it is certain to end. A future that is still
-    /// pending is dropped, and then no task was handed in.
-    fn spawn_async(&mut self) {
+    /// pending is dropped, and so is now and then a permit. Then no task was handed in.
+    fn reserve(&mut self) {
         let (id, body) = self.body();
         if !self.is_held() && self.random.bool() {
-            let tried = pollster::block_on(self.pool.spawn_async(move || body.run(None)));
-            return self.note_tried(id, tried);
+            let permit = pollster::block_on(self.pool.reserve());
+            let tried = permit.map(|permit| permit.spawn(move || body.run(None)));
+            return self.note_tried(id, tried.map_err(|Closed| true));
         }
         let is_full = self.is_surely_full() && !self.is_closed;
         let polled = {
-            let mut future = pin!(self.pool.spawn_async(move || body.run(None)));
+            let mut future = pin!(self.pool.reserve());
             future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         assert!(!self.is_held() || polled.is_pending() == is_full);
         match polled {
-            Poll::Ready(tried) => self.note_tried(id, tried),
-            Poll::Pending => self.book.forget_last(),
+            Poll::Ready(permit) if permit.is_err() || self.random.u8(..4) > 0 => {
+                let task = permit.map(|permit| permit.task().spawn(move || body.run(None)));
+                self.note_tried(id, task.map_err(|Closed| true));
+            }
+            _unused_or_pending => {
+                drop(body);
+                self.book.forget_last();
+            }
         }
     }
 
-    fn note_tried<F>(&mut self, id: usize, tried: Tried<F>) {
+    fn note_tried(&mut self, id: usize, tried: Tried) {
         let held_and_open = self.is_held() && !self.is_closed;
         match tried {
             Ok(task) => {
@@ -147,9 +160,8 @@ impl Program {
                     self.book.queue(id);
                 }
             }
-            Err(refused) => {
-                assert_eq!(refused.is_closed(), self.is_closed);
-                drop(refused);
+            Err(is_closed) => {
+                assert_eq!(is_closed, self.is_closed);
                 self.book.settle(id, How::Rejected);
             }
         }

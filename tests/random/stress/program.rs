@@ -156,18 +156,18 @@ fn spawn(
                 None
             }
         },
-        1 => match pollster::block_on(pool.spawn_async(move || body(None))) {
-            Ok(task) => count(task),
-            Err(_refused) => {
+        1 => match pollster::block_on(pool.reserve()) {
+            Ok(permit) => count(permit.spawn(move || body(None))),
+            Err(_closed) => {
                 handed_in();
                 None
             }
         },
         2 => {
-            let mut future = pin!(pool.spawn_async(move || body(None)));
+            let mut future = pin!(pool.reserve());
             match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(task)) => count(task),
-                Poll::Ready(Err(_refused)) => {
+                Poll::Ready(Ok(permit)) => count(permit.task().spawn(move || body(None))),
+                Poll::Ready(Err(_closed)) => {
                     handed_in();
                     None
                 }

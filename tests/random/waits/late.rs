@@ -7,7 +7,8 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use corepool::{CancelToken, UntilCancelled, WorkerPool, blocking};
+use corepool::cancel::UntilCancelled;
+use corepool::{CancelToken, WorkerPool, blocking};
 use fastrand::Rng;
 
 use super::tree::Part;

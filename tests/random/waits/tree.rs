@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use corepool::{ScopedHandle, TaskHandle, WorkerPool, blocking};
+use corepool::parallel::ScopedHandle;
+use corepool::{TaskHandle, WorkerPool, blocking};
 use fastrand::Rng;
 
 use super::{Place, Sum, World, chains, late, links, others, pause};
