@@ -151,9 +151,7 @@ mod sets;
 #[cfg(all(test, corepool_shuttle))]
 mod schedules;
 
-pub use base::error::{
-    BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError, TimedOut,
-};
+pub use base::error::{BuildError, Cancelled, PanicPayload, Refusal, SpawnError, TaskError};
 pub use base::id::{TaskId, WorkerId};
 pub use cancel::{CancelReason, CancelToken, UntilCancelled};
 pub use os::affinity::{CoreKind, Placement};

@@ -88,7 +88,7 @@ fn results_are_there_for_every_way_to_wait() {
             while !set.is_empty() {
                 sum += set.next().unwrap().unwrap();
                 sum += pollster::block_on(set.next_async()).unwrap().unwrap();
-                sum += set.next_timeout(PATIENCE).unwrap().unwrap().unwrap();
+                sum += set.next_timeout(PATIENCE).unwrap().unwrap();
                 sum += loop {
                     if let Some(result) = set.try_next() {
                         break result.unwrap();
@@ -200,7 +200,7 @@ fn a_set_that_a_task_has_begun_gives_the_rest_outside() {
                 set
             });
             for left in (0..count - taken).rev() {
-                assert!(set.next_timeout(PATIENCE).unwrap().unwrap().is_ok(), "{count}");
+                assert!(set.next_timeout(PATIENCE).unwrap().is_ok(), "{count}");
                 assert_eq!(set.len(), left);
             }
             assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1), "{count}: once each");

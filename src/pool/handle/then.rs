@@ -40,7 +40,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn then<F, U>(self, closure: F) -> TaskHandle<U>
     where
@@ -72,7 +72,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn recover<F>(self, closure: F) -> Self
     where
@@ -110,7 +110,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn finally<F>(self, closure: F) -> Self
     where

@@ -18,8 +18,8 @@ use corepool::{
     AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
     Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, PanicPayload, Pinning,
     PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync, ShutdownReport,
-    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, TimedOut, UntilCancelled,
-    WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
+    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, UntilCancelled, WhenFull,
+    WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -86,12 +86,10 @@ const _: () = {
     free::<UntilCancelled>();
     free::<Priority>();
     free::<WhenStuck>();
-    free::<TimedOut>();
     free::<SharedArray<AtomicU32>>();
     free::<WaitAsync<'static, AtomicU32>>();
     free::<WaitResult>();
     error::<BuildError>();
-    error::<TimedOut>();
     error::<Cancelled>();
     error::<TaskError>();
     error::<PanicPayload>();

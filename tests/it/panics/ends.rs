@@ -127,7 +127,7 @@ fn a_shutdown_while_a_worker_is_replaced_runs_what_is_queued_and_ends() {
             // The second death in a row makes the third thread wait.
             let ends: Vec<_> =
                 (0..3).map(|_| pool.spawn_with::<_, u8>(|cx| cx.end_worker())).collect();
-            let last = pool.spawn(|| 5);
+            let mut last = pool.spawn(|| 5);
             pool.shutdown();
             assert!(ends.into_iter().all(|task| matches!(task.join(), Err(TaskError::Lost))));
             assert_eq!(last.try_join().expect("it is settled").unwrap(), 5);
