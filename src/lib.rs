@@ -161,7 +161,7 @@ pub use parallel::loops::{
     for_each_mut_indexed, indexed, map, map_reduce, try_for_each, try_map,
 };
 pub use parallel::scope::{Scope, ScopedClosure, ScopedHandle, scope};
-pub use parts::event::{ExitReason, PoolEvent};
+pub use parts::event::{Events, ExitReason, NextEvent, PoolEvent};
 pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerState};
 pub use pool::blocking::blocking;
 pub use pool::builder::Builder;

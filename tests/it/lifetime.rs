@@ -235,7 +235,7 @@ fn listeners_and_readings_outlive_the_pool() {
         pool.spawn(|| 1).join().unwrap();
         let (workers, metrics) = (pool.workers(), pool.metrics());
         drop(pool);
-        let told: Vec<_> = events.iter().collect();
+        let told: Vec<_> = events.collect();
         assert!(matches!(told.first(), Some(PoolEvent::WorkerOnline { .. })), "{told:?}");
         assert!(told.contains(&PoolEvent::Closed), "{told:?}");
         assert_eq!((workers.len(), metrics.spawned), (1, 1));

@@ -364,14 +364,14 @@ fn a_batch_wakes_workers_that_sleep() {
 fn a_panic_is_told_of_the_worker_that_a_spare_one_stands_in_for() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let (go, wait) = mpsc::channel::<()>();
         let blocked = pool.spawn(move || blocking(|| wait.recv().unwrap_err()));
         let set = pool.spawn_batch([|| resume_unwind(Box::new("planned"))]);
         assert_eq!(set.filter(Result::<(), _>::is_err).count(), 1);
         drop(go);
         blocked.join().unwrap();
-        let told = events.iter().find_map(|event| match event {
+        let told = events.by_ref().find_map(|event| match event {
             PoolEvent::TaskPanicked { worker, .. } => Some(worker),
             _ => None,
         });

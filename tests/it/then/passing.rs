@@ -139,7 +139,7 @@ fn a_chain_that_runs_in_place_gives_its_room_back_and_is_timed_and_its_panics_ar
         assert!(metrics.run_time.expect("times are recorded").count() > 300);
         let told = |event: &PoolEvent| matches!(event, PoolEvent::TaskPanicked { .. });
         assert_eq!(
-            events.try_iter().filter(told).count(),
+            events.receiver().try_iter().filter(told).count(),
             200,
             "each is told once, where it began"
         );
