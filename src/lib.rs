@@ -166,6 +166,7 @@ pub use parts::metrics::{Histogram, Metrics, WorkerInfo, WorkerMetrics, WorkerSt
 pub use pool::blocking::blocking;
 pub use pool::builder::Builder;
 pub use pool::global::spawn;
+pub use pool::handle;
 pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;

@@ -2,7 +2,7 @@
 
 mod submit;
 mod worker_pool;
-pub(crate) mod handle;
+pub mod handle;
 pub mod promise;
 mod task_builder;
 mod drain;
