@@ -41,6 +41,7 @@
 //! - **A closure on a worker:** [`install`](WorkerPool::install) runs it there and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) to ignore it.
+//! - **A result from elsewhere:** [`handle::pair`] makes a handle, and a completer that settles it.
 //! - **A continuation:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover) and
 //!   [`finally`](TaskHandle::finally), which hold no worker while they wait.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop)

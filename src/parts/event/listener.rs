@@ -11,6 +11,7 @@
 use std::fmt;
 use std::future::Future;
 use std::iter::FusedIterator;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -215,6 +216,10 @@ impl Drop for Events {
         self.waiter.put(None);
     }
 }
+
+// An event is taken whole or not at all, and no user code runs under the lock.
+impl UnwindSafe for Events {}
+impl RefUnwindSafe for Events {}
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,11 +15,12 @@ use std::sync::atomic::AtomicU32;
 use corepool::promise::{All, AllSettled, Any, Promise, Race};
 use corepool::shared::{WaitAsync, WaitResult};
 use corepool::{
-    AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, ExitReason,
-    Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, PanicPayload, Pinning,
-    PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync, ShutdownReport,
-    SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet, UntilCancelled, WhenFull,
-    WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics, WorkerPool, WorkerState,
+    AbandonedTask, BuildError, Builder, CancelReason, CancelToken, Cancelled, Dispatch, Events,
+    ExitReason, Histogram, JoinContext, MapOrdered, MapUnordered, Metrics, NextAsync, NextEvent,
+    PanicPayload, Pinning, PoolEvent, Priority, Scope, ScopedHandle, SharedArray, ShutdownAsync,
+    ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle, TaskSet,
+    UntilCancelled, WhenFull, WhenStuck, WorkerId, WorkerInfo, WorkerLocal, WorkerMetrics,
+    WorkerPool, WorkerState,
 };
 
 /// Fails to compile if the type has the trait.
@@ -68,6 +69,9 @@ const _: () = {
     free::<TaskError>();
     free::<ExitReason>();
     free::<PoolEvent>();
+    free::<Events>();
+    free::<NextEvent<'static>>();
+    free::<corepool::handle::Completer<OnlySend>>();
     free::<WorkerId>();
     free::<corepool::TaskId>();
     free::<corepool::Refusal>();
@@ -150,6 +154,8 @@ const _: () = {
     unwind_safe::<Promise<All<OnlySend>>>();
     unwind_safe::<Promise<Race<OnlySend>>>();
     unwind_safe::<CancelToken>();
+    unwind_safe::<Events>();
+    unwind_safe::<corepool::handle::Completer<OnlySend>>();
     unwind_safe::<WorkerLocal<OnlySend>>();
     unwind_safe::<SharedArray<AtomicU32>>();
     unwind_safe::<corepool::shared::Counter>();
