@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use corepool::cancel::Cancelled;
+use corepool::events::Events;
 use corepool::{PoolEvent, TaskContext, TaskError, TaskHandle, WorkerId, WorkerPool};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
@@ -171,14 +172,14 @@ fn keep_panics_of_tasks_quiet() {
 
 fn a_task_that_fails(pool: &WorkerPool) -> Outcome {
     step(4, "a task that fails", "a promise that rejects");
-    let events = pool.events();
+    let mut events = pool.events();
     let task = pool.task().name("resize").spawn(|| -> u32 { panic!("the image has no pixels") });
     match task.join() {
         Err(TaskError::Panicked(panic)) => println!("   the handle says: {}", panic.message()),
         other => return Err(format!("the task should have panicked: {other:?}").into()),
     }
     // The pool also sends an event for a panic, for tasks whose handle was dropped.
-    let told = next_event(&events, |event| matches!(event, PoolEvent::TaskPanicked { .. }))?;
+    let told = next_event(&mut events, |event| matches!(event, PoolEvent::TaskPanicked { .. }))?;
     if let PoolEvent::TaskPanicked { task, message, .. } = told {
         println!("   the event says: task {task:?} panicked: {message}");
     }
@@ -225,14 +226,14 @@ fn count_until_cancelled(cx: &TaskContext) -> Result<u64, Cancelled> {
 
 fn a_worker_that_dies(pool: &WorkerPool) -> Outcome {
     step(6, "a worker that dies", "process.exit() inside a worker");
-    let events = pool.events();
+    let mut events = pool.events();
     let task = pool.task().name("spoilt").spawn_with(|cx| -> () { cx.end_worker() });
     println!("   the handle says: {}", refusal(task.join())?);
     let mut ended: Option<WorkerId> = None;
     // The new thread's online event may arrive before the event that reports its start.
     let (mut respawned, mut online) = (false, false);
     while !(respawned && online) {
-        match next_event(&events, |event| is_about_a_thread(event, ended))? {
+        match next_event(&mut events, |event| is_about_a_thread(event, ended))? {
             PoolEvent::WorkerExited { worker, reason, .. } => {
                 println!("   worker {worker} ended: {reason:?}");
                 ended = Some(worker);
@@ -334,11 +335,11 @@ fn refusal<T>(result: Result<T, TaskError>) -> Result<TaskError, String> {
 /// Returns the next event that matches. Fails after ten seconds without an event, so that the tour
 /// cannot hang.
 fn next_event(
-    events: &Receiver<PoolEvent>,
+    events: &mut Events,
     fits: impl Fn(&PoolEvent) -> bool,
 ) -> Result<PoolEvent, Box<dyn Error>> {
     loop {
-        let event = events.recv_timeout(Duration::from_secs(10))?;
+        let event = events.next_timeout(Duration::from_secs(10)).ok_or("no event came")?;
         if fits(&event) {
             return Ok(event);
         }

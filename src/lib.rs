@@ -40,6 +40,7 @@
 //! - **A closure on a worker:** [`install`](WorkerPool::install) runs it there and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) to ignore it.
+//! - **A result from elsewhere:** [`handle::pair`] makes a handle, and a completer that settles it.
 //! - **A continuation:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover) and
 //!   [`finally`](TaskHandle::finally), which hold no worker while they wait.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop)
@@ -181,7 +182,6 @@ pub mod builder {
 pub mod errors {
     pub use crate::base::error::{
         BuildError, Cancelled, Closed, PanicPayload, Refusal, ReserveError, SpawnError, TaskError,
-        TimedOut,
     };
 }
 
@@ -197,7 +197,7 @@ pub mod errors {
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
 pub mod events {
-    pub use crate::parts::event::{ExitReason, PoolEvent};
+    pub use crate::parts::event::{Events, ExitReason, NextEvent, PoolEvent};
 }
 
 /// What a pool and its workers have done, and what they are doing. See [`WorkerPool::metrics`] and
@@ -252,6 +252,7 @@ pub use parallel::loops::{
 pub use parallel::scope::scope;
 pub use pool::blocking::blocking;
 pub use pool::global::spawn;
+pub use pool::handle;
 pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;

@@ -126,12 +126,9 @@ fn waiting_for_a_result_allocates_nothing() {
     let _alone = alone();
     let pool = WorkerPool::with_workers(1).expect("a thread");
     let round = || {
-        let task = pool.spawn(|| 5_u64);
-        let task = task.join_timeout(std::time::Duration::from_nanos(1));
-        let value = match task {
-            Ok(value) => value,
-            Err(later) => later.join(),
-        };
+        let mut task = pool.spawn(|| 5_u64);
+        let in_time = task.join_timeout(std::time::Duration::from_nanos(1));
+        let value = in_time.unwrap_or_else(|| task.join());
         assert_eq!(value.expect("a number"), 5);
         assert_eq!(pollster_like(pool.spawn(|| 6_u64)), 6);
     };

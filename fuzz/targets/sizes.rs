@@ -180,8 +180,8 @@ fn index(bytes: &mut Unstructured<'_>) -> Result<()> {
 
 fn times(bytes: &mut Unstructured<'_>) -> Result<()> {
     let (start_within, run_for) = (duration(bytes)?, duration(bytes)?);
-    let task = POOL.task().start_within(start_within).run_for(run_for).spawn(|| 7);
-    let result = task.join_timeout(duration(bytes)?).unwrap_or_else(|task| task.join());
+    let mut task = POOL.task().start_within(start_within).run_for(run_for).spawn(|| 7);
+    let result = task.join_timeout(duration(bytes)?).unwrap_or_else(|| task.join());
     assert!(result.is_ok_and(|seven| seven == 7) || start_within < Duration::from_secs(60));
     Ok(())
 }

@@ -6,7 +6,6 @@ mod thrown;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use crate::base::id::WorkerId;
 pub use thrown::PanicPayload;
@@ -189,38 +188,6 @@ impl fmt::Display for Refusal {
 }
 
 impl Error for Refusal {}
-
-/// No task of a [`TaskSet`](crate::TaskSet) finished within the timeout of
-/// [`next_timeout`](crate::TaskSet::next_timeout).
-///
-/// ```
-/// use corepool::{TaskSet, WorkerPool};
-/// use std::time::Duration;
-/// let pool = WorkerPool::with_workers(1)?;
-/// let (go, wait) = std::sync::mpsc::channel::<()>();
-/// let mut set = TaskSet::from_iter([pool.spawn(move || wait.recv())]);
-/// let error = set.next_timeout(Duration::from_millis(1)).unwrap_err();
-/// assert_eq!(error.to_string(), "no task finished within 1ms, of 1 that were waited for");
-/// # drop(go);
-/// # Ok::<(), corepool::BuildError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TimedOut {
-    /// The timeout of the wait.
-    pub timeout: Duration,
-    /// The number of tasks that were waited for.
-    pub unfinished: usize,
-}
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, unfinished } = self;
-        write!(f, "no task finished within {timeout:?}, of {unfinished} that were waited for")
-    }
-}
-
-impl Error for TimedOut {}
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

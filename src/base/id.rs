@@ -102,11 +102,18 @@ pub(crate) struct PoolId(u32);
 
 impl PoolId {
     const MOST: u32 = (1 << 24) - 1;
+    /// The number that no pool has, for tasks that belong to none.
+    pub(crate) const NONE: Self = Self(Self::MOST);
 
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(counter_start::POOL);
-        // ORDERING: only the number matters.
-        Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST)
+        loop {
+            // ORDERING: only the number matters.
+            let id = Self(NEXT.fetch_add(1, Ordering::Relaxed) & Self::MOST);
+            if id != Self::NONE {
+                return id;
+            }
+        }
     }
 
     /// Packs the number beside eight other bits.

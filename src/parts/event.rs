@@ -1,15 +1,19 @@
 //! The events of a pool and their listeners. A slow listener never holds the pool up.
 #![forbid(unsafe_code)]
 
+mod listener;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
-use crate::base::sync::real::Mutex;
-use crossbeam_channel::{Receiver, Sender};
-
 use crate::base::id::WorkerId;
+use crate::base::sync::real::Mutex;
+use crate::base::unwind;
+pub use listener::{Events, NextEvent};
+use listener::{Listener, listener};
 
 /// How many events are kept for one listener. Later ones are dropped and counted.
 const CAPACITY: usize = 4096;
@@ -21,8 +25,8 @@ const BACKLOG: usize = 256;
 /// ```
 /// use corepool::{PoolEvent, WorkerPool};
 /// let pool = WorkerPool::with_workers(1)?;
-/// let events = pool.events();
-/// assert!(matches!(events.recv(), Ok(PoolEvent::WorkerOnline { .. })));
+/// let mut events = pool.events();
+/// assert!(matches!(events.next(), Some(PoolEvent::WorkerOnline { .. })));
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,59 +224,76 @@ impl fmt::Display for ExitReason {
 
 /// The listeners of one pool.
 #[derive(Debug)]
-pub(crate) struct Events {
-    audience: Mutex<Audience>,
+pub(crate) struct Audience {
+    members: Mutex<Members>,
     dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Audience {
+struct Members {
     past: VecDeque<PoolEvent>,
-    listeners: Vec<Sender<PoolEvent>>,
+    listeners: Vec<Listener>,
 }
 
-impl Events {
+impl Audience {
     pub(crate) fn new() -> Self {
-        Self { audience: Mutex::new(Audience::default()), dropped: AtomicU64::new(0) }
+        Self { members: Mutex::new(Members::default()), dropped: AtomicU64::new(0) }
+    }
+
+    /// Sends the event to every listener, and wakes those that wait. That is user code, so not
+    /// under a lock.
+    pub(crate) fn tell(&self, event: PoolEvent) {
+        wake(self.send(event));
     }
 
     /// Sends the event to every listener. A listener that is full misses it, and a listener that is
-    /// gone is removed.
-    pub(crate) fn tell(&self, event: PoolEvent) {
-        let mut audience = self.audience.lock();
-        audience.listeners.retain(|listener| {
+    /// gone is removed. The caller [wakes](wake) those that wait, once it holds no lock.
+    #[must_use = "listeners that wait must be woken"]
+    pub(crate) fn send(&self, event: PoolEvent) -> Vec<Waker> {
+        // Empty, and so without memory, unless a listener waits.
+        let mut waiters = Vec::new();
+        let mut members = self.members.lock();
+        members.listeners.retain(|listener| {
             // Events are sent only here, under the lock, so the queue cannot have grown since the
             // check.
-            if listener.len() < CAPACITY {
-                return listener.send(event.clone()).is_ok();
+            if listener.untaken() >= CAPACITY {
+                // ORDERING: a statistic.
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return true;
             }
-            // ORDERING: a statistic.
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            true
+            let is_there = listener.send(event.clone());
+            waiters.extend(listener.take_waiter());
+            is_there
         });
-        if audience.past.len() == BACKLOG {
-            audience.past.pop_front();
+        if members.past.len() == BACKLOG {
+            members.past.pop_front();
         }
-        audience.past.push_back(event);
+        members.past.push_back(event);
+        waiters
     }
 
     /// Adds a new listener, which receives the recent past first.
-    pub(crate) fn listen(&self) -> Receiver<PoolEvent> {
-        // Not `bounded`, which allocates its whole capacity at once. If the listener is dropped,
-        // that memory would also stay allocated until the next event.
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        let mut audience = self.audience.lock();
-        for event in &audience.past {
-            // The receiver still exists, so this cannot fail.
-            let _sent = sender.send(event.clone());
+    pub(crate) fn listen(&self) -> Events {
+        let (listener, events) = listener();
+        let mut members = self.members.lock();
+        for event in &members.past {
+            // The listener still exists, so this cannot fail.
+            let _sent = listener.send(event.clone());
         }
-        audience.listeners.push(sender);
-        receiver
+        members.listeners.push(listener);
+        events
     }
 
     /// How many events listeners missed because they were slow.
     pub(crate) fn dropped(&self) -> u64 {
         // ORDERING: a statistic.
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Wakes listeners that wait. Not under a lock, because waking is user code.
+pub(crate) fn wake(waiters: Vec<Waker>) {
+    for waker in waiters {
+        unwind::quietly(|| waker.wake());
     }
 }

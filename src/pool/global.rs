@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use crate::base::id::PoolId;
 use crate::pool::handle::TaskHandle;
 use crate::pool::{self, WorkerPool};
 use crate::sched::fork_join;
@@ -32,6 +33,18 @@ impl WorkerPool {
             Ok(pool) => pool,
             Err(error) => panic!("cannot make the global pool: {error}"),
         })
+    }
+}
+
+/// The number of the pool that [`spawn`] would use here.
+#[cold]
+pub(super) fn current_pool() -> PoolId {
+    if let Some(hub) = fork_join::current_hub() {
+        hub.id
+    } else if worker::place().is_some() {
+        worker::with_hub(|hub| hub.id)
+    } else {
+        WorkerPool::global().hub().id
     }
 }
 

@@ -4,7 +4,7 @@ mod submit;
 mod room;
 mod permit;
 mod worker_pool;
-pub(crate) mod handle;
+pub mod handle;
 pub mod promise;
 mod task_builder;
 mod drain;

@@ -5,10 +5,8 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
-
 use crate::base::error::SpawnError;
-use crate::parts::event::PoolEvent;
+use crate::parts::event::Events;
 use crate::parts::metrics::{Metrics, WorkerInfo};
 use crate::pool::handle::TaskHandle;
 use crate::sched::hub::Hub;
@@ -163,19 +161,12 @@ impl WorkerPool {
         self.hub.spare_workers()
     }
 
-    /// Returns a receiver for the pool's events from now on, preceded by the most recent ones.
+    /// Listens to the pool's events from now on, preceded by the most recent ones.
     ///
     /// Every call creates an independent listener. The pool never waits for a listener. One that
     /// falls some thousands of events behind misses some, and [`Metrics::events_dropped`] counts
-    /// them. A dropped receiver is forgotten at the next event. Until then the pool keeps about
-    /// half a kilobyte for it.
-    ///
-    /// The receiver comes from the crate `crossbeam-channel`. It disconnects when the pool has been
-    /// dropped and its last thread has ended. That is after [`Closed`](PoolEvent::Closed), because
-    /// the events of ending workers come in between. So drop the pool before you join a thread that
-    /// listens.
-    #[must_use]
-    pub fn events(&self) -> Receiver<PoolEvent> {
+    /// them. [`Events`] tells how to wait for an event, and when they end.
+    pub fn events(&self) -> Events {
         self.hub.events.listen()
     }
 

@@ -110,10 +110,10 @@ impl Submitter<'_> {
     }
 
     fn wait_for_some(&mut self) {
-        if let Some(kept) = self.take_some() {
+        if let Some(mut kept) = self.take_some() {
             match kept.handle.join_timeout(Duration::from_micros(30)) {
-                Ok(result) => judge(result, kept.number, kept.is_cancelled, self.pool),
-                Err(handle) => self.kept.push(Kept { handle, ..kept }),
+                Some(result) => judge(result, kept.number, kept.is_cancelled, self.pool),
+                None => self.kept.push(kept),
             }
         }
     }

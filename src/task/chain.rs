@@ -15,7 +15,7 @@ use super::held::{self, HeldTask};
 use super::raw::{self, Header};
 use super::state::{NotPinned, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
-use crate::base::id::WorkerId;
+use crate::base::id::{PoolId, WorkerId};
 
 /// What happens to a link when the task before it is settled. Called on the thread that settled it.
 pub(crate) trait Turn {
@@ -23,10 +23,11 @@ pub(crate) trait Turn {
     fn come(link: QueuedTask, passes_on: bool);
 }
 
-/// Makes a link behind the task `before`. The link's body must hold that task's handle, and that
-/// task's waiter slot must be empty.
+/// Makes a link of this pool behind the task `before`. The link's body must hold that task's
+/// handle, and that task's waiter slot must be empty.
 pub(crate) fn make_link<R, NameSource, F, T>(
     before: TaskRef,
+    pool: PoolId,
     extra: Option<Extra>,
     body: F,
 ) -> HeldTask<T>
@@ -39,7 +40,7 @@ where
     // SAFETY: the body holds its handle.
     let before = unsafe { Header::of(before.0) };
     let state = if body.runs_anyway() { State::linked_anyway } else { State::linked };
-    let task = raw::allocate::<NameSource, F, T>(before.pool(), state, extra, body);
+    let task = raw::allocate::<NameSource, F, T>(pool, state, extra, body);
     let waker = turn_waker::<R>(QueuedTask { task });
     if matches!(before.state.phase(), Phase::Settled(_)) {
         // The slot may be the settler's, which is about to take an earlier waker out of it.

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) run_for: Option<Duration>,
     /// The count that a token raises when it claims the task. None if no token may claim it.
     pub(crate) unsettled: Option<Arc<Unsettled>>,
+    /// Cancelled with the handle, where the result is given by hand: see `given.rs`.
+    pub(crate) asks: Option<CancelToken>,
     /// The ties to undo when the task is over.
     pub(crate) ties: Mutex<Vec<Tie>>,
 }
@@ -60,6 +62,11 @@ impl Extra {
     pub(crate) fn give_place_back(&self) {
         let place = self.place.lock().take();
         drop(place);
+    }
+
+    /// The token that is cancelled with the handle, if the task's result is given by hand.
+    pub(crate) fn asks(&self) -> Option<&CancelToken> {
+        self.plan.as_ref()?.asks.as_ref()
     }
 
     /// Unties the task from its tokens, because it is over.

@@ -144,8 +144,12 @@ impl<T> HeldTask<T> {
         Some(claimed_at)
     }
 
+    /// Asks a running task to stop, or the thread that will give its result.
     pub(crate) fn request_cancel(&self) {
         self.state().request_cancel();
+        if let Some(token) = self.extra().and_then(Extra::asks) {
+            token.cancel();
+        }
     }
 
     pub(crate) fn is_cancel_on_drop(&self) -> bool {

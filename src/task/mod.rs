@@ -11,6 +11,7 @@ mod contents;
 mod context;
 pub(crate) mod era;
 mod extra;
+mod given;
 mod held;
 mod memory;
 #[cfg(all(test, corepool_loom))]
@@ -35,6 +36,7 @@ pub use context::TaskContext;
 #[cfg(test)]
 pub(crate) use context::end_worker;
 pub(crate) use extra::{Extra, Plan};
+pub(crate) use given::{GivenTask, make_given};
 pub(crate) use held::{HeldTask, Ran};
 pub(crate) use raw::ends_worker;
 use raw::{Header, Table};

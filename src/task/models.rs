@@ -5,6 +5,7 @@
 //! once.
 
 mod chain;
+mod given;
 mod place;
 mod token;
 

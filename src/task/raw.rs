@@ -153,26 +153,9 @@ where
     unsafe fn run(task: NonNull<Header>, context: &TaskContext) -> Ended {
         // SAFETY: the claimant owns the closure, which is of this type, and moves it out once.
         let body = unsafe { take_contents::<F>(task) };
-        let (outcome, passed_on) = match body.call(context) {
-            Ok(value) => {
-                // SAFETY: the claimant owns the place, and the closure has been moved out of it.
-                unsafe { put_contents::<T>(task, value) };
-                (Outcome::Value, false)
-            }
-            Err(Stop::Threw(payload)) if ends_worker(&payload) => (Outcome::Lost, false),
-            Err(Stop::Threw(payload)) => {
-                // SAFETY: as for the value.
-                unsafe { put_contents::<Payload>(task, payload) };
-                (Outcome::Panicked, false)
-            }
-            Err(Stop::PassedOn(TaskError::Panicked(panic))) => {
-                // SAFETY: as for the value.
-                unsafe { put_contents::<Payload>(task, panic.pass_on()) };
-                (Outcome::Panicked, true)
-            }
-            Err(Stop::PassedOn(error)) => (Outcome::without_value(&error), true),
-        };
-        Ended { outcome, passed_on }
+        let result = body.call(context);
+        // SAFETY: the closure has been moved out, and the claim is the caller's.
+        unsafe { leave::<T>(task, result) }
     }
 
     /// # Safety
@@ -204,6 +187,34 @@ where
         }
         Ended { outcome: Outcome::Cancelled, passed_on: false }
     }
+}
+
+/// Leaves a result in the closure's place. The task is not settled yet.
+///
+/// # Safety
+/// - The task's value type is `T`. The caller has claimed it and moved the closure out.
+#[inline(always)]
+pub(super) unsafe fn leave<T>(task: NonNull<Header>, result: Result<T, Stop>) -> Ended {
+    let (outcome, passed_on) = match result {
+        Ok(value) => {
+            // SAFETY: the claimant owns the place, and the closure has been moved out of it.
+            unsafe { put_contents::<T>(task, value) };
+            (Outcome::Value, false)
+        }
+        Err(Stop::Threw(payload)) if ends_worker(&payload) => (Outcome::Lost, false),
+        Err(Stop::Threw(payload)) => {
+            // SAFETY: as for the value.
+            unsafe { put_contents::<Payload>(task, payload) };
+            (Outcome::Panicked, false)
+        }
+        Err(Stop::PassedOn(TaskError::Panicked(panic))) => {
+            // SAFETY: as for the value.
+            unsafe { put_contents::<Payload>(task, panic.pass_on()) };
+            (Outcome::Panicked, true)
+        }
+        Err(Stop::PassedOn(error)) => (Outcome::without_value(&error), true),
+    };
+    Ended { outcome, passed_on }
 }
 
 /// [`Table::before`] of a task that is not a link.

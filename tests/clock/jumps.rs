@@ -38,7 +38,7 @@ fn deadlines_have_passed_after_a_jump() {
     }
     hands::expect_to_be_asked();
     let pool = WorkerPool::builder().workers(1).watchdog(HOUR).build().unwrap();
-    let events = pool.events();
+    let mut events = pool.events();
     let token = CancelToken::with_timeout(3 * HOUR);
     let (told, started) = mpsc::channel();
     // The task runs until the watchdog has seen it. The watchdog looks from its own thread, a
@@ -56,7 +56,7 @@ fn deadlines_have_passed_after_a_jump() {
     let in_time = pool.task().start_within(years(500)).spawn(|| 5);
     hands::jump(years(400));
     ring(&token);
-    let stuck = events.iter().find_map(|event| match event {
+    let stuck = events.by_ref().find_map(|event| match event {
         PoolEvent::TaskStuck { running_for, .. } => Some(running_for),
         _ => None,
     });
@@ -115,9 +115,8 @@ fn a_join_gives_up_or_gives_the_value_though_the_clock_jumps() {
             7
         });
         let value = loop {
-            match handle.join_timeout(Duration::from_micros(50)) {
-                Ok(value) => break value,
-                Err(early) => handle = early,
+            if let Some(value) = handle.join_timeout(Duration::from_micros(50)) {
+                break value;
             }
         };
         assert_eq!(value.unwrap(), 7);

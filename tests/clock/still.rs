@@ -68,7 +68,7 @@ fn no_timeout_comes_while_the_clock_stands() {
     assert_eq!(pool.spawn(slow).join_timeout(SHORT).unwrap().unwrap(), 7);
     let mut set = TaskSet::new();
     set.push(pool.spawn(slow));
-    assert_eq!(set.next_timeout(SHORT).unwrap().unwrap().unwrap(), 7);
+    assert_eq!(set.next_timeout(SHORT).unwrap().unwrap(), 7);
     let cell = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let other = std::sync::Arc::clone(&cell);
     let notified = pool.spawn(move || {

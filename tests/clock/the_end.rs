@@ -23,7 +23,8 @@ fn a_pool_works_in_the_last_moments_of_the_clock() {
         drop(token.child_with_timeout(time));
         let _either = pool.task().start_within(time).spawn(|| 1).join();
         assert_eq!(pool.task().run_for(time).spawn(|| 2).join().unwrap(), 2);
-        let _either = pool.spawn(|| 3).join_timeout(time).map_err(|handle| handle.join());
+        let mut three = pool.spawn(|| 3);
+        let _either = three.join_timeout(time).unwrap_or_else(|| three.join());
         let mut set = TaskSet::new();
         set.push(pool.spawn(|| 4));
         let _either = set.next_timeout(time);

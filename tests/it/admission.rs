@@ -256,7 +256,6 @@ fn full_and_drained_are_told_once_each_in_turn() {
         pool.shutdown();
         drop(pool);
         let edges: Vec<_> = events
-            .iter()
             .filter(|event| matches!(event, PoolEvent::QueueFull | PoolEvent::QueueDrained))
             .collect();
         let in_turn = [PoolEvent::QueueFull, PoolEvent::QueueDrained];

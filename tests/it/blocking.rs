@@ -157,7 +157,7 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
             .on_worker_exit(move |worker| ended.send((false, worker.id)).unwrap())
             .build()
             .unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let (sender, receiver) = mpsc::channel();
         let waits = pool.spawn(move || blocking(|| receiver.recv().unwrap()));
         let name = pool.spawn_with(move |cx| {
@@ -182,7 +182,7 @@ fn a_spare_worker_is_shown_hooked_and_retired() {
             PoolEvent::WorkerExited { worker, reason, .. } => Some((worker, reason)),
             _ => None,
         };
-        let first_exit = events.iter().find_map(exited);
+        let first_exit = events.by_ref().find_map(exited);
         assert_eq!(first_exit, Some((spare, ExitReason::NotNeeded)));
         until(|| pool.spare_workers().is_empty());
         pool.shutdown();

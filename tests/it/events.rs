@@ -1,12 +1,13 @@
 //! Pool events come in order, and a listener that never listens delays no thread.
 
+mod listener;
+
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corepool::events::ExitReason;
+use corepool::events::{Events, ExitReason};
 use corepool::{Pinning, PoolEvent, TaskContext, WhenFull, WorkerId, WorkerPool};
-use crossbeam_channel::Receiver;
 
 use crate::held::{Held, hold_all};
 use crate::support::{PATIENCE, until, within};
@@ -20,8 +21,8 @@ fn throw(message: &'static str) {
     std::panic::resume_unwind(Box::new(message));
 }
 
-fn next(events: &Receiver<PoolEvent>) -> PoolEvent {
-    events.recv_timeout(PATIENCE).expect("an event")
+fn next(events: &mut Events) -> PoolEvent {
+    events.next_timeout(PATIENCE).expect("an event")
 }
 
 fn end_worker(pool: &WorkerPool) {
@@ -37,24 +38,24 @@ fn place(events: &[PoolEvent], wanted: impl Fn(&PoolEvent) -> bool) -> usize {
 fn a_pools_life_is_told_in_order() {
     within(PATIENCE, || {
         let pool = unpinned(1).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let worker = WorkerId::from(0);
         let online = |generation| PoolEvent::WorkerOnline { worker, generation, core: None };
         let exited = |generation, reason| PoolEvent::WorkerExited { worker, generation, reason };
-        assert_eq!(next(&events), online(0));
+        assert_eq!(next(&mut events), online(0));
         assert!(pool.task().name("unlucky").spawn(|| throw("bad luck")).join().is_err());
         let message = "bad luck".to_owned();
         let task = "unlucky".to_owned();
         let panicked = PoolEvent::TaskPanicked { worker: Some(worker), task, message };
-        assert_eq!(next(&events), panicked);
+        assert_eq!(next(&mut events), panicked);
         end_worker(&pool);
-        assert_eq!(next(&events), exited(0, ExitReason::EndedByTask));
+        assert_eq!(next(&mut events), exited(0, ExitReason::EndedByTask));
         // The new thread may be faster than the thread that reports the respawn.
-        let mut both = [next(&events), next(&events)];
+        let mut both = [next(&mut events), next(&mut events)];
         both.sort_unstable_by_key(|event| matches!(event, PoolEvent::WorkerOnline { .. }));
         assert_eq!(both, [PoolEvent::WorkerRespawned { worker, generation: 1 }, online(1)]);
         drop(pool);
-        let mut both: Vec<_> = events.iter().collect();
+        let mut both: Vec<_> = events.collect();
         both.sort_unstable_by_key(|event| *event != PoolEvent::Closed);
         assert_eq!(both, [PoolEvent::Closed, exited(1, ExitReason::Shutdown)]);
     });
@@ -67,7 +68,7 @@ fn closing_is_told_before_the_exits_it_brings_about() {
             let pool = unpinned(1).build().unwrap();
             let events = pool.events();
             drop(pool);
-            let told: Vec<_> = events.iter().collect();
+            let told: Vec<_> = events.collect();
             let closed = place(&told, |event| *event == PoolEvent::Closed);
             let exited = place(&told, |event| matches!(event, PoolEvent::WorkerExited { .. }));
             assert!(closed < exited, "{told:?}");
@@ -83,7 +84,7 @@ fn a_respawn_is_told_before_what_the_new_thread_does() {
             end_worker(&pool);
             let events = pool.events();
             drop(pool);
-            let told: Vec<_> = events.iter().collect();
+            let told: Vec<_> = events.collect();
             let respawned =
                 place(&told, |event| matches!(event, PoolEvent::WorkerRespawned { .. }));
             let later = |event: &PoolEvent| {
@@ -102,10 +103,10 @@ fn a_respawn_is_told_before_what_the_new_thread_does() {
 fn a_panic_is_told_though_nobody_has_the_handle() {
     within(PATIENCE, || {
         let pool = unpinned(1).build().unwrap();
-        let events = pool.events();
-        assert!(matches!(next(&events), PoolEvent::WorkerOnline { .. }));
+        let mut events = pool.events();
+        assert!(matches!(next(&mut events), PoolEvent::WorkerOnline { .. }));
         pool.spawn(|| throw("unseen")).detach();
-        let PoolEvent::TaskPanicked { worker, task, message } = next(&events) else { panic!() };
+        let PoolEvent::TaskPanicked { worker, task, message } = next(&mut events) else { panic!() };
         assert_eq!((worker, message.as_str()), (Some(WorkerId::from(0)), "unseen"));
         assert!(task.contains("events::a_panic_is_told"), "{task}");
     });
@@ -116,10 +117,10 @@ fn a_panic_in_the_caller_names_no_worker() {
     within(PATIENCE, || {
         let pool = unpinned(1).queue_capacity(0).when_full(WhenFull::CallerRuns).build().unwrap();
         let held = hold_all(&pool);
-        let events = pool.events();
+        let mut events = pool.events();
         assert!(pool.task().name("mine").spawn(|| throw("here")).join().is_err());
         let panicked = |event: &PoolEvent| matches!(event, PoolEvent::TaskPanicked { .. });
-        let told: Vec<_> = events.try_iter().collect();
+        let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
         let PoolEvent::TaskPanicked { worker, task, message } = &told[place(&told, panicked)]
         else {
             unreachable!("it was looked for")
@@ -137,7 +138,7 @@ fn each_event_is_a_line_for_a_log() {
         pool.task().name("row 3").spawn(|| throw("no luck")).join().unwrap_err();
         end_worker(&pool);
         drop(pool);
-        let lines: Vec<_> = events.iter().map(|event| event.to_string()).collect();
+        let lines: Vec<_> = events.map(|event| event.to_string()).collect();
         for line in [
             "worker 0 is online, not pinned",
             "the task \"row 3\" panicked on worker 0: no luck",
@@ -172,7 +173,7 @@ fn hooks_that_panic_are_told() {
             PoolEvent::HookPanicked { message, .. } => Some(message),
             _ => None,
         };
-        let mut messages: Vec<_> = events.iter().filter_map(hook).collect();
+        let mut messages: Vec<_> = events.filter_map(hook).collect();
         messages.sort_unstable();
         assert_eq!(messages, ["exit", "exit", "exit", "start again"]);
     });
@@ -189,8 +190,8 @@ fn each_listener_hears_everything() {
         drop(gone);
         pool.spawn(|| throw("two")).join().unwrap_err();
         drop(pool);
-        let early: Vec<_> = early.iter().collect();
-        assert_eq!(early, late.iter().collect::<Vec<_>>(), "the past comes first");
+        let early: Vec<_> = early.collect();
+        assert_eq!(early, late.collect::<Vec<_>>(), "the past comes first");
         assert_eq!(early.len(), 2 + 2 + 1 + 2);
     });
 }
@@ -210,7 +211,7 @@ fn a_late_listener_hears_the_recent_past_of_a_long_one() {
             PoolEvent::TaskPanicked { task, .. } => task.parse::<usize>().ok(),
             _ => None,
         };
-        let heard: Vec<_> = events.iter().filter_map(number).collect();
+        let heard: Vec<_> = events.filter_map(number).collect();
         assert!(!heard.is_empty() && heard.len() < panics, "memory is bounded");
         assert!(heard.iter().copied().eq(panics - heard.len()..panics), "the most recent ones");
     });
@@ -226,41 +227,41 @@ fn a_listener_that_never_listens_holds_nobody_up() {
         assert!(tasks.into_iter().all(|task| task.join().unwrap_err().is_panicked()));
         let metrics = pool.metrics();
         assert_eq!(metrics.panicked, panics);
-        let heard = deaf.len() as u64;
+        let heard = deaf.receiver().len() as u64;
         assert!(heard < panics, "memory is bounded");
         assert_eq!(heard + metrics.events_dropped, panics + 2, "each is heard or counted");
         drop(pool);
-        assert!(deaf.iter().count() as u64 >= heard);
+        assert!(deaf.count() as u64 >= heard);
     });
 }
 
-fn edges(events: &Receiver<PoolEvent>) -> Vec<PoolEvent> {
+fn edges(events: &mut Events) -> Vec<PoolEvent> {
     let edge = |event: &PoolEvent| matches!(event, PoolEvent::QueueFull | PoolEvent::QueueDrained);
-    events.try_iter().filter(edge).collect()
+    std::iter::from_fn(|| events.try_next()).filter(edge).collect()
 }
 
 #[test]
 fn a_full_queue_is_told_once_until_it_drains() {
     within(PATIENCE, || {
         let pool = unpinned(1).queue_capacity(3).when_full(WhenFull::Reject).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         for _ in 0..3 {
             let held = hold_all(&pool);
             let queued: Vec<_> = (0..3).map(|n| pool.spawn(move || n)).collect();
-            assert_eq!(edges(&events), [], "full, but nobody was sent away");
+            assert_eq!(edges(&mut events), [], "full, but nobody was sent away");
             for _ in 0..5 {
                 assert!(pool.spawn(|| 9).join().is_err());
             }
-            assert_eq!(edges(&events), [PoolEvent::QueueFull]);
+            assert_eq!(edges(&mut events), [PoolEvent::QueueFull]);
             // One of four places is free. That is less than half, so there is no event, and none
             // when the place is taken again.
             assert!(queued[0].cancel());
             let again = pool.try_spawn(|| 10).unwrap();
             assert!(pool.try_spawn(|| 11).is_err());
-            assert_eq!(edges(&events), []);
+            assert_eq!(edges(&mut events), []);
             held.into_iter().for_each(Held::release);
             assert_eq!(again.join().unwrap(), 10);
-            assert_eq!(edges(&events), [PoolEvent::QueueDrained]);
+            assert_eq!(edges(&mut events), [PoolEvent::QueueDrained]);
         }
     });
 }
@@ -271,7 +272,7 @@ fn full_and_drained_alternate_when_many_find_it_full() {
     const ROUNDS: usize = 6000;
     within(PATIENCE, || {
         let pool = unpinned(2).queue_capacity(2).when_full(WhenFull::Reject).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let turn = Barrier::new(4);
         let burst = || {
             turn.wait();
@@ -286,12 +287,12 @@ fn full_and_drained_alternate_when_many_find_it_full() {
             // The fourth thread also listens, often enough to miss no event.
             let told = (0..ROUNDS).map(|_| {
                 burst();
-                edges(&events)
+                edges(&mut events)
             });
             told.collect::<Vec<_>>().concat()
         });
         pool.shutdown();
-        let told = [told, edges(&events)].concat();
+        let told = [told, edges(&mut events)].concat();
         assert_eq!(pool.metrics().events_dropped, 0);
         assert!(told.len() > 1, "it was full and drained, or this shows nothing");
         let alike = told.windows(2).filter(|pair| pair[0] == pair[1]).count();
@@ -313,7 +314,7 @@ fn closing_is_told_once() {
         pool.shutdown();
         drop(pool.shutdown_timeout(Duration::ZERO));
         drop(pool);
-        assert_eq!(events.iter().filter(|event| *event == PoolEvent::Closed).count(), 1);
+        assert_eq!(events.filter(|event| *event == PoolEvent::Closed).count(), 1);
     });
 }
 
@@ -321,7 +322,7 @@ fn closing_is_told_once() {
 fn a_rest_between_two_threads_is_told_and_ends_when_a_task_waits() {
     within(PATIENCE, || {
         let pool = unpinned(1).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         // Each rest (the delay before a respawn) is twice as long as the previous one, up to a
         // second. Each task waits for the next thread.
         for _ in 0..8 {
@@ -329,7 +330,7 @@ fn a_rest_between_two_threads_is_told_and_ends_when_a_task_waits() {
         }
         let rest = loop {
             end_worker(&pool);
-            let told = events.iter().find_map(|event| match event {
+            let told = events.by_ref().find_map(|event| match event {
                 PoolEvent::RespawnDelayed { rest, deaths, .. } if deaths > 8 => Some(rest),
                 _ => None,
             });

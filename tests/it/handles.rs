@@ -27,12 +27,12 @@ fn join_gives_the_value() {
 }
 
 #[test]
-fn try_join_gives_the_handle_back_until_the_task_is_settled() {
+fn try_join_says_not_yet_until_the_task_is_settled() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let busy = occupy(&pool, 1);
-        let task = pool.spawn(|| "value");
-        let task = task.try_join().expect_err("the only worker is busy");
+        let mut task = pool.spawn(|| "value");
+        assert!(task.try_join().is_none(), "the only worker is busy");
         assert!(!task.is_finished());
         busy.release();
         until(|| task.is_finished());
@@ -134,9 +134,9 @@ fn cancel_on_drop_outlives_a_join_that_gives_up() {
         let _busy = occupy(&pool, 1);
         let drops = Drops::default();
         let token = drops.token();
-        let task = pool.spawn(move || drop(token)).cancel_on_drop();
-        let task = task.join_timeout(Duration::from_nanos(1)).unwrap_err();
-        let task = task.try_join().unwrap_err();
+        let mut task = pool.spawn(move || drop(token)).cancel_on_drop();
+        assert!(task.join_timeout(Duration::from_nanos(1)).is_none());
+        assert!(task.try_join().is_none());
         assert_eq!(drops.count(), 0);
         drop(task);
         assert_eq!(drops.count(), 1);
@@ -246,9 +246,8 @@ fn try_join_sees_what_the_task_did() {
     within(PATIENCE, || {
         see_both_ways(|mut task| {
             loop {
-                match task.try_join() {
-                    Ok(done) => return done.unwrap(),
-                    Err(again) => task = again,
+                if let Some(done) = task.try_join() {
+                    return done.unwrap();
                 }
                 std::thread::yield_now();
             }
@@ -259,7 +258,7 @@ fn try_join_sees_what_the_task_did() {
 #[test]
 fn join_timeout_sees_what_the_task_did() {
     within(PATIENCE, || {
-        see_both_ways(|task| task.join_timeout(Duration::MAX).unwrap().unwrap());
+        see_both_ways(|mut task| task.join_timeout(Duration::MAX).unwrap().unwrap());
     });
 }
 

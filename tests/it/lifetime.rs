@@ -42,9 +42,9 @@ fn expect_outcomes(results: [Result<String, TaskError>; 4]) {
 fn handles_are_joined_when_the_pool_is_gone() {
     within(PATIENCE, || {
         expect_outcomes(orphans().map(TaskHandle::join));
-        let joined = |task: TaskHandle<String>| task.join_timeout(Duration::ZERO).unwrap();
+        let joined = |mut task: TaskHandle<String>| task.join_timeout(Duration::ZERO).unwrap();
         expect_outcomes(orphans().map(joined));
-        expect_outcomes(orphans().map(|task| task.try_join().unwrap()));
+        expect_outcomes(orphans().map(|mut task| task.try_join().unwrap()));
     });
 }
 
@@ -235,7 +235,7 @@ fn listeners_and_readings_outlive_the_pool() {
         pool.spawn(|| 1).join().unwrap();
         let (workers, metrics) = (pool.workers(), pool.metrics());
         drop(pool);
-        let told: Vec<_> = events.iter().collect();
+        let told: Vec<_> = events.collect();
         assert!(matches!(told.first(), Some(PoolEvent::WorkerOnline { .. })), "{told:?}");
         assert!(told.contains(&PoolEvent::Closed), "{told:?}");
         assert_eq!((workers.len(), metrics.spawned), (1, 1));

@@ -26,6 +26,7 @@ mod misuse;
 mod model;
 mod nothing_hides;
 mod order;
+mod pairs;
 mod panics;
 mod permits;
 mod placement;

@@ -8,15 +8,15 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 
+use corepool::events::Events;
 use corepool::{Dispatch, PoolEvent, TaskError, WhenFull, WorkerId, WorkerPool};
-use crossbeam_channel::Receiver;
 
 use crate::support::{PATIENCE, occupy, within};
 
 /// The worker, task name and message of the next event that reports a task's panic.
-fn next_panic(events: &Receiver<PoolEvent>) -> (Option<WorkerId>, String, String) {
+fn next_panic(events: &mut Events) -> (Option<WorkerId>, String, String) {
     loop {
-        if let PoolEvent::TaskPanicked { worker, task, message } = events.recv().unwrap() {
+        if let PoolEvent::TaskPanicked { worker, task, message } = events.next().unwrap() {
             return (worker, task, message);
         }
     }
@@ -58,10 +58,10 @@ fn a_panic_is_given_to_the_handle_and_the_worker_lives() {
 fn a_panic_is_told_by_an_event_with_worker_name_and_message() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let task = pool.task().name("thumbnail 17").spawn(|| panic!("bad {}", "pixel"));
         task.join().unwrap_err();
-        let told = next_panic(&events);
+        let told = next_panic(&mut events);
         let expected = (Some(WorkerId::from(0)), "thumbnail 17".into(), "bad pixel".into());
         assert_eq!(told, expected);
     });
@@ -72,9 +72,9 @@ fn a_panic_is_told_by_an_event_with_worker_name_and_message() {
 fn a_task_without_a_name_is_told_by_where_it_was_written() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         pool.spawn(|| panic!("no name")).join().unwrap_err();
-        let (_, task, _) = next_panic(&events);
+        let (_, task, _) = next_panic(&mut events);
         let here = "a_task_without_a_name_is_told_by_where_it_was_written";
         assert!(task.contains(here), "{task:?} does not say in which function it was written");
     });
@@ -85,9 +85,9 @@ fn a_task_without_a_name_is_told_by_where_it_was_written() {
 fn a_detached_tasks_panic_is_told_and_counted() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(2).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         pool.task().name("lonely").spawn(|| panic!("unheard")).detach();
-        let (worker, task, message) = next_panic(&events);
+        let (worker, task, message) = next_panic(&mut events);
         assert!(worker.is_some());
         assert_eq!((task.as_str(), message.as_str()), ("lonely", "unheard"));
         expect_whole(&pool, 2);
@@ -101,13 +101,13 @@ fn a_detached_tasks_panic_is_told_and_counted() {
 fn a_panic_in_a_task_run_in_place_is_told_counted_and_given_to_the_handle() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let outer = pool.spawn(|| {
             let inner = corepool::spawn(|| panic!("inside"));
             inner.join().unwrap_err().to_string()
         });
         assert_eq!(outer.join().unwrap(), "the task panicked: inside");
-        let (worker, _, message) = next_panic(&events);
+        let (worker, _, message) = next_panic(&mut events);
         assert_eq!((worker, message.as_str()), (Some(WorkerId::from(0)), "inside"));
         pool.shutdown();
         assert_eq!((pool.metrics().panicked, pool.metrics().completed), (1, 1));
@@ -121,10 +121,10 @@ fn a_named_tasks_panic_is_told_by_its_name_when_its_caller_runs_it() {
         let builder = WorkerPool::builder().workers(1).queue_capacity(0);
         let pool = builder.when_full(WhenFull::CallerRuns).build().unwrap();
         let _busy = occupy(&pool, 1);
-        let events = pool.events();
+        let mut events = pool.events();
         let task = pool.task().name("thumbnail 17").spawn(|| panic!("bad pixel"));
         assert!(task.join().unwrap_err().is_panicked());
-        let told = next_panic(&events);
+        let told = next_panic(&mut events);
         assert_eq!(told, (None, "thumbnail 17".into(), "bad pixel".into()));
     });
 }

@@ -88,7 +88,7 @@ fn results_are_there_for_every_way_to_wait() {
             while !set.is_empty() {
                 sum += set.next().unwrap().unwrap();
                 sum += pollster::block_on(set.next_async()).unwrap().unwrap();
-                sum += set.next_timeout(PATIENCE).unwrap().unwrap().unwrap();
+                sum += set.next_timeout(PATIENCE).unwrap().unwrap();
                 sum += loop {
                     if let Some(result) = set.try_next() {
                         break result.unwrap();
@@ -200,7 +200,7 @@ fn a_set_that_a_task_has_begun_gives_the_rest_outside() {
                 set
             });
             for left in (0..count - taken).rev() {
-                assert!(set.next_timeout(PATIENCE).unwrap().unwrap().is_ok(), "{count}");
+                assert!(set.next_timeout(PATIENCE).unwrap().is_ok(), "{count}");
                 assert_eq!(set.len(), left);
             }
             assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1), "{count}: once each");
@@ -364,14 +364,14 @@ fn a_batch_wakes_workers_that_sleep() {
 fn a_panic_is_told_of_the_worker_that_a_spare_one_stands_in_for() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let (go, wait) = mpsc::channel::<()>();
         let blocked = pool.spawn(move || blocking(|| wait.recv().unwrap_err()));
         let set = pool.spawn_batch([|| resume_unwind(Box::new("planned"))]);
         assert_eq!(set.filter(Result::<(), _>::is_err).count(), 1);
         drop(go);
         blocked.join().unwrap();
-        let told = events.iter().find_map(|event| match event {
+        let told = events.by_ref().find_map(|event| match event {
             PoolEvent::TaskPanicked { worker, .. } => Some(worker),
             _ => None,
         });

@@ -76,6 +76,7 @@ fn one_panic_is_told_once_however_long_the_chain() {
         assert!(chain.join().unwrap_err().is_panicked());
         pool.shutdown();
         let told = events
+            .receiver()
             .try_iter()
             .filter(|event| matches!(event, corepool::PoolEvent::TaskPanicked { .. }))
             .count();

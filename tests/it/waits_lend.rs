@@ -346,7 +346,7 @@ fn end_another_pool(end: impl Fn(WorkerPool) + Send + 'static) {
             let other = WorkerPool::with_workers(1).unwrap();
             let begun = Gate::default();
             let begins = begun.clone();
-            let task = other.spawn(move || {
+            let mut task = other.spawn(move || {
                 begins.open();
                 needs_worker_0(&needed);
             });

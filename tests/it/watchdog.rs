@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use corepool::events::Events;
 
 use corepool::builder::WhenStuck;
 use corepool::{PoolEvent, WorkerId, WorkerPool};
@@ -16,8 +16,8 @@ const BOUND: Duration = Duration::from_millis(5);
 
 /// What the watchdog reports about the task with this name. On a busy machine it may report any
 /// task, because the task's thread may be kept from its core.
-fn told_of(events: &Receiver<PoolEvent>, name: &str) -> (WorkerId, Duration) {
-    let told = events.iter().find_map(|event| match event {
+fn told_of(events: &mut Events, name: &str) -> (WorkerId, Duration) {
+    let told = events.by_ref().find_map(|event| match event {
         PoolEvent::TaskStuck { worker, task, running_for } if task == name => {
             Some((worker, running_for))
         }
@@ -30,21 +30,21 @@ fn told_of(events: &Receiver<PoolEvent>, name: &str) -> (WorkerId, Duration) {
 fn a_task_that_runs_too_long_is_told_once_with_its_name_and_worker() {
     within(PATIENCE, || {
         let pool = WorkerPool::builder().workers(1).watchdog(BOUND).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let gate = Gate::default();
         for _ in 0..100 {
             pool.spawn(|| ()).join().unwrap();
         }
         let held = gate.clone();
         let stuck = pool.task().name("stuck here").spawn(move || held.wait());
-        let (worker, running_for) = told_of(&events, "stuck here");
+        let (worker, running_for) = told_of(&mut events, "stuck here");
         assert_eq!(worker, WorkerId::from(0));
         assert!(running_for >= BOUND);
         std::thread::sleep(4 * BOUND);
         gate.open();
         stuck.join().unwrap();
         pool.shutdown();
-        let again = events.try_iter().filter(
+        let again = events.receiver().try_iter().filter(
             |event| matches!(event, PoolEvent::TaskStuck { task, .. } if task == "stuck here"),
         );
         assert_eq!(again.count(), 0);
@@ -55,12 +55,12 @@ fn a_task_that_runs_too_long_is_told_once_with_its_name_and_worker() {
 fn it_comes_back_on_duty_after_the_pool_was_idle() {
     within(PATIENCE, || {
         let pool = WorkerPool::builder().workers(2).watchdog(BOUND).build().unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         for round in 0..5 {
             let gate = Gate::default();
             let held = gate.clone();
             let stuck = pool.task().name(format!("round {round}")).spawn(move || held.wait());
-            let _told = told_of(&events, &format!("round {round}"));
+            let _told = told_of(&mut events, &format!("round {round}"));
             gate.open();
             stuck.join().unwrap();
             std::thread::sleep(3 * BOUND);
@@ -103,8 +103,10 @@ fn a_stuck_task_is_told_before_a_spare_worker_does_anything() {
             let stuck = pool.spawn(move || held.wait());
             // Runs on a spare worker.
             let is_told = move || {
-                let told =
-                    events.try_iter().any(|event| matches!(event, PoolEvent::TaskStuck { .. }));
+                let told = events
+                    .receiver()
+                    .try_iter()
+                    .any(|event| matches!(event, PoolEvent::TaskStuck { .. }));
                 gate.open();
                 told
             };

@@ -175,7 +175,6 @@ fn where_pinning_is_refused_the_pool_works_and_says_so() {
         let events = pool.events();
         drop(pool);
         let refusals: Vec<_> = events
-            .iter()
             .filter_map(|event| match event {
                 PoolEvent::WorkerUnpinned { worker, core, why } => Some((worker, core, why)),
                 _ => None,

@@ -147,7 +147,7 @@ fn a_group_that_shrinks_and_moves_while_a_pool_works() {
             PoolEvent::WorkerMoved { from, to, .. } => (from, to) == (last, first),
             _ => false,
         };
-        assert!(events.try_iter().any(has_moved), "and an event says so");
+        assert!(events.receiver().try_iter().any(has_moved), "and an event says so");
         busy.goes_on();
         // With all cores available again, new threads are on their own cores.
         set(&folder, "cpuset.cpus", &list(&all));

@@ -185,6 +185,7 @@ fn on_a_mask_that_shrinks_new_threads_say_what_they_were_given() {
             cores(&pool) == [5, 5, 5]
         });
         let mut moved: Vec<_> = events
+            .receiver()
             .try_iter()
             .filter_map(|event| match event {
                 PoolEvent::WorkerMoved { from, to: 5, .. } => Some(from),
@@ -209,10 +210,10 @@ fn where_more_is_given_than_was_asked_for_nobody_is_called_pinned() {
     if child::is_child() {
         be_on(&[0, 1, 2, 3], &[2, 3]);
         let pool = WorkerPool::with_workers(4).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         assert_eq!(cores(&pool), [0; 0]);
         drop(pool);
-        let told = events.iter().any(|event| {
+        let told = events.by_ref().any(|event| {
             matches!(event, PoolEvent::WorkerUnpinned { core: 0, why, .. } if why.contains("gave [0, 2, 3]"))
         });
         assert!(told);

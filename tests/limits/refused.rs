@@ -108,7 +108,7 @@ fn a_pool_ends_though_there_is_no_thread_to_wait_for_the_others_in() {
         let tasks = [0, 1].map(|n| pools[n].spawn(move || n));
         assert!(pools[0].shutdown_timeout(PATIENCE).is_clean());
         pollster::block_on(pools[1].shutdown_async());
-        for (n, task) in tasks.into_iter().enumerate() {
+        for (n, mut task) in tasks.into_iter().enumerate() {
             assert_eq!(task.try_join().expect("it ran before its pool ended").unwrap(), n);
         }
         drop(pools);

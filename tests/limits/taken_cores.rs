@@ -88,7 +88,7 @@ fn a_worker_whose_core_is_taken_is_let_loose_and_goes_back() {
         matches!(event, PoolEvent::WorkerLetLoose { worker, core }
             if worker.index() == 0 && core == taken)
     };
-    assert!(events.try_iter().any(is_told));
+    assert!(events.receiver().try_iter().any(is_told));
     // The worker pins itself when it goes to sleep.
     until(|| {
         pool.spawn(|| ()).join().unwrap();

@@ -154,13 +154,13 @@ fn the_global_pool_is_refused_once_and_made_later() {
 fn a_refused_respawn_is_told_and_tried_again() {
     if in_child() {
         let pool = last_pool(1);
-        let events = pool.events();
+        let mut events = pool.events();
         assert!(matches!(end_worker(&pool).join(), Err(TaskError::Lost)));
         let waits = pool.spawn(|| 7);
         let mut refusals = 0;
         let mut rests = Vec::new();
         while refusals < 3 {
-            if let PoolEvent::RespawnRefused { worker, retry_in, why } = events.recv().unwrap() {
+            if let PoolEvent::RespawnRefused { worker, retry_in, why } = events.next().unwrap() {
                 assert_eq!(worker.index(), 0);
                 assert!(!why.is_empty());
                 rests.push(retry_in);
@@ -173,7 +173,7 @@ fn a_refused_respawn_is_told_and_tried_again() {
         assert_eq!(waits.join().unwrap(), 7);
         let respawned =
             |event: &PoolEvent| matches!(event, PoolEvent::WorkerRespawned { generation: 1, .. });
-        assert!(events.iter().any(|event| respawned(&event)));
+        assert!(events.by_ref().any(|event| respawned(&event)));
         assert_eq!(pool.workers()[0].generation, 1);
         return;
     }

@@ -228,12 +228,12 @@ pub(super) fn dispose(
         0..4 => book.saw(id, handle.join()),
         4 => book.saw(id, pollster::block_on(handle)),
         5 => match handle.join_timeout(micros(random)) {
-            Ok(result) => book.saw(id, result),
-            Err(handle) => return Some(handle),
+            Some(result) => book.saw(id, result),
+            None => return Some(handle),
         },
         6 => match handle.try_join() {
-            Ok(result) => book.saw(id, result),
-            Err(handle) => return Some(handle),
+            Some(result) => book.saw(id, result),
+            None => return Some(handle),
         },
         7 if handle.cancel() => {
             assert!(handle.is_finished());

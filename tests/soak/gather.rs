@@ -43,7 +43,7 @@ fn take_some(mut set: TaskSet<Value>, ids: std::ops::RangeInclusive<u32>, random
         let result = match random.u8(..16) {
             0 => set.try_next(),
             1 => pollster::block_on(set.next_async()),
-            2 => set.next_timeout(std::time::Duration::from_micros(50)).unwrap_or(None),
+            2 => set.next_timeout(std::time::Duration::from_micros(50)),
             3 if random.u8(..64) == 0 => {
                 set.cancel_all();
                 None

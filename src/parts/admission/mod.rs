@@ -33,7 +33,8 @@ pub(crate) enum Edge {
     Drained,
 }
 
-type Observer = Box<dyn Fn(Edge) + Send + Sync>;
+/// Told of each edge, under a lock. Returns wakers to wake without the lock.
+type Observer = Box<dyn Fn(Edge) -> Vec<Waker> + Send + Sync>;
 
 /// The room of one pool.
 pub(crate) struct Admission {
@@ -281,13 +282,15 @@ impl Admission {
         if self.told_full.load(Ordering::SeqCst) != told_full_before {
             return;
         }
+        let mut listeners = Vec::new();
         let telling = self.telling.lock();
         // ORDERING: changed only under the lock.
         if self.told_full.load(Ordering::Relaxed) == told_full_before {
             self.told_full.store(!told_full_before, Ordering::SeqCst);
-            (self.observer)(edge);
+            listeners = (self.observer)(edge);
         }
         drop(telling);
+        listeners.into_iter().for_each(|waker| wake(Some(waker)));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::base::sync::{AtomicBool, Ordering, explore};
 use crate::parts::parker::Parker;
 
 fn room(places: usize) -> Arc<Admission> {
-    Admission::new(places, Box::new(|_| ()))
+    Admission::new(places, Box::new(|_| Vec::new()))
 }
 
 fn enter(room: &Arc<Admission>) -> Place {
@@ -281,7 +281,11 @@ fn a_room_that_has_drained_is_not_left_as_full() {
     explore(|| {
         let is_full = Arc::new(Flag::new(false));
         let told = Arc::clone(&is_full);
-        let room = Admission::new(1, Box::new(move |edge| told.store(edge == Edge::Full, Relaxed)));
+        let observer = move |edge| {
+            told.store(edge == Edge::Full, Relaxed);
+            Vec::new()
+        };
+        let room = Admission::new(1, Box::new(observer));
         let place = enter(&room);
         let giver = thread::spawn(move || drop(place));
         drop(room.try_enter());
@@ -295,7 +299,7 @@ fn a_room_that_has_drained_is_not_left_as_full() {
 #[test]
 fn who_sees_what_came_after_a_place_sees_that_it_was_given() {
     explore(|| {
-        let room = Admission::that_counts(1, Box::new(|_| ()));
+        let room = Admission::that_counts(1, Box::new(|_| Vec::new()));
         let place = enter(&room);
         let took_the_next = Arc::new(AtomicBool::new(false));
         let giver = {

@@ -1,44 +1,43 @@
 //! The handle of a task's result: joined by a thread, awaited in async code, or dropped.
+//!
+//! [`TaskHandle`] is what `spawn` returns. [`pair`] makes a handle without a task, and a
+//! [`Completer`] that settles it: for results that come from elsewhere.
 #![forbid(unsafe_code)]
 
 mod care;
+mod pair;
 mod then;
+mod wait;
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
-
-use care::Care;
+use std::time::Duration;
 
 use crate::base::clock;
 use crate::base::error::TaskError;
-use crate::os::lineage;
 use crate::parts::habit;
-use crate::parts::parker;
-use crate::parts::spin::{Patience, Spin};
 use crate::sched::hub;
 use crate::sched::worker::{self, ByPool};
 use crate::task::{ClaimedAt, HeldTask, Outcome, Released, Turn};
+pub use pair::{Completer, pair};
 pub(crate) use then::do_what_waits;
+use wait::{is_copy, pause_before_first_poll, wait};
 
-crate::base::sync::thread_local! {
-    /// What the calling thread has learnt about joins.
-    static PATIENCE: Cell<Patience> = const { Cell::new(Patience::joining()) };
-    /// How many first polls skip the pause from now on.
-    static SKIPPED_PAUSES: Cell<u8> = const { Cell::new(0) };
-}
-
-const SPENT: &str = "the handle was used after its result was taken: it was awaited to its end";
+/// The message of the panic when a spent handle is used.
+pub(crate) const SPENT: &str = "the handle was used after its result was taken";
 
 /// The result of a task, available now or later.
 ///
 /// [`join`](Self::join) waits for it in a thread. `.await` waits for it in async code, on any
 /// runtime or none. Each handle settles exactly once: with the value, or with a [`TaskError`] that
 /// says why there is none.
+///
+/// The result is returned once. [`try_join`](Self::try_join), [`join_timeout`](Self::join_timeout)
+/// and `.await` on `&mut handle` leave a **spent** handle behind when they return it: `is_finished`
+/// stays `true`, dropping it does nothing, and asking it for a result again panics.
 ///
 /// **Dropping** a handle detaches the task: it still runs, and its value is dropped on the thread
 /// that ran it. Use [`cancel_on_drop`](Self::cancel_on_drop) to cancel the task instead.
@@ -60,7 +59,7 @@ const SPENT: &str = "the handle was used after its result was taken: it was awai
 /// ```
 #[must_use = "a handle that is dropped detaches its task; call `detach` to say that this is meant"]
 pub struct TaskHandle<T> {
-    /// `None` only after the future has returned the result.
+    /// `None` once the result was taken.
     held: Option<HeldTask<T>>,
 }
 
@@ -80,7 +79,7 @@ impl<T> TaskHandle<T> {
     /// The reason why there is no value: see [`TaskError`].
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[inline]
     #[track_caller]
     pub fn join(self) -> Result<T, TaskError> {
@@ -94,52 +93,64 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Like [`join`](Self::join), but gives up after `timeout`.
+    /// Like [`join`](Self::join), but gives up after `timeout`. Returns `None` if the task was not
+    /// settled in time; then the handle can be used as before. **Blocks** until then.
     ///
     /// Inside a task, the timeout limits the wait and not the run: a task that has not started runs
     /// in place, unless the timeout is zero.
     ///
-    /// # Errors
-    /// The handle itself, if the task was not settled in time. The inner result is that of `join`.
-    ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<u32>();
+    /// let mut task = pool.spawn(move || wait.recv().unwrap());
+    /// assert!(task.join_timeout(Duration::from_millis(1)).is_none());
+    /// go.send(7)?;
+    /// assert_eq!(task.join_timeout(Duration::from_secs(60)).unwrap()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
-    pub fn join_timeout(self, timeout: Duration) -> Result<Result<T, TaskError>, Self> {
+    pub fn join_timeout(&mut self, timeout: Duration) -> Option<Result<T, TaskError>> {
         let core_is_wanted = habit::waits();
-        match self.into_held().try_take() {
-            Err(held) if timeout.is_zero() => Err(Self::new(held)),
-            Err(held) => wait(held, Some(clock::after(timeout)), core_is_wanted).map_err(Self::new),
-            Ok(result) => Ok(result),
-        }
+        let joined = match self.take_held().try_take() {
+            Err(held) if !timeout.is_zero() => {
+                wait(held, Some(clock::after(timeout)), core_is_wanted)
+            }
+            joined => joined,
+        };
+        joined.map_err(|unsettled| self.held = Some(unsettled)).ok()
     }
 
-    /// Returns the result if the task is settled. Never blocks.
-    ///
-    /// # Errors
-    /// The handle itself, if the task is not settled yet. The inner result is that of `join`.
+    /// Returns the result if the task is settled, and `None` if it is not settled yet. Never
+    /// blocks, and runs no task.
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     ///
     /// ```
     /// let pool = corepool::WorkerPool::with_workers(1)?;
     /// let mut task = pool.spawn(|| "done");
     /// let result = loop {
-    ///     match task.try_join() {
-    ///         Ok(result) => break result,
-    ///         Err(not_yet) => task = not_yet,
+    ///     if let Some(result) = task.try_join() {
+    ///         break result;
     ///     }
+    ///     std::thread::yield_now();
     /// };
     /// assert_eq!(result?, "done");
+    /// assert!(task.is_finished(), "and it is spent now");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn try_join(self) -> Result<Result<T, TaskError>, Self> {
-        self.into_held().try_take().map_err(Self::new)
+    pub fn try_join(&mut self) -> Option<Result<T, TaskError>> {
+        assert!(!self.is_spent(), "{SPENT}");
+        self.take_if_settled()
     }
 
-    /// Returns `true` if the task is settled, so that `join` would not wait.
+    /// Returns `true` if the task is settled, so that `join` would not wait. Stays `true` after the
+    /// result was taken.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.held.as_ref().is_none_or(HeldTask::is_settled)
@@ -151,6 +162,9 @@ impl<T> TaskHandle<T> {
     /// handle settles as [`Cancelled`](TaskError::Cancelled). A task that is running continues and
     /// keeps its own result, but it can see the request with
     /// [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled).
+    ///
+    /// A handle from a [`pair`] has no task that could be kept from running. There the call asks the
+    /// [`Completer`] to stop, and returns `false`.
     ///
     /// Cancelling a continuation also cancels the tasks before it, because no other handle could
     /// cancel them. A continuation made by [`finally`](Self::finally) still runs; then the return
@@ -195,7 +209,7 @@ impl<T> TaskHandle<T> {
         self
     }
 
-    /// Whether the handle has already returned its result as a future.
+    /// Whether the result was already taken.
     pub(crate) fn is_spent(&self) -> bool {
         self.held.is_none()
     }
@@ -215,6 +229,7 @@ impl<T> TaskHandle<T> {
     }
 
     /// Runs the task now, if the calling thread does a pool's work and the task has not started.
+    #[track_caller]
     pub(crate) fn run_in_place(&mut self) -> Option<Result<T, TaskError>> {
         if !worker::runs_in_place() {
             return None;
@@ -230,6 +245,7 @@ impl<T> TaskHandle<T> {
 
     /// Like `poll`, but never runs the task, and waits in a forked child too. Check
     /// [`is_lost`](Self::is_lost) before sleeping.
+    #[track_caller]
     pub(crate) fn poll_elsewhere(&mut self, waker: &Waker) -> Poll<Result<T, TaskError>> {
         let held = self.held.as_mut().expect(SPENT);
         // If the clone of the user's waker panics, nothing is lost.
@@ -303,7 +319,8 @@ impl<T> Future for TaskHandle<T> {
     type Output = Result<T, TaskError>;
 
     /// # Panics
-    /// If the future has already returned its result.
+    /// If the result was already taken.
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let core_is_wanted = habit::waits();
         if let Some(result) = self.run_in_place() {
@@ -380,94 +397,4 @@ fn cancel_before<T>(held: &HeldTask<T>) -> bool {
         }
     }
     was_cancelled
-}
-
-/// Waits for a task: runs it in place if this thread does a pool's work and the task has not
-/// started; otherwise sleeps.
-#[cold]
-fn wait<T>(
-    mut held: HeldTask<T>,
-    end: Option<Instant>,
-    core_is_wanted: bool,
-) -> Result<Result<T, TaskError>, HeldTask<T>> {
-    if worker::runs_in_place() {
-        match worker::run_in_place(held) {
-            Ok(result) => return Ok(result),
-            Err(running) => held = running,
-        }
-    }
-    do_what_waits();
-    if core_is_wanted || !look_again(&held) {
-        if is_copy(&held) {
-            return Ok(Err(TaskError::Lost));
-        }
-        sleep(&mut held, end);
-    }
-    held.try_take()
-}
-
-/// Whether the task was handed to the pool of a parent process, whose workers do not exist here.
-fn is_copy<T>(held: &HeldTask<T>) -> bool {
-    lineage::is_child() && hub::find(held.pool()).is_some_and(|hub| hub.is_copy())
-}
-
-/// Spins for a few tenths of a microsecond. Without this, a thread that polls a tiny task would go
-/// to sleep just when the worker finishes it. If a pause was in vain, the thread skips the next few
-/// pauses, so that polling many handles one after another costs little more.
-fn pause_before_first_poll<T>(held: &HeldTask<T>) {
-    let to_skip = SKIPPED_PAUSES.try_with(Cell::get).unwrap_or(1);
-    let to_skip = if to_skip > 0 {
-        to_skip - 1
-    } else {
-        let mut pause = Spin::short();
-        while pause.turn() && !held.is_settled() {}
-        if held.is_settled() { 0 } else { 15 }
-    };
-    let _kept = SKIPPED_PAUSES.try_with(|kept| kept.set(to_skip));
-}
-
-/// Spins before the sleep. Returns whether the task settled meanwhile.
-fn look_again<T>(held: &HeldTask<T>) -> bool {
-    let mut patience = PATIENCE.try_with(Cell::get).unwrap_or(const { Patience::joining() });
-    let mut pause = patience.pause();
-    while pause.turn() && !held.is_settled() {}
-    let settled = held.is_settled();
-    patience.learn(settled);
-    let _kept = PATIENCE.try_with(|kept| kept.set(patience));
-    settled
-}
-
-/// Sleeps until the task is settled or the time is over.
-fn sleep<T>(held: &mut HeldTask<T>, end: Option<Instant>) {
-    parker::with_current(|parker, waker| {
-        if held.set_waker(waker) {
-            return;
-        }
-        let mut care = Care::of(held.pool());
-        while !held.is_settled() {
-            if !care.park(parker, end) {
-                // Settled or not, the waker is removed. The caller looks at the state once more.
-                let _unsettled = held.clear_waker();
-                return;
-            }
-        }
-    });
-}
-
-#[cfg(all(test, not(any(corepool_loom, corepool_shuttle))))]
-mod tests {
-    use super::{SKIPPED_PAUSES, pause_before_first_poll};
-    use crate::base::id::PoolId;
-    use crate::task::{self, Outcome, TaskContext};
-
-    #[test]
-    fn of_first_polls_in_vain_each_sixteenth_pauses() {
-        let (queued, held) = task::make::<(), _, ()>(PoolId::next(), None, |_: &TaskContext| ());
-        for left in (0..16_u8).rev().cycle().take(40) {
-            pause_before_first_poll(&held);
-            assert_eq!(SKIPPED_PAUSES.get(), left);
-        }
-        assert!(held.settle_unrun(Outcome::Cancelled).is_some());
-        drop(queued);
-    }
 }

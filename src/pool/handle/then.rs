@@ -7,9 +7,11 @@ use std::fmt;
 
 use super::{TaskHandle, cancel};
 use crate::base::error::TaskError;
+use crate::base::id::PoolId;
 use crate::base::spans::Caller;
 use crate::base::trampoline;
 use crate::base::unwind;
+use crate::pool::global;
 use crate::sched::hub;
 use crate::sched::worker::{self, ByPool};
 use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
@@ -25,6 +27,9 @@ use crate::task::{self, Body, Extra, HeldTask, Stop, TaskContext, TaskRef};
 /// A closed pool runs the continuations of its tasks until its workers have ended. After that it
 /// refuses `then` and `recover`: the new handle is `Rejected`, and the result of the task before it
 /// is dropped. [`finally`](Self::finally) still runs.
+///
+/// The handle of a [`pair`](super::pair) belongs to no pool. Continuations behind it run as tasks
+/// of the pool that [`spawn`](fn@crate::spawn) would use where `then` is called.
 impl<T: Send + 'static> TaskHandle<T> {
     /// Runs a closure on the value, if there is one. Without a value, the new handle has the same
     /// error.
@@ -40,7 +45,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn then<F, U>(self, closure: F) -> TaskHandle<U>
     where
@@ -72,7 +77,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn recover<F>(self, closure: F) -> Self
     where
@@ -110,7 +115,7 @@ impl<T: Send + 'static> TaskHandle<T> {
     /// ```
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result was already taken.
     #[track_caller]
     pub fn finally<F>(self, closure: F) -> Self
     where
@@ -131,21 +136,31 @@ impl<T: Send + 'static> TaskHandle<T> {
         let mut before = self.into_held();
         let cancel_on_drop = before.is_cancel_on_drop();
         let _unsettled = before.clear_waker();
-        let extra = before.is_extended().then(|| extra_like(&before)).flatten();
+        let pool = pool_behind(&before);
+        let extra = before.is_extended().then(|| extra_of(pool)).flatten();
         let place = before.task_ref();
         let caller = Caller::here();
         let step = move |result| caller.run(|| step(result));
         let link = Link { before: Some(before), when, step: Some(step) };
-        let held = task::make_link::<ByPool, NameSource, _, U>(place, extra, link);
+        let held = task::make_link::<ByPool, NameSource, _, U>(place, pool, extra, link);
         held.cancel_on_drop(cancel_on_drop);
         TaskHandle::new(held)
     }
 }
 
+/// The pool in which a continuation runs: that of the task before it. A handle from
+/// [`pair`](super::pair) has no pool, so there it is the caller's.
+fn pool_behind<T>(before: &HeldTask<T>) -> PoolId {
+    match before.pool() {
+        PoolId::NONE => global::current_pool(),
+        pool => pool,
+    }
+}
+
 /// A pool that measures its tasks also measures continuations.
 #[cold]
-fn extra_like<T>(before: &HeldTask<T>) -> Option<Extra> {
-    let hub = hub::find(before.pool())?;
+fn extra_of(pool: PoolId) -> Option<Extra> {
+    let hub = hub::find(pool)?;
     hub.measures_tasks().then(|| Extra { age: hub.next_age(), ..Extra::default() })
 }
 

@@ -57,7 +57,7 @@ pub use rule::{All, AllSettled, Any, Race, Rule};
 /// [cancelled](TaskHandle::cancel). With no handles, the value is an empty vector.
 ///
 /// # Panics
-/// If one of the handles has already returned its result as a future.
+/// If the result of one of the handles was already taken.
 ///
 /// ```
 /// use corepool::{TaskError, WorkerPool, promise};
@@ -66,6 +66,7 @@ pub use rule::{All, AllSettled, Any, Race, Rule};
 /// assert!(matches!(promise::all(tasks).join(), Err(TaskError::Panicked(_))));
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
+#[track_caller]
 pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T>> {
     Promise::new(handles)
 }
@@ -73,7 +74,7 @@ pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T
 /// Waits for all tasks. The output is the result of each, in the order of the handles.
 ///
 /// # Panics
-/// If one of the handles has already returned its result as a future.
+/// If the result of one of the handles was already taken.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -82,6 +83,7 @@ pub fn all<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<All<T
 /// assert!(results[0].is_ok() && results[1].is_err());
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
+#[track_caller]
 pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<AllSettled<T>> {
     Promise::new(handles)
 }
@@ -95,7 +97,7 @@ pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promi
 /// The other tasks continue. Use [`cancel_on_drop`](Promise::cancel_on_drop) to cancel them.
 ///
 /// # Panics
-/// If one of the handles has already returned its result as a future.
+/// If the result of one of the handles was already taken.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -104,6 +106,7 @@ pub fn all_settled<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promi
 /// assert_eq!(promise::any(tasks).join().unwrap(), 2);
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
+#[track_caller]
 pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T>> {
     Promise::new(handles)
 }
@@ -118,7 +121,7 @@ pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T
 /// will settle.
 ///
 /// # Panics
-/// If one of the handles has already returned its result as a future.
+/// If the result of one of the handles was already taken.
 ///
 /// ```
 /// use corepool::{WorkerPool, promise};
@@ -130,6 +133,7 @@ pub fn any<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Any<T
 /// # drop(_never);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[track_caller]
 pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race<T>> {
     Promise::new(handles)
 }
@@ -140,7 +144,7 @@ pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race
 /// called.
 #[must_use = "nobody waits for the tasks until it is joined or awaited"]
 pub struct Promise<R: Rule> {
-    /// `None` once the output was returned.
+    /// `None` once the output was taken.
     rule: Option<R>,
     /// A spent handle has returned its result.
     handles: Vec<TaskHandle<R::Value>>,
@@ -156,10 +160,11 @@ pub struct Promise<R: Rule> {
 }
 
 impl<R: Rule> Promise<R> {
+    #[track_caller]
     fn new(handles: impl IntoIterator<Item = TaskHandle<R::Value>>) -> Self {
         let mut handles: Vec<_> = handles.into_iter().collect();
         let is_spent = TaskHandle::is_spent;
-        assert!(!handles.iter().any(is_spent), "a handle was polled after it had given its result");
+        assert!(!handles.iter().any(is_spent), "{}", handle::SPENT);
         let left = handles.len();
         let rule = Some(R::new(left));
         let watch = (R::MINDS_ORDER && left > 0).then(|| watch_all(&mut handles));
@@ -172,7 +177,7 @@ impl<R: Rule> Promise<R> {
     /// that have not started run in place, as with [`TaskHandle::join`].
     ///
     /// # Panics
-    /// If the promise has already returned its output as a future.
+    /// If the output was already taken.
     #[track_caller]
     pub fn join(mut self) -> R::Output {
         self.expect_unspent();
@@ -180,33 +185,51 @@ impl<R: Rule> Promise<R> {
         output.unwrap_or_else(|| unreachable!("a wait without an end came back without an output"))
     }
 
-    /// Like [`join`](Self::join), but gives up after `timeout`.
-    ///
-    /// # Errors
-    /// The promise itself, if there is no output yet.
+    /// Like [`join`](Self::join), but gives up after `timeout`. Returns `None` if there is no
+    /// output in time; then the promise can be used as before. **Blocks** until then.
     ///
     /// # Panics
-    /// If the promise has already returned its output as a future.
+    /// If the output was already taken.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// use std::time::Duration;
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<u32>();
+    /// let mut both = promise::all([pool.spawn(|| 1), pool.spawn(move || wait.recv().unwrap())]);
+    /// assert!(both.join_timeout(Duration::from_millis(1)).is_none());
+    /// go.send(2)?;
+    /// assert_eq!(both.join_timeout(Duration::from_secs(60)).unwrap()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
-    pub fn join_timeout(mut self, timeout: Duration) -> Result<R::Output, Self> {
+    pub fn join_timeout(&mut self, timeout: Duration) -> Option<R::Output> {
         self.expect_unspent();
-        self.wait(Some(clock::after(timeout))).ok_or(self)
+        self.wait(Some(clock::after(timeout)))
     }
 
-    /// Returns the output if it is there. Never blocks, but inside a task it may run tasks that
-    /// have not started.
-    ///
-    /// # Errors
-    /// The promise itself, if there is no output yet.
+    /// Returns the output if it is there, and `None` if not yet. Never blocks, but inside a task it
+    /// may run tasks that have not started.
     ///
     /// # Panics
-    /// If the promise has already returned its output as a future.
+    /// If the output was already taken.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<u32>();
+    /// let mut first = promise::race([pool.spawn(move || wait.recv().unwrap())]);
+    /// assert!(first.try_join().is_none());
+    /// go.send(7)?;
+    /// assert_eq!(first.join()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
-    pub fn try_join(mut self) -> Result<R::Output, Self> {
+    pub fn try_join(&mut self) -> Option<R::Output> {
         self.expect_unspent();
         match self.advance(Waker::noop()) {
-            Poll::Ready(output) => Ok(output),
-            Poll::Pending => Err(self),
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
         }
     }
 
@@ -234,10 +257,7 @@ impl<R: Rule> Promise<R> {
 
     #[track_caller]
     fn expect_unspent(&self) {
-        assert!(
-            self.rule.is_some(),
-            "the promise has given its output already: it was awaited to its end"
-        );
+        assert!(self.rule.is_some(), "the promise was used after its output was taken");
     }
 
     fn wait(&mut self, end: Option<Instant>) -> Option<R::Output> {
@@ -257,6 +277,7 @@ impl<R: Rule> Promise<R> {
     }
 
     /// Takes what has settled, and leaves a waker if that does not decide the promise.
+    #[track_caller]
     fn advance(&mut self, waker: &Waker) -> Poll<R::Output> {
         self.expect_unspent();
         if self.watch.is_none() {
@@ -394,7 +415,8 @@ impl<R: Rule> Future for Promise<R> {
     type Output = R::Output;
 
     /// # Panics
-    /// If the future has already returned its output.
+    /// If the output was already taken.
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.advance(cx.waker())
     }

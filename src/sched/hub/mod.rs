@@ -35,7 +35,7 @@ use crate::os::affinity::{self, Lease};
 use crate::os::heritage::Heritage;
 use crate::os::lineage;
 use crate::parts::admission::Admission;
-use crate::parts::event::{Events, PoolEvent};
+use crate::parts::event::{Audience, PoolEvent};
 use crate::parts::habit::{self, Prefer};
 use crate::parts::idle::IdleList;
 use crate::parts::metrics::{Counters, LiveHistogram};
@@ -91,7 +91,7 @@ pub(crate) struct Hub {
     pub(crate) admission: Option<Arc<Admission>>,
     /// Whether a task with no special options may be built without the optional part.
     pub(crate) has_plain_tasks: bool,
-    pub(crate) events: Arc<Events>,
+    pub(crate) events: Arc<Audience>,
     pub(crate) counters: Counters,
     pub(crate) times: Option<Times>,
     watchdog: Option<Watchdog>,
@@ -159,11 +159,11 @@ pub(crate) enum Gate {
 
 impl Hub {
     pub(crate) fn new(config: Config, lease: Lease, start_spare: StartSpare) -> Arc<Self> {
-        let events = Arc::new(Events::new());
+        let events = Arc::new(Audience::new());
         let admission = config.queue_capacity.map(|capacity| {
             let events = Arc::clone(&events);
             let places = capacity.saturating_add(config.workers);
-            let observer = Box::new(move |edge| events.tell(counting::event_of(edge)));
+            let observer = Box::new(move |edge| events.send(counting::event_of(edge)));
             match config.when_full {
                 WhenFull::DropOldest => Admission::that_counts(places, observer),
                 _ => Admission::new(places, observer),

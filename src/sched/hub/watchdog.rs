@@ -14,7 +14,7 @@ use crate::base::sync::real::Mutex;
 use super::{Hub, Slot, registry};
 use crate::base::clock;
 use crate::base::sync::{AtomicBool, Ordering, handshake};
-use crate::parts::event::PoolEvent;
+use crate::parts::event::{self, PoolEvent};
 use crate::parts::timer::{self, Alarm, Errand};
 use crate::sched::config::WhenStuck;
 
@@ -141,10 +141,12 @@ impl Hub {
         run.is_replaced = watchdog.when_stuck == WhenStuck::Replace;
         // Before a spare worker can stand in for it, so that what the spare worker does comes after
         // this.
-        self.events.tell(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
+        let listeners =
+            self.events.send(PoolEvent::TaskStuck { worker: slot.id, task, running_for });
         // Under the lock: the worker takes its core back only after it has seen that it was lent.
         let is_lent = run.is_replaced && self.mark_lent(index);
         drop(run);
+        event::wake(listeners);
         if is_lent {
             self.look_for_a_deputy(index);
         }

@@ -209,7 +209,7 @@ fn a_panic_stays_in_its_item_and_is_told() {
         );
         assert_eq!(panicked.count(), 10);
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 90);
-        let told = events.try_iter().filter(|event| {
+        let told = events.receiver().try_iter().filter(|event| {
             matches!(event, PoolEvent::TaskPanicked { worker: Some(_), task, message }
                 if message == "three" && task.contains("a_panic_stays_in_its_item"))
         });

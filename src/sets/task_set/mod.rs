@@ -15,12 +15,12 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::base::clock;
-use crate::base::error::{TaskError, TimedOut};
+use crate::base::error::TaskError;
 use crate::base::id::TaskId;
 use crate::parts::habit;
 use crate::parts::parker;
 use crate::parts::spin::Patience;
-use crate::pool::handle::TaskHandle;
+use crate::pool::handle::{self, TaskHandle};
 use crate::sets::batch::BatchSource;
 pub use next_async::NextAsync;
 use seats::Seats;
@@ -95,13 +95,10 @@ impl<T> TaskSet<T> {
     /// [`next_with_id`](Self::next_with_id).
     ///
     /// # Panics
-    /// If the handle has already returned its result as a future.
+    /// If the result of the handle was already taken.
     #[track_caller]
     pub fn push(&mut self, handle: TaskHandle<T>) -> TaskId {
-        assert!(
-            !handle.is_spent(),
-            "the handle was used after its result was taken: it was awaited to its end"
-        );
+        assert!(!handle.is_spent(), "{}", handle::SPENT);
         self.seats.add(Source::One(handle))
     }
 
@@ -117,7 +114,8 @@ impl<T> TaskSet<T> {
         self.len() == 0
     }
 
-    /// Takes a result if one is there. Returns `None` if no task has finished or the set is empty.
+    /// Takes a result if one is there. Returns `None` if no task has finished or the set is empty;
+    /// [`is_empty`](Self::is_empty) tells which.
     ///
     /// Never blocks, and runs no task.
     ///
@@ -170,12 +168,11 @@ impl<T> TaskSet<T> {
 
     /// Like the iterator's `next`, but gives up after `timeout`. **Blocks** until then.
     ///
-    /// The inner value is that of `next`: a task's result, or `None` if the set is empty. Inside a
-    /// task, the call may take longer than `timeout`, because a task that runs in place is not
-    /// interrupted. With a timeout of zero, it runs no task.
+    /// Returns `None` if no task finished in time, or at once if the set is empty;
+    /// [`is_empty`](Self::is_empty) tells which. Nothing is lost, and the call can be repeated.
     ///
-    /// # Errors
-    /// [`TimedOut`], if no task finished in time. Nothing is lost; the call can be repeated.
+    /// Inside a task, the call may take longer than `timeout`, because a task that runs in place is
+    /// not interrupted. With a timeout of zero, it runs no task.
     ///
     /// ```
     /// use corepool::{TaskSet, WorkerPool};
@@ -183,27 +180,21 @@ impl<T> TaskSet<T> {
     /// let pool = WorkerPool::with_workers(1)?;
     /// let (go, wait) = std::sync::mpsc::channel::<u32>();
     /// let mut set = TaskSet::from_iter([pool.spawn(move || wait.recv().unwrap())]);
-    /// let timed_out = set.next_timeout(Duration::from_millis(1)).unwrap_err();
-    /// assert_eq!(timed_out.unfinished, 1);
+    /// assert!(set.next_timeout(Duration::from_millis(1)).is_none());
+    /// assert_eq!(set.len(), 1, "there is one to come");
     /// go.send(7)?;
-    /// match set.next_timeout(Duration::from_secs(60))? {
-    ///     Some(result) => assert_eq!(result?, 7),
-    ///     None => unreachable!("the set was not empty"),
-    /// }
-    /// assert!(set.next_timeout(Duration::ZERO)?.is_none());
+    /// assert_eq!(set.next_timeout(Duration::from_secs(60)).unwrap()?, 7);
+    /// assert!(set.next_timeout(Duration::from_secs(60)).is_none() && set.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_timeout(
-        &mut self,
-        timeout: Duration,
-    ) -> Result<Option<Result<T, TaskError>>, TimedOut> {
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<T, TaskError>> {
         let next = match self.take_or_end() {
             Poll::Pending if !timeout.is_zero() => self.wait(Some(clock::after(timeout))),
             next => next,
         };
         match next {
-            Poll::Ready(next) => Ok(next),
-            Poll::Pending => Err(TimedOut { timeout, unfinished: self.len() }),
+            Poll::Ready(next) => next,
+            Poll::Pending => None,
         }
     }
 

@@ -52,10 +52,10 @@ fn chain() -> (QueuedTask, HeldTask<Token>, [Seen; 2]) {
 }
 
 fn behind(before: HeldTask<Token>, seen: &Seen) -> HeldTask<Token> {
-    let place = before.task_ref();
+    let (place, pool) = (before.task_ref(), before.pool());
     let captured = Some(Token::new(&seen.closures_dropped));
     let body = After { before: Some(before), captured, seen: seen.clone() };
-    make_link::<AtOnce, (), _, _>(place, None, body)
+    make_link::<AtOnce, (), _, _>(place, pool, None, body)
 }
 
 /// How often the closure ran, judged by the number of values made.

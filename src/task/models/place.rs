@@ -7,7 +7,7 @@ use crate::parts::admission::{Admission, Entry};
 #[test]
 fn a_place_is_given_back_once() {
     explore(|| {
-        let room = Admission::new(2, Box::new(|_| ()));
+        let room = Admission::new(2, Box::new(|_| Vec::new()));
         let seen = Seen::new();
         let (queued, held) = seen.task_with(room.try_enter(), false);
         let worker = run_elsewhere(queued);

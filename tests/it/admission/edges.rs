@@ -26,7 +26,7 @@ fn a_quiet_pool_was_never_called_full_last() {
             // A place is free before the task's handle is settled.
             more.into_iter().for_each(|task| task.join().unwrap());
             let _may_be_rejected = first.join();
-            for event in events.try_iter() {
+            for event in events.receiver().try_iter() {
                 match event {
                     PoolEvent::QueueFull => is_full = true,
                     PoolEvent::QueueDrained => is_full = false,

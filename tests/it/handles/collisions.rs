@@ -85,13 +85,13 @@ fn a_join_that_times_out_at_the_moment_of_the_result_gives_it_next_time() {
         for round in 0..rounds() {
             let token = drops.token();
             let work = aim.work();
-            let task = pool.spawn(move || {
+            let mut task = pool.spawn(move || {
                 work();
                 (round, token)
             });
             let first = task.join_timeout(aim.wait);
-            aim.learn(first.is_err());
-            let result = first.unwrap_or_else(|task| task.join());
+            aim.learn(first.is_none());
+            let result = first.unwrap_or_else(|| task.join());
             assert_eq!(result.unwrap().0, round);
         }
         assert_eq!(drops.count() as u64, rounds());
@@ -111,11 +111,8 @@ fn a_set_that_times_out_at_the_moment_of_a_result_gives_each_once() {
                 round
             }));
             let first = set.next_timeout(aim.wait);
-            aim.learn(first.is_err());
-            let result = match first {
-                Ok(result) => result,
-                Err(_) => set.next(),
-            };
+            aim.learn(first.is_none());
+            let result = first.or_else(|| set.next());
             assert_eq!(result.unwrap().unwrap(), round);
             assert!(set.is_empty() && set.next().is_none());
         }

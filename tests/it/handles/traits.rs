@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicU32;
 
 use corepool::builder::WhenStuck;
 use corepool::cancel::{CancelReason, Cancelled, UntilCancelled};
-use corepool::errors::{PanicPayload, TimedOut};
-use corepool::events::ExitReason;
+use corepool::errors::PanicPayload;
+use corepool::events::{Events, ExitReason, NextEvent};
 use corepool::metrics::{Histogram, WorkerMetrics, WorkerState};
 use corepool::parallel::{JoinContext, ScopedHandle};
 use corepool::promise::{All, AllSettled, Any, Promise, Race};
@@ -74,6 +74,9 @@ const _: () = {
     free::<TaskError>();
     free::<ExitReason>();
     free::<PoolEvent>();
+    free::<Events>();
+    free::<NextEvent<'static>>();
+    free::<corepool::handle::Completer<OnlySend>>();
     free::<WorkerId>();
     free::<corepool::sets::TaskId>();
     free::<corepool::errors::Refusal>();
@@ -92,12 +95,10 @@ const _: () = {
     free::<UntilCancelled>();
     free::<Priority>();
     free::<WhenStuck>();
-    free::<TimedOut>();
     free::<SharedArray<AtomicU32>>();
     free::<WaitAsync<'static, AtomicU32>>();
     free::<WaitResult>();
     error::<BuildError>();
-    error::<TimedOut>();
     error::<Cancelled>();
     error::<TaskError>();
     error::<PanicPayload>();
@@ -158,6 +159,8 @@ const _: () = {
     unwind_safe::<Promise<All<OnlySend>>>();
     unwind_safe::<Promise<Race<OnlySend>>>();
     unwind_safe::<CancelToken>();
+    unwind_safe::<Events>();
+    unwind_safe::<corepool::handle::Completer<OnlySend>>();
     unwind_safe::<WorkerLocal<OnlySend>>();
     unwind_safe::<SharedArray<AtomicU32>>();
     unwind_safe::<corepool::shared::Counter>();

@@ -13,17 +13,17 @@ use crate::support::{thread_number, until_asleep};
 
 /// Case 59.
 #[test]
-fn join_timeout_of_zero_gives_the_handle_back_and_loses_nothing() {
+fn join_timeout_of_zero_says_not_yet_and_loses_nothing() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let busy = occupy(&pool, 1);
         let mut task = pool.spawn(|| 7);
         for _ in 0..100 {
-            task = task.join_timeout(Duration::ZERO).expect_err("the only worker is busy");
+            assert!(task.join_timeout(Duration::ZERO).is_none(), "the only worker is busy");
         }
         busy.release();
         assert_eq!(task.join().unwrap(), 7);
-        let settled = pool.spawn(|| 8);
+        let mut settled = pool.spawn(|| 8);
         pool.shutdown();
         assert_eq!(settled.join_timeout(Duration::ZERO).expect("it is settled").unwrap(), 8);
     });
@@ -31,14 +31,14 @@ fn join_timeout_of_zero_gives_the_handle_back_and_loses_nothing() {
 
 /// Case 59.
 #[test]
-fn join_timeout_of_a_moment_gives_the_handle_back_and_loses_nothing() {
+fn join_timeout_of_a_moment_says_not_yet_and_loses_nothing() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let busy = occupy(&pool, 1);
         let mut task = pool.spawn(|| 7);
         for nanoseconds in [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
             let moment = Duration::from_nanos(nanoseconds);
-            task = task.join_timeout(moment).expect_err("the only worker is busy");
+            assert!(task.join_timeout(moment).is_none(), "the only worker is busy");
         }
         busy.release();
         assert_eq!(task.join().unwrap(), 7);
@@ -53,7 +53,7 @@ fn join_timeout_of_the_longest_time_waits_as_join_does() {
         let pool = WorkerPool::with_workers(1).unwrap();
         let gate = Gate::default();
         let wait = gate.clone();
-        let task = pool.spawn(move || {
+        let mut task = pool.spawn(move || {
             wait.wait();
             7
         });
@@ -77,9 +77,8 @@ fn a_timeout_at_the_moment_of_completion_loses_nothing() {
             let mut task = pool.spawn(move || Box::new(round));
             let timeout = Duration::from_nanos(round % 64 * 500);
             let value = loop {
-                match task.join_timeout(timeout) {
-                    Ok(result) => break result.unwrap(),
-                    Err(again) => task = again,
+                if let Some(result) = task.join_timeout(timeout) {
+                    break result.unwrap();
                 }
                 given_up += 1;
                 thread::yield_now();
@@ -117,9 +116,9 @@ fn a_join_that_gives_up_leaves_the_users_park_token() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let _busy = occupy(&pool, 1);
-        let task = pool.spawn(|| ());
+        let mut task = pool.spawn(|| ());
         thread::current().unpark();
-        let task = task.join_timeout(Duration::from_millis(1)).expect_err("the worker is busy");
+        assert!(task.join_timeout(Duration::from_millis(1)).is_none(), "the worker is busy");
         thread::park();
         task.detach();
     });
@@ -207,12 +206,12 @@ fn spurious_wakes_at_a_high_rate_do_not_end_a_join() {
         for round in 0..500 {
             let gate = Gate::default();
             let wait = gate.clone();
-            let task = pool.spawn(move || {
+            let mut task = pool.spawn(move || {
                 wait.wait();
                 round
             });
             let early = task.join_timeout(Duration::from_micros(50));
-            let task = early.expect_err("unparks are no results");
+            assert!(early.is_none(), "unparks are no results");
             gate.open();
             assert_eq!(task.join().unwrap(), round);
         }

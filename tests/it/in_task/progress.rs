@@ -168,7 +168,7 @@ fn a_flood_from_outside_does_not_starve_what_a_blocked_worker_had_queued() {
         let pool = Arc::new(WorkerPool::with_workers(2).unwrap());
         let (begin, (starting, started)) = (Gate::default(), mpsc::channel());
         let go = begin.clone();
-        let blocked = pool.spawn(move || {
+        let mut blocked = pool.spawn(move || {
             starting.send(()).unwrap();
             go.wait();
             let (sender, receiver) = mpsc::channel();

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use corepool::events::ExitReason;
+use corepool::events::{Events, ExitReason};
 use corepool::{PoolEvent, TaskError, WorkerId, WorkerPool};
-use crossbeam_channel::Receiver;
 
 use crate::support::{Drops, PATIENCE, occupy, until, within};
 
@@ -42,9 +41,9 @@ fn end_worker_loses_its_task_and_the_worker_is_replaced_on_the_same_core() {
 }
 
 /// The next event of one worker; skips the events of others.
-fn next_of(events: &Receiver<PoolEvent>, id: WorkerId) -> PoolEvent {
+fn next_of(events: &mut Events, id: WorkerId) -> PoolEvent {
     loop {
-        let event = events.recv().unwrap();
+        let event = events.next().unwrap();
         match event {
             PoolEvent::WorkerOnline { worker, .. }
             | PoolEvent::WorkerExited { worker, .. }
@@ -63,9 +62,9 @@ fn next_of(events: &Receiver<PoolEvent>, id: WorkerId) -> PoolEvent {
 fn a_worker_that_keeps_dying_is_replaced_each_time_and_every_step_is_told_in_order() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let id = WorkerId::from(0);
-        let online = next_of(&events, id);
+        let online = next_of(&mut events, id);
         let PoolEvent::WorkerOnline { generation: 0, core, .. } = online else {
             panic!("first it comes online: {online:?}")
         };
@@ -74,9 +73,9 @@ fn a_worker_that_keeps_dying_is_replaced_each_time_and_every_step_is_told_in_ord
             assert!(matches!(task.join(), Err::<u8, _>(TaskError::Lost)));
             let reason = ExitReason::EndedByTask;
             let exited = PoolEvent::WorkerExited { worker: id, generation, reason };
-            assert_eq!(next_of(&events, id), exited);
+            assert_eq!(next_of(&mut events, id), exited);
             // The new thread may report before the thread that started it does.
-            let next = [next_of(&events, id), next_of(&events, id)];
+            let next = [next_of(&mut events, id), next_of(&mut events, id)];
             let generation = generation + 1;
             assert!(next.contains(&PoolEvent::WorkerOnline { worker: id, generation, core }));
             assert!(next.contains(&PoolEvent::WorkerRespawned { worker: id, generation }));
@@ -128,7 +127,7 @@ fn a_shutdown_while_a_worker_is_replaced_runs_what_is_queued_and_ends() {
             // The second death in a row makes the third thread wait.
             let ends: Vec<_> =
                 (0..3).map(|_| pool.spawn_with::<_, u8>(|cx| cx.end_worker())).collect();
-            let last = pool.spawn(|| 5);
+            let mut last = pool.spawn(|| 5);
             pool.shutdown();
             assert!(ends.into_iter().all(|task| matches!(task.join(), Err(TaskError::Lost))));
             assert_eq!(last.try_join().expect("it is settled").unwrap(), 5);

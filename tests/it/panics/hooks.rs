@@ -88,11 +88,11 @@ fn a_start_hook_that_panics_on_a_replacement_is_told_and_the_worker_serves() {
             })
             .build()
             .unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let task = pool.spawn_with::<_, u8>(|cx| cx.end_worker());
         assert!(matches!(task.join(), Err(TaskError::Lost)));
         assert_eq!(pool.spawn(|| 5).join().unwrap(), 5);
-        let told = events.iter().find_map(|event| match event {
+        let told = events.by_ref().find_map(|event| match event {
             PoolEvent::HookPanicked { worker, message } => Some((worker, message)),
             _ => None,
         });

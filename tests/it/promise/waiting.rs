@@ -76,7 +76,7 @@ fn a_dropped_promise_lets_go_of_its_waker() {
 }
 
 #[test]
-#[should_panic(expected = "the promise has given its output already: it was awaited to its end")]
+#[should_panic(expected = "the promise was used after its output was taken")]
 fn polled_after_its_end_it_panics() {
     let pool = pool();
     let mut promise = promise::all([pool.spawn(|| 1)]);

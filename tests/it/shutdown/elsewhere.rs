@@ -53,7 +53,7 @@ fn release_soon(go: mpsc::Sender<()>) -> JoinHandle<()> {
     })
 }
 
-fn expect_settled(pool: &WorkerPool, task: TaskHandle<()>) {
+fn expect_settled(pool: &WorkerPool, mut task: TaskHandle<()>) {
     let result = task.try_join().expect("at the end of its pool every task is settled");
     assert!(matches!(result, Err(TaskError::Cancelled)));
     let metrics = pool.metrics();
@@ -85,7 +85,7 @@ fn a_shutdown_waits_until_a_claimed_tasks_continuation_is_settled() {
     within(PATIENCE, || {
         let Settled { pool, task, canceller, go } = settling();
         let slow = TakesItsTime;
-        let behind = task.then(move |()| drop(slow));
+        let mut behind = task.then(move |()| drop(slow));
         let releaser = release_soon(go);
         pool.shutdown();
         let result = behind.try_join().expect("at the end of its pool every task is settled");
@@ -238,7 +238,7 @@ fn a_shutdown_waits_until_who_made_room_has_refused_the_oldest() {
         let pool = Arc::new(pool.when_full(WhenFull::DropOldest).build().unwrap());
         let held = hold(&pool);
         let (closure, has_begun, go) = lingering();
-        let oldest = pool.spawn(closure);
+        let mut oldest = pool.spawn(closure);
         let other = Arc::clone(&pool);
         let submitter = thread::spawn(move || other.spawn(|| ()));
         has_begun.recv().unwrap();
@@ -258,7 +258,7 @@ fn a_shutdown_waits_until_one_that_gave_up_has_cancelled_what_waited() {
         let pool = Arc::new(WorkerPool::with_workers(1).unwrap());
         let held = hold(&pool);
         let (closure, has_begun, go) = lingering();
-        let waits = pool.spawn(closure);
+        let mut waits = pool.spawn(closure);
         let other = Arc::clone(&pool);
         let impatient = thread::spawn(move || other.shutdown_timeout(Duration::from_millis(1)));
         has_begun.recv().unwrap();

@@ -142,8 +142,8 @@ fn a_task_that_spawns_its_like_for_ever_does_not_hold_up_a_shutdown() {
     fn again(ran: Arc<AtomicUsize>, refused: Arc<AtomicUsize>) {
         ran.fetch_add(1, Ordering::SeqCst);
         let (next_ran, next_refused) = (Arc::clone(&ran), Arc::clone(&refused));
-        let next = corepool::spawn(move || again(next_ran, next_refused));
-        if next.is_finished() && matches!(next.try_join(), Ok(Err(TaskError::Rejected(_)))) {
+        let mut next = corepool::spawn(move || again(next_ran, next_refused));
+        if matches!(next.try_join(), Some(Err(TaskError::Rejected(_)))) {
             refused.fetch_add(1, Ordering::SeqCst);
         }
     }

@@ -107,14 +107,14 @@ fn a_spare_worker_whose_name_waits_holds_up_no_deadline() {
             })
             .build()
             .unwrap();
-        let events = pool.events();
+        let mut events = pool.events();
         let busy = occupy(&pool, 1);
         let behind = pool.spawn(|| 1);
         is_asked.recv().unwrap();
         CancelToken::with_timeout(SOON).wait();
         drop(gate);
         assert_eq!(behind.join().unwrap(), 1);
-        assert!(events.iter().any(|event| matches!(event, PoolEvent::TaskStuck { .. })));
+        assert!(events.by_ref().any(|event| matches!(event, PoolEvent::TaskStuck { .. })));
         busy.release();
     });
 }

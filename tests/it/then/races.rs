@@ -49,15 +49,13 @@ fn walks_down_a_chain_race_with_workers_that_run_it() {
                         for _ in 0..round % 7 {
                             end = end.then(|n| n + 1);
                         }
-                        let end = match round % 3 {
-                            0 => end,
-                            1 => match end.join_timeout(Duration::from_micros(round as u64 % 40)) {
-                                Ok(result) => return result.unwrap(),
-                                Err(end) => end,
-                            },
-                            _ => return pollster::block_on(end).unwrap(),
+                        let limit = Duration::from_micros(round as u64 % 40);
+                        let result = match round % 3 {
+                            0 => end.join(),
+                            1 => end.join_timeout(limit).unwrap_or_else(|| end.join()),
+                            _ => pollster::block_on(end),
                         };
-                        end.join().unwrap()
+                        result.unwrap()
                     })
                 })
                 .collect();

@@ -60,8 +60,11 @@ impl Program {
 
     fn look(&mut self, id: usize, mut task: TaskHandle<Value>) -> Result<Given, TaskHandle<Value>> {
         match self.random.u8(..5) {
-            0 => task.try_join(),
-            1 => task.join_timeout(Duration::from_nanos(self.random.u64(..300_000))),
+            0 => task.try_join().ok_or(task),
+            1 => {
+                let timeout = Duration::from_nanos(self.random.u64(..300_000));
+                task.join_timeout(timeout).ok_or(task)
+            }
             2 if self.will_settle(id) => Ok(task.join()),
             3 if self.will_settle(id) => Ok(pollster::block_on(task)),
             _ => match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {

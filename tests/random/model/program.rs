@@ -254,7 +254,7 @@ impl Program {
 
     /// Takes all results; after a shutdown every handle has one.
     fn take_all(&mut self) {
-        while let Some((id, task)) = self.take_handle() {
+        while let Some((id, mut task)) = self.take_handle() {
             let result = task.try_join().expect("after a shutdown every handle is settled");
             self.saw(id, result);
         }

@@ -46,17 +46,17 @@ enum Wait {
     For(Duration),
 }
 
-fn wait<R: Rule>(promise: Promise<R>, how: Wait) -> Result<R::Output, Promise<R>> {
+fn wait<R: Rule>(mut promise: Promise<R>, how: Wait) -> Result<R::Output, Promise<R>> {
     match how {
         Wait::Join => Ok(promise.join()),
         Wait::Await => Ok(pollster::block_on(promise)),
-        Wait::Try => promise.try_join(),
-        Wait::For(time) => promise.join_timeout(time),
+        Wait::Try => promise.try_join().ok_or(promise),
+        Wait::For(time) => promise.join_timeout(time).ok_or(promise),
     }
 }
 
 impl Kind {
-    #[expect(clippy::result_large_err, reason = "the promise itself comes back, as from the crate")]
+    #[expect(clippy::result_large_err, reason = "the promise itself comes back")]
     fn wait(self, how: Wait) -> Result<Output, Self> {
         match self {
             Self::All(promise) => match wait(promise, how) {

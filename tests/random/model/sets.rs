@@ -134,7 +134,7 @@ impl Program {
             }
             3 => {
                 let time = Duration::from_nanos(self.random.u64(..200_000));
-                set.set.next_timeout(time).unwrap_or(None)
+                set.set.next_timeout(time)
             }
             _ => set.set.try_next(),
         };

@@ -70,7 +70,7 @@ fn take_some(mut set: TaskSet<Value>, ids: &[u64], random: &mut Rng) {
         let result = match random.u8(..8) {
             0 => set.try_next(),
             1 => pollster::block_on(set.next_async()),
-            2 => set.next_timeout(Duration::from_nanos(random.u64(..50_000))).unwrap_or(None),
+            2 => set.next_timeout(Duration::from_nanos(random.u64(..50_000))),
             3 if random.u8(..8) == 0 => {
                 set.cancel_all();
                 None

@@ -78,7 +78,7 @@ pub(super) fn run(seed: u64) {
         .collect();
     let kept: Vec<_> = submitters.into_iter().flat_map(|lane| lane.join().unwrap()).collect();
     shut_down(&pool, &mut random);
-    for (id, task) in kept {
+    for (id, mut task) in kept {
         let result = task.try_join().expect("after a shutdown every handle is settled");
         expect_possible(id, result);
     }
@@ -248,13 +248,13 @@ pub(super) fn dispose(
         4 => {
             let timeout = Duration::from_nanos(random.u64(..100_000));
             match task.join_timeout(timeout) {
-                Ok(result) => expect_possible(id, result),
-                Err(task) => return Some(task),
+                Some(result) => expect_possible(id, result),
+                None => return Some(task),
             }
         }
         5 => match task.try_join() {
-            Ok(result) => expect_possible(id, result),
-            Err(task) => return Some(task),
+            Some(result) => expect_possible(id, result),
+            None => return Some(task),
         },
         // It may come from `finally`, whose closure still runs behind the cancelled task.
         6 if task.cancel() => assert!(task.join().unwrap_err().is_cancelled()),

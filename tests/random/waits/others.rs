@@ -89,7 +89,7 @@ pub(super) fn passing_pool(
         });
     }
     let pool = builder.build().expect("the system gives threads");
-    let task = pool.spawn(part.task(world));
+    let mut task = pool.spawn(part.task(world));
     match way {
         0 => pool.shutdown(),
         1 => assert!(pool.shutdown_timeout(Duration::from_secs(3_600)).is_clean()),

@@ -176,7 +176,10 @@ fn an_item_that_ends_its_worker_is_lost_and_the_others_run() {
         assert_adds_up(&metrics);
         pool.shutdown();
         let respawned = |event| matches!(event, PoolEvent::WorkerRespawned { .. });
-        assert_eq!(events.try_iter().filter(|event| respawned(event.clone())).count(), 1);
+        assert_eq!(
+            events.receiver().try_iter().filter(|event| respawned(event.clone())).count(),
+            1
+        );
     });
 }
 
