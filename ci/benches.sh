@@ -12,6 +12,8 @@ mapfile -t benches < <(printf "%s" "$names")
 ((${#benches[@]} > 0)) || { echo "ci/benches.sh: there are no benches" >&2 && exit 1; }
 # Without a limit: it takes as long as the machine takes.
 cargo bench --no-run "${benches[@]/#/--bench=}"
+# The bench `compress` would build the program itself.
+cargo build --release --bin compress
 for bench in "${benches[@]}"; do
   echo "-- $bench"
   timeout 300 cargo bench --bench "$bench" -- --test
