@@ -1,4 +1,4 @@
-//! Models of the sleeper on a word: a token is never lost, wakes the sleeper, and publishes what its
+//! Models of `word::Sleeper`: a token is never lost, wakes the sleeper, and publishes what its
 //! giver did.
 //!
 //! The futex itself is the model's (`word::kernel`), which guarantees exactly what the kernel's

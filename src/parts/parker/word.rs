@@ -1,5 +1,5 @@
-//! A parker's sleeper on one word, which says whether the token is there and whether the owner sleeps;
-//! the kernel keeps the sleeper.
+//! A parker's sleeper on one word, which says whether the token is there and whether the owner
+//! sleeps. The kernel keeps the sleeping thread.
 //!
 //! The word goes from empty to a token (`notify`) and back (`take`), and from empty to asleep and
 //! back. Three properties make that correct:
