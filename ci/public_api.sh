@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves that what users may name is what docs/public_api.txt says, with all features: items,
-# signatures, derived traits, and the auto traits `Send`, `Sync`, `Unpin`, `UnwindSafe`. So nothing
-# becomes public, or goes, unseen.
+# Proves that what users may name is what docs/public_api.txt says, with all features: items, their
+# signatures, and the traits that are implemented by hand. So nothing becomes public, or goes,
+# unseen. The auto traits are in tests/it/handles/traits.rs.
 #
 #   ci/public_api.sh            compares
 #   ci/public_api.sh --bless    writes docs/public_api.txt anew, to be read and committed with the change

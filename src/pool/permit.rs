@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::submit::{self, Options, Way};
@@ -165,6 +166,10 @@ impl<'pool> Permit<'pool> {
         room::reserved(self.hub, self.place)
     }
 }
+
+// As for the pool.
+impl UnwindSafe for Permit<'_> {}
+impl RefUnwindSafe for Permit<'_> {}
 
 impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,9 +23,9 @@ use corepool::sets::{MapOrdered, MapUnordered, NextAsync};
 use corepool::shared::{WaitAsync, WaitResult};
 use corepool::shutdown::{AbandonedTask, ShutdownAsync};
 use corepool::{
-    BuildError, CancelToken, Dispatch, Metrics, Pinning, PoolBuilder, PoolEvent, Priority, Scope,
-    SharedArray, ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError, TaskHandle,
-    TaskSet, WhenFull, WorkerId, WorkerInfo, WorkerLocal, WorkerPool,
+    BuildError, CancelToken, Dispatch, Metrics, Permit, Pinning, PoolBuilder, PoolEvent, Priority,
+    Scope, SharedArray, ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError,
+    TaskHandle, TaskSet, WhenFull, WorkerId, WorkerInfo, WorkerLocal, WorkerPool,
 };
 
 /// Fails to compile if the type has the trait.
@@ -65,6 +65,7 @@ const _: () = {
     free::<WorkerPool>();
     free::<PoolBuilder>();
     free::<TaskBuilder<'static>>();
+    free::<Permit<'static>>();
     free::<Dispatch>();
     free::<Pinning>();
     free::<WhenFull>();
@@ -104,6 +105,8 @@ const _: () = {
     error::<PanicPayload>();
     error::<corepool::errors::Refusal>();
     error::<SpawnError<fn()>>();
+    error::<corepool::errors::ReserveError>();
+    error::<corepool::errors::Closed>();
 };
 
 // A handle gives its value by value only, so it is `Sync` if the value is `Send`.
@@ -154,6 +157,7 @@ lacks!(Promise<Race<Neither>>: Send);
 // These are intact after a panic inside `catch_unwind`, so no caller needs `AssertUnwindSafe`.
 const _: () = {
     unwind_safe::<WorkerPool>();
+    unwind_safe::<Permit<'static>>();
     unwind_safe::<TaskHandle<OnlySend>>();
     unwind_safe::<TaskSet<OnlySend>>();
     unwind_safe::<Promise<All<OnlySend>>>();
