@@ -168,6 +168,7 @@ pub use pool::blocking::blocking;
 pub use pool::builder::Builder;
 pub use pool::global::spawn;
 pub use pool::handle;
+#[doc(inline)]
 pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;
