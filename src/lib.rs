@@ -253,6 +253,7 @@ pub use parallel::scope::scope;
 pub use pool::blocking::blocking;
 pub use pool::global::spawn;
 pub use pool::handle;
+#[doc(inline)]
 pub use pool::handle::TaskHandle;
 pub use pool::promise;
 pub use pool::unpinned::unpinned;

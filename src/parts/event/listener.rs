@@ -25,7 +25,7 @@ use crate::base::sync::real::Mutex;
 use crate::base::unwind;
 use crate::parts::parker;
 
-/// A pool's events, one after another. Returned by [`WorkerPool::events`](crate::WorkerPool::events).
+/// A pool's events, one after another, from [`WorkerPool::events`](crate::WorkerPool::events).
 ///
 /// As an [`Iterator`] it **blocks** until the next event, and ends with the pool: when the pool has
 /// been dropped and its last thread has ended. That is after [`Closed`](PoolEvent::Closed), because

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod care;
-mod pair;
+mod completer;
 mod then;
 mod wait;
 
@@ -22,7 +22,7 @@ use crate::parts::habit;
 use crate::sched::hub;
 use crate::sched::worker::{self, ByPool};
 use crate::task::{ClaimedAt, HeldTask, Outcome, Released, Turn};
-pub use pair::{Completer, pair};
+pub use completer::{Completer, pair};
 pub(crate) use then::do_what_waits;
 use wait::{is_copy, pause_before_first_poll, wait};
 
@@ -163,8 +163,8 @@ impl<T> TaskHandle<T> {
     /// keeps its own result, but it can see the request with
     /// [`TaskContext::is_cancelled`](crate::TaskContext::is_cancelled).
     ///
-    /// A handle from a [`pair`] has no task that could be kept from running. There the call asks the
-    /// [`Completer`] to stop, and returns `false`.
+    /// A handle from a [`pair`] has no task that could be kept from running. There the call asks
+    /// the [`Completer`] to stop, and returns `false`.
     ///
     /// Cancelling a continuation also cancels the tasks before it, because no other handle could
     /// cancel them. A continuation made by [`finally`](Self::finally) still runs; then the return

@@ -201,10 +201,10 @@ fn one_that_runs_anyway_has_its_turn_against_a_cancel_that_goes_to_the_first() {
     explore(|| {
         let seen = [Seen::new(), Seen::new()];
         let (queued, before) = seen[0].task();
-        let place = before.task_ref();
+        let (place, pool) = (before.task_ref(), before.pool());
         let captured = Some(Token::new(&seen[1].closures_dropped));
         let body = Promised { before: Some(before), captured, seen: seen[1].clone() };
-        let end = make_link::<Refused, (), _, _>(place, None, body);
+        let end = make_link::<Refused, (), _, _>(place, pool, None, body);
         let runner = thread::spawn(move || run(queued));
         let mut cancelled = false;
         if let Some(mut pinned) = end.pin_those_that_run_anyway() {

@@ -53,7 +53,7 @@ pub fn pair<T: Send + 'static>() -> (Completer<T>, TaskHandle<T>) {
 
 /// Settles one handle. Made by [`pair`].
 ///
-/// **Dropping** it settles the handle as [`Lost`](TaskError::Lost), so a handle never waits in vain.
+/// **Dropping** it settles the handle as [`Lost`](TaskError::Lost), so no handle waits in vain.
 ///
 /// If the handle was dropped, nobody wants the result, and settling drops it. That alone does not
 /// count as a cancel, because a dropped handle detaches its task.
@@ -81,12 +81,12 @@ impl<T> Completer<T> {
     /// Settles the handle with a value, or with the reason why there is none.
     ///
     /// ```
-    /// use corepool::{TaskError, WorkerPool, handle};
+    /// use corepool::{WorkerPool, handle};
     /// let pool = WorkerPool::with_workers(1)?;
     /// let (completer, answer) = handle::pair();
     /// // Passes on whatever comes of the task, and its panic too.
     /// completer.settle(pool.spawn(|| -> u32 { panic!("no luck") }).join());
-    /// assert!(matches!(answer.join(), Err(TaskError::Panicked(panic)) if panic.message() == "no luck"));
+    /// assert!(answer.join().unwrap_err().is_panicked());
     /// # Ok::<(), corepool::BuildError>(())
     /// ```
     pub fn settle(self, result: Result<T, TaskError>) {
