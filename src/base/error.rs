@@ -99,7 +99,8 @@ impl TaskError {
     /// Returns why the task was refused, if it was.
     ///
     /// ```
-    /// use corepool::{Refusal, WorkerPool};
+    /// use corepool::WorkerPool;
+    /// use corepool::errors::Refusal;
     /// let pool = WorkerPool::with_workers(1)?;
     /// pool.close();
     /// let error = pool.spawn(|| ()).join().unwrap_err();

@@ -7,7 +7,7 @@ use crate::sched::fork_join;
 /// Information passed to the closures of [`join_context`].
 ///
 /// ```
-/// use corepool::JoinContext;
+/// use corepool::parallel::JoinContext;
 /// let where_it_ran = |cx: JoinContext| if cx.has_moved() { "elsewhere" } else { "here" };
 /// assert_eq!(corepool::join_context(where_it_ran, |_| ()).0, "here");
 /// ```

@@ -95,7 +95,8 @@ pub enum WhenFull {
 /// What happens when a task runs for longer than [`watchdog`](crate::PoolBuilder::watchdog) allows.
 ///
 /// ```
-/// use corepool::{PoolEvent, WhenStuck, WorkerPool};
+/// use corepool::builder::WhenStuck;
+/// use corepool::{PoolEvent, WorkerPool};
 /// use std::time::Duration;
 /// let builder = WorkerPool::builder().workers(1).watchdog(Duration::from_millis(5));
 /// let pool = builder.when_stuck(WhenStuck::Report).build()?;

@@ -116,7 +116,8 @@ impl TaskContext {
     /// Returns `None` if the task was not asked to stop.
     ///
     /// ```
-    /// use corepool::{CancelReason, CancelToken, WorkerPool};
+    /// use corepool::cancel::CancelReason;
+    /// use corepool::{CancelToken, WorkerPool};
     /// let pool = WorkerPool::with_workers(1)?;
     /// let token = CancelToken::new();
     /// let task = pool.task().cancel_token(&token).spawn_with(|cx| {

@@ -27,7 +27,7 @@ const FAST: (u32, u32) = (2, 3);
 /// The kind of a worker's core, on machines that have two kinds.
 ///
 /// ```
-/// use corepool::CoreKind;
+/// use corepool::metrics::CoreKind;
 /// let pool = corepool::WorkerPool::new()?;
 /// let is_slow = |kind| kind == Some(CoreKind::Efficiency);
 /// let slow = pool.workers().iter().filter(|worker| is_slow(worker.core_kind)).count();

@@ -36,7 +36,8 @@ use crate::parts::parker;
 /// it keeps about half a kilobyte for it.
 ///
 /// ```
-/// use corepool::{Events, PoolEvent, WorkerPool};
+/// use corepool::events::Events;
+/// use corepool::{PoolEvent, WorkerPool};
 /// let pool = WorkerPool::with_workers(1)?;
 /// let events: Events = pool.events();
 /// drop(pool);
@@ -236,7 +237,8 @@ impl fmt::Debug for Events {
 /// polled again after it was ready, it waits for another event.
 ///
 /// ```
-/// use corepool::{NextEvent, PoolEvent, WorkerPool};
+/// use corepool::events::NextEvent;
+/// use corepool::{PoolEvent, WorkerPool};
 /// let pool = WorkerPool::with_workers(1)?;
 /// let mut events = pool.events();
 /// let next: NextEvent<'_> = events.next_async();

@@ -45,7 +45,7 @@ pub struct WorkerInfo {
 /// What a worker is doing.
 ///
 /// ```
-/// use corepool::WorkerState;
+/// use corepool::metrics::WorkerState;
 /// let pool = corepool::WorkerPool::with_workers(1)?;
 /// pool.shutdown();
 /// assert_eq!(pool.workers()[0].state, WorkerState::Exited);
