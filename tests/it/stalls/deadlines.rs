@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 use std::{future::Future, pin::pin};
 
@@ -109,10 +110,15 @@ fn a_spare_worker_whose_name_waits_holds_up_no_deadline() {
             .unwrap();
         let mut events = pool.events();
         let busy = occupy(&pool, 1);
-        let behind = pool.spawn(|| 1);
-        is_asked.recv().unwrap();
-        CancelToken::with_timeout(SOON).wait();
-        drop(gate);
+        // On a thread of its own: if the first task counts as stuck already, `spawn` asks for the
+        // name, and waits with it.
+        let behind = thread::scope(|scope| {
+            let spawns = scope.spawn(|| pool.spawn(|| 1));
+            is_asked.recv().unwrap();
+            CancelToken::with_timeout(SOON).wait();
+            drop(gate);
+            spawns.join().unwrap()
+        });
         assert_eq!(behind.join().unwrap(), 1);
         assert!(events.by_ref().any(|event| matches!(event, PoolEvent::TaskStuck { .. })));
         busy.release();
