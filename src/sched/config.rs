@@ -52,8 +52,8 @@ pub enum Pinning {
     Cores(Vec<usize>),
 }
 
-/// What happens to a new task when [`queue_capacity`](crate::PoolBuilder::queue_capacity) tasks already
-/// wait.
+/// What happens to a new task when [`queue_capacity`](crate::PoolBuilder::queue_capacity) tasks
+/// already wait.
 ///
 /// ```
 /// use corepool::{WhenFull, WorkerPool};

@@ -33,7 +33,7 @@ use crate::parts::queue::{Link, Linked};
 pub(crate) use body::{Body, Stop};
 pub(crate) use chain::{Pinned, Released, Turn, make_link};
 pub use context::TaskContext;
-#[cfg(test)]
+#[cfg(all(test, not(corepool_loom)))]
 pub(crate) use context::end_worker;
 pub(crate) use extra::{Extra, Plan};
 pub(crate) use given::{GivenTask, make_given};

@@ -26,8 +26,8 @@ use crate::task::{GivenTask, make_given};
 ///   [`finally`](TaskHandle::finally) run their closures on the pool that
 ///   [`spawn`](fn@crate::spawn) would use where they are called.
 /// - A task may wait for the handle. Its worker lends its core to a [spare
-///   worker](crate::PoolBuilder::spare_workers) meanwhile, so other tasks run, and one of them may be
-///   the one that completes. If more tasks wait than there are workers and spare workers, tasks
+///   worker](crate::PoolBuilder::spare_workers) meanwhile, so other tasks run, and one of them may
+///   be the one that completes. If more tasks wait than there are workers and spare workers, tasks
 ///   that are still queued must not be needed for it.
 /// - A fork copies both halves. The child's handle waits for the child's completer.
 ///
