@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the last column of the tables in docs/reliability.md: what each tool said last of the tests in a row.
+"""Writes docs/last_results.md: what each tool said last of the tests of each case in docs/reliability.md.
 
     .ci/run 2>&1 | tee FILE; ci/parts/last_results.py FILE
 
@@ -8,7 +8,16 @@ import re
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+CASES, PAGE = DOCS / "reliability.md", DOCS / "last_results.md"
+HEAD = """# Last results
+
+What each tool said of the tests of each case in [reliability.md](reliability.md), in the last complete
+run of `.ci/run`. `ci/parts/last_results.py` writes this page from the log.
+
+| case | result |
+| --- | --- |
+"""
 # The steps of `.ci/run` that run tests, and what the page calls them.
 TOOLS = {"cargo test": "plain", "chaos": "chaos", "asan": "ASan", "models": "loom", "shuttle": "shuttle"}
 
@@ -31,7 +40,7 @@ def read(log):
 
 
 def verdict(named, tests, steps, unknown):
-    """What the last column says of a row with these tests."""
+    """What the page says of a case with these tests."""
     said = {}
     for name in named:
         script = re.fullmatch(r"ci/(\w+)\.sh", name)
@@ -52,17 +61,15 @@ def verdict(named, tests, steps, unknown):
 def main(file):
     tests, steps = read(Path(file).read_text(encoding="utf-8", errors="replace"))
     unknown, lines = [], []
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if re.match(r"\| \d+ \|", line):
-            cells = line.split(" | ")
-            named = [name for name in cells[2].split("Partly:")[0].split("`")[1::2]]
-            line = " | ".join([*cells[:-1], verdict(named, tests, steps, unknown) + " |"])
-        lines.append(line)
+    for line in CASES.read_text(encoding="utf-8").splitlines():
+        if case := re.match(r"\| (\d+) \|", line):
+            named = line.split(" | ")[2].split("Partly:")[0].split("`")[1::2]
+            lines.append(f"| {case[1]} | {verdict(named, tests, steps, unknown)} |")
     for name in unknown:
         print(f"ci/parts/last_results.py: no tool in {file} ran `{name}`", file=sys.stderr)
     if unknown:
         sys.exit(1)
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    PAGE.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 main(*sys.argv[1:])

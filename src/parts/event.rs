@@ -141,6 +141,19 @@ pub enum PoolEvent {
 }
 
 /// Why a worker's thread ended.
+///
+/// ```
+/// use corepool::events::ExitReason;
+/// use corepool::{PoolEvent, WorkerPool};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let mut events = pool.events();
+/// pool.spawn_with(|cx| cx.end_worker()).detach();
+/// let is_end = |event| {
+///     matches!(event, PoolEvent::WorkerExited { reason: ExitReason::EndedByTask, .. })
+/// };
+/// assert!(events.any(is_end));
+/// # Ok::<(), corepool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {

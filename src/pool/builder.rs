@@ -66,7 +66,7 @@ enum Workers {
 }
 
 impl PoolBuilder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             workers: Workers::PerUsableCore,
             pinning: Pinning::default(),
@@ -90,6 +90,12 @@ impl PoolBuilder {
     ///
     /// A pool of one worker is not a lock. While its task waits, a [spare
     /// worker](Self::spare_workers) may run the next task, unless spare workers are disabled.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(3).build()?;
+    /// assert_eq!(pool.worker_count(), 3);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Workers::Exactly(count);
         self
@@ -97,6 +103,12 @@ impl PoolBuilder {
 
     /// Creates one worker for each physical core, even where two hardware threads share the core.
     /// Use it for work whose tasks each keep the arithmetic units or the caches of a core busy.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers_per_physical_core().build()?;
+    /// assert!(pool.worker_count() >= 1);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn workers_per_physical_core(mut self) -> Self {
         self.workers = Workers::PerPhysicalCore;
         self
@@ -106,6 +118,13 @@ impl PoolBuilder {
     ///
     /// Threads and child processes that a task starts on a pinned worker inherit its single core,
     /// unless they are started inside [`unpinned`](fn@crate::unpinned).
+    ///
+    /// ```
+    /// let builder = corepool::WorkerPool::builder().workers(1);
+    /// let pool = builder.pinning(corepool::Pinning::None).build()?;
+    /// assert_eq!(pool.workers()[0].core, None);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn pinning(mut self, pinning: Pinning) -> Self {
         self.pinning = pinning;
         self
@@ -117,6 +136,14 @@ impl PoolBuilder {
     /// Cores that other pools of this process use are taken last. Just before those come the cores
     /// to which threads of other processes are pinned, as far as a scan of at most 2 ms finds them.
     /// The setting has no effect with [`Pinning::Cores`] and [`Pinning::None`].
+    ///
+    /// ```
+    /// use corepool::builder::Placement;
+    /// let builder = corepool::WorkerPool::builder().workers(1);
+    /// let pool = builder.placement(Placement::Compact).build()?;
+    /// assert_eq!(pool.spawn(|| 1).join().ok(), Some(1));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
@@ -127,6 +154,14 @@ impl PoolBuilder {
     ///
     /// Spare workers get names too. The closure is called by the thread that starts the worker: the
     /// thread that calls [`build`](Self::build), a worker, or a thread that submits a task.
+    ///
+    /// ```
+    /// let builder = corepool::WorkerPool::builder().workers(1);
+    /// let pool = builder.thread_name(|id| format!("img-{id}")).build()?;
+    /// let name = pool.spawn(|| std::thread::current().name().map(str::to_owned)).join();
+    /// assert_eq!(name.unwrap().as_deref(), Some("img-0"));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn thread_name(
         mut self,
         name: impl Fn(WorkerId) -> String + Send + Sync + 'static,
@@ -140,6 +175,13 @@ impl PoolBuilder {
     /// The recursion of a task must fit, including that of [`join`](fn@crate::join) and
     /// [`scope`](fn@crate::scope) inside it. A chain of tasks that spawn and join one
     /// another need not fit: see [`TaskHandle`](crate::TaskHandle).
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).stack_size(64 << 20).build()?;
+    /// let sum = pool.spawn(|| [1_u8; 16 << 20].iter().map(|n| u64::from(*n)).sum::<u64>());
+    /// assert_eq!(sum.join().ok(), Some(16 << 20));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -158,6 +200,13 @@ impl PoolBuilder {
     /// worker that is busy with such a task, one more task may wait. So at most `tasks` plus the
     /// number of workers wait. (An exact limit would require each such task to take up room when it
     /// starts, and to wait if there is none.)
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).queue_capacity(2).build()?;
+    /// let permits: Vec<_> = (0..4).map_while(|_| pool.try_reserve().ok()).collect();
+    /// assert_eq!(permits.len(), 3, "two wait, and one runs");
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
@@ -165,12 +214,29 @@ impl PoolBuilder {
 
     /// Sets what happens to a task that finds no room. Default: [`WhenFull::Block`]. Without
     /// [`queue_capacity`](Self::queue_capacity) there is always room.
+    ///
+    /// ```
+    /// let builder = corepool::WorkerPool::builder().workers(1).queue_capacity(0);
+    /// let pool = builder.when_full(corepool::WhenFull::Reject).build()?;
+    /// let permit = pool.try_reserve();
+    /// assert!(pool.spawn(|| 1).join().is_err());
+    /// # drop(permit);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         self.when_full = policy;
         self
     }
 
     /// Sets how tasks are assigned to workers. Default: [`Dispatch::FreeWorker`].
+    ///
+    /// ```
+    /// let builder = corepool::WorkerPool::builder().workers(2);
+    /// let pool = builder.dispatch(corepool::Dispatch::RoundRobin).build()?;
+    /// let [a, b] = [0; 2].map(|_| pool.spawn_with(|cx| cx.worker()));
+    /// assert_ne!(a.join().unwrap(), b.join().unwrap());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
         self.dispatch = dispatch;
         self
@@ -201,6 +267,12 @@ impl PoolBuilder {
     /// this one, and callers under [`CallerRuns`](crate::WhenFull::CallerRuns). The price is that a
     /// core idles while its task waits, and that placed tasks that wait for one another in a circle
     /// never finish.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).spare_workers(0).build()?;
+    /// assert!(pool.spare_workers().is_empty());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn spare_workers(mut self, most: usize) -> Self {
         self.spares = Some(most);
         self
@@ -208,6 +280,12 @@ impl PoolBuilder {
 
     /// Records how long tasks wait and run, for [`Metrics`](crate::Metrics). Default: off, because
     /// it reads the clock three times per task.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(1).record_timing(true).build()?;
+    /// assert!(pool.metrics().run_time.is_some());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn record_timing(mut self, record: bool) -> Self {
         self.record_timing = record;
         self
@@ -237,6 +315,14 @@ impl PoolBuilder {
     ///
     /// `build` waits for the hooks. If one panics, `build` fails. On a replacement thread the panic
     /// is reported by an event, and the worker serves anyway.
+    ///
+    /// ```
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let builder = corepool::WorkerPool::builder().workers(1);
+    /// let _pool = builder.on_worker_start(move |worker| tell.send(worker.id).unwrap()).build()?;
+    /// assert_eq!(told.recv().unwrap().index(), 0);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn on_worker_start(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
         self.on_worker_start = Some(Arc::new(hook));
         self
@@ -244,6 +330,14 @@ impl PoolBuilder {
 
     /// Runs a hook on each worker's thread after its last task. A panic in the hook is reported by
     /// an event.
+    ///
+    /// ```
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let builder = corepool::WorkerPool::builder().workers(1);
+    /// drop(builder.on_worker_exit(move |worker| tell.send(worker.id).unwrap()).build()?);
+    /// assert_eq!(told.recv().unwrap().index(), 0);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn on_worker_exit(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
         self.on_worker_exit = Some(Arc::new(hook));
         self
@@ -254,6 +348,12 @@ impl PoolBuilder {
     /// # Errors
     /// If a request cannot be met. The [`BuildError`] says what was asked for and what is possible.
     /// Everything that was already started is cleaned up.
+    ///
+    /// ```
+    /// let refused = corepool::WorkerPool::builder().workers(0).build();
+    /// assert!(refused.is_err());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn build(self) -> Result<WorkerPool, BuildError> {
         let (config, lease) = self.check()?;
         let hub = Hub::new(config, lease, worker::start_spare);
@@ -360,32 +460,6 @@ impl fmt::Debug for PoolBuilder {
             .field("spares", &self.spares)
             .field("record_timing", &self.record_timing)
             .finish_non_exhaustive()
-    }
-}
-
-impl WorkerPool {
-    /// Creates a pool with one pinned worker for each core that the process may use.
-    ///
-    /// # Errors
-    /// If the system refuses to start a thread.
-    pub fn new() -> Result<Self, BuildError> {
-        Self::builder().build()
-    }
-
-    /// Creates a pool with `count` workers.
-    ///
-    /// With one worker, tasks do not exclude one another: while one waits, a [spare
-    /// worker](PoolBuilder::spare_workers) may run the next. With `spare_workers(0)` they do.
-    ///
-    /// # Errors
-    /// If `count` is zero or too large, or if the system refuses to start a thread.
-    pub fn with_workers(count: usize) -> Result<Self, BuildError> {
-        Self::builder().workers(count).build()
-    }
-
-    /// Returns a [`PoolBuilder`], which configures a pool before it is created.
-    pub fn builder() -> PoolBuilder {
-        PoolBuilder::new()
     }
 }
 

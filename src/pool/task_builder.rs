@@ -20,6 +20,14 @@ use crate::task::TaskContext;
 /// [`Permit::task`] for a task that has its room already.
 ///
 /// A task that is configured here takes some bytes more than a plain one.
+///
+/// ```
+/// use corepool::{Priority, WorkerPool};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let task = pool.task().name("sum").priority(Priority::High).spawn(|| 1 + 1);
+/// assert_eq!(task.join()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing is spawned until `spawn` is called"]
 pub struct TaskBuilder<'pool> {
     hub: &'pool Arc<Hub>,
@@ -38,12 +46,26 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Names the task, for events and reports. Without a name they show the type of the closure,
     /// which says in which function it was written.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.task().name("thumbnail").spawn(|| 1);
+    /// assert_eq!(task.join()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.options.name = Some(name.into());
         self
     }
 
     /// Sets how urgent the task is. [`Priority`] explains the effect.
+    ///
+    /// ```
+    /// use corepool::{Priority, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// assert_eq!(pool.task().priority(Priority::Low).spawn(|| 1).join()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn priority(mut self, priority: Priority) -> Self {
         self.options.target.priority = priority;
         self
@@ -99,6 +121,14 @@ impl<'pool> TaskBuilder<'pool> {
     }
 
     /// Like [`start_by`](Self::start_by), counted from now.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let late = pool.task().start_within(Duration::ZERO).spawn(|| 1);
+    /// assert!(late.join().is_err());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn start_within(self, time: Duration) -> Self {
         self.start_by(clock::after(time))
     }
@@ -188,6 +218,12 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Spawns the task, as [`WorkerPool::spawn`](crate::WorkerPool::spawn) does, or with the room
     /// of its [`Permit`].
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert_eq!(pool.task().spawn(|| 1).join()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawn<F, T>(mut self, closure: F) -> TaskHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -199,6 +235,12 @@ impl<'pool> TaskBuilder<'pool> {
 
     /// Spawns the task, as [`WorkerPool::spawn_with`](crate::WorkerPool::spawn_with) does, or with
     /// the room of its [`Permit`].
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert!(!pool.task().spawn_with(|cx| cx.is_cancelled()).join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawn_with<F, T>(mut self, closure: F) -> TaskHandle<T>
     where
         F: FnOnce(&TaskContext) -> T + Send + 'static,
@@ -213,6 +255,13 @@ impl<'pool> TaskBuilder<'pool> {
     ///
     /// # Errors
     /// The closure itself, if the pool is full or closed.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// pool.close();
+    /// assert!(pool.task().try_spawn(|| 1).unwrap_err().is_closed());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn try_spawn<F, T>(mut self, closure: F) -> Result<TaskHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::base::error::SpawnError;
+use crate::base::error::{BuildError, SpawnError};
 use crate::parts::event::Events;
 use crate::parts::metrics::{Metrics, WorkerInfo};
 use crate::pool::handle::TaskHandle;
@@ -13,6 +13,7 @@ use crate::sched::hub::Hub;
 use crate::sched::worker;
 use crate::task::TaskContext;
 
+use super::builder::PoolBuilder;
 use super::submit::{self, Options};
 use super::{TaskBuilder, room};
 
@@ -41,6 +42,48 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
+    /// Creates a pool with one pinned worker for each core that the process may use.
+    ///
+    /// # Errors
+    /// If the system refuses to start a thread.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::new()?;
+    /// assert!(pool.worker_count() >= 1);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Creates a pool with `count` workers.
+    ///
+    /// With one worker, tasks do not exclude one another: while one waits, a [spare
+    /// worker](PoolBuilder::spare_workers) may run the next. With `spare_workers(0)` they do.
+    ///
+    /// # Errors
+    /// If `count` is zero or too large, or if the system refuses to start a thread.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// assert_eq!(pool.worker_count(), 2);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn with_workers(count: usize) -> Result<Self, BuildError> {
+        Self::builder().workers(count).build()
+    }
+
+    /// Returns a [`PoolBuilder`], which configures a pool before it is created.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::builder().workers(2).queue_capacity(64).build()?;
+    /// assert_eq!(pool.worker_count(), 2);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
     pub(crate) fn from_hub(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
@@ -149,6 +192,12 @@ impl WorkerPool {
     }
 
     /// Describes each worker: its core, what it does, and how much it has done.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// assert_eq!(pool.workers().len(), 2);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerInfo> {
         self.hub.workers()
@@ -156,6 +205,12 @@ impl WorkerPool {
 
     /// Describes each [spare worker](crate::PoolBuilder::spare_workers) that has a thread now.
     /// Their numbers follow those of the workers.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(2)?;
+    /// assert!(pool.spare_workers().is_empty(), "none is needed yet");
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn spare_workers(&self) -> Vec<WorkerInfo> {
         self.hub.spare_workers()
@@ -166,6 +221,15 @@ impl WorkerPool {
     /// Every call creates an independent listener. The pool never waits for a listener. One that
     /// falls some thousands of events behind misses some, and [`Metrics::events_dropped`] counts
     /// them. [`Events`] tells how to wait for an event, and when they end.
+    ///
+    /// ```
+    /// use corepool::{PoolEvent, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let events = pool.events();
+    /// drop(pool);
+    /// assert!(events.into_iter().any(|event| event == PoolEvent::Closed));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn events(&self) -> Events {
         self.hub.events.listen()
     }
@@ -174,12 +238,31 @@ impl WorkerPool {
     ///
     /// The counters are read one after another while the pool runs, so they add up only when it is
     /// quiet.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// pool.spawn(|| 1).join()?;
+    /// assert_eq!(pool.metrics().spawned, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.hub.metrics()
     }
 
     /// Tells whether the calling thread is one of this pool's workers.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// let pool = Arc::new(corepool::WorkerPool::with_workers(1)?);
+    /// assert!(!pool.is_current());
+    /// let inside = pool.spawn({
+    ///     let pool = Arc::clone(&pool);
+    ///     move || pool.is_current()
+    /// });
+    /// assert!(inside.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_current(&self) -> bool {
         worker::index_in(self.hub.id).is_some()

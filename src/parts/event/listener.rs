@@ -126,6 +126,15 @@ impl Events {
 
     /// Returns `true` if one of the other calls has found that the pool has ended and no event is
     /// left. Those calls return `None` from then on.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let mut events = pool.events();
+    /// drop(pool);
+    /// while events.try_next().is_some() {}
+    /// assert!(events.has_ended());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.has_ended

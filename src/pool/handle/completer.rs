@@ -57,6 +57,12 @@ pub fn pair<T: Send + 'static>() -> (Completer<T>, TaskHandle<T>) {
 ///
 /// If the handle was dropped, nobody wants the result, and settling drops it. That alone does not
 /// count as a cancel, because a dropped handle detaches its task.
+///
+/// ```
+/// let (completer, handle) = corepool::handle::pair();
+/// completer.complete(7);
+/// assert_eq!(handle.join().ok(), Some(7));
+/// ```
 #[must_use = "a completer that is dropped settles its handle as lost"]
 pub struct Completer<T> {
     task: GivenTask<T>,

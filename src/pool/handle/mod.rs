@@ -80,6 +80,12 @@ impl<T> TaskHandle<T> {
     ///
     /// # Panics
     /// If the result was already taken.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// assert_eq!(pool.spawn(|| 1 + 1).join()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn join(self) -> Result<T, TaskError> {
@@ -151,6 +157,14 @@ impl<T> TaskHandle<T> {
 
     /// Returns `true` if the task is settled, so that `join` would not wait. Stays `true` after the
     /// result was taken.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let task = pool.spawn(|| 1);
+    /// pool.drain();
+    /// assert!(task.is_finished());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.held.as_ref().is_none_or(HeldTask::is_settled)
@@ -191,6 +205,14 @@ impl<T> TaskHandle<T> {
     /// Lets the task continue on its own. Shows that the handle is dropped on purpose.
     ///
     /// If the task panics, only an event and a counter report it.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// pool.spawn(move || tell.send(1)).detach();
+    /// assert_eq!(told.recv(), Ok(1));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn detach(mut self) {
         if let Some(held) = &self.held {
             held.cancel_on_drop(false);
@@ -202,6 +224,17 @@ impl<T> TaskHandle<T> {
     ///
     /// Async code that is itself dropped, for example by a timeout, then takes its CPU work with
     /// it.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// drop(pool.spawn(|| 1).cancel_on_drop());
+    /// assert_eq!(pool.metrics().cancelled, 1);
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn cancel_on_drop(self) -> Self {
         if let Some(held) = &self.held {
             held.cancel_on_drop(true);

@@ -142,6 +142,14 @@ pub fn race<T>(handles: impl IntoIterator<Item = TaskHandle<T>>) -> Promise<Race
 ///
 /// **Dropping** it lets all tasks continue, unless [`cancel_on_drop`](Self::cancel_on_drop) was
 /// called.
+///
+/// ```
+/// use corepool::{WorkerPool, promise};
+/// let pool = WorkerPool::with_workers(1)?;
+/// let both = promise::all([pool.spawn(|| 1), pool.spawn(|| 2)]);
+/// assert_eq!(both.join()?, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nobody waits for the tasks until it is joined or awaited"]
 pub struct Promise<R: Rule> {
     /// `None` once the output was taken.
@@ -178,6 +186,13 @@ impl<R: Rule> Promise<R> {
     ///
     /// # Panics
     /// If the output was already taken.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// assert_eq!(promise::any([pool.spawn(|| 1)]).join().ok(), Some(1));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn join(mut self) -> R::Output {
         self.expect_unspent();
@@ -234,12 +249,38 @@ impl<R: Rule> Promise<R> {
     }
 
     /// Returns how many of the tasks have not settled, as of the promise's last look.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv().is_err());
+    /// let mut both = promise::all([busy, pool.spawn(|| true)]);
+    /// assert!(both.try_join().is_none());
+    /// assert_eq!(both.unsettled(), 2);
+    /// drop(go);
+    /// assert!(both.join().is_ok());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn unsettled(&self) -> usize {
         self.left
     }
 
     /// [Cancels](TaskHandle::cancel) every task that has not settled.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// let waits = promise::all([pool.spawn(|| 1)]);
+    /// waits.cancel();
+    /// assert!(waits.join().unwrap_err().is_cancelled());
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn cancel(&self) {
         self.handles.iter().for_each(|handle| {
             if mutant!("promise_cancel_unasked") {
@@ -250,6 +291,18 @@ impl<R: Rule> Promise<R> {
     }
 
     /// Makes the promise cancel the remaining tasks when it is dropped or has its output.
+    ///
+    /// ```
+    /// use corepool::{WorkerPool, promise};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// drop(promise::all([pool.spawn(|| 1)]).cancel_on_drop());
+    /// assert_eq!(pool.metrics().cancelled, 1);
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels_on_drop = true;
         self

@@ -84,6 +84,11 @@ impl<T> TaskSet<T> {
     }
 
     /// Makes an empty set. Does not allocate.
+    ///
+    /// ```
+    /// let set = corepool::TaskSet::<u32>::new();
+    /// assert!(set.is_empty());
+    /// ```
     pub const fn new() -> Self {
         Self { seats: Seats::new(), patience: Patience::joining(), cancels_on_drop: false }
     }
@@ -96,6 +101,15 @@ impl<T> TaskSet<T> {
     ///
     /// # Panics
     /// If the result of the handle was already taken.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let mut set = TaskSet::new();
+    /// let id = set.push(pool.spawn(|| 7));
+    /// assert!(matches!(set.next_with_id(), Some((found, Ok(7))) if found == id));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn push(&mut self, handle: TaskHandle<T>) -> TaskId {
         assert!(!handle.is_spent(), "{}", handle::SPENT);
@@ -103,12 +117,30 @@ impl<T> TaskSet<T> {
     }
 
     /// Returns how many results have not been taken yet, of finished and unfinished tasks.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let mut set = pool.spawn_batch((0..3).map(|n| move || n));
+    /// assert_eq!(set.len(), 3);
+    /// set.next();
+    /// assert_eq!(set.len(), 2);
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.seats.left()
     }
 
     /// Returns `true` if every result has been taken.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let mut set = pool.spawn_batch([|| 1]);
+    /// assert!(!set.is_empty());
+    /// set.next();
+    /// assert!(set.is_empty());
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -155,12 +187,32 @@ impl<T> TaskSet<T> {
     }
 
     /// Like [`try_next`](Self::try_next), but also returns the task's id.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let mut set = TaskSet::new();
+    /// let id = set.push(pool.spawn(|| 7));
+    /// pool.drain();
+    /// assert!(matches!(set.try_next_with_id(), Some((found, Ok(7))) if found == id));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn try_next_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         let result = self.try_next()?;
         Some((self.seats.last_taken(), result))
     }
 
     /// Like [`next_async`](Self::next_async), but also returns the task's id.
+    ///
+    /// ```
+    /// use corepool::{TaskSet, WorkerPool};
+    /// let pool = WorkerPool::with_workers(1)?;
+    /// let mut set = TaskSet::new();
+    /// let id = set.push(pool.spawn(|| 7));
+    /// let next = pollster::block_on(set.next_async_with_id());
+    /// assert!(matches!(next, Some((found, Ok(7))) if found == id));
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub async fn next_async_with_id(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         let result = self.next_async().await?;
         Some((self.seats.last_taken(), result))
@@ -243,6 +295,17 @@ impl<T> TaskSet<T> {
     }
 
     /// Makes dropping the set cancel the tasks that have not finished by then.
+    ///
+    /// ```
+    /// let pool = corepool::WorkerPool::with_workers(1)?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn(move || wait.recv());
+    /// drop(pool.spawn_batch([|| 1, || 1]).cancel_on_drop());
+    /// assert_eq!(pool.metrics().cancelled, 2);
+    /// drop(go);
+    /// # let _ = busy.join();
+    /// # Ok::<(), corepool::BuildError>(())
+    /// ```
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels_on_drop = true;
         self
