@@ -173,7 +173,6 @@ mutants="
   promise_second_look        promise::models::a_race
   promise_as_they_come       promise::models::all_of_two
   promise_goes_on            promise::models::a_failure
-  promise_takes_twice        promise::models::a_cancel
   promise_any_error          promise::models::any_of_two
   promise_race_waits         promise::models::a_race
   promise_cancel_unasked     promise::models::a_cancel
