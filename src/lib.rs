@@ -229,7 +229,7 @@ pub mod metrics {
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
 pub mod shutdown {
-    pub use crate::pool::{AbandonedTask, ShutdownAsync, ShutdownReport};
+    pub use crate::pool::{AbandonedTask, ShutdownReport, UntilShutdown};
 }
 
 #[doc(inline)]

@@ -19,7 +19,7 @@ pub(crate) mod worker_local;
 
 pub use permit::Permit;
 pub use shutdown::{AbandonedTask, ShutdownReport};
-pub use shutdown_async::ShutdownAsync;
+pub use shutdown_async::UntilShutdown;
 pub(crate) use submit::{Options, spawn, spawn_with_options, spawn_without_place};
 pub use task_builder::TaskBuilder;
 pub use worker_pool::WorkerPool;

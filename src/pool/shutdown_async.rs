@@ -36,10 +36,10 @@ impl WorkerPool {
     /// drop(pool);
     /// # Ok::<(), corepool::BuildError>(())
     /// ```
-    pub fn shutdown_async(&self) -> ShutdownAsync {
+    pub fn shutdown_async(&self) -> UntilShutdown {
         self.hub.close();
         let lives = (!self.hub.is_copy()).then(|| Arc::clone(&self.hub.lives));
-        ShutdownAsync { pool: self.hub.id, process: lineage::process(), lives, watcher: None }
+        UntilShutdown { pool: self.hub.id, process: lineage::process(), lives, watcher: None }
     }
 }
 
@@ -51,13 +51,13 @@ impl WorkerPool {
 ///
 /// ```
 /// let pool = corepool::WorkerPool::with_workers(1)?;
-/// let ending: corepool::shutdown::ShutdownAsync = pool.shutdown_async();
+/// let ending: corepool::shutdown::UntilShutdown = pool.shutdown_async();
 /// assert!(pool.is_closed());
 /// pollster::block_on(ending);
 /// # Ok::<(), corepool::BuildError>(())
 /// ```
 #[must_use = "the pool is closed, but nobody waits for its end until this is awaited"]
-pub struct ShutdownAsync {
+pub struct UntilShutdown {
     pool: PoolId,
     process: u32,
     /// None when there is nothing left to wait for.
@@ -66,7 +66,7 @@ pub struct ShutdownAsync {
     watcher: Option<EndWaiter>,
 }
 
-impl ShutdownAsync {
+impl UntilShutdown {
     /// Whether a wait here would be for the waiting task itself, or for threads that do not exist.
     fn must_not_wait(&self) -> bool {
         worker::is_inside(self.pool) || lineage::process() != self.process
@@ -79,7 +79,7 @@ impl ShutdownAsync {
     }
 }
 
-impl Future for ShutdownAsync {
+impl Future for UntilShutdown {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -96,14 +96,14 @@ impl Future for ShutdownAsync {
     }
 }
 
-impl Drop for ShutdownAsync {
+impl Drop for UntilShutdown {
     fn drop(&mut self) {
         self.stop_waiting();
     }
 }
 
-impl fmt::Debug for ShutdownAsync {
+impl fmt::Debug for UntilShutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShutdownAsync").field("pool", &self.pool).finish_non_exhaustive()
+        f.debug_struct("UntilShutdown").field("pool", &self.pool).finish_non_exhaustive()
     }
 }

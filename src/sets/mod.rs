@@ -16,5 +16,5 @@ pub(crate) mod task_set;
 pub(crate) mod windowed;
 
 pub use crate::base::id::TaskId;
-pub use task_set::{NextAsync, TaskSet};
+pub use task_set::{NextResult, TaskSet};
 pub use windowed::{MapOrdered, MapUnordered, TryMapOrdered};

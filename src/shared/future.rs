@@ -45,8 +45,8 @@ use super::wait::WaitResult;
 /// task.join()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> WaitAsync<'_, A> {
-    WaitAsync { cell, expected, stage: Stage::New }
+pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> UntilNotified<'_, A> {
+    UntilNotified { cell, expected, stage: Stage::New }
 }
 
 /// The future returned by [`wait_async`].
@@ -57,13 +57,13 @@ pub fn wait_async<A: Atomic>(cell: &A, expected: A::Value) -> WaitAsync<'_, A> {
 ///
 /// ```
 /// use std::sync::atomic::AtomicU32;
-/// use corepool::shared::{WaitAsync, wait_async};
+/// use corepool::shared::{UntilNotified, wait_async};
 /// let cell = AtomicU32::new(0);
-/// let _waiting: WaitAsync<'_, AtomicU32> = wait_async(&cell, 0);
+/// let _waiting: UntilNotified<'_, AtomicU32> = wait_async(&cell, 0);
 /// ```
 #[derive(Debug)]
 #[must_use = "a future stands in line only after it is polled"]
-pub struct WaitAsync<'a, A: Atomic> {
+pub struct UntilNotified<'a, A: Atomic> {
     cell: &'a A,
     expected: A::Value,
     stage: Stage,
@@ -78,7 +78,7 @@ enum Stage {
 
 /// # Panics
 /// If it is polled again after it was ready.
-impl<A: Atomic> Future for WaitAsync<'_, A> {
+impl<A: Atomic> Future for UntilNotified<'_, A> {
     type Output = WaitResult;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<WaitResult> {
@@ -107,7 +107,7 @@ impl<A: Atomic> Future for WaitAsync<'_, A> {
     }
 }
 
-impl<A: Atomic> Drop for WaitAsync<'_, A> {
+impl<A: Atomic> Drop for UntilNotified<'_, A> {
     fn drop(&mut self) {
         if let Stage::InLine(number) = self.stage {
             Address::of(self.cell).give_up(number);

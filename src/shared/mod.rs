@@ -57,5 +57,5 @@ mod wait;
 pub use array::SharedArray;
 pub use atomic::Atomic;
 pub use counter::Counter;
-pub use future::{WaitAsync, wait_async};
+pub use future::{UntilNotified, wait_async};
 pub use wait::{WaitResult, notify, wait};

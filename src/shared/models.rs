@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loom::thread;
 
-use super::{WaitAsync, WaitResult, notify, wait, wait_async};
+use super::{UntilNotified, WaitResult, notify, wait, wait_async};
 use crate::base::sync::{AtomicBool, Ordering, UnsafeCell, explore};
 use crate::parts::parker::Parker;
 
@@ -34,12 +34,12 @@ impl Bell {
     }
 }
 
-fn poll(future: &mut WaitAsync<'_, Cell>, waker: &Waker) -> Poll<WaitResult> {
+fn poll(future: &mut UntilNotified<'_, Cell>, waker: &Waker) -> Poll<WaitResult> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// A future that stands in line, and the bell that its call rings.
-fn in_line(cell: &Cell) -> (WaitAsync<'_, Cell>, Arc<Bell>) {
+fn in_line(cell: &Cell) -> (UntilNotified<'_, Cell>, Arc<Bell>) {
     let bell = Arc::new(Bell::default());
     let mut future = wait_async(cell, 0);
     assert!(poll(&mut future, &Waker::from(Arc::clone(&bell))).is_pending());

@@ -196,7 +196,7 @@ fn what_can_be_held_can_be_printed_while_tasks_run_and_wait() {
         shows(&queued, "TaskHandle", &["is_finished: false"]);
         shows(&chain, "TaskHandle", &["is_finished: false"]);
         shows(&set, "TaskSet", &["len: 3"]);
-        shows(&set.next_async(), "NextAsync", &["TaskSet"]);
+        shows(&set.next_async(), "NextResult", &["TaskSet"]);
         shows(&token, "CancelToken", &["reason: None"]);
         shows(&local, "WorkerLocal", &["workers"]);
         let described = pool.task().name("x").start_by(Instant::now());
@@ -210,7 +210,7 @@ fn what_can_be_held_can_be_printed_while_tasks_run_and_wait() {
         queued.join().unwrap();
         tied.join().unwrap();
         assert_eq!(set.map(Result::unwrap).sum::<i32>(), 3);
-        shows(&pool.shutdown_async(), "ShutdownAsync", &["pool"]);
+        shows(&pool.shutdown_async(), "UntilShutdown", &["pool"]);
     });
 }
 

@@ -22,7 +22,7 @@ use crate::parts::parker;
 use crate::parts::spin::Patience;
 use crate::pool::handle::{self, TaskHandle};
 use crate::sets::batch::BatchSource;
-pub use next_async::NextAsync;
+pub use next_async::NextResult;
 use seats::Seats;
 use source::Source;
 
@@ -271,8 +271,8 @@ impl<T> TaskSet<T> {
     /// assert_eq!(sum?, 30);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn next_async(&mut self) -> NextAsync<'_, T> {
-        NextAsync::new(self)
+    pub fn next_async(&mut self) -> NextResult<'_, T> {
+        NextResult::new(self)
     }
 
     /// [Cancels](TaskHandle::cancel) every task that has not finished. Their results still come

@@ -15,23 +15,23 @@ use crate::base::error::TaskError;
 /// ready, it waits for another result.
 ///
 /// ```
-/// use corepool::sets::{NextAsync, TaskSet};
+/// use corepool::sets::{NextResult, TaskSet};
 /// let mut set = TaskSet::<u32>::new();
-/// let next: NextAsync<'_, u32> = set.next_async();
+/// let next: NextResult<'_, u32> = set.next_async();
 /// assert!(pollster::block_on(next).is_none());
 /// ```
 #[must_use = "a future does nothing until it is awaited"]
-pub struct NextAsync<'set, T> {
+pub struct NextResult<'set, T> {
     set: &'set mut TaskSet<T>,
 }
 
-impl<'set, T> NextAsync<'set, T> {
+impl<'set, T> NextResult<'set, T> {
     pub(super) fn new(set: &'set mut TaskSet<T>) -> Self {
         Self { set }
     }
 }
 
-impl<T> Future for NextAsync<'_, T> {
+impl<T> Future for NextResult<'_, T> {
     type Output = Option<Result<T, TaskError>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -40,8 +40,8 @@ impl<T> Future for NextAsync<'_, T> {
 }
 
 // Written by hand, so that it requires no more of the results than the set's own `Debug`.
-impl<T> fmt::Debug for NextAsync<'_, T> {
+impl<T> fmt::Debug for NextResult<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NextAsync").field("set", &self.set).finish()
+        f.debug_struct("NextResult").field("set", &self.set).finish()
     }
 }

@@ -19,9 +19,9 @@ use corepool::events::{Events, ExitReason, NextEvent};
 use corepool::metrics::{Histogram, WorkerMetrics, WorkerState};
 use corepool::parallel::{JoinContext, ScopedHandle};
 use corepool::promise::{All, AllSettled, Any, Promise, Race};
-use corepool::sets::{MapOrdered, MapUnordered, NextAsync};
-use corepool::shared::{WaitAsync, WaitResult};
-use corepool::shutdown::{AbandonedTask, ShutdownAsync};
+use corepool::sets::{MapOrdered, MapUnordered, NextResult};
+use corepool::shared::{UntilNotified, WaitResult};
+use corepool::shutdown::{AbandonedTask, UntilShutdown};
 use corepool::{
     BuildError, CancelToken, Dispatch, Metrics, Permit, Pinning, PoolBuilder, PoolEvent, Priority,
     Scope, SharedArray, ShutdownReport, SpawnError, TaskBuilder, TaskContext, TaskError,
@@ -89,7 +89,7 @@ const _: () = {
     free::<AbandonedTask>();
     free::<ShutdownReport>();
     free::<JoinContext>();
-    free::<ShutdownAsync>();
+    free::<UntilShutdown>();
     free::<corepool::shared::Counter>();
     free::<CancelReason>();
     free::<CancelToken>();
@@ -97,7 +97,7 @@ const _: () = {
     free::<Priority>();
     free::<WhenStuck>();
     free::<SharedArray<AtomicU32>>();
-    free::<WaitAsync<'static, AtomicU32>>();
+    free::<UntilNotified<'static, AtomicU32>>();
     free::<WaitResult>();
     error::<BuildError>();
     error::<Cancelled>();
@@ -128,9 +128,9 @@ lacks!(TaskHandle<u8>: Clone);
 const _: () = {
     free::<TaskSet<OnlySend>>();
     unpin::<TaskSet<Neither>>();
-    free::<NextAsync<'static, OnlySend>>();
-    unpin::<NextAsync<'static, Neither>>();
-    debug::<NextAsync<'static, Mute>>();
+    free::<NextResult<'static, OnlySend>>();
+    unpin::<NextResult<'static, Neither>>();
+    debug::<NextResult<'static, Mute>>();
     free::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
     free::<MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> OnlySend, OnlySend>>();
     unpin::<MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>>();
@@ -144,7 +144,7 @@ const _: () = {
 lacks!(TaskSet<Neither>: Send);
 lacks!(TaskSet<OnlySync>: Send);
 lacks!(TaskSet<u8>: Clone);
-lacks!(NextAsync<'static, Neither>: Send);
+lacks!(NextResult<'static, Neither>: Send);
 lacks!(MapOrdered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
 lacks!(MapUnordered<std::vec::IntoIter<u8>, fn(u8) -> Neither, Neither>: Send);
 // The iterator that supplies the items runs wherever the results are asked for.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::thread;
 
-use corepool::shared::{self, WaitAsync, WaitResult};
+use corepool::shared::{self, UntilNotified, WaitResult};
 use corepool::{SharedArray, WorkerPool};
 
 use super::{poll_once, run_all};
@@ -152,7 +152,7 @@ fn a_block_with_a_clone_of_the_array_may_go_anywhere() {
         sent(&shared::wait_async(&cells[0], 0));
         let inside = cells.clone();
         let wait = anywhere(async move {
-            let wait: WaitAsync<'_, AtomicU32> = shared::wait_async(&inside[5], 0);
+            let wait: UntilNotified<'_, AtomicU32> = shared::wait_async(&inside[5], 0);
             wait.await
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();

@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use corepool::metrics::WorkerState;
-use corepool::shutdown::ShutdownAsync;
+use corepool::shutdown::UntilShutdown;
 use corepool::{TaskContext, TaskError, WorkerPool};
 
 use super::counted;
@@ -42,12 +42,12 @@ impl Wake for Alarm {
     }
 }
 
-fn poll(future: &mut ShutdownAsync, waker: &Waker) -> Poll<()> {
+fn poll(future: &mut UntilShutdown, waker: &Waker) -> Poll<()> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// Polls after each wake until the future is ready. Returns how many wakes that took.
-fn wait(future: &mut ShutdownAsync, alarm: &Alarm, waker: &Waker) -> usize {
+fn wait(future: &mut UntilShutdown, alarm: &Alarm, waker: &Waker) -> usize {
     let mut seen = alarm.wakes();
     let before = seen;
     while poll(future, waker).is_pending() {
@@ -289,7 +289,7 @@ fn made_outside_and_polled_inside_it_is_ready_too() {
     within(PATIENCE, || {
         let pool = WorkerPool::with_workers(1).unwrap();
         let held = hold(&pool);
-        let (give, given) = mpsc::channel::<ShutdownAsync>();
+        let (give, given) = mpsc::channel::<UntilShutdown>();
         let task = pool.spawn(move || pollster::block_on(given.recv().unwrap()));
         let mut ending = pool.shutdown_async();
         let (alarm, waker) = Alarm::new();
@@ -360,7 +360,7 @@ fn a_waker_that_panics_takes_no_wake_from_the_others() {
 }
 
 /// Polls the future on the thread that wakes it, as some executors do.
-struct PollsInPlace(std::sync::Mutex<ShutdownAsync>, Sender<bool>);
+struct PollsInPlace(std::sync::Mutex<UntilShutdown>, Sender<bool>);
 
 impl Wake for PollsInPlace {
     fn wake(self: Arc<Self>) {
