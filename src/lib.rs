@@ -34,13 +34,14 @@
 //! - **Any number of closures at once:** [`scope`](fn@scope), on borrowed data.
 //! - **A loop:** [`map`](fn@map), [`for_each`](fn@for_each), [`for_each_mut`](fn@for_each_mut),
 //!   [`for_each_mut_indexed`](fn@for_each_mut_indexed), [`map_reduce`](fn@map_reduce),
-//!   [`fold`](fn@fold), over slices and ranges, [`chunks`](fn@chunks) of them, and
+//!   [`fold`](fn@fold), over slices, [`chunks`](fn@chunks) of them, ranges, and
 //!   [`indexed`](fn@indexed); [`try_map`](fn@try_map) and [`try_for_each`](fn@try_for_each) stop at
 //!   the first error.
 //! - **A closure on a worker:** [`install`](WorkerPool::install) runs it there and waits for it.
 //! - **A result:** [`join`](TaskHandle::join), [`join_timeout`](TaskHandle::join_timeout),
 //!   [`try_join`](TaskHandle::try_join), or `.await`; [`detach`](TaskHandle::detach) to ignore it.
-//! - **A result from elsewhere:** [`handle::pair`] makes a handle, and a completer that settles it.
+//! - **A result from elsewhere:** [`handle::pair`] makes a handle, and a
+//!   [`Completer`](handle::Completer) that settles it.
 //! - **A continuation:** [`then`](TaskHandle::then), [`recover`](TaskHandle::recover) and
 //!   [`finally`](TaskHandle::finally), which hold no worker while they wait.
 //! - **A stop:** [`cancel`](TaskHandle::cancel) or [`cancel_on_drop`](TaskHandle::cancel_on_drop)
@@ -67,19 +68,20 @@
 //! - **A look inside:** [`WorkerPool::metrics`], [`WorkerPool::workers`], [`WorkerPool::events`],
 //!   [`PoolBuilder::watchdog`].
 //!
-//! Three pages in the repository go further: `docs/guide.md` has this list with the calls written
-//! out, `docs/with_tokio.md` tells which work belongs in the runtime and which in the pool, and
-//! `docs/coming_from_node.md` translates `worker_threads`, `Atomics` and promises.
+//! Pages in the repository go further: `docs/guide.md` has this list with the calls written
+//! out, `docs/with_tokio.md` tells which work belongs in the runtime and which in the pool,
+//! `docs/coming_from_node.md` and `docs/coming_from_rayon.md` translate names, and
+//! `docs/how_it_works.md` says what happens between spawn and join.
 //!
 //! # Guarantees
 //!
-//! **Ordering.** A task sees what happened before its spawn, and whoever gets its result sees what
-//! the task did. Each queue is first in, first out, but there are several queues, so tasks may
-//! start in another order than they were spawned. A pool of one worker starts tasks of one priority
-//! in the order in which they came; [`Priority`] documents how far the order may differ with
-//! several workers. A worker that takes more than 16 tasks at once from another worker's queue
-//! starts the youngest of them first. Under [`Dispatch::RoundRobin`] each worker starts its own
-//! tasks in order, except for tasks that are run in place.
+//! **Ordering.** A task sees what happened before its spawn, and the thread that gets its result
+//! sees what the task did. Each queue is first in, first out, but there are several queues, so
+//! tasks may start in another order than they were spawned. A pool of one worker starts tasks of
+//! one priority in the order in which they came; [`Priority`] documents how far the order may
+//! differ with several workers. A worker that takes more than 16 tasks at once from another
+//! worker's queue starts the youngest of them first. Under [`Dispatch::RoundRobin`] each worker
+//! starts its own tasks in order, except for tasks that are run in place.
 //!
 //! **Waiting.** A task that waits for another task's handle makes progress, even on a pool of one
 //! worker: if nobody has started the other task, the waiter runs it in place. Otherwise the waiter

@@ -186,7 +186,7 @@ struct Part<'p, 'f, F: Fold> {
     last: usize,
     /// The first number that no step has taken. The owner writes it.
     next: AtomicUsize,
-    /// The current end of the range. Thieves write it, while the line is frozen.
+    /// The current end of the range. Thieves write it, while the line is held.
     end: AtomicUsize,
     /// Fewer items than this are too few for a thief. The owner writes it.
     least: AtomicUsize,
@@ -269,7 +269,8 @@ impl<'p, 'f, F: Fold> Part<'p, 'f, F> {
         sum
     }
 
-    /// Tells thieves how few items are too few for them, and whether there will be more.
+    /// Tells thieves how few items are too few for them, and whether this range is worth a visit
+    /// now. `note_left` keeps only a class, so 1 stands for little and the maximum for much.
     #[inline]
     fn tell(&self, stack: &Stack<'_>, left: usize, least: usize) {
         // ORDERING: a hint.

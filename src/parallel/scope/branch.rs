@@ -341,8 +341,7 @@ impl<'c> Branch<'c> {
     unsafe fn take_jobs(&self) -> Vec<NonNull<Head>> {
         // A job that its handle is changing right now stays.
         let is_free = |job: NonNull<Head>| !self.line.is_busy_with(job.cast());
-        // SAFETY: the caller promises that the line is frozen and its lock is held (see
-        // [`Source::give`]).
+        // SAFETY: the caller promises that the line is held (see [`Source::give`]).
         let jobs = unsafe { self.jobs.take_older(is_free) };
         for &job in &jobs {
             // SAFETY: it comes from `push`. The owner reaches it only through its handle, which is
@@ -367,8 +366,7 @@ impl Source for Branch<'_> {
         if !self.core.roll.enter() {
             return None;
         }
-        // SAFETY: the caller promises that the line is frozen and its lock is held (see
-        // [`Source::give`]).
+        // SAFETY: the caller promises that the line is held (see [`Source::give`]).
         let jobs = unsafe { self.take_jobs() };
         if jobs.is_empty() {
             self.leave_for_nobody();

@@ -1,7 +1,7 @@
 //! The deque of a branch's jobs: the owner adds and takes at one end, thieves take from the other.
 //!
 //! The owner uses plain stores and a look at the line, as in `parts/offer/README.md`. Thieves come
-//! with the line frozen and its lock held.
+//! while the line is held (see `give_oldest` in `parts/offer/stretch.rs`).
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -19,7 +19,7 @@ const MOST: usize = 64;
 pub(super) struct Deque<T> {
     /// Items put in, minus those that the owner took. The owner writes it.
     bottom: AtomicUsize,
-    /// Items that thieves took. They write it with the line frozen.
+    /// Items that thieves took. They write it while the line is held.
     top: AtomicUsize,
     few: [AtomicPtr<T>; FEW],
     /// Where the items lie once `few` has become too small. Written with the line's lock held.
@@ -172,7 +172,7 @@ impl<T> Deque<T> {
     /// that item may not be taken now.
     ///
     /// # Safety
-    /// - The line is frozen, and its lock is held.
+    /// - The line is held: see `give_oldest` in `parts/offer/stretch.rs`.
     pub(super) unsafe fn take_older(
         &self,
         is_free: impl Fn(NonNull<T>) -> bool,

@@ -110,8 +110,9 @@ impl Job {
     /// Whether a thief has taken it. Only for the owner, after [`Line::pop`](super::Line::pop).
     #[inline(always)]
     pub(crate) fn was_taken(&self) -> bool {
-        // ORDERING: relaxed, because `Line::pop` has read with acquire that no thief is here, or
-        // has waited for its lock.
+        // ORDERING: relaxed. After `pop` the owner has checked whether the line is asked. If it was
+        // not, no thief has marked this job. If it was, `attend` has taken the lock, or answered
+        // the thief itself.
         self.word.load(Ordering::Relaxed).addr() & TAKEN != 0
     }
 
@@ -130,7 +131,7 @@ pub(crate) trait Source {
     /// Splits off a part, if there is one, and makes an offer of it.
     ///
     /// # Safety
-    /// - The caller has frozen the line on which the source lies, and holds its lock.
+    /// - The line on which the source lies is held: see `give_oldest` in `stretch.rs`.
     unsafe fn give(&self, maker: &Maker<'_>) -> Option<Arc<Offer>>;
 }
 
@@ -199,12 +200,12 @@ pub(super) enum Given {
 }
 
 /// # Safety
-/// - The job's line is frozen, its lock is held, and the job is on the line.
+/// - The job's line is held (see `give_oldest` in `stretch.rs`), and the job is on the line.
 pub(super) unsafe fn give_of(job: NonNull<Job>, maker: &Maker<'_>) -> Given {
     // SAFETY: the caller promises that the job is on the line.
     let entry = unsafe { job.as_ref() };
-    // ORDERING: relaxed, because the job was found with acquire, and only thieves change the word,
-    // under the lock.
+    // ORDERING: relaxed, because the job was found with acquire. Only thieves change the word, and
+    // the owner on behalf of one, while the line is held.
     let word = entry.word.load(Ordering::Relaxed);
     if word.addr() & TAKEN != 0 {
         return Given::Gone;
@@ -225,9 +226,9 @@ pub(super) unsafe fn give_of(job: NonNull<Job>, maker: &Maker<'_>) -> Given {
             // SAFETY: a job of this kind is the header of a source's entry, which exists as long as
             // the job.
             let source = unsafe { job.cast::<SourceJob>().as_ref() }.source;
-            // SAFETY: the source outlives its entry, and the line is frozen.
+            // SAFETY: the source outlives its entry, and the line is held.
             let source = unsafe { source.as_ref() };
-            // SAFETY: the caller promises that the line is frozen and its lock is held.
+            // SAFETY: the caller promises that the line is held.
             let given = unsafe { source.give(maker) };
             given.map_or(Given::Nothing, Given::Offer)
         }

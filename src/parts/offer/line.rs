@@ -192,8 +192,9 @@ impl Line {
         below
     }
 
-    /// Takes the newest entry back. It then belongs to the owner, unless a thief has it. So wait if
-    /// the line [is asked](Self::is_asked), and check whether the job [was taken](Job::was_taken).
+    /// Takes the newest entry back. It then belongs to the owner, unless a thief has it. So
+    /// [`attend`](Self::attend) if the line [is asked](Self::is_asked), and then check whether the
+    /// job [was taken](Job::was_taken).
     #[inline(always)]
     pub(crate) fn pop(&self, below: NonNull<Job>) {
         // ORDERING: release, so that a thief that sees this sees everything that the owner did

@@ -87,9 +87,12 @@ pub(super) unsafe fn is_wanted(stretch: NonNull<Stretch>, part_of: Option<&Arc<O
 
 /// Takes the oldest piece of a line.
 ///
+/// The line must be **held**: a thief has locked and frozen it and is the caller, or the caller is
+/// the owner, on behalf of a thief that has locked it and waits for an answer. In both cases the
+/// owner pops nothing meanwhile, and no other thread takes anything.
+///
 /// # Safety
-/// - The line is frozen, or the caller is its owner. Its lock is held by the caller, or by a thief
-///   that waits for the caller. `top` is the line's newest entry.
+/// - The line is held. `top` is the line's newest entry.
 pub(super) unsafe fn give_oldest(
     guarded: &Guarded,
     top: Option<NonNull<Job>>,
@@ -150,13 +153,13 @@ unsafe fn give(stretch: &Stretch, top: NonNull<Job>, owner: &Arc<Parker>) -> Opt
     while at != top {
         // ORDERING: acquire, partner of `Line::push`.
         // SAFETY: the entry lies below the top, and the owner pops nothing while the line is
-        // frozen.
+        // held.
         let entry = unsafe { at.as_ref() };
         // SAFETY: there is an entry above.
         let newer = NonNull::new(unsafe { entry.newer() }.load(Ordering::Acquire));
         let next = newer.expect("an entry below the top has one above");
         // SAFETY: the entry lies below the top or is the top, and the owner pops nothing while the
-        // line is frozen.
+        // line is held.
         let given = unsafe { give_of(next, &maker) };
         match given {
             Given::Offer(offer) => return Some(offer),
