@@ -9,7 +9,7 @@ use std::collections::HashMap as Map;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::{Gate, Hub, Way};
+use super::{Gate, Hub, Layout};
 use crate::base::sync::Ordering;
 use crate::base::sync::plain::Mutex;
 use crate::parts::habit;
@@ -110,7 +110,7 @@ impl Hub {
         let goes_on = from.is_none() && habit::goes_on();
         for errand in errands {
             match from {
-                Some(index) if self.way == Way::Inboxes => {
+                Some(index) if self.layout == Layout::Inboxes => {
                     self.counters.errands_queued.raise();
                     self.slots[index].inbox.push_alone(errand);
                 }

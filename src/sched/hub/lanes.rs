@@ -3,7 +3,7 @@
 //! A pool without such tasks pays one load per look for this: see [`Hub::has_lanes`].
 #![forbid(unsafe_code)]
 
-use super::{Gate, Hub, Slot, Way};
+use super::{Gate, Hub, Layout, Slot};
 use crate::base::sync::{AtomicBool, Ordering, handshake};
 use crate::parts::queue::Queue;
 use crate::sched::config::Priority;
@@ -86,7 +86,7 @@ impl Hub {
 
     /// Whether a task may be in a queue of one worker.
     pub(super) fn uses_workers_queues(&self) -> bool {
-        self.way != Way::OneLine || self.lanes_used.of_workers.load(Ordering::SeqCst)
+        self.layout != Layout::OneQueue || self.lanes_used.of_workers.load(Ordering::SeqCst)
     }
 
     /// Puts a task into its lane, and wakes a worker that may run it. `from` is as for
@@ -99,12 +99,12 @@ impl Hub {
             return self.push(task, from);
         }
         self.lanes_used.any.store(true, Ordering::SeqCst);
-        match (target.worker, self.way) {
-            (None, Way::OneLine | Way::Inboxes) => {
+        match (target.worker, self.layout) {
+            (None, Layout::OneQueue | Layout::Inboxes) => {
                 self.lanes.of(target.priority).push(task);
                 self.wake_one()
             }
-            (None, Way::Dealt) => {
+            (None, Layout::Dealt) => {
                 let index = self.next_turn();
                 self.push_for(index, target.priority, task);
                 self.wake_for(index)

@@ -70,7 +70,7 @@ use watchdog::Watchdog;
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) id: PoolId,
-    pub(crate) way: Way,
+    pub(crate) layout: Layout,
     /// The process that has the threads. A forked child has a copy of everything except them.
     process: u32,
     pub(crate) config: Config,
@@ -116,25 +116,25 @@ pub(crate) struct Hub {
 
 /// Where normal tasks wait until they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Layout {
     /// In the shared queue, and in the inboxes of workers that spawned them or took several at
     /// once.
     Inboxes,
     /// All in the shared queue, and each is taken from there when it starts. So a single worker
     /// starts tasks in the order in which they were spawned, and a full pool that drops the oldest
     /// finds it at the front.
-    OneLine,
+    OneQueue,
     /// In one queue per worker, dealt in turn.
     Dealt,
 }
 
-impl Way {
+impl Layout {
     fn of(config: &Config) -> Self {
         let drops_oldest =
             config.queue_capacity.is_some() && config.when_full == WhenFull::DropOldest;
         match config.dispatch {
-            _ if config.workers == 1 => Self::OneLine,
-            Dispatch::FreeWorker if drops_oldest => Self::OneLine,
+            _ if config.workers == 1 => Self::OneQueue,
+            Dispatch::FreeWorker if drops_oldest => Self::OneQueue,
             Dispatch::FreeWorker => Self::Inboxes,
             Dispatch::RoundRobin => Self::Dealt,
         }
@@ -174,7 +174,7 @@ impl Hub {
             .then(|| Times { wait: LiveHistogram::new(), run: LiveHistogram::new() });
         let hub = Arc::new(Self {
             id: registry::free_id(),
-            way: Way::of(&config),
+            layout: Layout::of(&config),
             process: lineage::process(),
             heritage: Heritage::of_this_thread(),
             shared: Queue::new(),
@@ -222,8 +222,8 @@ impl Hub {
     /// submitter's index if it is a worker of this pool.
     #[inline]
     pub(crate) fn push(&self, task: QueuedTask, from: Option<usize>) -> Gate {
-        match (self.way, from) {
-            (Way::Inboxes | Way::OneLine, None) => {
+        match (self.layout, from) {
+            (Layout::Inboxes | Layout::OneQueue, None) => {
                 let goes_on = habit::goes_on();
                 self.shared.push(task);
                 if goes_on {
@@ -231,17 +231,17 @@ impl Hub {
                 }
                 self.wake_one()
             }
-            (Way::Inboxes, Some(index)) => {
+            (Layout::Inboxes, Some(index)) => {
                 let slot = &self.slots[index];
                 slot.counters.spawned.raise();
                 slot.inbox.push_alone(task);
                 self.wake_one()
             }
-            (Way::OneLine, Some(_)) => {
+            (Layout::OneQueue, Some(_)) => {
                 self.shared.push(task);
                 self.wake_one()
             }
-            (Way::Dealt, _) => self.deal(task),
+            (Layout::Dealt, _) => self.deal(task),
         }
     }
 
@@ -263,7 +263,7 @@ impl Hub {
     /// The queue that holds the tasks that the worker of this index has spawned.
     #[inline]
     pub(crate) fn queue_of(&self, index: usize) -> &Queue<QueuedTask> {
-        if self.way == Way::OneLine { &self.shared } else { &self.slots[index].inbox }
+        if self.layout == Layout::OneQueue { &self.shared } else { &self.slots[index].inbox }
     }
 
     fn deal(&self, task: QueuedTask) -> Gate {

@@ -16,7 +16,7 @@ use crate::base::clock;
 use crate::parts::offer::{Line, Look, Plenty, Taken};
 use crate::parts::queue::{Pop, Queue};
 use crate::sched::config::Priority;
-use crate::sched::hub::Way;
+use crate::sched::hub::Layout;
 use crate::task::QueuedTask;
 
 /// How many tasks of its own a worker runs before it looks at the shared queue first.
@@ -156,8 +156,8 @@ impl Worker {
     #[inline]
     fn find_normal(&mut self) -> Option<QueuedTask> {
         self.looks = self.looks.wrapping_add(1);
-        if self.hub.way != Way::Inboxes {
-            return self.find_in_its_line();
+        if self.hub.layout != Layout::Inboxes {
+            return self.find_in_order();
         }
         if self.looks % FAIRNESS == 0 {
             self.find_shared().or_else(|| self.find_own())
@@ -308,19 +308,19 @@ impl Worker {
 
     /// One task at a time, where an order is promised: tasks moved to an inbox would be overtaken
     /// by tasks that are found elsewhere first.
-    fn find_in_its_line(&self) -> Option<QueuedTask> {
-        let line = match self.hub.way {
-            Way::Dealt => &self.home().dealt,
-            Way::OneLine | Way::Inboxes => &self.hub.shared,
+    fn find_in_order(&self) -> Option<QueuedTask> {
+        let queue = match self.hub.layout {
+            Layout::Dealt => &self.home().dealt,
+            Layout::OneQueue | Layout::Inboxes => &self.hub.shared,
         };
         // Several workers would take turns at locking the front of an empty queue.
-        let is_shared = self.hub.way == Way::OneLine && self.hub.worker_count() > 1;
-        if is_shared && line.looks_empty() {
+        let is_shared = self.hub.layout == Layout::OneQueue && self.hub.worker_count() > 1;
+        if is_shared && queue.looks_empty() {
             return None;
         }
         // A single worker does not look first. There usually is more, and for each task the look
         // would fetch the cache line that pushers write to.
-        match line.pop() {
+        match queue.pop() {
             Pop::Item(task) => Some(task),
             Pop::Empty | Pop::Gap => None,
         }

@@ -23,7 +23,7 @@ use crate::parts::idle::{Retract, Searching, Word};
 use crate::parts::offer::Taken;
 use crate::parts::spin::{Gap, Patience, Spin};
 use crate::sched::fork_join::Stack;
-use crate::sched::hub::{Hub, Slot, Way};
+use crate::sched::hub::{Hub, Layout, Slot};
 use crate::task::{Outcome, QueuedTask};
 
 pub(crate) use current::{begin_settling, index_in, is_inside, place, runs_in_place, with_hub};
@@ -302,13 +302,13 @@ impl Worker {
         if self.sees_lanes() {
             return true;
         }
-        match hub.way {
-            Way::OneLine => !hub.shared.looks_empty(),
-            Way::Inboxes => {
+        match hub.layout {
+            Layout::OneQueue => !hub.shared.looks_empty(),
+            Layout::Inboxes => {
                 !hub.shared.looks_empty()
                     || hub.used_slots().iter().any(|slot| !slot.inbox.looks_empty())
             }
-            Way::Dealt => !self.home().dealt.looks_empty(),
+            Layout::Dealt => !self.home().dealt.looks_empty(),
         }
     }
 
@@ -390,9 +390,9 @@ impl Worker {
         if self.home().own.has_item() {
             return true;
         }
-        match self.hub.way {
-            Way::Inboxes | Way::OneLine => self.hub.has_tasks(),
-            Way::Dealt => self.home().dealt.has_item(),
+        match self.hub.layout {
+            Layout::Inboxes | Layout::OneQueue => self.hub.has_tasks(),
+            Layout::Dealt => self.home().dealt.has_item(),
         }
     }
 
@@ -419,7 +419,7 @@ impl Worker {
     }
 
     fn may_steal(&self) -> bool {
-        self.hub.way == Way::Inboxes
+        self.hub.layout == Layout::Inboxes
     }
 
     /// Returns whether another thread waits for this worker's core, and clears the note of it.
