@@ -34,7 +34,8 @@ pub enum TaskError {
     Expired,
     /// The pool refused the task, for this reason.
     Rejected(Refusal),
-    /// The thread of the worker that ran the task ended while the task was running.
+    /// What was to settle the task ended first: its worker's thread, the
+    /// [`Completer`](crate::handle::Completer) of a pair, or the parent of a forked child.
     Lost,
 }
 
@@ -200,7 +201,7 @@ impl fmt::Display for TaskError {
             Self::Cancelled => f.write_str("the task was cancelled before it started"),
             Self::Expired => f.write_str("the task did not start in time"),
             Self::Rejected(refusal) => refusal.fmt(f),
-            Self::Lost => f.write_str("the worker's thread ended while it ran the task"),
+            Self::Lost => f.write_str("the task was lost: what was to settle it has ended"),
         }
     }
 }

@@ -67,8 +67,20 @@ pub(super) async fn wait_for_place(hub: &Hub) -> Result<Option<Place>, Outcome> 
         (taken, _) => return taken,
     };
     let mut wait = WaitForRoom { admission, standing: None };
-    let place = poll_fn(move |cx| wait.poll(cx.waker())).await;
-    place.map(Some).ok_or(Outcome::Closed)
+    poll_fn(move |cx| {
+        if hub.is_copy() {
+            // A forked child has no workers, so there will be no room. The line's lock may be held
+            // by a thread of the parent.
+            return Poll::Ready(Err(Outcome::Closed));
+        }
+        match wait.poll(cx.waker()) {
+            Poll::Ready(place) => Poll::Ready(place.map(Some).ok_or(Outcome::Closed)),
+            // It was polled elsewhere first.
+            Poll::Pending if worker::is_inside(hub.id) => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Decides what happens to a task that has a permit, with the place that [`take_place`] or

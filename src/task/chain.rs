@@ -12,8 +12,8 @@ use core::task::{RawWaker, RawWakerVTable, Waker};
 use super::body::Body;
 use super::extra::Extra;
 use super::held::{self, HeldTask};
-use super::raw::{self, Header};
-use super::state::{NotPinned, Outcome, Phase, Registered, State};
+use super::raw::{self, Ended, Header};
+use super::state::{NotPinned, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
 use crate::base::id::{PoolId, WorkerId};
 
@@ -189,7 +189,7 @@ impl Pinned {
         home: Option<usize>,
         started: impl FnOnce(Option<&Extra>),
         panicked: impl FnOnce(String, &str),
-    ) -> Option<Outcome> {
+    ) -> Option<Ended> {
         let bottom = self.bottom;
         // SAFETY: the link in front of it keeps its handle.
         let header = unsafe { Header::of(bottom) };
@@ -203,9 +203,9 @@ impl Pinned {
         // SAFETY: the link in front of it keeps its handle.
         started(unsafe { raw::extra(bottom) });
         // SAFETY: we have just claimed it.
-        let outcome = unsafe { held::run_claimed(bottom, worker, panicked) };
-        header.settle_beside_owner(outcome);
-        Some(outcome)
+        let ended = unsafe { held::run_claimed(bottom, worker, panicked) };
+        header.settle_beside_owner(ended.outcome);
+        Some(ended)
     }
 
     /// Unpins the link that is nearest to the bottom. `None` once all links are unpinned.

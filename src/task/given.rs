@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use super::body::{Body, Stop};
 use super::context::TaskContext;
 use super::extra::{Extra, Plan};
-use super::raw::{self, Header};
+use super::raw::{self, Ended, Header};
 use super::{ClaimedTask, HeldTask, RanTask, make};
 use crate::base::error::TaskError;
 use crate::base::id::PoolId;
@@ -76,7 +76,8 @@ impl<T> Drop for GivenTask<T> {
 unsafe fn settle<T>(task: NonNull<Header>, result: Result<T, TaskError>) {
     // SAFETY: the caller promises that the claim is its own and the contents are empty.
     let ended = unsafe { raw::leave::<T>(task, result.map_err(Stop::PassedOn)) };
-    RanTask { claimed: ClaimedTask { task }, outcome: ended.outcome, passed_on: true }.settle();
+    let ended = Ended::passed_on(ended.outcome);
+    RanTask { claimed: ClaimedTask { task }, ended }.settle();
 }
 
 /// What such a task has instead of a closure.

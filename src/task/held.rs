@@ -8,7 +8,7 @@ use core::task::Waker;
 
 use super::context::TaskContext;
 use super::extra::Extra;
-use super::raw::{self, Header};
+use super::raw::{self, Ended, Header};
 use super::running;
 use super::state::{ClaimedAt, LetGo, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
@@ -29,7 +29,7 @@ pub(crate) struct HeldTask<T> {
 /// The outcome and result of a task that was run in place.
 #[derive(Debug)]
 pub(crate) struct Ran<T> {
-    pub(crate) outcome: Outcome,
+    pub(crate) ended: Ended,
     pub(crate) result: Result<T, TaskError>,
 }
 
@@ -182,15 +182,15 @@ impl<T> HeldTask<T> {
         started(self.extra());
         mem::forget(self);
         // SAFETY: we have just claimed it.
-        let outcome = unsafe { run_claimed(task, worker, panicked) };
+        let ended = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome, and no other thread knows of it yet.
-        let result = unsafe { take_result(task, outcome) };
+        let result = unsafe { take_result(task, ended.outcome) };
         // SAFETY: we still hold the handle's reference.
-        if unsafe { Header::of(task) }.state.settle_and_let_go(outcome) {
+        if unsafe { Header::of(task) }.state.settle_and_let_go(ended.outcome) {
             // SAFETY: the owner's reference is gone too, and the result was taken.
             unsafe { raw::free(task) };
         }
-        Ok(Ran { outcome, result })
+        Ok(Ran { ended, result })
     }
 
     /// Like [`try_run_here`](Self::try_run_here), for a caller that holds the queue's half as well.
@@ -215,12 +215,12 @@ impl<T> HeldTask<T> {
         mem::forget(self);
         mem::forget(queued);
         // SAFETY: both references are ours, so the task is as good as claimed.
-        let outcome = unsafe { run_claimed(task, worker, panicked) };
+        let ended = unsafe { run_claimed(task, worker, panicked) };
         // SAFETY: the run left a result of this outcome.
-        let result = unsafe { take_result(task, outcome) };
+        let result = unsafe { take_result(task, ended.outcome) };
         // SAFETY: both references end here, and the result was taken.
         unsafe { raw::free(task) };
-        Ok(Ran { outcome, result })
+        Ok(Ran { ended, result })
     }
 
     /// Runs `run` with this task through `elsewhere`, which may use another thread. `elsewhere`
@@ -384,7 +384,7 @@ pub(super) unsafe fn run_claimed(
     task: NonNull<Header>,
     worker: Option<WorkerId>,
     panicked: impl FnOnce(String, &str),
-) -> Outcome {
+) -> Ended {
     let context = TaskContext::new(task, worker);
     // SAFETY: the caller promises that it has claimed the task.
     let ended = unsafe { raw::run(task, &context) };
@@ -392,7 +392,7 @@ pub(super) unsafe fn run_claimed(
         // SAFETY: it panicked, and no other thread knows that yet.
         unsafe { raw::with_panic(task, panicked) };
     }
-    ended.outcome
+    ended
 }
 
 /// # Safety

@@ -38,7 +38,7 @@ pub(crate) use context::end_worker;
 pub(crate) use extra::{Extra, Plan};
 pub(crate) use given::{GivenTask, make_given};
 pub(crate) use held::{HeldTask, Ran};
-pub(crate) use raw::ends_worker;
+pub(crate) use raw::{Ended, ends_worker};
 use raw::{Header, Table};
 pub(crate) use running::RunningName;
 pub(crate) use state::{ClaimedAt, Outcome};
@@ -204,7 +204,7 @@ impl ClaimedTask {
         let context = TaskContext::new(self.task, worker);
         // SAFETY: this value is the claim, and it is consumed here.
         let ended = unsafe { raw::run(self.task, &context) };
-        RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
+        RanTask { claimed: self, ended }
     }
 
     #[inline]
@@ -219,7 +219,7 @@ impl ClaimedTask {
         let context = TaskContext::new(self.task, worker);
         // SAFETY: this value is the claim, and it is consumed here.
         let ended = unsafe { raw::run_plain(self.task, &context) };
-        RanTask { claimed: self, outcome: ended.outcome, passed_on: ended.passed_on }
+        RanTask { claimed: self, ended }
     }
 
     /// Drops the closure and settles the task with the reason why there is no value. Runs the task
@@ -242,7 +242,7 @@ impl ClaimedTask {
         if let Some(extra) = self.extra() {
             extra.give_place_back();
         }
-        RanTask { claimed: self, outcome, passed_on: true }.settle();
+        RanTask { claimed: self, ended: Ended::passed_on(outcome) }.settle();
         outcome
     }
 
@@ -257,20 +257,22 @@ impl ClaimedTask {
 #[must_use = "a task that ran has to be settled"]
 pub(crate) struct RanTask {
     claimed: ClaimedTask,
-    outcome: Outcome,
-    /// The outcome did not come from this task's own closure.
-    passed_on: bool,
+    ended: Ended,
 }
 
 impl RanTask {
+    pub(crate) fn ended(&self) -> Ended {
+        self.ended
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
-        self.outcome
+        self.ended.outcome
     }
 
     /// Whether the outcome did not come from this task's own closure.
     #[inline]
     pub(crate) fn is_passed_on(&self) -> bool {
-        self.passed_on
+        self.ended.passed_on
     }
 
     pub(crate) fn claimed(&self) -> &ClaimedTask {
@@ -279,7 +281,7 @@ impl RanTask {
 
     /// Calls `look` with the name of the task and the panic message, if this task panicked.
     pub(crate) fn with_panic(&self, look: impl FnOnce(String, &str)) {
-        if self.outcome == Outcome::Panicked && !self.passed_on {
+        if self.ended.outcome == Outcome::Panicked && !self.ended.passed_on {
             // SAFETY: the run left a payload, which belongs to the claimant until the task is
             // settled.
             unsafe { raw::with_panic(self.claimed.task, look) };
@@ -299,11 +301,11 @@ impl RanTask {
     #[inline]
     pub(crate) fn settle_but_wake(self) -> Option<Waker> {
         let task = self.claimed.task;
-        match self.claimed.header().state.settle_as_owner(self.outcome) {
+        match self.claimed.header().state.settle_as_owner(self.ended.outcome) {
             SettledBy::Done => None,
             SettledBy::Wake => Some(held::take_waker_and_release(task)),
             SettledBy::Orphan => {
-                held::drop_orphan(task, self.outcome);
+                held::drop_orphan(task, self.ended.outcome);
                 None
             }
         }

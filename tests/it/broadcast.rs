@@ -258,3 +258,25 @@ fn a_dropped_set_lets_it_run_and_values_are_dropped() {
         }
     });
 }
+
+#[test]
+fn a_closure_whose_drop_panics_does_not_take_the_set_along() {
+    struct Grenade;
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("bang"));
+        }
+    }
+
+    within(PATIENCE, || {
+        for pool in each_pool(2) {
+            pool.close();
+            let grenade = Grenade;
+            let set = pool.broadcast(move |_| {
+                let _held = &grenade;
+            });
+            assert!(set.into_iter().all(|result| result.is_err()));
+        }
+    });
+}

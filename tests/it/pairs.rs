@@ -15,7 +15,7 @@ use corepool::cancel::CancelReason;
 use corepool::errors::{PanicPayload, Refusal};
 use corepool::handle::{self, Completer, pair};
 use corepool::promise;
-use corepool::{TaskError, TaskHandle, TaskSet, WorkerPool};
+use corepool::{PoolEvent, TaskError, TaskHandle, TaskSet, WorkerPool};
 
 use crate::support::{Drops, PATIENCE, occupy, within};
 
@@ -223,6 +223,34 @@ fn continuations_run_on_the_callers_pool() {
         let other = soon(completer, 4);
         assert_eq!(end.join().unwrap(), (4, true));
         other.join().unwrap();
+    });
+}
+
+/// `finally` passes on what came before it. That a task before it was lost says nothing about the
+/// worker that runs it.
+#[test]
+fn what_finally_passes_on_ends_no_worker() {
+    within(PATIENCE, || {
+        let pool = WorkerPool::with_workers(1).unwrap();
+        let events = pool.events();
+        let behind_a_pair = pool.spawn(|| {
+            let (completer, handle) = pair::<u32>();
+            let end = handle.finally(|| ());
+            drop(completer);
+            end
+        });
+        assert!(matches!(behind_a_pair.join().unwrap().join(), Err(TaskError::Lost)));
+        let in_place = pool.spawn(|| {
+            let (completer, handle) = pair::<u32>();
+            drop(completer);
+            matches!(handle.finally(|| ()).join(), Err(TaskError::Lost))
+        });
+        assert!(in_place.join().unwrap());
+        let ends = pool.spawn_with(|cx| -> u32 { cx.end_worker() });
+        assert!(matches!(ends.finally(|| ()).finally(|| ()).join(), Err(TaskError::Lost)));
+        drop(pool);
+        let is_new = |event: &PoolEvent| matches!(event, PoolEvent::WorkerRespawned { .. });
+        assert_eq!(events.into_iter().filter(is_new).count(), 1, "one task ended its worker");
     });
 }
 

@@ -229,6 +229,17 @@ fn a_task_of_the_full_pool_reserves_without_waiting() {
 }
 
 #[test]
+fn a_wait_that_began_elsewhere_ends_inside_a_task_of_the_full_pool() {
+    within(PATIENCE, || {
+        let pool: &'static WorkerPool = Box::leak(Box::new(bounded(1, 0, WhenFull::Block)));
+        let permit = pool.try_reserve().unwrap();
+        let waits = in_line(pool);
+        let inside = permit.spawn(move || pollster::block_on(waits).is_ok());
+        assert!(inside.join().unwrap());
+    });
+}
+
+#[test]
 fn its_task_may_have_options() {
     within(PATIENCE, || {
         let pool = bounded(1, 2, WhenFull::Reject);

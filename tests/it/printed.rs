@@ -101,7 +101,7 @@ fn each_reason_why_there_is_no_value_has_words_of_its_own() {
         let expected = [
             "the task was cancelled before it started",
             "the task did not start in time",
-            "the worker's thread ended while it ran the task",
+            "the task was lost: what was to settle it has ended",
             "the pool refused the task: it is closed",
         ];
         assert!(said.eq(expected));

@@ -24,7 +24,7 @@ use crate::parts::offer::Taken;
 use crate::parts::spin::{Gap, Patience, Spin};
 use crate::sched::fork_join::Stack;
 use crate::sched::hub::{Hub, Layout, Slot};
-use crate::task::{Outcome, QueuedTask};
+use crate::task::QueuedTask;
 
 pub(crate) use current::{begin_settling, index_in, is_inside, place, runs_in_place, with_hub};
 use find::Seen;
@@ -130,7 +130,7 @@ impl Worker {
                     None => return self.why_it_stops(),
                 },
             };
-            if self.run(task) == Some(Outcome::Lost) || self.is_ending() {
+            if self.run(task) || self.is_ending() {
                 return Ended::ByTask;
             }
             if self.is_spare && self.is_relieved() {
@@ -142,17 +142,17 @@ impl Worker {
     /// Returns why the loop must end, if it must.
     #[cold]
     fn run_found(&mut self, stack: &Stack<'_>, found: Found) -> Option<Ended> {
-        let outcome = match found {
+        let is_end = match found {
             Found::Task(task) => self.run(task),
             Found::Part(taken) => {
                 let start = clock::now();
                 self.run_part(stack, taken);
                 let took = clock::now().saturating_duration_since(start);
                 self.had_a_trifle = took < WORTH_A_HELPER;
-                None
+                false
             }
         };
-        if outcome == Some(Outcome::Lost) || self.is_ending() {
+        if is_end || self.is_ending() {
             return Some(Ended::ByTask);
         }
         self.is_relieved().then_some(Ended::Relieved)

@@ -16,7 +16,7 @@ use crate::parts::offer::Taken;
 use crate::sched::fork_join::{self, Kind, Stack};
 use crate::sched::hub::{self, Hub, Slot};
 use crate::task::{
-    ClaimedTask, Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, RanTask, Released,
+    ClaimedTask, Ended, Extra, HeldTask, Outcome, Pinned, QueuedTask, Ran, RanTask, Released,
 };
 
 /// How many tasks may run in a full pool's caller, one inside the other. A longer chain of tasks
@@ -32,23 +32,24 @@ crate::base::sync::thread_local! {
 const ROW: u32 = 16;
 
 impl Worker {
-    /// Runs a task that this worker took from a queue. Returns `None` if another thread had claimed
-    /// it.
+    /// Runs a task that this worker took from a queue, unless another thread had claimed it. Returns
+    /// whether it ended this worker's thread.
     #[inline]
-    pub(super) fn run(&self, task: QueuedTask) -> Option<Outcome> {
+    pub(super) fn run(&self, task: QueuedTask) -> bool {
         let Some(claimed) = task.claim() else {
             self.hub.counters.claimed_in_queue.lower();
-            return None;
+            return false;
         };
         match self.run_claimed(claimed) {
-            (outcome, None) => Some(outcome),
-            (outcome, Some(waker)) => Some(self.wake_and_follow(outcome, waker)),
+            (is_end, None) => is_end,
+            (is_end, Some(waker)) => self.wake_and_follow(is_end, waker),
         }
     }
 
-    /// Also returns the waker of the thread or continuation that waits for it.
+    /// Returns whether the task ended this worker's thread, and the waker of the thread or
+    /// continuation that waits for it.
     #[inline]
-    fn run_claimed(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
+    fn run_claimed(&self, claimed: ClaimedTask) -> (bool, Option<Waker>) {
         if claimed.is_extended() {
             return self.run_extended(claimed);
         }
@@ -61,13 +62,13 @@ impl Worker {
         if outcome == Outcome::Panicked {
             self.tell_panic(&ran);
         }
-        (outcome, ran.settle_but_wake())
+        (ran.ended().ends_worker(), ran.settle_but_wake())
     }
 
     /// Runs a task that has the optional part: it may have a name, a place in a bounded queue to
     /// give back, a time to be measured or kept.
     #[cold]
-    fn run_extended(&self, claimed: ClaimedTask) -> (Outcome, Option<Waker>) {
+    fn run_extended(&self, claimed: ClaimedTask) -> (bool, Option<Waker>) {
         let slot = self.slot();
         slot.running.set(&claimed);
         self.hub.begin_timed_run(self.index);
@@ -85,31 +86,31 @@ impl Worker {
         if outcome == Outcome::Panicked {
             self.tell_panic(&ran);
         }
-        (outcome, ran.settle_but_wake())
+        (ran.ended().ends_worker(), ran.settle_but_wake())
     }
 
     /// Wakes the waiter. If that is a continuation, it runs next, here, where its value is warm; so
     /// does the one behind it, up to `ROW` in a row.
     #[cold]
-    fn wake_and_follow(&self, mut outcome: Outcome, waker: Waker) -> Outcome {
+    fn wake_and_follow(&self, mut is_end: bool, waker: Waker) -> bool {
         let mut waker = Some(waker);
         for _ in 0..ROW {
-            if outcome == Outcome::Lost || self.is_ending() {
+            if is_end || self.is_ending() {
                 break;
             }
-            let Some(woken) = waker.take() else { return outcome };
-            let Some(link) = link::catch(&self.hub, || woken.wake()) else { return outcome };
+            let Some(woken) = waker.take() else { return is_end };
+            let Some(link) = link::catch(&self.hub, || woken.wake()) else { return is_end };
             let Some(claimed) = link.claim() else {
                 link::note_cancelled(&self.hub);
-                return outcome;
+                return is_end;
             };
             self.slot().counters.spawned.raise();
-            (outcome, waker) = self.run_claimed(claimed);
+            (is_end, waker) = self.run_claimed(claimed);
         }
         if let Some(waker) = waker {
             unwind::quietly(|| waker.wake());
         }
-        outcome
+        is_end
     }
 
     #[cold]
@@ -210,17 +211,17 @@ fn run_chain(hub: &Hub, index: Option<usize>, mut chain: Pinned) {
     let mut started = None;
     let (on_start, on_panic) = (note_start(hub, &mut started), tell_panic(hub, worker));
     let home = index.map(|index| hub.home_of(index));
-    if let Some(outcome) = chain.run_bottom(worker, home, on_start, on_panic) {
+    if let Some(ended) = chain.run_bottom(worker, home, on_start, on_panic) {
         hub.note_claimed_in_queue();
         hub.note_end(started);
-        note_run(hub, index, outcome);
+        note_run(hub, index, ended);
     }
     while let Some(released) = chain.release_next() {
         let Released::Ready(link) = released else { continue };
         let Some(claimed) = link.claim() else { continue };
         let ran = claimed.run(worker);
         hub.count_unqueued();
-        note_run(hub, index, ran.outcome());
+        note_run(hub, index, ran.ended());
         ran.with_panic(|task, message| hub.tell_panic(worker, task, message));
         ran.settle();
     }
@@ -307,8 +308,8 @@ fn run_beside_queue<T>(
     if started.is_some() {
         hub.note_end(started);
     }
-    let Ran { outcome, result } = ran;
-    note_run(hub, index, outcome);
+    let Ran { ended, result } = ran;
+    note_run(hub, index, ended);
     Ok(result)
 }
 
@@ -332,18 +333,18 @@ fn tell_panic(hub: &Hub, worker: Option<WorkerId>) -> impl FnOnce(String, &str) 
 }
 
 /// Counts a task that ran in place, on the worker of this index or on another thread.
-fn note_run(hub: &Hub, index: Option<usize>, outcome: Outcome) {
+fn note_run(hub: &Hub, index: Option<usize>, ended: Ended) {
     match index {
         Some(index) => {
             let slot = &hub.slots[index];
-            count(hub, slot, outcome, true);
-            if outcome == Outcome::Lost {
+            count(hub, slot, ended.outcome, true);
+            if ended.ends_worker() {
                 // ORDERING: relaxed, because this very thread reads it, when the waiting task has
                 // ended.
                 slot.ending.store(true, Ordering::Relaxed);
             }
         }
-        None => hub.count_settled(outcome),
+        None => hub.count_settled(ended.outcome),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::TaskSet;
 use crate::base::sync::{AtomicUsize, Ordering};
+use crate::base::unwind;
 use crate::parts::metrics::WorkerInfo;
 use crate::pool::{Options, WorkerPool, spawn_with_options};
 use crate::sched::hub::{Hub, Target};
@@ -61,6 +62,8 @@ impl WorkerPool {
         let set = (0..hub.worker_count()).map(tell).collect();
         broadcast.sleepers.get_or_init(|| hub.take_all_for_own_tasks());
         broadcast.wake(hub, usize::MAX);
+        // If all its tasks are over, this drops the closure, whose panic must not reach the caller.
+        unwind::quietly(|| drop(broadcast));
         set
     }
 }

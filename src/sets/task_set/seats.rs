@@ -206,13 +206,16 @@ impl<T> Seats<T> {
         }
         let seats = self.seats.len();
         let from = self.witness;
-        let is_taken = |number: &usize| self.seats[*number].source.is_some();
-        // The same source as last time, as long as it is there.
-        let number = (from..seats).chain(0..from.min(seats)).find(is_taken)?;
-        self.witness = number;
-        let result = self.seats[number].source.as_mut()?.take_lost()?;
-        self.note_taken(number as u32);
-        Some(result)
+        // The same source as last time, as long as it is there. Others may belong to this process.
+        for number in (from..seats).chain(0..from.min(seats)) {
+            let lost = self.seats[number].source.as_mut().and_then(Source::take_lost);
+            if let Some(result) = lost {
+                self.witness = number;
+                self.note_taken(number as u32);
+                return Some(result);
+            }
+        }
+        None
     }
 
     /// Whether nothing seems to have been woken since the last look.
