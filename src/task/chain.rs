@@ -10,9 +10,10 @@ use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::body::Body;
+use super::ended::Ended;
 use super::extra::Extra;
 use super::held::{self, HeldTask};
-use super::raw::{self, Ended, Header};
+use super::raw::{self, Header};
 use super::state::{NotPinned, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
 use crate::base::id::{PoolId, WorkerId};

@@ -10,8 +10,9 @@ use core::ptr::NonNull;
 
 use super::body::{Body, Stop};
 use super::context::TaskContext;
+use super::ended::Ended;
 use super::extra::{Extra, Plan};
-use super::raw::{self, Ended, Header};
+use super::raw::{self, Header};
 use super::{ClaimedTask, HeldTask, RanTask, make};
 use crate::base::error::TaskError;
 use crate::base::id::PoolId;

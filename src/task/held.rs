@@ -7,8 +7,9 @@ use core::ptr::NonNull;
 use core::task::Waker;
 
 use super::context::TaskContext;
+use super::ended::Ended;
 use super::extra::Extra;
-use super::raw::{self, Ended, Header};
+use super::raw::{self, Header};
 use super::running;
 use super::state::{ClaimedAt, LetGo, Outcome, Phase, Registered, State};
 use super::{QueuedTask, TaskRef};
