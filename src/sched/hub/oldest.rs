@@ -1,8 +1,8 @@
 //! Finds the task that has waited longest, which a full pool that drops the oldest refuses.
 //!
-//! In such a pool all tasks share one queue, whichever thread spawned them (`Layout::OneQueue`). So its
-//! front is the oldest task, except for tasks that are placed, dealt, or of another priority. Their
-//! queues are looked at only where there is such a task.
+//! In such a pool all tasks share one queue, whichever thread spawned them (`Layout::OneQueue`). So
+//! its front is the oldest task, except for tasks that are placed, dealt, or of another priority.
+//! Their queues are looked at only where there is such a task.
 #![forbid(unsafe_code)]
 
 use super::Hub;

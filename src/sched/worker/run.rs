@@ -32,8 +32,8 @@ crate::base::sync::thread_local! {
 const ROW: u32 = 16;
 
 impl Worker {
-    /// Runs a task that this worker took from a queue, unless another thread had claimed it. Returns
-    /// whether it ended this worker's thread.
+    /// Runs a task that this worker took from a queue, unless another thread had claimed it.
+    /// Returns whether it ended this worker's thread.
     #[inline]
     pub(super) fn run(&self, task: QueuedTask) -> bool {
         let Some(claimed) = task.claim() else {
