@@ -12,8 +12,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 CASES, PAGE = DOCS / "reliability.md", DOCS / "last_results.md"
 HEAD = """# Last results
 
-What each tool said of the tests of each case in [reliability.md](reliability.md), in the last complete
-run of `.ci/run`. `ci/parts/last_results.py` writes this page from the log.
+What each tool said of the tests of each case in [reliability.md](reliability.md), in the last
+complete run of `.ci/run`. `ci/parts/last_results.py` writes this page from the log.
 
 | case | result |
 | --- | --- |
