@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -231,7 +231,8 @@ fn a_task_of_the_full_pool_reserves_without_waiting() {
 #[test]
 fn a_wait_that_began_elsewhere_ends_inside_a_task_of_the_full_pool() {
     within(PATIENCE, || {
-        let pool: &'static WorkerPool = Box::leak(Box::new(bounded(1, 0, WhenFull::Block)));
+        static POOL: OnceLock<WorkerPool> = OnceLock::new();
+        let pool = POOL.get_or_init(|| bounded(1, 0, WhenFull::Block));
         let permit = pool.try_reserve().unwrap();
         let waits = in_line(pool);
         let inside = permit.spawn(move || pollster::block_on(waits).is_ok());
