@@ -4,8 +4,8 @@
 //! cargo run --release --example tiny_gzip FROM TO
 //! ```
 //!
-//! `map_ordered` does the parallel part: it reads a few blocks ahead, compresses each in a task, and
-//! returns them in their order, so memory stays small however long the file is. A gzip file may
+//! `map_ordered` does the parallel part: it reads a few blocks ahead, compresses each in a task,
+//! and returns them in their order, so memory stays small however long the file is. A gzip file may
 //! consist of several members; here each block is one, with fixed Huffman codes and the first match
 //! that a small table finds. `programs/compress` is the program to use.
 #![forbid(unsafe_code)]

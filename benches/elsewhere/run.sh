@@ -25,7 +25,7 @@ samples=$results/measured.jsonl
 
 # The most seconds that one run may take; more is a failure.
 LIMIT=60
-# A row that takes longer than this many nanoseconds is measured in the first rounds only, like plain
+# A row that takes longer than this many nanoseconds is measured in the first rounds only, as plain
 # calls.
 SLOW=1000000000
 FEW_ROUNDS=3

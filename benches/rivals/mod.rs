@@ -1,5 +1,5 @@
-//! What corepool is measured beside, corepool itself included: one module for each kind of work, and
-//! in it one for each contestant.
+//! What corepool is measured beside, corepool itself included: one module for each kind of work,
+//! and in it one for each contestant.
 
 pub(crate) mod awaited;
 pub(crate) mod forks;

@@ -1,13 +1,16 @@
 //! A fork copies the pool but not its workers: the child must get an error, and never hang.
 
+use std::future::Future;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use corepool::cancel::CancelReason;
-use corepool::{CancelToken, TaskError, TaskHandle, WorkerPool};
+use corepool::metrics::WorkerState;
+use corepool::{CancelToken, TaskError, TaskHandle, TaskSet, WorkerInfo, WorkerPool};
 
 use crate::child;
 
@@ -38,11 +41,15 @@ fn in_fork(body: impl FnOnce() -> i32) -> Option<i32> {
 fn quiet_pool() -> WorkerPool {
     let pool = WorkerPool::with_workers(2).unwrap();
     pool.spawn(|| 1).join().unwrap();
-    while pool.workers().iter().any(|worker| worker.state != corepool::metrics::WorkerState::Parked)
-    {
+    until_parked(&pool);
+    pool
+}
+
+fn until_parked(pool: &WorkerPool) {
+    let is_awake = |worker: &WorkerInfo| worker.state != WorkerState::Parked;
+    while pool.workers().iter().any(is_awake) {
         std::thread::yield_now();
     }
-    pool
 }
 
 /// Runs the closure in a fork with a copy of a pool, then checks that the parent's pool still
@@ -169,6 +176,56 @@ fn a_forked_child_spawns_and_joins() {
             std::mem::forget(pool);
             code
         });
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// Nobody gives a place back there, and nobody tells a future that already stands in line.
+#[test]
+fn a_forked_child_waits_for_no_room() {
+    if child::is_child() {
+        let pool = WorkerPool::builder().workers(1).queue_capacity(0).build().unwrap();
+        pool.spawn(|| 1).join().unwrap();
+        until_parked(&pool);
+        let permit = pool.try_reserve().unwrap();
+        let mut in_line = Box::pin(pool.reserve());
+        assert!(in_line.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let ended = in_fork(|| {
+            let new = pollster::block_on(pool.reserve()).is_ok();
+            let old = pollster::block_on(in_line.as_mut()).is_ok();
+            i32::from(new || old)
+        });
+        drop(permit);
+        assert!(pollster::block_on(in_line).is_ok(), "the parent has its place in the line");
+        assert_eq!(ended, Some(0), "the forked child hangs, or got a permit");
+        return;
+    }
+    child::run_again(|_| {}).expect_success();
+}
+
+/// The pair is settled by the child itself, and the task behind it by nobody.
+#[test]
+fn a_forked_childs_set_finds_what_is_lost_behind_a_pair() {
+    if child::is_child() {
+        let pool = quiet_pool();
+        let (gate, wait) = std::sync::mpsc::channel::<()>();
+        let (completer, handle) = corepool::handle::pair();
+        let mut completer = Some(completer);
+        let mut set = TaskSet::new();
+        set.push(handle);
+        set.push(pool.spawn(move || u32::from(wait.recv().is_err())));
+        let ended = in_fork(|| {
+            let lost = matches!(set.next(), Some(Err(TaskError::Lost)));
+            completer.take().expect("the child has a copy").complete(7);
+            i32::from(!lost || !matches!(set.next(), Some(Ok(7))))
+        });
+        drop(gate);
+        completer.take().expect("the parent has its own").complete(7);
+        let mut results: Vec<_> = set.map(Result::unwrap).collect();
+        results.sort_unstable();
+        assert_eq!(results, [1, 7]);
+        assert_eq!(ended, Some(0), "the forked child hangs, or misses a result");
+        return;
     }
     child::run_again(|_| {}).expect_success();
 }
