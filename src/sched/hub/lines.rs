@@ -29,6 +29,8 @@ pub(crate) struct Lookout {
     guests: Mutex<Vec<Arc<Line>>>,
     guest_count: AtomicUsize,
     most_searchers: u32,
+    /// Whether the pool has more workers than cores.
+    has_shared_cores: bool,
     /// Since when lookouts have stood back from guests that compute.
     stood_back_since: Mutex<Option<Instant>>,
 }
@@ -44,6 +46,7 @@ impl Lookout {
             guests: Mutex::default(),
             guest_count: AtomicUsize::new(0),
             most_searchers: (workers.min(cores) as u32 / 2).max(1),
+            has_shared_cores: workers > cores,
             stood_back_since: Mutex::default(),
         }
     }
@@ -96,6 +99,11 @@ impl Hub {
     /// another's way.
     pub(crate) fn most_searchers(&self) -> u32 {
         self.lookout.most_searchers
+    }
+
+    /// Whether workers of this pool share cores.
+    pub(crate) fn has_shared_cores(&self) -> bool {
+        self.lookout.has_shared_cores
     }
 
     /// Whether to wake more workers for what is left in fork-join calls. A guest occupies a core,

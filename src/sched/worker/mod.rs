@@ -236,8 +236,11 @@ impl Worker {
             if clock::now() > end {
                 return None;
             }
-            // What this worker waits for may come from a thread that waits for its core.
-            thread::yield_now();
+            // What this worker waits for may come from a worker that waits for the same core. Among
+            // threads of others a yield would only give the core away.
+            if self.hub.has_shared_cores() {
+                thread::yield_now();
+            }
             self.look_for(Spin::of_turns(A_FEW_TURNS))
         })
     }
